@@ -1,0 +1,124 @@
+"""A session is a left fold over clicks: add, undo, redo, replay; nothing is ever changed in place.
+
+History is kept as uint8 probabilities inside the box where they are not zero (float32 at 1024² would be 4 MiB a click).
+The quantised answer is also what the next click sees as `previous`, so a replay is equal bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.core.click import Click, Prompt, Reference, Target
+from terraclick.core.focus import Window
+from terraclick.core.predictor import Prediction, Predictor
+from terraclick.errors import BadClick
+
+__all__ = ["PackedPrediction", "Session", "pack"]
+
+
+@dataclass(frozen=True, eq=False)
+class PackedPrediction:
+    """A prediction at rest: levels (h, w) uint8 inside `box`, zero elsewhere in a view of `shape`."""
+
+    levels: NDArray[np.uint8]
+    box: Window
+    shape: tuple[int, int]
+    focus: Window | None
+    threshold: float
+
+    def unpack(self) -> Prediction:
+        """The prediction at full view size, probabilities in steps of 1/255."""
+        probs = np.zeros(self.shape, dtype=np.float32)
+        rows, cols = self.box.slices
+        probs[rows, cols] = self.levels.astype(np.float32) / np.float32(255)
+        return Prediction(probs, self.focus, self.threshold)
+
+
+def pack(prediction: Prediction) -> PackedPrediction:
+    """Quantise a prediction to 1/255 and keep only the box that is not zero."""
+    levels = np.rint(prediction.probs * np.float32(255)).astype(np.uint8)
+    rows = np.flatnonzero(levels.any(axis=1))
+    cols = np.flatnonzero(levels.any(axis=0))
+    if rows.size == 0:
+        box = Window(0, 0, 0, 0)
+    else:
+        box = Window(int(rows[0]), int(cols[0]), int(rows[-1] - rows[0] + 1), int(cols[-1] - cols[0] + 1))
+    inside = levels[box.slices].copy()
+    return PackedPrediction(inside, box, prediction.probs.shape, prediction.focus, prediction.threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """One target being outlined. `predictions[i]` answers `clicks[: i + 1]`; `undone` waits for redo, newest last.
+
+    `seed` is an answer to start from: a saved object, an imported polygon, a component of a class map.
+    """
+
+    target: Target = Target.OBJECT
+    references: tuple[Reference, ...] = ()
+    seed: PackedPrediction | None = None
+    clicks: tuple[Click, ...] = ()
+    predictions: tuple[PackedPrediction, ...] = ()
+    undone: tuple[tuple[Click, PackedPrediction], ...] = ()
+
+    @staticmethod
+    def from_mask(
+        mask: NDArray[np.bool_], target: Target = Target.OBJECT, references: tuple[Reference, ...] = ()
+    ) -> Session:
+        """A session that starts from a mask (H, W) and has no clicks yet."""
+        return Session(target, references, seed=pack(Prediction.from_mask(mask)))
+
+    @property
+    def prompt(self) -> Prompt:
+        """All that was said so far."""
+        return Prompt(self.clicks, self.target, self.references)
+
+    @property
+    def latest(self) -> Prediction | None:
+        """The current answer: after the last click, else the seed, else None."""
+        packed = self.predictions[-1] if self.predictions else self.seed
+        return None if packed is None else packed.unpack()
+
+    def add(self, click: Click, predictor: Predictor, encoded: Any) -> Session:
+        """Answer one more click. Forgets what could be redone.
+
+        Raises BadClick if there would be neither a positive click, a seed nor a positive reference to start from.
+        """
+        prompt = Prompt((*self.clicks, click), self.target, self.references)
+        grounded = prompt.positives or self.seed is not None or any(r.positive for r in self.references)
+        if not grounded:
+            raise BadClick("only excluding clicks were given: add at least one click on the thing you want.")
+        prediction = pack(predictor.predict(encoded, prompt, self.latest))
+        return replace(self, clicks=prompt.clicks, predictions=(*self.predictions, prediction), undone=())
+
+    def undo(self) -> Session:
+        """Without the last click; unchanged if there is none."""
+        if not self.clicks:
+            return self
+        step = (self.clicks[-1], self.predictions[-1])
+        return replace(
+            self, clicks=self.clicks[:-1], predictions=self.predictions[:-1], undone=(*self.undone, step)
+        )
+
+    def redo(self) -> Session:
+        """The last undone click again; unchanged if there is none."""
+        if not self.undone:
+            return self
+        click, prediction = self.undone[-1]
+        return replace(
+            self,
+            clicks=(*self.clicks, click),
+            predictions=(*self.predictions, prediction),
+            undone=self.undone[:-1],
+        )
+
+    def replay(self, predictor: Predictor, encoded: Any) -> Session:
+        """The same clicks answered afresh, by this or another predictor."""
+        session = replace(self, clicks=(), predictions=(), undone=())
+        for click in self.clicks:
+            session = session.add(click, predictor, encoded)
+        return session

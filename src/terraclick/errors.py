@@ -1,0 +1,86 @@
+"""Every error TerraClick raises on purpose, one family, so that a caller can catch the base or the leaf.
+
+    TerraClickError
+    ├── BadInput              something the user gave cannot be used
+    │   ├── BadImage          the file is missing, damaged, too large to read safely, or not a raster
+    │   ├── NotGeoreferenced  map coordinates were asked of an image that has none
+    │   ├── BadClick          a click lies outside the image, is not finite, or no positive click was given
+    │   ├── BadGrid           a transform that cannot be inverted, or bounds that miss the image
+    │   └── BadData           a dataset folder, a session file or a polygon file that does not hold what it must
+    ├── BadOutput             the result cannot be written there
+    ├── UnknownName           no model, format, recipe or dataset of that name
+    ├── BadWeights            a weights file that does not fit, is damaged, or asks to run code
+    ├── BadConfig             settings that contradict each other
+    ├── Conflict              the stored object is newer than the one being saved
+    └── MissingExtra          an optional dependency is not installed
+
+Messages are one sentence: what was given, what was expected, and the way out.
+"""
+
+__all__ = [
+    "BadClick",
+    "BadConfig",
+    "BadData",
+    "BadGrid",
+    "BadImage",
+    "BadInput",
+    "BadOutput",
+    "BadWeights",
+    "Conflict",
+    "MissingExtra",
+    "NotGeoreferenced",
+    "TerraClickError",
+    "UnknownName",
+]
+
+
+class TerraClickError(Exception):
+    """Base of everything raised on purpose; `str(error)` is one sentence fit for a user."""
+
+
+class BadInput(TerraClickError):
+    """Something the user gave cannot be used."""
+
+
+class BadImage(BadInput):
+    """The image file is missing, damaged, too large to read safely, or not a raster."""
+
+
+class NotGeoreferenced(BadInput):
+    """Map coordinates were asked of an image that has none."""
+
+
+class BadClick(BadInput):
+    """A click lies outside the image, is not finite, or no positive click was given."""
+
+
+class BadGrid(BadInput):
+    """A transform that cannot be inverted, or bounds that miss the image."""
+
+
+class BadData(BadInput):
+    """A dataset folder, session file or polygon file that does not hold what it must."""
+
+
+class BadOutput(TerraClickError):
+    """The result cannot be written there."""
+
+
+class UnknownName(TerraClickError):
+    """No model, format, recipe or dataset of that name."""
+
+
+class BadWeights(TerraClickError):
+    """A weights file that does not fit, is damaged, or asks to run code."""
+
+
+class BadConfig(TerraClickError):
+    """Settings that contradict each other."""
+
+
+class Conflict(TerraClickError):
+    """The stored object is newer than the one being saved."""
+
+
+class MissingExtra(TerraClickError):
+    """An optional dependency is not installed; the message names the extra."""
