@@ -88,14 +88,20 @@ class Grid:
 
     def window(self, window: Window) -> Grid:
         """The grid of a part of this view."""
-        return Grid(self.transform * Affine.translation(window.col, window.row), self.crs, (window.rows, window.cols))
+        return Grid(_placed(self.transform, window.row, window.col), self.crs, (window.rows, window.cols))
 
     def resized(self, shape: tuple[int, int]) -> Grid:
         """The same ground in another number of (rows, cols)."""
         if min(shape) < 1:
             raise BadGrid(f"a grid of {shape[0]} rows and {shape[1]} columns holds no pixel.")
-        scale = Affine.scale(self.shape[1] / shape[1], self.shape[0] / shape[0])
-        return Grid(self.transform * scale, self.crs, shape)
+        rows, cols = self.shape
+        return Grid(_placed(self.transform, 0, 0, (rows / shape[0], cols / shape[1])), self.crs, shape)
+
+    def coarsened(self, factor: float, window: Window) -> Grid:
+        """The grid of a window counted in pixels `factor` times as large, which begin at this grid's first corner."""
+        a, b, c, d, e, f = tuple(self.transform)[:6]
+        scaled = Affine(a * factor, b * factor, c, d * factor, e * factor, f)
+        return Grid(_placed(scaled, window.row, window.col), self.crs, (window.rows, window.cols))
 
     @property
     def bounds(self) -> Bounds:
@@ -119,6 +125,13 @@ class Grid:
         (xx, xy), (yx, yy) = _ground_vectors(self.crs, x, y, (a, d), (b, e))
         area = abs(xx * yy - xy * yx)
         return math.sqrt(area) if math.isfinite(area) and area > 0 else None
+
+
+def _placed(transform: Affine, row: int, col: int, scale: tuple[float, float] = (1.0, 1.0)) -> Affine:
+    """The transform of pixels that begin at corner (row, col) and are `scale` (rows, cols) times as large."""
+    a, b, c, d, e, f = tuple(transform)[:6]
+    down, across = scale
+    return Affine(a * across, b * down, a * col + b * row + c, d * across, e * down, d * col + e * row + f)
 
 
 def check_bounds(bounds: Bounds) -> Bounds:

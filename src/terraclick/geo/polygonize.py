@@ -1,0 +1,68 @@
+"""Masks to polygons on the map and back, exactly.
+
+Outlines are traced in whole pixel corners and only then laid on the map through the full affine, so a rotated grid is
+as exact as a north-up one. Pixels that touch at a corner alone become two polygons; every hole belongs to the polygon
+it lies in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import rasterio.features
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from shapely import Polygon
+from shapely.geometry.base import BaseGeometry
+
+from terraclick.errors import BadGrid
+from terraclick.geo.grid import Grid
+
+__all__ = ["polygonize", "rasterize"]
+
+
+def polygonize(mask: NDArray[np.bool_], grid: Grid, min_area_px: float = 0) -> list[Polygon]:
+    """Outlines of a mask (H, W) as valid polygons in the grid's crs, each with its own holes; none smaller than asked.
+
+    Raises BadGrid if mask and grid differ in shape.
+    """
+    if mask.shape != grid.shape:
+        raise BadGrid(f"a mask of {mask.shape} pixels was given for a grid of {grid.shape}: read both from one view.")
+    levels = np.ascontiguousarray(mask, dtype=np.uint8)
+    found: list[Polygon] = []
+    for shape, _ in rasterio.features.shapes(levels, mask=levels.astype(bool), connectivity=4):
+        rings = shape["coordinates"]
+        for polygon in _valid(Polygon(rings[0], rings[1:])):
+            if polygon.area >= min_area_px:
+                found.append(_moved(polygon, grid.transform))
+    return found
+
+
+def rasterize(polygons: Iterable[BaseGeometry], grid: Grid) -> NDArray[np.bool_]:
+    """The pixels (rows, cols) whose centres lie inside any of the polygons (grid's crs): undoes `polygonize`."""
+    inverse = ~grid.transform
+    local = [_moved(polygon, inverse) for polygon in polygons if not polygon.is_empty]
+    if not local:
+        return np.zeros(grid.shape, dtype=np.bool_)
+    burnt = rasterio.features.rasterize(local, out_shape=grid.shape, fill=0, default_value=1, dtype="uint8")
+    return np.asarray(burnt, dtype=np.bool_)
+
+
+def _valid(polygon: Polygon) -> list[Polygon]:
+    """The polygon, or the valid ones of the same area it stands for (a hole that touches itself is two holes)."""
+    if polygon.is_valid:
+        return [polygon]
+    repaired = shapely.make_valid(polygon, method="structure", keep_collapsed=False)
+    return [part for part in shapely.get_parts(repaired) if isinstance(part, Polygon) and not part.is_empty]
+
+
+def _moved(geometry: BaseGeometry, transform: Affine) -> BaseGeometry:
+    """A geometry through an affine, outer rings counter-clockwise."""
+    a, b, c, d, e, f = tuple(transform)[:6]
+
+    def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f])
+
+    return shapely.orient_polygons(shapely.transform(geometry, move))

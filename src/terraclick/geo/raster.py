@@ -1,0 +1,613 @@
+"""Read a part of any GeoTIFF, JPEG or PNG as a `View` with its `Grid`, and open nothing but the named file.
+
+Walls against hostile files, each enough for most of them: the name must be a regular file once links are resolved;
+its first bytes choose the one GDAL driver that may open it; GDAL looks at no neighbouring files (a world file or
+`.aux.xml` beside it is not read) and may not use the network; one block must fit `BLOCK_BYTES` and everything that
+must be decoded `DECODE_BYTES`, both checked before anything is read.
+
+Reading at another gsd lays output pixels on a lattice that starts at the image's first corner, so the same ground
+read through different bounds gives the same pixels. Shrinking averages by area (from the best overview), enlarging
+is bilinear; the native gsd is never resampled.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window as RasterWindow
+
+from terraclick.core.focus import Window
+from terraclick.core.predictor import View
+from terraclick.errors import BadGrid, BadImage, BadInput
+from terraclick.geo.grid import Bounds, Grid, check_bounds
+
+__all__ = ["RasterInfo", "Stretch", "read_info", "read_view", "resolve_image"]
+
+Stretch = str | tuple[float, float] | Sequence[tuple[float, float]]
+"""How values become 0-255: "auto", "percent", "none", one (min, max), or one (min, max) per band read."""
+
+BLOCK_BYTES = 256 * 2**20
+DECODE_BYTES = 1536 * 2**20
+CHUNK_SAMPLES = 2**20
+SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample.tif"
+
+_GDAL: dict[str, str | int] = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GTIFF_GEOREF_SOURCES": "INTERNAL",
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",
+    "GDAL_VRT_ENABLE_PYTHON": "NO",
+    "GDAL_CACHEMAX": 320 * 2**20,
+    "GDAL_MAX_DATASET_POOL_SIZE": "8",
+}
+
+
+@dataclass(frozen=True)
+class RasterInfo:
+    """What a file says about itself: bands counts all of them, dtype is the first band's, nodata None if undeclared."""
+
+    path: Path
+    driver: str
+    grid: Grid
+    bands: int
+    dtype: str
+    nodata: float | None
+    has_overviews: bool
+
+
+def resolve_image(name: str | os.PathLike[str]) -> Path:
+    """The real path of an image: `sample` is the packaged scene, anything else a file on this disk.
+
+    Raises BadImage if it is not a regular, readable file of a known raster format.
+    """
+    path = SAMPLE if str(name) == "sample" else Path(name)
+    try:
+        real = Path(os.path.realpath(path))
+        if not real.is_file():
+            raise BadImage(_no_file(str(name), real))
+    except ValueError as error:
+        raise BadImage(f"{str(name)!r} is not the name of a file: {error}.") from error
+    _sniff(real)
+    return real
+
+
+def read_info(path: str | os.PathLike[str]) -> RasterInfo:
+    """What an image file says about itself. Raises BadImage or BadGrid if it cannot be used."""
+    with _opened(resolve_image(path)) as file:
+        return RasterInfo(
+            file.path, file.data.driver, file.grid, file.data.count, file.data.dtypes[0], file.nodata, bool(file.levels)
+        )
+
+
+def read_view(
+    path: str | os.PathLike[str],
+    bounds: Bounds | None = None,
+    gsd: float | None = None,
+    bands: Sequence[int] | None = None,
+    stretch: Stretch = "auto",
+    max_side: int = 4096,
+) -> tuple[View, Grid]:
+    """Read the part of an image inside `bounds` as a View (H, W, 3) uint8 and the Grid of exactly those pixels.
+
+    bounds: (left, bottom, right, top) in the image's own coordinates (x = columns, y = rows down if it has none);
+        grown to whole pixels and clipped to the image; None = all of it.
+    gsd: metres per pixel wanted (image pixels per pixel without a crs), the same factor along rows and columns;
+        None = native, or the least whole factor that fits `max_side`.
+    bands: one or three band numbers from 1; None = red, green, blue by their declared meaning, else the first three,
+        else the first.
+    stretch: "auto" = uint8 as it is, other types between their 2nd and 98th percentile over the WHOLE image;
+        "percent" = that for uint8 too; "none" = values cut to 0-255; or explicit (min, max).
+    View.valid is None if every pixel holds data, else False at nodata, transparent, masked and non-finite pixels,
+    which are black. Raises BadImage (cannot be read), BadGrid (bounds or gsd do not fit), BadInput (bands, stretch).
+    """
+    with _opened(resolve_image(path)) as file:
+        chosen = _choose_bands(file, bands)
+        factor, lattice = _choose_lattice(file, bounds, gsd, max_side)
+        level = file.level_for(factor)
+        with _dataset(file, level) as data:
+            source = _Source(file, data, chosen, ())
+            window = _source_window(source, lattice, factor)
+            _check_budget(file, data, window, "give smaller bounds, or add overviews with gdaladdo")
+            source = _Source(file, data, chosen, _limits(file, chosen, stretch))
+            image, valid = _resample(source, window, lattice, factor)
+    grid = file.grid.coarsened(factor, lattice)
+    return View(image, None if valid.all() else valid, grid.metres_per_pixel), grid
+
+
+# --- opening ---------------------------------------------------------------------------------------------------------
+
+_MAGIC = {b"II*\0": "GTiff", b"MM\0*": "GTiff", b"II+\0": "GTiff", b"MM\0+": "GTiff"} | {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+}
+
+
+def _no_file(name: str, real: Path) -> str:
+    if "://" in name or name.startswith("/vsi"):
+        return (
+            f"{name} is not a file on this disk: addresses and GDAL's virtual paths are not opened, download it first."
+        )
+    if real.is_dir():
+        return f"{name} is a folder: give one GeoTIFF, JPEG or PNG file inside it."
+    return f"{name} does not exist or is not a plain file: check the spelling and the folder."
+
+
+def _sniff(path: Path) -> tuple[str, bytes]:
+    """(GDAL driver, first 32 bytes) by the file's content, never by its name."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(32)
+    except OSError as error:
+        raise BadImage(f"{path.name} cannot be opened: {error.strerror or error}.") from error
+    for magic, driver in _MAGIC.items():
+        if head.startswith(magic):
+            return driver, head
+    what = "is empty" if not head else "is not a GeoTIFF, JPEG or PNG, whatever its name says"
+    raise BadImage(f"{path.name} {what}: give one of these, or convert it with gdal_translate first.")
+
+
+@dataclass(frozen=True)
+class _File:
+    """An open image at full size, with what is known about it."""
+
+    path: Path
+    data: Any
+    grid: Grid
+    levels: tuple[int, ...]
+    meaning: tuple[Any, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.grid.shape
+
+    @property
+    def nodata(self) -> float | None:
+        return None if self.data.nodata is None else float(self.data.nodata)
+
+    def level_for(self, factor: float) -> int | None:
+        """The coarsest overview that is not coarser than `factor`; None = full size."""
+        fitting = [i for i, ratio in enumerate(self.levels) if ratio <= factor * 1.01]
+        return max(fitting, key=lambda i: self.levels[i]) if fitting else None
+
+
+def _why(error: BaseException) -> str:
+    """The innermost reason, on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(getattr(error, "errmsg", None) or error).split()).rstrip(".")
+    return text[:200] or type(error).__name__
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """GDAL's settings inside; its complaints leave as one BadImage."""
+    try:
+        with rasterio.Env(**_GDAL), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            yield
+    except (RasterioError, CPLE_BaseError, OSError, MemoryError, UnicodeDecodeError) as error:
+        raise BadImage(f"{path.name} is damaged or of an unknown kind and cannot be read: {_why(error)}.") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_File]:
+    driver, head = _sniff(path)
+    with _readable(path), rasterio.open(path, driver=driver, sharing=False) as data:
+        if data.count < 1 or min(data.shape) < 1:
+            raise BadImage(f"{path.name} holds no picture: a raster with at least one band was expected.")
+        if driver == "PNG" and head[28:29] == b"\1" and _bytes(data, data.shape) > BLOCK_BYTES:
+            raise BadImage(f"{path.name} is interlaced and too large to read safely: save it as GeoTIFF.")
+        levels = () if driver == "PNG" else tuple(data.overviews(1))
+        yield _File(path, data, _file_grid(path, data), levels, _meaning(data))
+
+
+def _meaning(data: Any) -> tuple[Any, ...]:
+    """Colour meaning of each band; the first question may meet a stale complaint about some unimportant tag."""
+    try:
+        return tuple(data.colorinterp)
+    except CPLE_BaseError:
+        return tuple(data.colorinterp)
+
+
+@contextmanager
+def _dataset(file: _File, level: int | None) -> Iterator[Any]:
+    if level is None:
+        yield file.data
+        return
+    with rasterio.open(file.path, driver=file.data.driver, sharing=False, overview_level=level) as data:
+        yield data
+
+
+def _file_grid(path: Path, data: Any) -> Grid:
+    crs = None
+    if data.crs:
+        try:
+            crs = CRS.from_wkt(data.crs.to_wkt(version="WKT2_2019"))
+        except (CRSError, RasterioError, CPLE_BaseError):
+            crs = None
+    try:
+        return Grid(data.transform, crs, data.shape)
+    except BadGrid as error:
+        raise BadGrid(f"{path.name}: {error}") from error
+
+
+def _bytes(data: Any, shape: tuple[int, int]) -> int:
+    return int(shape[0]) * int(shape[1]) * int(data.count) * max(np.dtype(t).itemsize for t in _types(data))
+
+
+def _types(data: Any) -> list[str]:
+    return ["complex64" if t == "complex_int16" else str(t) for t in data.dtypes]
+
+
+def _check_budget(file: _File, data: Any, window: Window, way_out: str) -> None:
+    """Raise BadImage before a read that would decode or hold too much."""
+    block = data.block_shapes[0]
+    if _bytes(data, block) > BLOCK_BYTES:
+        size = f"{block[1]} x {block[0]}"
+        raise BadImage(f"{file.path.name} is stored in blocks of {size} pixels, too large to read safely: tile it.")
+    if _cost(data, window) > DECODE_BYTES:
+        size = f"{window.cols} x {window.rows}"
+        raise BadImage(f"{file.path.name}: {size} stored pixels would have to be read for this view; {way_out}.")
+
+
+def _cost(data: Any, window: Window) -> int:
+    """Bytes that must be decoded to read a window: its whole blocks; in JPEG and PNG all rows above, too."""
+    rows, cols = (int(side) for side in data.block_shapes[0])
+    row = 0 if data.driver in ("JPEG", "PNG") else window.row // rows
+    down = math.ceil((window.row + window.rows) / rows) - row
+    across = math.ceil((window.col + window.cols) / cols) - window.col // cols
+    return _bytes(data, (rows, cols)) * int(down * across)
+
+
+# --- where -----------------------------------------------------------------------------------------------------------
+
+
+def _choose_lattice(file: _File, bounds: Bounds | None, gsd: float | None, max_side: int) -> tuple[float, Window]:
+    """(image pixels per output pixel, the window of output pixels counted from the image's first corner)."""
+    rows, cols = file.shape
+    top, left, bottom, right = 0.0, 0.0, float(rows), float(cols)
+    if bounds is not None:
+        x0, y0, x1, y1 = check_bounds(bounds)
+        corners = [file.grid.to_click(x, y) for x in (x0, x1) for y in (y0, y1)]
+        top, bottom = min(c.row for c in corners) + 0.5, max(c.row for c in corners) + 0.5
+        left, right = min(c.col for c in corners) + 0.5, max(c.col for c in corners) + 0.5
+        edge = 1e-6 * max(1.0, abs(top), abs(left)) if max(rows, cols) > 1 else 1e-9
+        if bottom <= edge or right <= edge or top >= rows - edge or left >= cols - edge:
+            near = ", ".join(f"{v:.9g}" for v in file.grid.bounds)
+            raise BadGrid(
+                f"the bounds {x0:.9g}, {y0:.9g}, {x1:.9g}, {y1:.9g} miss {file.path.name}, which covers {near}."
+            )
+    factor = 1.0
+    if gsd is not None:
+        factor = _factor(file, gsd)
+    elif max(bottom - top, right - left) > max_side:
+        factor = float(math.ceil((min(max(bottom, 0), rows) - max(top, 0)) / max_side - 1e-6))
+        factor = max(factor, float(math.ceil((min(right, cols) - max(left, 0)) / max_side - 1e-6)), 1.0)
+    window = _snap(top, left, bottom, right, factor, file.shape)
+    if gsd is None and max(window.rows, window.cols) > max_side:
+        factor += 1.0
+        window = _snap(top, left, bottom, right, factor, file.shape)
+    if max(window.rows, window.cols) > max_side:
+        raise BadGrid(
+            f"this view would have {window.cols} x {window.rows} pixels, more than {max_side} on a side: "
+            "give smaller bounds or a larger gsd."
+        )
+    return factor, window
+
+
+def _factor(file: _File, gsd: float) -> float:
+    if not (math.isfinite(gsd) and gsd > 0):
+        raise BadGrid(f"a gsd of {gsd} was given; a positive number of metres per pixel was expected.")
+    native = file.grid.metres_per_pixel
+    factor = gsd / native if native is not None else gsd
+    return 1.0 if abs(factor - 1) < 1e-3 else factor
+
+
+def _snap(top: float, left: float, bottom: float, right: float, factor: float, shape: tuple[int, int]) -> Window:
+    """Image edges → whole output pixels that cover them, inside the image; a millionth of a pixel is forgiven."""
+    lines = []
+    for low, high, size in ((top, bottom, shape[0]), (left, right, shape[1])):
+        count = max(1, math.ceil(size / factor - 1e-6))
+        first = min(max(0, math.floor(low / factor + 1e-6)), count - 1)
+        last = min(max(first + 1, math.ceil(high / factor - 1e-6)), count)
+        lines.append((first, last - first))
+    return Window(lines[0][0], lines[1][0], lines[0][1], lines[1][1])
+
+
+def _source_window(source: _Source, lattice: Window, factor: float) -> Window:
+    """The stored pixels that output pixels need: those they cover, with one more around them when enlarging."""
+    lines = []
+    for axis, (first, count) in enumerate(((lattice.row, lattice.rows), (lattice.col, lattice.cols))):
+        step, size = factor / source.ratio[axis], source.data.shape[axis]
+        grow = 1 if step < 0.9 else 0
+        low = min(max(0, math.floor(first * step + 1e-9) - grow), size - 1)
+        high = min(max(low + 1, math.ceil((first + count) * step - 1e-9) + grow), size)
+        lines.append((low, high - low))
+    return Window(lines[0][0], lines[1][0], lines[0][1], lines[1][1])
+
+
+# --- what ------------------------------------------------------------------------------------------------------------
+
+
+def _choose_bands(file: _File, bands: Sequence[int] | None) -> tuple[int, ...]:
+    """Band numbers to read: one or three."""
+    count = file.data.count
+    if bands is not None:
+        if len(bands) not in (1, 3) or not all(1 <= band <= count for band in bands):
+            raise BadInput(f"bands {tuple(bands)} were asked of {file.path.name}; give one or three of 1 to {count}.")
+        return tuple(int(band) for band in bands)
+    meaning = file.meaning
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if all(colour in meaning for colour in colours):
+        return tuple(meaning.index(colour) + 1 for colour in colours)
+    plain = [i + 1 for i, m in enumerate(meaning) if m != ColorInterp.alpha] or [1]
+    return tuple(plain[:3]) if len(plain) >= 3 else (plain[0],)
+
+
+_Limits = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An open dataset (full size or an overview) as uint8 RGB: which bands, and the values that become 0 and 255."""
+
+    file: _File
+    data: Any
+    bands: tuple[int, ...]
+    limits: _Limits
+
+    @property
+    def ratio(self) -> tuple[float, float]:
+        """Full-size pixels per stored pixel along (rows, cols)."""
+        return self.file.shape[0] / self.data.shape[0], self.file.shape[1] / self.data.shape[1]
+
+    def raw(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Values (bands, h, w) as stored, and where each band holds data."""
+        area = RasterWindow(window.col, window.row, window.cols, window.rows)
+        values = self.data.read(list(self.bands), window=area)
+        if np.iscomplexobj(values):
+            values = np.abs(values)
+        valid = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=np.bool_)
+        for i, band in enumerate(self.bands):
+            nodata = self.file.data.nodatavals[band - 1]
+            if nodata is not None and math.isfinite(nodata):
+                valid[i] &= values[i] != _as_stored(nodata, values.dtype)
+        meaning = self.file.meaning
+        if ColorInterp.alpha in meaning:
+            valid &= self.data.read(meaning.index(ColorInterp.alpha) + 1, window=area) > 0
+        elif MaskFlags.per_dataset in self.file.data.mask_flag_enums[self.bands[0] - 1]:
+            valid &= self.data.read_masks(self.bands[0], window=area) > 0
+        return values, valid
+
+    def levels(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Image (h, w, 3) uint8, black where nothing is known, and valid (h, w): some band holds data."""
+        values, known = self.raw(window)
+        palette = _palette(self.file, self.bands)
+        if palette is not None:
+            colours = palette[values[0]]
+            valid = known[0] & (colours[..., 3] > 0)
+            image = colours[..., :3].copy()
+        else:
+            valid = known.any(axis=0)
+            planes = [_stretched(v, k, limit) for v, k, limit in zip(values, known, self.limits, strict=True)]
+            image = np.stack(planes if len(planes) == 3 else planes * 3, axis=-1)
+        image[~valid] = 0
+        return image, valid
+
+    def chunks(self, window: Window) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.bool_]]]:
+        """The window in bands of rows: (first row within the window, image, valid)."""
+        block = self.data.block_shapes[0][0]
+        step = max(1, CHUNK_SAMPLES // max(1, window.cols * len(self.bands)))
+        step = max(1, step // block) * block if block < step else step
+        row = window.row
+        while row < window.row + window.rows:
+            stop = min((row // step + 1) * step, window.row + window.rows)
+            image, valid = self.levels(Window(row, window.col, stop - row, window.cols))
+            yield row - window.row, image, valid
+            row = stop
+
+
+def _as_stored(nodata: float, dtype: np.dtype[Any]) -> Any:
+    """A nodata value in the type of the pixels (a float32 file keeps -3.4e38 rounded); unmatched if it cannot be."""
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return dtype.type(nodata)
+    return int(nodata) if nodata == int(nodata) else None
+
+
+def _palette(file: _File, bands: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Colour table (values, 4) RGBA of a palette image."""
+    if len(bands) != 1 or file.meaning[bands[0] - 1] != ColorInterp.palette:
+        return None
+    kind = np.dtype(_types(file.data)[bands[0] - 1])
+    try:
+        table = file.data.colormap(bands[0])
+    except ValueError:
+        return None
+    if kind.kind != "u" or kind.itemsize > 2:
+        return None
+    colours = np.zeros((2 ** (8 * kind.itemsize), 4), dtype=np.uint8)
+    for value, rgba in table.items():
+        if 0 <= value < len(colours):
+            colours[value] = rgba
+    return colours
+
+
+def _stretched(values: NDArray[Any], known: NDArray[np.bool_], limit: tuple[float, float]) -> NDArray[np.uint8]:
+    """One band (h, w) between its limits as 0-255; 0 where unknown."""
+    low, high = limit
+    if values.dtype == np.uint8 and limit == (0.0, 255.0):
+        return np.where(known, values, np.uint8(0)).astype(np.uint8)
+    scale = 255.0 / (high - low) if high > low else 0.0
+    real = np.where(known, values, np.asarray(low).astype(values.dtype)).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.nan_to_num((real - low) * scale)
+    scaled[~known] = 0.0
+    return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
+
+
+def _limits(file: _File, bands: tuple[int, ...], stretch: Stretch) -> _Limits:
+    """The values that become 0 and 255, for each band read."""
+    plain = ((0.0, 255.0),) * len(bands)
+    if isinstance(stretch, str):
+        if stretch not in ("auto", "none", "percent"):
+            raise BadInput(f'no stretch {stretch!r}: give "auto", "percent", "none" or (min, max).')
+        if stretch == "none" or _palette(file, bands) is not None:
+            return plain
+        if stretch == "auto" and file.data.dtypes[bands[0] - 1] == "uint8":
+            bits = int(file.data.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 8))
+            return ((0.0, float(2**bits - 1)),) * len(bands) if bits < 8 else plain
+        return _percentiles(file, bands)
+    try:
+        pairs = np.asarray(stretch, dtype=np.float64)
+        pairs = np.broadcast_to(pairs, (len(bands), 2))
+    except (ValueError, TypeError):
+        pairs = np.full((1, 2), np.nan)
+    if not (np.isfinite(pairs).all() and (pairs[:, 0] < pairs[:, 1]).all()):
+        raise BadInput(
+            f"the stretch {stretch!r} was given; (min, max) with min < max, or one such pair a band, expected."
+        )
+    return tuple((float(low), float(high)) for low, high in pairs)
+
+
+def _percentiles(file: _File, bands: tuple[int, ...]) -> _Limits:
+    """2nd and 98th percentile of each band over the whole image, from an overview or from patches spread evenly."""
+    coarse = [i for i, ratio in enumerate(file.levels) if max(file.shape) / ratio >= 512]
+    with _dataset(file, coarse[-1] if coarse else None) as data:
+        source = _Source(file, data, bands, ())
+        rows, cols = data.shape
+        whole = Window(0, 0, rows, cols)
+        if _cost(data, whole) <= 64 * 2**20:
+            windows = [whole]
+        else:
+            windows = _spread(data, (rows, cols))
+        found: list[list[NDArray[Any]]] = [[] for _ in bands]
+        for window in windows:
+            _check_budget(file, data, window, "tile it, or add overviews with gdaladdo")
+            values, known = source.raw(window)
+            for i in range(len(bands)):
+                found[i].append(values[i][known[i]])
+    return tuple(_percentile_pair(np.concatenate(parts)) for parts in found)
+
+
+def _spread(data: Any, shape: tuple[int, int], side: int = 128) -> list[Window]:
+    """Patches spread evenly, at most 8 x 8 of them and no more than fit a fixed cost."""
+    rows, cols = shape
+    for n in (8, 4, 2, 1):
+        tops = sorted({int((k + 0.5) / n * max(0, rows - side)) for k in range(n)})
+        lefts = sorted({int((k + 0.5) / n * max(0, cols - side)) for k in range(n)})
+        windows = [Window(t, le, min(side, rows), min(side, cols)) for t in tops for le in lefts]
+        if n == 1 or sum(_cost(data, w) for w in windows) <= 256 * 2**20:
+            break
+    return windows
+
+
+def _percentile_pair(values: NDArray[Any]) -> tuple[float, float]:
+    if values.size == 0:
+        return 0.0, 255.0
+    # At most a million of them.
+    values = values[:: max(1, values.size // 2**20)]
+    low, high = (float(v) for v in np.percentile(values.astype(np.float64), (2, 98)))
+    if low == high:
+        low, high = float(values.min()), float(values.max())
+    return (low, high) if low < high else (low - 1.0, high + 1.0)  # a constant band is mid grey
+
+
+# --- resampling ------------------------------------------------------------------------------------------------------
+
+
+def _resample(
+    source: _Source, window: Window, lattice: Window, factor: float
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Stored pixels of `window` → the output pixels of `lattice`: image (rows, cols, 3), valid (rows, cols)."""
+    steps = factor / source.ratio[0], factor / source.ratio[1]
+    if steps == (1.0, 1.0) or min(steps) < 0.9:
+        image = np.empty((window.rows, window.cols, 3), dtype=np.uint8)
+        valid = np.empty((window.rows, window.cols), dtype=np.bool_)
+        for row, part, known in source.chunks(window):
+            image[row : row + len(part)], valid[row : row + len(part)] = part, known
+        return (image, valid) if steps == (1.0, 1.0) else _enlarged(image, valid, window, lattice, steps)
+    edges = [
+        np.clip((first + np.arange(count + 1)) * step - start, 0.0, size)
+        for first, count, step, start, size in (
+            (lattice.row, lattice.rows, steps[0], window.row, window.rows),
+            (lattice.col, lattice.cols, steps[1], window.col, window.cols),
+        )
+    ]
+    sums = np.zeros((lattice.rows, lattice.cols, 4))
+    for row, part, known in source.chunks(window):
+        _add_boxes(sums, np.dstack([part, known.view(np.uint8)]), row, edges[0], edges[1])
+    valid = sums[..., 3] > 1e-6
+    mean = sums[..., :3] / np.where(valid, sums[..., 3], 1.0)[..., None]
+    # Sums carry rounding noise that depends on where the read began; ties are lifted clear of it before rounding.
+    return np.where(valid[..., None], np.floor(mean + (0.5 + 1e-4)), 0).astype(np.uint8), valid
+
+
+def _add_boxes(
+    sums: NDArray[np.float64],
+    part: NDArray[np.uint8],
+    row: int,
+    row_edges: NDArray[np.float64],
+    col_edges: NDArray[np.float64],
+) -> None:
+    """Add to each output pixel what its box covers of `part` (h, w, channels), which begins at `row`.
+
+    An integral image is bilinear within a pixel, so fractional boxes are exact.
+    """
+    first = max(0, int(np.searchsorted(row_edges, row, side="right")) - 1)
+    last = min(len(sums), int(np.searchsorted(row_edges, row + len(part), side="left")))
+    integral = np.asarray(cv2.integral(part, sdepth=cv2.CV_64F), dtype=np.float64)
+    total = _between(integral, np.clip(row_edges[first : last + 1] - row, 0.0, len(part)))
+    total = _between(np.diff(total, axis=0).transpose(1, 0, 2), col_edges)
+    sums[first:last] += np.diff(total, axis=0).transpose(1, 0, 2)
+
+
+def _between(table: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of a table at fractional places, linearly."""
+    low = np.minimum(places.astype(np.intp), len(table) - 2)
+    share = (places - low)[:, None, None]
+    return np.asarray(table[low] * (1.0 - share) + table[low + 1] * share)
+
+
+def _enlarged(
+    image: NDArray[np.uint8], valid: NDArray[np.bool_], window: Window, lattice: Window, steps: tuple[float, float]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Bilinear between pixel centres (among valid ones); an output pixel is valid where the pixel under it is."""
+    places, under = [], []
+    for axis, (first, count, start) in enumerate(
+        ((lattice.row, lattice.rows, window.row), (lattice.col, lattice.cols, window.col))
+    ):
+        centre = (first + np.arange(count) + 0.5) * steps[axis]
+        place = centre - 0.5
+        low = np.floor(place)
+        last = image.shape[axis] - 1
+        pair = np.clip(low - start, 0, last).astype(np.intp), np.clip(low + 1 - start, 0, last).astype(np.intp)
+        places.append((*pair, (place - low).astype(np.float32)))
+        under.append(np.clip(np.floor(centre) - start, 0, last).astype(np.intp))
+    weighted = np.dstack([image, valid.view(np.uint8)]).astype(np.float32)
+    out_valid = valid[np.ix_(under[0], under[1])]
+    out = np.zeros((lattice.rows, lattice.cols, 3), dtype=np.uint8)
+    (up, down, v), (left, right, h) = places
+    for row in range(0, lattice.rows, 256):
+        s = slice(row, row + 256)
+        lines = weighted[up[s]] * (1 - v[s, None, None]) + weighted[down[s]] * v[s, None, None]
+        mixed = lines[:, left] * (1 - h[None, :, None]) + lines[:, right] * h[None, :, None]
+        mean = mixed[..., :3] / np.maximum(mixed[..., 3:], np.float32(1e-6))
+        out[s] = np.where(out_valid[s, :, None], np.clip(np.rint(mean), 0, 255), 0).astype(np.uint8)
+    return out, out_valid
