@@ -79,7 +79,12 @@ class BadConfig(TerraClickError):
 
 
 class Conflict(TerraClickError):
-    """The stored object is newer than the one being saved."""
+    """The stored object is newer than the one being saved: `mine` and `theirs` are the two (theirs None if deleted)."""
+
+    def __init__(self, message: str, mine: object = None, theirs: object = None) -> None:
+        super().__init__(message)
+        self.mine = mine
+        self.theirs = theirs
 
 
 class MissingExtra(TerraClickError):

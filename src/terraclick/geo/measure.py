@@ -52,12 +52,13 @@ def _measure(geometry: BaseGeometry, crs: CRS | None) -> tuple[float, float] | N
         if not (math.isfinite(lon) and math.isfinite(lat)):
             return None
         plane = Transformer.from_pipeline(f"+proj=laea +lat_0={lat!r} +lon_0={lon!r} +a={geod.a!r} +b={geod.b!r}")
-        local = shapely.transform(degrees, lambda xy: _project(plane, np.radians(xy)))
+        local = shapely.transform(degrees, lambda xy: _project(plane, xy))
     except ProjError:
         return None
     if np.abs(shapely.get_coordinates(local)).max() <= WIDE_M:
         return float(local.area), float(local.length)
-    area, length = geod.geometry_area_perimeter(shapely.orient_polygons(degrees))
+    area, _ = geod.geometry_area_perimeter(shapely.orient_polygons(degrees))
+    length = float(geod.geometry_length(degrees.boundary))
     return (abs(area), length) if math.isfinite(area) else None
 
 
