@@ -5,7 +5,6 @@ import pytest
 import shapely
 from affine import Affine
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pyproj import CRS
 

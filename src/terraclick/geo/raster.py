@@ -45,6 +45,7 @@ Stretch = str | tuple[float, float] | Sequence[tuple[float, float]]
 BLOCK_BYTES = 256 * 2**20
 DECODE_BYTES = 1536 * 2**20
 CHUNK_SAMPLES = 2**20
+SLIVER = 1e-3
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample.tif"
 
 _GDAL: dict[str, str | int] = {
@@ -316,16 +317,18 @@ def _factor(file: _File, gsd: float) -> float:
         raise BadGrid(f"a gsd of {gsd} was given; a positive number of metres per pixel was expected.")
     native = file.grid.metres_per_pixel
     factor = gsd / native if native is not None else gsd
-    return 1.0 if abs(factor - 1) < 1e-3 else factor
+    # Ground metres and map metres differ a little (0.04 % in UTM): whole factors keep pixels aligned and crisp.
+    whole = max(1.0, round(factor)) if factor >= 1 else 1 / max(1.0, round(1 / factor))
+    return whole if abs(factor / whole - 1) < 1e-3 else factor
 
 
 def _snap(top: float, left: float, bottom: float, right: float, factor: float, shape: tuple[int, int]) -> Window:
-    """Image edges → whole output pixels that cover them, inside the image; a millionth of a pixel is forgiven."""
+    """Image edges → whole output pixels that cover them, inside the image; a thousandth of one is forgiven."""
     lines = []
     for low, high, size in ((top, bottom, shape[0]), (left, right, shape[1])):
-        count = max(1, math.ceil(size / factor - 1e-6))
-        first = min(max(0, math.floor(low / factor + 1e-6)), count - 1)
-        last = min(max(first + 1, math.ceil(high / factor - 1e-6)), count)
+        count = max(1, math.ceil(size / factor - SLIVER))
+        first = min(max(0, math.floor(low / factor + SLIVER)), count - 1)
+        last = min(max(first + 1, math.ceil(high / factor - SLIVER)), count)
         lines.append((first, last - first))
     return Window(lines[0][0], lines[1][0], lines[0][1], lines[1][1])
 
@@ -553,7 +556,7 @@ def _resample(
     sums = np.zeros((lattice.rows, lattice.cols, 4))
     for row, part, known in source.chunks(window):
         _add_boxes(sums, np.dstack([part, known.view(np.uint8)]), row, edges[0], edges[1])
-    valid = sums[..., 3] > 1e-6
+    valid = sums[..., 3] > SLIVER * steps[0] * steps[1]
     mean = sums[..., :3] / np.where(valid, sums[..., 3], 1.0)[..., None]
     # Sums carry rounding noise that depends on where the read began; ties are lifted clear of it before rounding.
     return np.where(valid[..., None], np.floor(mean + (0.5 + 1e-4)), 0).astype(np.uint8), valid
