@@ -399,7 +399,7 @@ class _Source:
         return values, valid
 
     def levels(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Image (h, w, 3) uint8, black where nothing is known, and valid (h, w): some band holds data."""
+        """Image (h, w, 1 or 3) uint8, black where nothing is known, and valid (h, w): some band holds data."""
         values, known = self.raw(window)
         palette = _palette(self.file, self.bands)
         if palette is not None:
@@ -407,10 +407,11 @@ class _Source:
             valid = known[0] & (colours[..., 3] > 0)
             image = colours[..., :3].copy()
         else:
-            valid = known.any(axis=0)
+            valid = known[0] if len(known) == 1 else known.any(axis=0)
             planes = [_stretched(v, k, limit) for v, k, limit in zip(values, known, self.limits, strict=True)]
-            image = np.stack(planes if len(planes) == 3 else planes * 3, axis=-1)
-        image[~valid] = 0
+            image = np.stack(planes, axis=-1) if len(planes) > 1 else planes[0][..., None]
+        if not valid.all():
+            image[~valid] = 0
         return image, valid
 
     def chunks(self, window: Window) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.bool_]]]:
@@ -456,7 +457,7 @@ def _stretched(values: NDArray[Any], known: NDArray[np.bool_], limit: tuple[floa
     """One band (h, w) between its limits as 0-255; 0 where unknown."""
     low, high = limit
     if values.dtype == np.uint8 and limit == (0.0, 255.0):
-        return np.where(known, values, np.uint8(0)).astype(np.uint8)
+        return values if known.all() else np.where(known, values, np.uint8(0)).astype(np.uint8)
     scale = 255.0 / (high - low) if high > low else 0.0
     real = np.where(known, values, np.asarray(low).astype(values.dtype)).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -553,35 +554,51 @@ def _resample(
             (lattice.col, lattice.cols, steps[1], window.col, window.cols),
         )
     ]
-    sums = np.zeros((lattice.rows, lattice.cols, 4))
-    for row, part, known in source.chunks(window):
-        _add_boxes(sums, np.dstack([part, known.view(np.uint8)]), row, edges[0], edges[1])
-    valid = sums[..., 3] > SLIVER * steps[0] * steps[1]
-    mean = sums[..., :3] / np.where(valid, sums[..., 3], 1.0)[..., None]
+    image = np.empty((lattice.rows, lattice.cols, 3), dtype=np.uint8)
+    valid = np.empty((lattice.rows, lattice.cols), dtype=np.bool_)
+    for first in range(0, lattice.rows, 64):
+        rows = slice(first, first + 64)
+        image[rows], valid[rows] = _averaged(source, window, edges[0][first : first + 65], edges[1])
+    return image, valid
+
+
+def _averaged(
+    source: _Source, window: Window, row_edges: NDArray[np.float64], col_edges: NDArray[np.float64]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Mean of the valid pixels in each box between the edges (counted from the window's corner), and where any are."""
+    rows, cols = len(row_edges) - 1, len(col_edges) - 1
+    start, stop = math.floor(row_edges[0]), math.ceil(row_edges[-1])
+    needed = Window(window.row + start, window.col, stop - start, window.cols)
+    areas = np.diff(row_edges)[:, None] * np.diff(col_edges)
+    sums, weights = np.zeros((rows, cols, 3)), np.zeros((rows, cols, 1))
+    for row, part, known in source.chunks(needed):
+        first = max(0, int(np.searchsorted(row_edges, row + start, side="right")) - 1)
+        last = min(rows, int(np.searchsorted(row_edges, row + start + len(part), side="left")))
+        here = np.clip(row_edges[first : last + 1] - (row + start), 0.0, len(part))
+        sums[first:last] += _box_sums(part, here, col_edges)
+        if known.all():
+            weights[first:last, :, 0] += np.diff(here)[:, None] * np.diff(col_edges)
+        else:
+            weights[first:last] += _box_sums(known.view(np.uint8)[..., None], here, col_edges)
+    valid = weights[..., 0] > SLIVER * areas
+    mean = sums / np.where(valid[..., None], weights, 1.0)
     # Sums carry rounding noise that depends on where the read began; ties are lifted clear of it before rounding.
     return np.where(valid[..., None], np.floor(mean + (0.5 + 1e-4)), 0).astype(np.uint8), valid
 
 
-def _add_boxes(
-    sums: NDArray[np.float64],
-    part: NDArray[np.uint8],
-    row: int,
-    row_edges: NDArray[np.float64],
-    col_edges: NDArray[np.float64],
-) -> None:
-    """Add to each output pixel what its box covers of `part` (h, w, channels), which begins at `row`.
-
-    An integral image is bilinear within a pixel, so fractional boxes are exact.
-    """
-    first = max(0, int(np.searchsorted(row_edges, row, side="right")) - 1)
-    last = min(len(sums), int(np.searchsorted(row_edges, row + len(part), side="left")))
-    integral = np.asarray(cv2.integral(part, sdepth=cv2.CV_64F), dtype=np.float64)
-    total = _between(integral, np.clip(row_edges[first : last + 1] - row, 0.0, len(part)))
-    total = _between(np.diff(total, axis=0).transpose(1, 0, 2), col_edges)
-    sums[first:last] += np.diff(total, axis=0).transpose(1, 0, 2)
+def _box_sums(
+    part: NDArray[np.uint8], row_edges: NDArray[np.float64], col_edges: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Sums of `part` (h, w, channels) over the boxes between edges: an integral image is bilinear within a pixel."""
+    channels = part.shape[2]
+    depth = cv2.CV_32S if part.shape[0] * part.shape[1] * 255 < 2**31 else cv2.CV_64F
+    total = np.asarray(cv2.integral(part, sdepth=depth)).reshape(part.shape[0] + 1, part.shape[1] + 1, channels)
+    down = np.diff(_between(total, row_edges), axis=0)
+    across = np.diff(_between(down.transpose(1, 0, 2), col_edges), axis=0)
+    return np.asarray(across.transpose(1, 0, 2), dtype=np.float64)
 
 
-def _between(table: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+def _between(table: NDArray[Any], places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows of a table at fractional places, linearly."""
     low = np.minimum(places.astype(np.intp), len(table) - 2)
     share = (places - low)[:, None, None]
