@@ -1,0 +1,74 @@
+"""Masks: how alike two are, and how one is cleaned. All masks are (H, W) bool; nothing is changed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.core.click import Click
+
+__all__ = ["boundary", "boundary_iou", "clicked_components", "drop_specks", "fill_holes", "iou"]
+
+Mask = NDArray[np.bool_]
+
+
+def iou(a: Mask, b: Mask, ignore: Mask | None = None) -> float:
+    """Intersection over union of two masks (H, W), leaving out `ignore` pixels; two empty masks agree fully (1.0)."""
+    counted = np.ones(a.shape, dtype=np.bool_) if ignore is None else ~ignore
+    union = np.count_nonzero((a | b) & counted)
+    return 1.0 if union == 0 else float(np.count_nonzero(a & b & counted) / union)
+
+
+def boundary(mask: Mask, dilation_ratio: float = 0.02) -> Mask:
+    """The inner rim of a mask (H, W): pixels within `dilation_ratio` of the picture's diagonal from its outside.
+
+    The picture's own edge counts as outside, as in the usual boundary IoU.
+    """
+    thickness = max(1, round(dilation_ratio * float(np.hypot(*mask.shape))))
+    padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    inner = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=thickness)[1:-1, 1:-1]
+    return np.asarray(mask & (inner == 0), dtype=np.bool_)
+
+
+def boundary_iou(a: Mask, b: Mask, ignore: Mask | None = None, dilation_ratio: float = 0.02) -> float:
+    """IoU of the inner rims of two masks (H, W); harder than `iou` on large things."""
+    return iou(boundary(a, dilation_ratio), boundary(b, dilation_ratio), ignore)
+
+
+def _components(mask: Mask, connectivity: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Component number of every pixel (H, W), 0 outside the mask, and the area of each number."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
+    return np.asarray(labels, dtype=np.int32), np.bincount(labels.ravel(), minlength=count)
+
+
+def fill_holes(mask: Mask, max_area: int) -> Mask:
+    """Fill the holes of at most `max_area` pixels; a gap open to the picture's edge is no hole."""
+    labels, areas = _components(~mask, connectivity=4)
+    filled = areas <= max_area
+    filled[0] = False
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    filled[edge] = False
+    return np.asarray(mask | filled[labels], dtype=np.bool_)
+
+
+def drop_specks(mask: Mask, min_area: int) -> Mask:
+    """Drop the 8-connected pieces of fewer than `min_area` pixels."""
+    labels, areas = _components(mask, connectivity=8)
+    kept = areas >= min_area
+    kept[0] = False
+    return np.asarray(kept[labels], dtype=np.bool_)
+
+
+def clicked_components(mask: Mask, prompt_clicks: Sequence[Click]) -> Mask:
+    """Keep the 8-connected pieces that hold a positive click; the whole mask if none does."""
+    labels, areas = _components(mask, connectivity=8)
+    kept = np.zeros(areas.size, dtype=np.bool_)
+    for click in prompt_clicks:
+        row, col = round(click.row), round(click.col)
+        if click.positive and 0 <= row < mask.shape[0] and 0 <= col < mask.shape[1]:
+            kept[labels[row, col]] = True
+    kept[0] = False
+    return np.asarray(kept[labels], dtype=np.bool_) if kept.any() else mask
