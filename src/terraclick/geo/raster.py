@@ -43,7 +43,7 @@ Stretch = str | tuple[float, float] | Sequence[tuple[float, float]]
 """How values become 0-255: "auto", "percent", "none", one (min, max), or one (min, max) per band read."""
 
 BLOCK_BYTES = 256 * 2**20
-DECODE_BYTES = 1536 * 2**20
+DECODE_BYTES = 1200 * 2**20
 CHUNK_SAMPLES = 2**20
 SLIVER = 1e-3
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample.tif"
