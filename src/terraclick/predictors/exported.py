@@ -1,0 +1,268 @@
+"""The shipped model on the CPU inference engine (OpenVINO): no torch anywhere.
+
+`encode` runs the frozen encoder once per patch of a division and keeps centred tokens (uint8 pictures and float16 tokens,
+about 1.4 MB a patch at 448 px). `predict` builds the prompt bank over all patches, then runs the small click net on every
+patch in batches and blends the overlaps.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.core.bank import BankRow, center_tokens, click_rows, prompt_maps, reference_row
+from terraclick.core.click import Click, Prompt, Target
+from terraclick.core.focus import Window
+from terraclick.core.predictor import Prediction, View
+from terraclick.errors import BadClick, BadWeights
+
+__all__ = [
+    "Engine",
+    "Network",
+    "TerraEncoded",
+    "TerraPredictor",
+    "click_planes",
+    "cut",
+    "encode_pictures",
+    "network_inputs",
+    "patch_windows",
+]
+
+ENCODER_SIDE = 336
+"""Pixels the encoder sees of every patch, whatever the click net's side."""
+
+DISK_RADIUS = 5.0
+"""Radius of a click's disk in network pixels."""
+
+GREY = 127
+"""What stands beyond the picture's edge and on pixels without data (zero for the click net)."""
+
+BATCH = 4
+"""Patches per run of a network: bounds memory and keeps a cancelled answer short."""
+
+FloatArray = NDArray[np.float32]
+
+
+def cut(image: NDArray[Any], window: Window, side: int, fill: float) -> NDArray[Any]:
+    """The part of (H, W[, C]) inside a window, `fill` beyond the edge, resized to side × side."""
+    height, width = image.shape[:2]
+    top, left = max(window.row, 0), max(window.col, 0)
+    bottom, right = min(window.row + window.rows, height), min(window.col + window.cols, width)
+    piece = image[top:bottom, left:right]
+    if piece.shape[:2] != (window.rows, window.cols):
+        whole = np.full((window.rows, window.cols, *image.shape[2:]), fill, image.dtype)
+        whole[top - window.row : bottom - window.row, left - window.col : right - window.col] = piece
+        piece = whole
+    if piece.shape[:2] == (side, side):
+        return np.ascontiguousarray(piece)
+    shrinks = side < max(window.rows, window.cols)
+    return cv2.resize(
+        np.ascontiguousarray(piece), (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+
+
+def patch_windows(shape: tuple[int, int], patch: int, overlap: int) -> tuple[Window, ...]:
+    """Equal squares of `patch` pixels that cover a view, neighbours sharing at least `overlap` pixels, row by row.
+
+    A view smaller than a patch gets one patch centred on it, hanging over its edges.
+    """
+
+    def starts(length: int) -> list[int]:
+        if length <= patch:
+            return [-((patch - length) // 2)]
+        count = -(-(length - overlap) // (patch - overlap))
+        return [round(i * (length - patch) / (count - 1)) for i in range(count)]
+
+    return tuple(Window(row, col, patch, patch) for row in starts(shape[0]) for col in starts(shape[1]))
+
+
+def click_planes(clicks: Sequence[Click], window: Window, side: int, previous: FloatArray | None) -> FloatArray:
+    """(3, side, side): previous probabilities (H, W) cut to the window, disks of positive, disks of negative clicks."""
+    planes = np.zeros((3, side, side), np.float32)
+    if previous is not None:
+        planes[0] = cut(previous, window, side, 0.0)
+    rows = np.arange(side, dtype=np.float32)
+    for click in clicks:
+        row = (click.row - window.row + 0.5) / window.rows * side - 0.5
+        col = (click.col - window.col + 0.5) / window.cols * side - 0.5
+        top, bottom = max(int(row - DISK_RADIUS), 0), min(int(row + DISK_RADIUS) + 2, side)
+        left, right = max(int(col - DISK_RADIUS), 0), min(int(col + DISK_RADIUS) + 2, side)
+        if top >= bottom or left >= right:
+            continue
+        inside = (rows[top:bottom, None] - row) ** 2 + (rows[None, left:right] - col) ** 2 <= DISK_RADIUS**2
+        planes[1 if click.positive else 2, top:bottom, left:right][inside] = 1.0
+    return planes
+
+
+def network_inputs(
+    image: NDArray[np.uint8],
+    features: FloatArray,
+    bank: Sequence[BankRow],
+    prompt: Prompt,
+    window: Window,
+    previous: FloatArray | None,
+) -> dict[str, NDArray[Any]]:
+    """The click net's inputs for one patch, without the batch axis; image is (side, side, 3) uint8."""
+    side = image.shape[0]
+    maps = prompt_maps(bank, features, window, side)
+    return {
+        "image": image.transpose(2, 0, 1).astype(np.float32),
+        "clicks": click_planes(prompt.clicks, window, side, previous),
+        "tokens": features,
+        "rows": maps.rows,
+        "labels": maps.labels,
+        "maps": maps.maps,
+        "target": np.array([1, 0] if prompt.target is Target.OBJECT else [0, 1], np.float32),
+    }
+
+
+class Network:
+    """One exported graph compiled for the CPU. Safe to call from several threads (one call runs at a time)."""
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        import openvino
+
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        if not path.is_file():
+            raise BadWeights(f"no model file {path}: reinstall terraclick, or give the folder of an exported model.")
+        try:
+            compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise BadWeights(f"the model file {path.name} cannot be loaded: {reason}.") from None
+        self._request = compiled.create_infer_request()
+        self._lock = threading.Lock()
+
+    def __call__(self, inputs: dict[str, NDArray[Any]]) -> FloatArray:
+        """Run on named inputs; returns a copy of the only output."""
+        with self._lock:
+            return np.array(self._request.infer(inputs)[0])
+
+
+def encode_pictures(encoder: Network, images: NDArray[np.uint8]) -> FloatArray:
+    """(B, 336, 336, 3) uint8 → tokens (B, C, h, w)."""
+    return encoder({"image": np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)})
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """Both networks of the shipped model."""
+
+    encoder: Network
+    click_net: Network
+
+
+@dataclass(frozen=True, eq=False)
+class TerraEncoded:
+    """A view's patches: windows, pictures (side, side, 3) uint8 and centred tokens (C, h, w) float16."""
+
+    shape: tuple[int, int]
+    windows: tuple[Window, ...]
+    images: tuple[NDArray[np.uint8], ...]
+    features: tuple[NDArray[np.float16], ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return sum(array.nbytes for array in (*self.images, *self.features))
+
+
+def _batches(length: int) -> Iterator[slice]:
+    for start in range(0, length, BATCH):
+        yield slice(start, min(start + BATCH, length))
+
+
+@dataclass(frozen=True, eq=False)
+class TerraPredictor:
+    """`terra` over one division of the view.
+
+    division None: patches of `native` view pixels (fewest that cover the view). division n: the longer side is cut in n.
+    """
+
+    engine: Engine
+    division: int | None = None
+    side: int = 384
+    native: int = 448
+    overlap: float = 0.125
+    _references: dict[bytes, TerraEncoded] = field(default_factory=dict)
+
+    def encode(self, view: View) -> TerraEncoded:
+        """Cut the view in patches and run the encoder on each; independent of clicks."""
+        image = view.image
+        if view.valid is not None and not view.valid.all():
+            image = np.where(view.valid[..., None], image, np.uint8(GREY))
+        windows = self._windows(view.shape)
+        small = np.stack([cut(image, window, ENCODER_SIDE, GREY) for window in windows])
+        tokens = np.concatenate([encode_pictures(self.engine.encoder, small[part]) for part in _batches(len(windows))])
+        features = tuple(patch.astype(np.float16) for patch in center_tokens(list(tokens)))
+        images = tuple(cut(image, window, self.side, GREY) for window in windows)
+        return TerraEncoded(view.shape, windows, images, features)
+
+    def predict(self, encoded: TerraEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """Answer the prompt on every patch; the bank is shared by all of them."""
+        if not prompt.positives and not prompt.references and previous is None:
+            raise BadClick("only excluding clicks were given: add at least one click on the thing you want.")
+        features = [patch.astype(np.float32) for patch in encoded.features]
+        bank = click_rows(prompt.clicks, features, encoded.windows)
+        bank += [
+            self._reference(reference.image, reference.mask, reference.positive) for reference in prompt.references
+        ]
+        before = None if previous is None else previous.probs
+        total = np.zeros(encoded.shape, np.float32)
+        weight = np.zeros(encoded.shape, np.float32)
+        for part in _batches(len(features)):
+            samples = [
+                network_inputs(image, feature, bank, prompt, window, before)
+                for image, feature, window in zip(
+                    encoded.images[part], features[part], encoded.windows[part], strict=True
+                )
+            ]
+            batch = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
+            for window, logits in zip(encoded.windows[part], self.engine.click_net(batch)[:, 0], strict=True):
+                _paste(total, weight, logits, window, self.overlap)
+        return Prediction(1 / (1 + np.exp(-total / np.maximum(weight, 1e-6))))
+
+    def _windows(self, shape: tuple[int, int]) -> tuple[Window, ...]:
+        longest = max(shape)
+        if self.division is None:
+            return patch_windows(shape, self.native, round(self.native * self.overlap))
+        if self.division == 1:
+            return patch_windows(shape, longest, 0)
+        # n patches of side p overlapping by f·p cover n·p − (n − 1)·f·p
+        patch = -(-longest // (self.division - (self.division - 1) * self.overlap))
+        return patch_windows(shape, int(patch), int(patch * self.overlap))
+
+    def _reference(self, image: NDArray[np.uint8], mask: NDArray[np.bool_], positive: bool) -> BankRow:
+        """A reference picture's row, from its own view."""
+        view = View(image)
+        encoded = TerraPredictor(self.engine, 1, self.side).encode(view)
+        window = encoded.windows[0]
+        square = cut(mask.astype(np.uint8), window, window.rows, 0).astype(bool)
+        return reference_row(encoded.features[0].astype(np.float32), square, positive)
+
+
+def _ramp(length: int, overlap: float) -> FloatArray:
+    """Weights along a patch's side: 1 inside, falling linearly over the overlap towards both ends."""
+    position = np.arange(length, dtype=np.float32) + 0.5
+    edge = np.minimum(position, length - position) / max(overlap * length, 1.0)
+    return np.clip(edge, 0.0, 1.0).astype(np.float32)
+
+
+def _paste(total: FloatArray, weight: FloatArray, logits: FloatArray, window: Window, overlap: float) -> None:
+    """Add a patch's logits, resized to its window and weighted, into the view-sized sums."""
+    full = cv2.resize(logits, (window.cols, window.rows), interpolation=cv2.INTER_LINEAR)
+    share = np.outer(_ramp(window.rows, overlap), _ramp(window.cols, overlap)) + np.float32(1e-4)
+    top, left = max(window.row, 0), max(window.col, 0)
+    bottom, right = min(window.row + window.rows, total.shape[0]), min(window.col + window.cols, total.shape[1])
+    inner = (slice(top - window.row, bottom - window.row), slice(left - window.col, right - window.col))
+    total[top:bottom, left:right] += full[inner] * share[inner]
+    weight[top:bottom, left:right] += share[inner]

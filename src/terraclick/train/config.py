@@ -1,0 +1,68 @@
+"""Training recipes: a recipe is a function that returns a TrainConfig."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from terraclick.errors import BadConfig
+
+__all__ = ["RECIPES", "TrainConfig", "terra_20min"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a training run, saved beside its checkpoints."""
+
+    name: str
+    """Name of the recipe."""
+    datasets: tuple[str, ...]
+    """Folders under the data root."""
+    shares: tuple[float, ...]
+    """How often each dataset is drawn, relative to the others."""
+    crops: int = 900
+    """Crops cut, augmented and encoded before the first step."""
+    steps: int = 320
+    """Optimiser steps."""
+    batch: int = 16
+    """Episodes in a step."""
+    pool: int = 64
+    """Episodes open at a time; a step takes some of them one click further."""
+    side: int = 288
+    """Side of the picture the click net is trained on, in pixels (a multiple of 32)."""
+    object_share: float = 0.6
+    """Share of crops drawn around an object; the others are drawn for a class."""
+    go_on: float = 0.78
+    """Chance that an episode gets one more click."""
+    rate: float = 1e-3
+    """Peak learning rate of new layers."""
+    backbone_rate: float = 3e-4
+    """Peak learning rate of the pretrained backbone."""
+    decay: float = 1e-2
+    """Weight decay."""
+    average: float = 0.98
+    """Decay of the running average of the weights, which is what is kept."""
+    seed: int = 0
+    """Seed of everything random."""
+    threads: int = 1
+    """CPU threads."""
+
+    def __post_init__(self) -> None:
+        if len(self.datasets) != len(self.shares):
+            raise BadConfig(f"{len(self.datasets)} datasets but {len(self.shares)} shares: give one share each.")
+        if self.side % 32:
+            raise BadConfig(f"side {self.side} is not a multiple of 32, the click net's coarsest stride.")
+        if self.pool < self.batch:
+            raise BadConfig(f"pool {self.pool} is smaller than batch {self.batch}: make it at least as large.")
+
+
+def terra_20min() -> TrainConfig:
+    """About twenty minutes of one CPU thread from ImageNet weights: the first shipped model."""
+    return TrainConfig(
+        name="terra-20min",
+        datasets=("nwpu_vhr10", "hot_fair_oam", "jkpg_buildings", "cil_roads", "dronedeploy_sample"),
+        shares=(3.0, 2.0, 1.0, 1.2, 1.5),
+    )
+
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {"terra-20min": terra_20min}

@@ -1,0 +1,127 @@
+"""Trained torch networks to the files the CPU engine runs: ONNX, the encoder with int8 weights, the click net in fp16."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from terraclick.core.bank import MAP_CHANNELS, SLOTS
+from terraclick.errors import BadWeights
+from terraclick.models.terra import ClickNet, TerraEncoder
+
+__all__ = ["export_click_net", "export_encoder", "quantize_weights"]
+
+OPSET = 17
+
+
+def _example(side: int = 384, tokens: int = 24) -> dict[str, torch.Tensor]:
+    """Click-net inputs of the right shapes."""
+    return {
+        "image": torch.rand(1, 3, side, side) * 255,
+        "clicks": torch.rand(1, 3, side, side),
+        "tokens": torch.randn(1, 768, tokens, tokens) / 20,
+        "rows": torch.randn(1, 2, SLOTS, 768) / 20,
+        "labels": torch.zeros(1, 2, tokens, tokens, dtype=torch.long),
+        "maps": torch.rand(1, MAP_CHANNELS, tokens, tokens),
+        "target": torch.tensor([[1.0, 0.0]]),
+    }
+
+
+def _to_onnx(module: nn.Module, inputs: dict[str, torch.Tensor], output: str, path: Path) -> None:
+    """Trace and write; the batch size stays free."""
+    free = {name: {0: "batch"} for name in (*inputs, output)}
+    partial = path.with_suffix(".part")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns about every shape that is fixed on purpose
+        torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            str(partial),
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_axes=free,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    os.replace(partial, path)
+
+
+def export_encoder(weights: Path, path: Path, int8: bool = True) -> None:
+    """Write the frozen encoder from a safetensors file of ViT weights; int8 keeps a quarter of the size."""
+    from safetensors.torch import load_file
+
+    encoder = TerraEncoder()
+    state = load_file(str(weights))
+    known = encoder.vit.state_dict().keys()
+    try:
+        encoder.vit.load_state_dict({name: value for name, value in state.items() if name in known})
+    except RuntimeError as error:
+        raise BadWeights(f"{weights} does not fit the encoder: {error}.") from None
+    side = TerraEncoder.SIDE
+    _to_onnx(encoder, {"image": torch.rand(1, 3, side, side) * 255}, "tokens", path)
+    if int8:
+        quantize_weights(path)
+
+
+def export_click_net(checkpoint: Path, path: Path) -> None:
+    """Write the click net of a training run's `click_net.pt`, constants as float16."""
+    content = torch.load(checkpoint, weights_only=True)
+    if content.get("arch") != "terra-click-net":
+        raise BadWeights(f"{checkpoint} holds {content.get('arch')!r}, not a terra click net.")
+    net = ClickNet()
+    net.load_state_dict(content["weights"])
+    _to_onnx(net, _example(), "logits", path)
+    _store_half(path)
+
+
+def _large_constants(graph: Any, smallest: int) -> list[Any]:
+    return [t for t in graph.initializer if t.data_type == 1 and int(np.prod(t.dims)) >= smallest]
+
+
+def _store_half(path: Path) -> None:
+    """Keep large float constants as float16, widened by a Cast when the file is loaded."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load(str(path))
+    for tensor in _large_constants(model.graph, 512):
+        name = tensor.name
+        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), name + ".half")
+        model.graph.initializer.remove(tensor)
+        model.graph.initializer.append(half)
+        model.graph.node.insert(0, helper.make_node("Cast", [half.name], [name], to=onnx.TensorProto.FLOAT))
+    onnx.save(model, str(path))
+
+
+def quantize_weights(path: Path) -> None:
+    """Keep matrix weights as int8 with one scale per output channel; arithmetic stays in float."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load(str(path))
+    graph = model.graph
+    matrices = {node.input[1]: 1 for node in graph.node if node.op_type == "MatMul"}
+    matrices |= {node.input[1]: 0 for node in graph.node if node.op_type == "Conv"}
+    for tensor in _large_constants(graph, 4096):
+        array = numpy_helper.to_array(tensor)
+        name = tensor.name
+        axis = matrices.get(name)
+        if axis is None:
+            continue
+        others = tuple(i for i in range(array.ndim) if i != axis)
+        scale = np.maximum(np.abs(array).max(axis=others) / 127, 1e-12).astype(np.float32)
+        shape = [-1 if i == axis else 1 for i in range(array.ndim)]
+        levels = np.clip(np.rint(array / scale.reshape(shape)), -127, 127).astype(np.int8)
+        graph.initializer.remove(tensor)
+        graph.initializer.append(numpy_helper.from_array(levels, name + ".levels"))
+        graph.initializer.append(numpy_helper.from_array(scale, name + ".scale"))
+        graph.initializer.append(numpy_helper.from_array(np.zeros(len(scale), np.int8), name + ".zero"))
+        parts = [name + ".levels", name + ".scale", name + ".zero"]
+        graph.node.insert(0, helper.make_node("DequantizeLinear", parts, [name], axis=axis))
+    onnx.save(model, str(path))

@@ -1,0 +1,34 @@
+"""Losses on logits with ignored pixels: normalised focal loss (RITM, Sofiiuk et al. 2021) and soft dice."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["dice_loss", "normalized_focal_loss"]
+
+
+def normalized_focal_loss(
+    logits: Tensor, truth: Tensor, valid: Tensor, alpha: float = 0.5, gamma: float = 2.0
+) -> Tensor:
+    """Normalised focal loss of each sample (B,): logits, truth (0/1 float) and valid (bool), all (B, H, W).
+
+    The focal weights are rescaled, without gradient, so that they add up to the number of valid pixels.
+    """
+    keep = valid.to(logits.dtype)
+    right = torch.where(truth > 0.5, torch.sigmoid(logits), torch.sigmoid(-logits))
+    weight = (1 - right).pow(gamma) * keep
+    count = keep.sum(dim=(1, 2))
+    scale = (count / (weight.sum(dim=(1, 2)) + 1e-12)).detach()
+    balance = torch.where(truth > 0.5, alpha, 1 - alpha)
+    loss = -balance * weight * torch.log(right.clamp(min=1e-12))
+    return loss.sum(dim=(1, 2)) * scale / (count + 1e-12)
+
+
+def dice_loss(logits: Tensor, truth: Tensor, valid: Tensor, smooth: float = 20.0) -> Tensor:
+    """One minus the soft dice coefficient of each sample (B,), over valid pixels."""
+    keep = valid.to(logits.dtype)
+    probs = torch.sigmoid(logits) * keep
+    truth = truth * keep
+    overlap = (probs * truth).sum(dim=(1, 2))
+    return 1 - (2 * overlap + smooth) / (probs.sum(dim=(1, 2)) + truth.sum(dim=(1, 2)) + smooth)
