@@ -35,9 +35,9 @@ def _both(clicks: Sequence[Click], shape: tuple[int, int], scale: float = 1.0) -
 
 def disk_maps(clicks: Sequence[Click], shape: tuple[int, int], radius: float = 5.0) -> NDArray[np.float32]:
     """Paint each click as a filled disk, sub-pixel centre: (2, H, W) of 0 and 1, positive then negative."""
-    return (_both(clicks, shape) <= radius * radius).astype(np.float32)
+    return np.asarray(_both(clicks, shape) <= radius * radius, dtype=np.float32)
 
 
 def distance_maps(clicks: Sequence[Click], shape: tuple[int, int], radius: float = 5.0) -> NDArray[np.float32]:
     """tanh(2·distance / radius) to the nearest click: (2, H, W) in [0, 1], 1 without clicks."""
-    return np.tanh(2 * np.sqrt(_both(clicks, shape, radius))).astype(np.float32)
+    return np.asarray(np.tanh(2 * np.sqrt(_both(clicks, shape, radius))), dtype=np.float32)

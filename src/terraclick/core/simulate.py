@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 
 
 def squared_depth(mask: Mask) -> NDArray[np.int64]:
-    """Squared distance (H, W) from each pixel of the mask to the nearest pixel outside it; beyond the picture is outside."""
+    """Squared distance (H, W) from each pixel of the mask to the nearest one outside it, or beyond the picture."""
     depth = np.zeros(mask.shape, dtype=np.int64)
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
@@ -55,7 +55,7 @@ def next_click(mask: Mask, truth: Mask, ignore: Mask | None = None, clicked: Ite
     if not missing.any() and not excess.any():
         return None
     positive = bool(missing.max() > excess.max())
-    row, col = np.unravel_index(int(np.argmax(missing if positive else excess)), truth.shape)
+    row, col = divmod(int(np.argmax(missing if positive else excess)), truth.shape[1])
     return Click(float(row), float(col), positive)
 
 
@@ -64,14 +64,12 @@ def _draw(pixels: Mask, rng: np.random.Generator, positive: bool) -> Click | Non
     places = np.flatnonzero(pixels)
     if places.size == 0:
         return None
-    row, col = np.unravel_index(int(rng.choice(places)), pixels.shape)
+    row, col = divmod(int(rng.choice(places)), pixels.shape[1])
     return Click(float(row), float(col), positive)
 
 
-def random_error_click(
-    mask: Mask, truth: Mask, rng: np.random.Generator, ignore: Mask | None = None
-) -> Click | None:
-    """A training click: drawn among the pixels deeper than half the deepest of the deeper error kind; None when perfect."""
+def random_error_click(mask: Mask, truth: Mask, rng: np.random.Generator, ignore: Mask | None = None) -> Click | None:
+    """A training click among pixels deeper than half the depth of the deeper error kind; None when perfect."""
     missing, excess = error_depth(mask, truth, ignore)
     positive = bool(missing.max(initial=0) > excess.max(initial=0))
     depth = missing if positive else excess

@@ -1,4 +1,4 @@
-"""Folders of labelled pictures: `images/*.jpg`, `masks/*.png` (class ids, 255 = ignore), `instances/*.png`, `meta.json`."""
+"""Labelled pictures: `images/*.jpg`, `masks/*.png` (class ids, 255 = ignore), `instances/*.png`, `meta.json`."""
 
 from __future__ import annotations
 
@@ -75,13 +75,14 @@ class Picture:
         if pixels is None:
             raise BadData(f"{path} is missing or no picture: restore the file, or take it out of meta.json.")
         if pixels.shape[:2] != self.shape:
-            raise BadData(f"{path} is {pixels.shape[:2]} (rows, cols), meta.json says {self.shape}: correct one of them.")
+            size = f"{pixels.shape[:2]} (rows, cols)"
+            raise BadData(f"{path} is {size}, meta.json says {self.shape}: correct one of them.")
         return np.asarray(pixels)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A folder of labelled pictures. `classes` maps ids to names; without true instances, they are connected components."""
+    """A folder of labelled pictures. `classes` maps ids to names; instances not true are connected components."""
 
     name: str
     folder: Path
