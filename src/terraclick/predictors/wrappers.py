@@ -1,0 +1,242 @@
+"""Predictor in, Predictor out: zoom-in, flipping, repeated refinement, fusion, caching. Only `Cached` remembers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.core.click import Click, Prompt, Target
+from terraclick.core.division import fuse
+from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, next_window, paste
+from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.errors import BadConfig
+
+__all__ = ["ByTarget", "Cached", "Flipped", "Focused", "Fused", "Refined"]
+
+FloatArray = NDArray[np.float32]
+
+
+def _logits(probs: FloatArray) -> FloatArray:
+    """Finite logits; a certain pixel counts as sure to one in a million."""
+    safe = np.clip(probs, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(safe / (1 - safe)), dtype=np.float32)
+
+
+def _probs(logits: FloatArray) -> FloatArray:
+    return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class FocusedView:
+    """A view and its encoding as a whole, which the first click reads."""
+
+    view: View
+    whole: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Focused:
+    """Zoom in: let `inner` look at the window around the previous answer, resized to `rule.target`.
+
+    Wrap `inner` in `Cached`, so that a window that did not move is not encoded again. Outside the window the answer
+    is 0 as published, or the previous one with `keep_outside`.
+    """
+
+    inner: Predictor
+    rule: FocusRule = FocusRule()  # noqa: RUF009 (frozen)
+    keep_outside: bool = False
+
+    def encode(self, view: View) -> FocusedView:
+        """Encode the whole view; windows are encoded when clicks move there."""
+        return FocusedView(view, self.inner.encode(self._cut(view, Window(0, 0, *view.shape))))
+
+    def predict(self, encoded: FocusedView, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """The inner answer pasted back into the view, with the window in `focus`."""
+        shape = encoded.view.shape
+        before = None if previous is None else previous.probs
+        window = next_window(before, None if previous is None else previous.focus, prompt.clicks, shape, self.rule)
+        whole = window == Window(0, 0, *shape)
+        inside = encoded.whole if whole else self.inner.encode(self._cut(encoded.view, window))
+        cropped = (
+            None if previous is None else replace(previous, probs=crop(previous.probs, window, self.rule), focus=None)
+        )
+        clicks = crop_clicks(prompt.clicks, window, self.rule)
+        if not self.rule.parity:
+            rows, cols = self.rule.target or (window.rows, window.cols)
+            clicks = tuple(
+                c for c in clicks if c.positive or (-0.5 <= c.row < rows - 0.5 and -0.5 <= c.col < cols - 0.5)
+            )
+        answer = self.inner.predict(inside, replace(prompt, clicks=clicks), cropped)
+        around = before if self.keep_outside else None
+        return Prediction(paste(answer.probs, window, shape, self.rule, around), window, answer.threshold)
+
+    def _cut(self, view: View, window: Window) -> View:
+        """The part of a view in the window, at the size the inner predictor reads, with its gsd."""
+        image = crop(view.image, window, self.rule)
+        valid = None if view.valid is None else crop(view.valid.astype(np.float32), window, self.rule) >= 0.5
+        gsd = None if view.gsd is None else view.gsd * float(np.sqrt(window.rows * window.cols / image[..., 0].size))
+        return View(image, valid, gsd)
+
+
+@dataclass(frozen=True, eq=False)
+class Flipped:
+    """Average the logits of the view and its mirror image (left to right)."""
+
+    inner: Predictor
+
+    def encode(self, view: View) -> tuple[Any, Any, int]:
+        """(encoding, encoding of the mirror image, columns)."""
+        valid = None if view.valid is None else np.ascontiguousarray(view.valid[:, ::-1])
+        mirrored = View(np.ascontiguousarray(view.image[:, ::-1]), valid, view.gsd)
+        return self.inner.encode(view), self.inner.encode(mirrored), view.shape[1]
+
+    def predict(self, encoded: tuple[Any, Any, int], prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """Both answers, the second mirrored back; clicks, previous answer and its window are mirrored for it."""
+        plain, mirrored, cols = encoded
+        clicks = tuple(Click(click.row, cols - 1 - click.col, click.positive) for click in prompt.clicks)
+        first = self.inner.predict(plain, prompt, previous)
+        second = self.inner.predict(mirrored, replace(prompt, clicks=clicks), _mirror(previous, cols))
+        probs = _probs(fuse([_logits(first.probs), _logits(second.probs[:, ::-1])]))
+        return Prediction(probs, first.focus, first.threshold)
+
+
+def _mirror(previous: Prediction | None, cols: int) -> Prediction | None:
+    if previous is None:
+        return None
+    focus = previous.focus
+    if focus is not None:
+        focus = replace(focus, col=cols - focus.col - focus.cols)
+    return Prediction(np.ascontiguousarray(previous.probs[:, ::-1]), focus, previous.threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """CFR: answer the same clicks `steps` times more, each time reading the answer before.
+
+    Only for the first `max_clicks` clicks (published default 1). `adaptive` stops once at most `still` pixels change.
+    """
+
+    inner: Predictor
+    steps: int = 4
+    adaptive: bool = False
+    max_clicks: int = 1
+    still: int = 20
+
+    def encode(self, view: View) -> Any:
+        """The inner encoding."""
+        return self.inner.encode(view)
+
+    def predict(self, encoded: Any, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """The last of the repeated answers."""
+        answer = self.inner.predict(encoded, prompt, previous)
+        for _ in range(self.steps if len(prompt.clicks) <= self.max_clicks else 0):
+            if self.adaptive and previous is not None and np.count_nonzero(answer.mask ^ previous.mask) <= self.still:
+                break
+            previous, answer = answer, self.inner.predict(encoded, prompt, answer)
+        return answer
+
+
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """The mean of several predictors' logits (or probabilities): divisions, models, scales."""
+
+    inners: tuple[Predictor, ...]
+    weights: tuple[float, ...] | None = None
+    logits: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.inners or (self.weights is not None and len(self.weights) != len(self.inners)):
+            raise BadConfig(
+                f"{len(self.inners)} predictors and weights {self.weights} do not match: give one weight each."
+            )
+
+    def encode(self, view: View) -> tuple[Any, ...]:
+        """Every predictor's encoding."""
+        return tuple(inner.encode(view) for inner in self.inners)
+
+    def predict(self, encoded: tuple[Any, ...], prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """The weighted mean; every predictor sees the fused previous answer. Focus is the first one's."""
+        answers = [part.predict(code, prompt, previous) for part, code in zip(self.inners, encoded, strict=True)]
+        if self.logits:
+            probs = _probs(fuse([_logits(answer.probs) for answer in answers], self.weights))
+        else:
+            probs = fuse([answer.probs for answer in answers], self.weights)
+        return Prediction(probs, answers[0].focus, answers[0].threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class Cached:
+    """Remember the latest `capacity` encodings by the view's content. May change speed, never answers; thread-safe."""
+
+    inner: Predictor
+    capacity: int = 16
+    _store: OrderedDict[bytes, Any] = field(default_factory=OrderedDict, repr=False)
+    _lock: Any = field(default_factory=Lock, repr=False)
+
+    def encode(self, view: View) -> Any:
+        """The encoding, remembered if this content was seen lately."""
+        key = _content(view)
+        with self._lock:
+            if key in self._store:
+                self._store.move_to_end(key)
+                return self._store[key]
+        encoded = self.inner.encode(view)
+        with self._lock:
+            self._store[key] = encoded
+            while len(self._store) > self.capacity:
+                self._store.popitem(last=False)
+        return encoded
+
+    def predict(self, encoded: Any, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """The inner answer."""
+        return self.inner.predict(encoded, prompt, previous)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Cached, (self.inner, self.capacity)
+
+
+def _content(view: View) -> bytes:
+    """A key of everything `encode` may read."""
+    digest = hashlib.blake2b(repr((view.image.shape, view.valid is None, view.gsd)).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(view.image))
+    if view.valid is not None:
+        digest.update(np.ascontiguousarray(view.valid).view(np.uint8))
+    return digest.digest()
+
+
+@dataclass(frozen=True, eq=False)
+class TargetView:
+    """A view whose encodings are made when a target is first asked for (the same ones, whenever that is)."""
+
+    view: View
+    encoded: dict[Target, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ByTarget:
+    """One predictor for objects, another for classes."""
+
+    inners: Mapping[Target, Predictor]
+
+    def encode(self, view: View) -> TargetView:
+        """Encode for the object target (or the only one there is); the other waits until it is asked for."""
+        first = Target.OBJECT if Target.OBJECT in self.inners else next(iter(self.inners))
+        return TargetView(view, {first: self.inners[first].encode(view)})
+
+    def predict(self, encoded: TargetView, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """The answer of the target's predictor. Raises BadConfig if there is none."""
+        inner = self.inners.get(prompt.target)
+        if inner is None:
+            raise BadConfig(
+                f"this predictor does not answer target {prompt.target.value}: ask another target or model."
+            )
+        if prompt.target not in encoded.encoded:
+            encoded.encoded[prompt.target] = inner.encode(encoded.view)
+        return inner.predict(encoded.encoded[prompt.target], prompt, previous)
