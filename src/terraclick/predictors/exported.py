@@ -1,15 +1,14 @@
-"""The shipped model on the CPU inference engine (OpenVINO): no torch anywhere.
+"""The shipped model on the CPU inference engine (ONNX Runtime): no torch anywhere.
 
 `encode` runs the frozen encoder once per patch of a division and keeps centred tokens (uint8 pictures and float16 tokens,
 about 1.4 MB a patch at 448 px). `predict` builds the prompt bank over all patches, then runs the small click net on every
-patch in batches and blends the overlaps.
+patch and blends the overlaps.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from terraclick.core.bank import BankRow, center_tokens, click_rows, prompt_maps, reference_row
 from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.focus import Window
-from terraclick.core.predictor import Prediction, View
+from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadClick, BadWeights
 
 __all__ = [
@@ -30,7 +29,7 @@ __all__ = [
     "TerraPredictor",
     "click_planes",
     "cut",
-    "encode_pictures",
+    "encode_picture",
     "network_inputs",
     "patch_windows",
 ]
@@ -43,9 +42,6 @@ DISK_RADIUS = 5.0
 
 GREY = 127
 """What stands beyond the picture's edge and on pixels without data (zero for the click net)."""
-
-BATCH = 4
-"""Patches per run of a network: bounds memory and keeps a cancelled answer short."""
 
 FloatArray = NDArray[np.float32]
 
@@ -124,33 +120,34 @@ def network_inputs(
 
 
 class Network:
-    """One exported graph compiled for the CPU. Safe to call from several threads (one call runs at a time)."""
+    """One exported graph, ready on the CPU. Safe to call from several threads at once."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        import openvino
+        import onnxruntime
 
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-        if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
         if not path.is_file():
             raise BadWeights(f"no model file {path}: reinstall terraclick, or give the folder of an exported model.")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        # int8 weights are widened once, when the graph is loaded; threads sleep between clicks
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            compiled = openvino.Core().compile_model(str(path), "CPU", settings)
-        except RuntimeError as error:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the engine has no public base class for its errors
             reason = str(error).strip().splitlines()[-1]
             raise BadWeights(f"the model file {path.name} cannot be loaded: {reason}.") from None
-        self._request = compiled.create_infer_request()
-        self._lock = threading.Lock()
 
     def __call__(self, inputs: dict[str, NDArray[Any]]) -> FloatArray:
-        """Run on named inputs; returns a copy of the only output."""
-        with self._lock:
-            return np.array(self._request.infer(inputs)[0])
+        """Run on named inputs; returns the only output."""
+        return np.asarray(self._session.run(None, inputs)[0], dtype=np.float32)
 
 
-def encode_pictures(encoder: Network, images: NDArray[np.uint8]) -> FloatArray:
-    """(B, 336, 336, 3) uint8 → tokens (B, C, h, w)."""
-    return encoder({"image": np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)})
+def encode_picture(encoder: Network, image: NDArray[np.uint8]) -> FloatArray:
+    """(336, 336, 3) uint8 → tokens (C, h, w)."""
+    return encoder({"image": np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)})[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,11 +173,6 @@ class TerraEncoded:
         return sum(array.nbytes for array in (*self.images, *self.features))
 
 
-def _batches(length: int) -> Iterator[slice]:
-    for start in range(0, length, BATCH):
-        yield slice(start, min(start + BATCH, length))
-
-
 @dataclass(frozen=True, eq=False)
 class TerraPredictor:
     """`terra` over one division of the view.
@@ -193,7 +185,8 @@ class TerraPredictor:
     side: int = 384
     native: int = 448
     overlap: float = 0.125
-    _references: dict[bytes, TerraEncoded] = field(default_factory=dict)
+    examples: Predictor | None = None
+    """Encodes pictures of references; give a `Cached` one, so that an example is encoded once and not at every click."""
 
     def encode(self, view: View) -> TerraEncoded:
         """Cut the view in patches and run the encoder on each; independent of clicks."""
@@ -201,9 +194,8 @@ class TerraPredictor:
         if view.valid is not None and not view.valid.all():
             image = np.where(view.valid[..., None], image, np.uint8(GREY))
         windows = self._windows(view.shape)
-        small = np.stack([cut(image, window, ENCODER_SIDE, GREY) for window in windows])
-        tokens = np.concatenate([encode_pictures(self.engine.encoder, small[part]) for part in _batches(len(windows))])
-        features = tuple(patch.astype(np.float16) for patch in center_tokens(list(tokens)))
+        tokens = [encode_picture(self.engine.encoder, cut(image, window, ENCODER_SIDE, GREY)) for window in windows]
+        features = tuple(patch.astype(np.float16) for patch in center_tokens(tokens))
         images = tuple(cut(image, window, self.side, GREY) for window in windows)
         return TerraEncoded(view.shape, windows, images, features)
 
@@ -219,16 +211,10 @@ class TerraPredictor:
         before = None if previous is None else previous.probs
         total = np.zeros(encoded.shape, np.float32)
         weight = np.zeros(encoded.shape, np.float32)
-        for part in _batches(len(features)):
-            samples = [
-                network_inputs(image, feature, bank, prompt, window, before)
-                for image, feature, window in zip(
-                    encoded.images[part], features[part], encoded.windows[part], strict=True
-                )
-            ]
-            batch = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
-            for window, logits in zip(encoded.windows[part], self.engine.click_net(batch)[:, 0], strict=True):
-                _paste(total, weight, logits, window, self.overlap)
+        for image, feature, window in zip(encoded.images, features, encoded.windows, strict=True):
+            inputs = network_inputs(image, feature, bank, prompt, window, before)
+            logits = self.engine.click_net({name: array[None] for name, array in inputs.items()})[0, 0]
+            _paste(total, weight, logits, window, self.overlap)
         return Prediction(1 / (1 + np.exp(-total / np.maximum(weight, 1e-6))))
 
     def _windows(self, shape: tuple[int, int]) -> tuple[Window, ...]:
@@ -244,7 +230,7 @@ class TerraPredictor:
     def _reference(self, image: NDArray[np.uint8], mask: NDArray[np.bool_], positive: bool) -> BankRow:
         """A reference picture's row, from its own view."""
         view = View(image)
-        encoded = TerraPredictor(self.engine, 1, self.side).encode(view)
+        encoded = (self.examples or TerraPredictor(self.engine, 1, self.side)).encode(view)
         window = encoded.windows[0]
         square = cut(mask.astype(np.uint8), window, window.rows, 0).astype(bool)
         return reference_row(encoded.features[0].astype(np.float32), square, positive)

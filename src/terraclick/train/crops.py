@@ -68,7 +68,7 @@ def draw_crop(
     tokens: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     rng: np.random.Generator,
 ) -> Crop:
-    """One crop by the recipe's shares; `tokens` is the encoder, (B, 336, 336, 3) → (B, C, h, w)."""
+    """One crop by the recipe's shares; `tokens` is the encoder, (336, 336, 3) → (C, h, w)."""
     shares = np.array(config.shares) / sum(config.shares)
     while True:
         dataset = datasets[rng.choice(len(datasets), p=shares)]
@@ -102,7 +102,7 @@ def _draw(
     if not tasks:
         return None
     large = turn(jitter_sensor(cut(image, window, ENCODER_SIDE, GREY), rng), quarter, mirrored)
-    features = center_tokens([tokens(large[None])[0]])[0].astype(np.float16)
+    features = center_tokens([tokens(large)])[0].astype(np.float16)
     small = cv2.resize(large, (config.side, config.side), interpolation=cv2.INTER_AREA)
     return Crop(small, features, tuple((target, turn(truth, quarter, mirrored)) for target, truth in tasks))
 
@@ -113,11 +113,16 @@ def _object_window(mask: NDArray[np.bool_], rng: np.random.Generator) -> Window:
     height, width = rows[-1] - rows[0] + 1, cols[-1] - cols[0] + 1
     longest = max(height, width)
     side = longest * rng.uniform(1.15, 2.2) if rng.random() < 0.55 else ENCODER_SIDE * 2.0 ** rng.uniform(-0.7, 1.0)
-    side = int(max(side, 64, longest * 0.8))
+    side = int(min(max(side, 64, longest * 0.8), max(mask.shape)))
     slack_row, slack_col = max(side - height, 0), max(side - width, 0)
     row = rows[0] - int(slack_row * rng.uniform(0.1, 0.9)) - max(height - side, 0) // 2
     col = cols[0] - int(slack_col * rng.uniform(0.1, 0.9)) - max(width - side, 0) // 2
-    return Window(int(row), int(col), side, side)
+    return Window(_inside(int(row), side, mask.shape[0]), _inside(int(col), side, mask.shape[1]), side, side)
+
+
+def _inside(start: int, side: int, length: int) -> int:
+    """Move a window's start so that it shows as much of the picture as it can."""
+    return min(max(start, min(0, length - side)), max(0, length - side))
 
 
 def _class_window(mask: NDArray[np.bool_], rng: np.random.Generator) -> Window:

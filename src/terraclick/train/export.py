@@ -33,9 +33,10 @@ def _example(side: int = 384, tokens: int = 24) -> dict[str, torch.Tensor]:
     }
 
 
-def _to_onnx(module: nn.Module, inputs: dict[str, torch.Tensor], output: str, path: Path) -> None:
-    """Trace and write; the batch size stays free."""
-    free = {name: {0: "batch"} for name in (*inputs, output)}
+def _to_onnx(
+    module: nn.Module, inputs: dict[str, torch.Tensor], output: str, path: Path, free: dict[str, dict[int, str]]
+) -> None:
+    """Trace and write for a batch of one; `free` names the axes whose length stays open."""
     partial = path.with_suffix(".part")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns about every shape that is fixed on purpose
@@ -64,7 +65,7 @@ def export_encoder(weights: Path, path: Path, int8: bool = True) -> None:
     except RuntimeError as error:
         raise BadWeights(f"{weights} does not fit the encoder: {error}.") from None
     side = TerraEncoder.SIDE
-    _to_onnx(encoder, {"image": torch.rand(1, 3, side, side) * 255}, "tokens", path)
+    _to_onnx(encoder, {"image": torch.rand(1, 3, side, side) * 255}, "tokens", path, {})
     if int8:
         quantize_weights(path)
 
@@ -76,7 +77,8 @@ def export_click_net(checkpoint: Path, path: Path) -> None:
         raise BadWeights(f"{checkpoint} holds {content.get('arch')!r}, not a terra click net.")
     net = ClickNet()
     net.load_state_dict(content["weights"])
-    _to_onnx(net, _example(), "logits", path)
+    free = {name: {2: "rows", 3: "cols"} for name in ("image", "clicks", "logits")}
+    _to_onnx(net, _example(), "logits", path, free)
     _store_half(path)
 
 

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData, MissingExtra
 from terraclick.models.efficientnet import fold_published
 from terraclick.models.terra import ClickNet
-from terraclick.predictors.exported import Network, encode_pictures, network_inputs
+from terraclick.predictors.exported import Network, encode_picture, network_inputs
 from terraclick.train.config import TrainConfig
 from terraclick.train.crops import Crop, draw_crop
 from terraclick.train.losses import dice_loss, normalized_focal_loss
@@ -104,9 +105,9 @@ def _keep_memory() -> None:
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     """Save beside and move into place, so that a kill leaves the old file."""
-    partial = path.with_suffix(".part")
-    torch.save(content, partial)
-    os.replace(partial, path)
+    unfinished = path.with_suffix(".part")
+    torch.save(content, unfinished)
+    os.replace(unfinished, path)
 
 
 def _claim(out: Path, config: TrainConfig, resume: bool) -> None:
@@ -139,9 +140,8 @@ def _crops(
         path = folder / f"{index:05d}.npz"
         if not path.exists():
             network = network or Network(encoder, config.threads)
-            bound = network
             rng = np.random.default_rng([config.seed, 1, index])
-            draw_crop(datasets, config, lambda images: encode_pictures(bound, images), rng).save(path)
+            draw_crop(datasets, config, partial(encode_picture, network), rng).save(path)
         crops.append(Crop.load(path))
         report("crops", index + 1, config.crops, {})
     return crops

@@ -1,0 +1,382 @@
+"""How many clicks does it take? A robot clicks, a predictor answers, and the protocol is printed with every table.
+
+`run_benchmark` gives a `Report`: one result per task (IoU after every click), summed up by dataset and class, then as
+the mean over datasets with a bootstrap interval. Finished tasks go to a journal at once, so a killed run goes on where it
+was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from terraclick.core.click import Click, Target
+from terraclick.core.masks import boundary_iou, iou
+from terraclick.core.noc import area_under_curve, bootstrap_interval, carried, failures, mean_iou_at, number_of_clicks
+from terraclick.core.predictor import MASK_THRESHOLD, Predictor, View
+from terraclick.core.session import Session
+from terraclick.core.simulate import next_click
+from terraclick.data.datasets import NO_TASK, Dataset, class_tasks, object_tasks
+from terraclick.data.sample import Task
+from terraclick.errors import BadConfig, BadData, MissingExtra, UnknownName
+from terraclick.predictors.load import load
+
+__all__ = [
+    "PRESETS",
+    "EvalProtocol",
+    "Report",
+    "TaskResult",
+    "draw_tasks",
+    "plot",
+    "preset",
+    "run_benchmark",
+    "run_task",
+]
+
+
+@dataclass(frozen=True)
+class EvalProtocol:
+    """Everything that decides a table's figures; printed with it."""
+
+    thresholds: tuple[float, ...] = (0.80, 0.85, 0.90)
+    """IoU to be reached, ascending. Clicking stops at the highest; its IoU is carried forward."""
+    max_clicks: int = 20
+    """Clicks after which a task counts as failed (RITM: also when the last click just reaches the threshold)."""
+    mask_threshold: float = MASK_THRESHOLD
+    """Probability above which a pixel is in the mask."""
+    min_area: int = 256
+    """Smallest object in pixels."""
+    max_area: int | None = None
+    """Objects must be smaller than this, in pixels (for tables of small things)."""
+    class_fill: tuple[float, float] = (0.005, 0.80)
+    """A class is a task where it fills this share of the picture."""
+    no_task: tuple[str, ...] = tuple(sorted(NO_TASK))
+    """Classes that are never a task."""
+    ignore: int = 255
+    """Class id of pixels that count neither way."""
+    robot: str = "RITM: deepest point of the deeper error"
+    """Who clicks."""
+    limit: int | None = None
+    """Tasks drawn per dataset; None for all."""
+    seed: int = 0
+    """Seed of that draw."""
+
+    def __post_init__(self) -> None:
+        if not self.thresholds or list(self.thresholds) != sorted(set(self.thresholds)):
+            raise BadConfig(f"thresholds {self.thresholds} must be ascending and different, such as 0.80,0.85,0.90.")
+        if not 0 < self.thresholds[0] <= self.thresholds[-1] <= 1:
+            raise BadConfig(f"thresholds {self.thresholds} must lie in 0–1 (80 means 0.80 on the command line).")
+        if self.max_clicks < 1:
+            raise BadConfig(f"max_clicks {self.max_clicks} must be at least 1.")
+
+    def lines(self) -> list[str]:
+        """The protocol as text, one setting a line."""
+        return [f"{name.replace('_', ' ')}: {value}" for name, value in asdict(self).items()]
+
+
+PRESETS: dict[str, EvalProtocol] = {
+    "default": EvalProtocol(),
+    "crosscut": EvalProtocol(thresholds=(0.70, 0.75, 0.80)),
+    "isrefiner": EvalProtocol(thresholds=(0.80, 0.85, 0.90)),
+    "segmap": EvalProtocol(thresholds=(0.80, 0.85, 0.90, 0.95)),
+    "refcut": EvalProtocol(thresholds=(0.80, 0.85, 0.90)),
+    "small": EvalProtocol(min_area=64, max_area=256),
+}
+
+
+def preset(name: str) -> EvalProtocol:
+    """A protocol by name. Raises UnknownName with the list."""
+    if name not in PRESETS:
+        raise UnknownName(f"no preset {name!r}. Known: {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """One task done: IoU after each click, the last mask's boundary IoU, and seconds of the two slow parts."""
+
+    dataset: str
+    cls: str
+    name: str
+    ious: tuple[float, ...]
+    boundary_iou: float
+    encode_seconds: float
+    click_seconds: float
+
+
+def draw_tasks(dataset: Dataset, target: Target, protocol: EvalProtocol) -> list[Task]:
+    """The dataset's tasks by the protocol: all of them, or `limit` drawn by `seed`, in file order."""
+    if target is Target.OBJECT:
+        tasks = object_tasks(dataset, protocol.min_area, protocol.max_area)
+    else:
+        tasks = class_tasks(dataset, protocol.class_fill)
+    if protocol.limit is None or len(tasks) <= protocol.limit:
+        return tasks
+    chosen = np.random.default_rng(protocol.seed).choice(len(tasks), protocol.limit, replace=False)
+    return [tasks[index] for index in sorted(chosen)]
+
+
+def run_task(
+    task: Task, predictor: Predictor, protocol: EvalProtocol, clock: Callable[[], float] = time.perf_counter
+) -> TaskResult:
+    """Let the robot click one task until the highest threshold is reached, the mask is perfect or clicks run out."""
+    truth, ignore = task.truth()
+    view = View(task.picture.image(), None, task.picture.gsd)
+    started = clock()
+    encoded = predictor.encode(view)
+    encode_seconds, click_seconds = clock() - started, 0.0
+    session, mask = Session(task.target), np.zeros(truth.shape, np.bool_)
+    ious: list[float] = []
+    while len(ious) < protocol.max_clicks and (not ious or ious[-1] < protocol.thresholds[-1]):
+        click = next_click(mask, truth, ignore, session.clicks)
+        if click is None:
+            break
+        started = clock()
+        session = session.add(Click(click.row, click.col, click.positive), predictor, encoded)
+        click_seconds += clock() - started
+        latest = session.latest
+        assert latest is not None
+        mask = latest.probs > protocol.mask_threshold
+        ious.append(iou(mask, truth, ignore))
+    edge = boundary_iou(mask, truth, ignore)
+    each = click_seconds / max(len(ious), 1)
+    return TaskResult(task.dataset, task.cls, task.name, tuple(ious), edge, encode_seconds, each)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished benchmark: what was run, by which protocol, and every task's result."""
+
+    predictor: str
+    target: Target
+    protocol: EvalProtocol
+    results: tuple[TaskResult, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each dataset as a whole (class "all"), then one for each of its classes if it has several."""
+        rows = []
+        for dataset in sorted({result.dataset for result in self.results}):
+            group = [result for result in self.results if result.dataset == dataset]
+            rows.append(self._row(dataset, "all", group))
+            names = sorted({result.cls for result in group})
+            if len(names) > 1:
+                rows += [self._row(dataset, name, [r for r in group if r.cls == name]) for name in names]
+        return rows
+
+    def average(self) -> dict[str, Any]:
+        """The mean over datasets of each figure; `interval` holds the 95 % bootstrap interval of each NoC and mIoU."""
+        whole = [row for row in self.rows() if row["class"] == "all"]
+        names = [f"{100 * threshold:g}" for threshold in self.protocol.thresholds]
+        mean = {
+            "objects": sum(row["objects"] for row in whole),
+            "datasets": len(whole),
+            "noc": {name: float(np.mean([row["noc"][name] for row in whole])) for name in names},
+            "nof": {name: sum(row["nof"][name] for row in whole) for name in names},
+            "miou": {k: float(np.mean([row["miou"][k] for row in whole])) for k in whole[0]["miou"]},
+        }
+        for figure in ("auc", "boundary_iou", "seconds_per_click", "encode_seconds"):
+            mean[figure] = float(np.mean([row[figure] for row in whole]))
+        groups = [[r for r in self.results if r.dataset == row["dataset"]] for row in whole]
+        mean["interval"] = {
+            "noc": {name: self._interval(groups, self._noc(float(name) / 100)) for name in names},
+            "miou": {k: self._interval(groups, self._iou_at(int(k))) for k in ("1", "3", "5")},
+        }
+        return mean
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything a program would want."""
+        return {
+            "predictor": self.predictor,
+            "target": self.target.value,
+            "protocol": asdict(self.protocol),
+            "rows": self.rows(),
+            "average": {self.target.value: self.average()},
+        }
+
+    def to_markdown(self) -> str:
+        """The table with the protocol beneath it."""
+        names = [f"{100 * threshold:g}" for threshold in self.protocol.thresholds]
+        heads = ["dataset", "class", "n", *(f"NoC@{n}" for n in names), *(f"NoF@{n}" for n in names)]
+        heads += ["mIoU@1", "@3", "@5", "AUC", "BIoU", "s/click"]
+        lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+        average = self.average()
+        for row in [*self.rows(), {**average, "dataset": "**mean of datasets**", "class": ""}]:
+            cells = [row["dataset"], row["class"], str(row["objects"])]
+            cells += [f"{row['noc'][n]:.2f}" for n in names] + [str(row["nof"][n]) for n in names]
+            cells += [f"{row['miou'][k]:.3f}" for k in ("1", "3", "5")]
+            cells += [f"{row['auc']:.3f}", f"{row['boundary_iou']:.3f}", f"{row['seconds_per_click']:.3f}"]
+            lines.append("| " + " | ".join(cells) + " |")
+        spans = ", ".join(
+            f"NoC@{n} {average['noc'][n]:.2f} [{low:.2f}, {high:.2f}]"
+            for n, (low, high) in average["interval"]["noc"].items()
+        )
+        lines += ["", f"{self.predictor}, {self.target.value} target; 95 % intervals: {spans}.", ""]
+        return "\n".join([*lines, "Protocol: " + "; ".join(self.protocol.lines()) + ".", ""])
+
+    def _row(self, dataset: str, name: str, group: Sequence[TaskResult]) -> dict[str, Any]:
+        most = self.protocol.max_clicks
+        ious = [result.ious for result in group]
+        labels = {f"{100 * threshold:g}": threshold for threshold in self.protocol.thresholds}
+        return {
+            "dataset": dataset,
+            "class": name,
+            "target": self.target.value,
+            "objects": len(group),
+            "noc": {n: float(np.mean([number_of_clicks(i, t, most) for i in ious])) for n, t in labels.items()},
+            "nof": {n: failures(ious, t, most) for n, t in labels.items()},
+            "miou": {str(k): mean_iou_at(ious, k) for k in range(1, most + 1)},
+            "auc": float(np.mean([area_under_curve(i, most) for i in ious])),
+            "boundary_iou": float(np.mean([result.boundary_iou for result in group])),
+            "seconds_per_click": float(np.mean([result.click_seconds for result in group])),
+            "encode_seconds": float(np.mean([result.encode_seconds for result in group])),
+        }
+
+    def _noc(self, threshold: float) -> Callable[[TaskResult], float]:
+        return lambda result: float(number_of_clicks(result.ious, threshold, self.protocol.max_clicks))
+
+    def _iou_at(self, clicks: int) -> Callable[[TaskResult], float]:
+        return lambda result: float(carried(result.ious, clicks)[-1])
+
+    def _interval(self, groups: Sequence[Sequence[TaskResult]], figure: Callable[[TaskResult], float]) -> list[float]:
+        rng = np.random.default_rng(self.protocol.seed)
+        return list(bootstrap_interval([[figure(result) for result in group] for group in groups], rng))
+
+
+def run_benchmark(
+    predictor: str,
+    target: Target,
+    datasets: Sequence[Dataset],
+    protocol: EvalProtocol,
+    journal: Path | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    options: dict[str, Any] | None = None,
+) -> Report:
+    """Run a predictor, by name, over all tasks of some datasets.
+
+    `journal` receives each finished task and is read first; `workers` processes share the tasks, one thread each;
+    `options` go to the predictor. Raises BadData if there is no task or the journal is another run's.
+    """
+    tasks = [task for dataset in datasets for task in draw_tasks(dataset, target, protocol)]
+    if not tasks:
+        raise BadData(
+            f"no {target.value} task in {', '.join(d.name for d in datasets)} by this protocol: check --data."
+        )
+    options = options or {}
+    done = _read_journal(journal, _key(predictor, target, protocol, options))
+    left = [task for task in tasks if task.name not in done]
+    report = progress or (lambda finished, total: None)
+    report(len(tasks) - len(left), len(tasks))
+    for result in _run(left, predictor, protocol, workers, options):
+        done[result.name] = result
+        if journal is not None:
+            with journal.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(result)) + "\n")
+        report(sum(task.name in done for task in tasks), len(tasks))
+    return Report(predictor, target, protocol, tuple(done[task.name] for task in tasks))
+
+
+def _run(
+    tasks: Sequence[Task], predictor: str, protocol: EvalProtocol, workers: int, options: dict[str, Any]
+) -> Iterator[TaskResult]:
+    """Results in the order they are finished."""
+    if workers <= 1 or len(tasks) <= 1:
+        loaded = load(predictor, **options)
+        for task in tasks:
+            yield run_task(task, loaded, protocol)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (predictor, protocol, options)) as pool:
+        waiting = [pool.submit(_work, task) for task in tasks]
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(predictor: str, protocol: EvalProtocol, options: dict[str, Any]) -> None:
+    """Load the predictor once in a worker process, one thread each."""
+    cv2.setNumThreads(1)
+    single = {**options, "threads": 1} if predictor.startswith("terra") else options
+    _worker.update(predictor=load(predictor, **single), protocol=protocol)
+
+
+def _work(task: Task) -> TaskResult:
+    return run_task(task, _worker["predictor"], _worker["protocol"])
+
+
+def _key(predictor: str, target: Target, protocol: EvalProtocol, options: dict[str, Any]) -> str:
+    """What a journal belongs to: predictor, target, protocol (but for the draw) and options."""
+    settled = {name: value for name, value in asdict(protocol).items() if name not in ("limit", "seed")}
+    words = json.dumps([predictor, target.value, settled, options], sort_keys=True, default=str)
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
+def _read_journal(path: Path | None, key: str) -> dict[str, TaskResult]:
+    """Finished tasks by name; a line cut short by a kill is left out. Starts the file if it is new."""
+    if path is None:
+        return {}
+    if not path.exists() or path.stat().st_size == 0:
+        path.write_text(json.dumps({"key": key}) + "\n", encoding="utf-8")
+        return {}
+    entries = list(_lines(path.read_text(encoding="utf-8").splitlines()))
+    if not entries or entries[0].get("key") != key:
+        raise BadData(f"{path} is the journal of another run: choose another file, or delete it to start anew.")
+    whole = "\n".join(json.dumps(entry) for entry in entries) + "\n"
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(whole, encoding="utf-8")
+    os.replace(unfinished, path)
+    results = [TaskResult(**{**entry, "ious": tuple(entry["ious"])}) for entry in entries[1:]]
+    return {result.name: result for result in results}
+
+
+def _lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def plot(reports: Sequence[Report], path: Path) -> None:
+    """Draw the mean IoU after each click of some reports (mean over datasets) to a picture file."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise MissingExtra("plots need matplotlib: pip install 'terraclick[benchmark]'.") from None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    for report in reports:
+        miou = report.average()["miou"]
+        axes.plot([int(k) for k in miou], list(miou.values()), marker=".", label=report.predictor)
+    axes.set(
+        xlabel="clicks",
+        ylabel="mean IoU",
+        title=f"{reports[0].target.value} target",
+        ylim=(0, 1),
+        xticks=range(0, 21, 2),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)

@@ -1,0 +1,95 @@
+"""Predictors by name: a plain dict of names to what they are and how they are built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from terraclick.core.click import Target
+from terraclick.core.predictor import Predictor
+from terraclick.errors import UnknownName
+from terraclick.predictors.classical import GrabCut, RandomWalker
+from terraclick.predictors.exported import Engine, Network, TerraPredictor
+from terraclick.predictors.settled import Settled
+from terraclick.predictors.wrappers import ByTarget, Cached, Fused
+
+__all__ = ["PREDICTORS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+"""Folder of the shipped model's files."""
+
+TERRA_LICENCE = "weights: Apache-2.0 backbones, click net trained on data partly for research use; see weights/CARD.md"
+
+
+@dataclass(frozen=True)
+class PredictorSpec:
+    """What `terraclick models` tells about a predictor."""
+
+    summary: str
+    """One line for people."""
+    licence: str
+    """Licence of its weights, or of the method where there are none."""
+    build: Callable[..., Predictor]
+    """Makes it; keyword options only."""
+    files: tuple[str, ...] = ()
+    """Weight files in `WEIGHTS`."""
+
+
+@lru_cache(maxsize=4)
+def terra_engine(folder: Path = WEIGHTS, threads: int | None = None) -> Engine:
+    """The shipped model's two networks, compiled once per process."""
+    encoder = Network(folder / "terra_encoder.onnx", threads)
+    return Engine(encoder, Network(folder / "terra_click_net.onnx", threads))
+
+
+def _objects(engine: Engine, capacity: int) -> Predictor:
+    """Zoom-in around one thing, encodings of recent windows kept."""
+    return Settled(Cached(TerraPredictor(engine, division=1), capacity))
+
+
+def terra(threads: int | None = None, weights: Path = WEIGHTS, capacity: int = 32) -> Predictor:
+    """Objects with settled zoom-in; classes on patches of native resolution."""
+    engine = terra_engine(weights, threads)
+    return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: TerraPredictor(engine)})
+
+
+def terra_single(threads: int | None = None, weights: Path = WEIGHTS) -> Predictor:
+    """One look at the whole view, whatever the target: no zoom-in, no division."""
+    return TerraPredictor(terra_engine(weights, threads), division=1)
+
+
+def terra_fused(
+    threads: int | None = None,
+    weights: Path = WEIGHTS,
+    capacity: int = 32,
+    divisions: tuple[int, ...] = (2, 3, 4),
+) -> Predictor:
+    """CrossCut's fusion: the mean of several divisions for classes; objects as in `terra`."""
+    engine = terra_engine(weights, threads)
+    fused = Fused(tuple(TerraPredictor(engine, division=n) for n in divisions))
+    return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: fused})
+
+
+_FILES = ("terra_encoder.onnx", "terra_click_net.onnx")
+
+NO_WEIGHTS = "method without weights"
+
+PREDICTORS: dict[str, PredictorSpec] = {
+    "terra": PredictorSpec(
+        "shipped model: zoom-in for objects, native patches for classes", TERRA_LICENCE, terra, _FILES
+    ),
+    "terra-single": PredictorSpec("shipped model, one look at the whole view", TERRA_LICENCE, terra_single, _FILES),
+    "terra-fused": PredictorSpec("shipped model, divisions fused for classes", TERRA_LICENCE, terra_fused, _FILES),
+    "grabcut": PredictorSpec("GrabCut from clicks: colour models and a graph cut", NO_WEIGHTS, GrabCut),
+    "randomwalk": PredictorSpec("random walker from clicks (Grady 2006)", NO_WEIGHTS, RandomWalker),
+}
+
+
+def load(name: str, **options: Any) -> Predictor:
+    """A predictor by name. Raises UnknownName with the list, TypeError for an option it does not have."""
+    if name not in PREDICTORS:
+        raise UnknownName(f"no model {name!r}. Known: {', '.join(PREDICTORS)} (see: terraclick models).")
+    return PREDICTORS[name].build(**options)

@@ -1,0 +1,154 @@
+"""Zoom-in that settles: the answer decides the window and the window the answer, until they agree.
+
+The published rule (`wrappers.Focused`) looks at the whole view first and moves its window from the second click on, so
+the first outline depends on how much was on screen. Here the first look is a square of fixed size around the click, and a
+window that does not fit its answer is moved and asked again at once (as CFR refines, Sun et al. 2024). The same clicks
+therefore end in the same window whatever the extent or zoom of the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.core.click import Click, Prompt
+from terraclick.core.focus import Window
+from terraclick.core.masks import clicked_components
+from terraclick.core.predictor import MASK_THRESHOLD, Prediction, Predictor, View
+
+__all__ = ["SettleRule", "Settled", "square_window"]
+
+
+@dataclass(frozen=True)
+class SettleRule:
+    """How windows follow answers; lengths in view pixels."""
+
+    first: int = 448
+    """Side of the first window, centred on the positive clicks."""
+    expansion: float = 1.5
+    """Side of a window in sides of the object's box."""
+    smallest: int = 96
+    """No window is smaller."""
+    keep_iou: float = 0.55
+    """A window stays while its IoU with the fitting one is at least this."""
+    moves: int = 2
+    """Most times a window may move for one click."""
+    tail: float = 0.25
+    """Growth, in sides, of a window whose answer runs over its edge."""
+
+
+def square_window(box: tuple[float, float, float, float], side: float, shape: tuple[int, int]) -> Window:
+    """A square of about `side` pixels centred on a box (first row, first col, last row, last col), moved into the view.
+
+    Sides come in steps of an eighth octave and starts in sixteenths of a side, so that small changes of the box
+    give the same window. A side longer than the view hangs over it evenly.
+    """
+    side = int(round(2.0 ** (round(np.log2(max(side, 1.0)) * 8) / 8)))
+    side = min(side, max(shape))
+    step = max(side // 16, 1)
+    starts = []
+    for first, last, length in ((box[0], box[2], shape[0]), (box[1], box[3], shape[1])):
+        start = round(((first + last + 1) / 2 - side / 2) / step) * step
+        start = -((side - length) // 2) if side >= length else min(max(start, 0), length - side)
+        starts.append(start)
+    return Window(starts[0], starts[1], side, side)
+
+
+def _iou(a: Window, b: Window) -> float:
+    rows = max(0, min(a.row + a.rows, b.row + b.rows) - max(a.row, b.row))
+    cols = max(0, min(a.col + a.cols, b.col + b.cols) - max(a.col, b.col))
+    return rows * cols / (a.rows * a.cols + b.rows * b.cols - rows * cols)
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """Wrap a predictor that answers square crops; `inner` should be `Cached`, so that an unmoved window costs nothing."""
+
+    inner: Predictor
+    rule: SettleRule = SettleRule()
+
+    def encode(self, view: View) -> View:
+        """The view itself: crops are encoded when a window is known."""
+        return view
+
+    def predict(self, encoded: View, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """Look where the object was (or around the click), and again where it turns out to be."""
+        window = self._start(encoded.shape, prompt.clicks, previous)
+        for move in range(self.rule.moves + 1):
+            answer = self._look(encoded, window, prompt, previous)
+            fitting = self._fitting(answer, window, encoded.shape, prompt.clicks)
+            if _iou(fitting, window) >= self.rule.keep_iou or move == self.rule.moves:
+                break
+            window = fitting
+        return _connected(answer, prompt.clicks)
+
+    def _start(self, shape: tuple[int, int], clicks: Sequence[Click], previous: Prediction | None) -> Window:
+        """The window to begin with: the last one if it holds all clicks, else one that fits."""
+        if previous is not None and previous.focus is not None:
+            window = previous.focus
+            if all(window.contains(click.row, click.col) for click in clicks if click.positive):
+                return window
+        mask = None if previous is None else previous.mask
+        box = _box(mask, clicks)
+        side = max(box[2] - box[0], box[3] - box[1]) + 1
+        fresh = mask is None or not mask.any()
+        return square_window(
+            box, max(side * self.rule.expansion, self.rule.first if fresh else self.rule.smallest), shape
+        )
+
+    def _fitting(self, answer: Prediction, window: Window, shape: tuple[int, int], clicks: Sequence[Click]) -> Window:
+        """The window this answer asks for."""
+        mask = clicked_components(answer.mask, clicks)
+        if not mask.any():
+            return window
+        box = _box(mask, clicks)
+        side = (max(box[2] - box[0], box[3] - box[1]) + 1) * self.rule.expansion
+        runs_over = (
+            (box[0] <= window.row and window.row > 0)
+            or (box[1] <= window.col and window.col > 0)
+            or (box[2] >= window.row + window.rows - 1 and window.row + window.rows < shape[0])
+            or (box[3] >= window.col + window.cols - 1 and window.col + window.cols < shape[1])
+        )
+        if runs_over:
+            side *= 1 + self.rule.tail
+        return square_window(box, max(side, self.rule.smallest), shape)
+
+    def _look(self, view: View, window: Window, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """Answer inside a window; zero outside it."""
+        top, left = max(window.row, 0), max(window.col, 0)
+        inside = Window(
+            top,
+            left,
+            min(window.row + window.rows, view.shape[0]) - top,
+            min(window.col + window.cols, view.shape[1]) - left,
+        )
+        seen = [click for click in prompt.clicks if inside.contains(click.row, click.col)]
+        clicks = tuple(Click(click.row - top, click.col - left, click.positive) for click in seen)
+        before = None if previous is None else Prediction(np.ascontiguousarray(previous.probs[inside.slices]))
+        encoded: Any = self.inner.encode(view.crop(inside))
+        local = self.inner.predict(encoded, Prompt(clicks, prompt.target, prompt.references), before)
+        probs: NDArray[np.float32] = np.zeros(view.shape, np.float32)
+        probs[inside.slices] = local.probs
+        return Prediction(probs, window, MASK_THRESHOLD)
+
+
+def _connected(answer: Prediction, clicks: Sequence[Click]) -> Prediction:
+    """Push the parts that hold no positive click just under the threshold: an object is one thing."""
+    mask = answer.mask
+    apart = mask & ~clicked_components(mask, clicks)
+    probs = np.where(apart, np.float32(answer.threshold - 0.01), answer.probs)
+    return Prediction(probs, answer.focus, answer.threshold)
+
+
+def _box(mask: NDArray[np.bool_] | None, clicks: Sequence[Click]) -> tuple[float, float, float, float]:
+    """First row, first col, last row, last col of a mask and the positive clicks."""
+    rows = [click.row for click in clicks if click.positive]
+    cols = [click.col for click in clicks if click.positive]
+    if mask is not None and mask.any():
+        rows += [float(r) for r in np.flatnonzero(mask.any(axis=1))[[0, -1]]]
+        cols += [float(c) for c in np.flatnonzero(mask.any(axis=0))[[0, -1]]]
+    return min(rows), min(cols), max(rows), max(cols)
