@@ -1,0 +1,38 @@
+# make demo: clicks on the packaged scene with the base install alone.   make test: everything the CI checks.
+PYTHON ?= python3
+BASE := .venv
+FULL := .venv-test
+export OMP_NUM_THREADS ?= 2
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: setup demo test test-slow lint clean
+
+setup: $(BASE)/.made
+
+$(BASE)/.made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(BASE)
+	$(BASE)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(FULL)/.made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(FULL)
+	$(FULL)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,formats,benchmark,torch]'
+	touch $@
+
+demo: setup
+	sh dev/demo.sh $(BASE)/bin/terraclick out
+	@echo "environment: $$(du -sm $(BASE) | cut -f1) MB in $(BASE)"
+
+lint: $(FULL)/.made
+	$(FULL)/bin/ruff check .
+	$(FULL)/bin/ruff format --check .
+	$(FULL)/bin/mypy
+
+test: lint
+	$(FULL)/bin/python -m pytest -q -m "not slow"
+
+test-slow: $(FULL)/.made
+	$(FULL)/bin/python -m pytest -q -m slow
+
+clean:
+	rm -rf $(BASE) $(FULL) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

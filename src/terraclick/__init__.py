@@ -1,0 +1,66 @@
+"""TerraClick: click on a thing in an aerial or satellite image, keep its georeferenced outline.
+
+The names below are loaded when first used, so that `import terraclick` costs nothing and never imports torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Click",
+    "Grid",
+    "Outline",
+    "Prediction",
+    "Session",
+    "Target",
+    "TerraClickError",
+    "View",
+    "load",
+    "outline",
+    "outlines",
+    "read_view",
+]
+
+_HOMES = {
+    "Click": "terraclick.core.click",
+    "Grid": "terraclick.geo.grid",
+    "Outline": "terraclick.outline",
+    "Prediction": "terraclick.core.predictor",
+    "Session": "terraclick.core.session",
+    "Target": "terraclick.core.click",
+    "TerraClickError": "terraclick.errors",
+    "View": "terraclick.core.predictor",
+    "load": "terraclick.predictors.load",
+    "outline": "terraclick.outline",
+    "outlines": "terraclick.outline",
+    "read_view": "terraclick.geo.raster",
+}
+
+
+class _Package(ModuleType):
+    """Keeps `terraclick.outline` the function, although importing the file of that name would hide it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'terraclick' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+sys.modules[__name__].__class__ = _Package

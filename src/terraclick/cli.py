@@ -1,0 +1,299 @@
+"""The command line: every verb parses its words, makes one call, prints the answer.
+
+Errors are one sentence on stderr: exit code 2 for something the user gave, 1 for anything else, 130 when stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from terraclick import __version__
+from terraclick.errors import (
+    BadConfig,
+    BadInput,
+    BadOutput,
+    BadWeights,
+    Conflict,
+    MissingExtra,
+    TerraClickError,
+    UnknownName,
+)
+
+__all__ = ["cli", "main"]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """The entry point: run the command line and exit; every failure is one sentence on stderr."""
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    words = list(sys.argv[1:] if args is None else args)
+    try:
+        code = cli.main(words, prog_name="terraclick", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        code = _say("stopped; what was saved before is kept.", 130)
+    except click.ClickException as error:
+        code = _say(error.format_message(), error.exit_code)
+    except BrokenPipeError:
+        with suppress(OSError):
+            sys.stdout.close()
+        code = 0
+    except Exception as error:
+        if "--traceback" in words:
+            raise
+        code = _explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    if isinstance(error, TerraClickError):
+        given = isinstance(error, BadInput | BadOutput | BadConfig | BadWeights | UnknownName | MissingExtra | Conflict)
+        return _say(str(error), 2 if given else 1)
+    if isinstance(error, MemoryError):
+        return _say("not enough memory for this view: give smaller --bounds or a coarser --gsd.", 1)
+    return _say(
+        f"something went wrong inside TerraClick ({type(error).__name__}: {error}); "
+        "run terraclick --traceback … and report what it prints.",
+        1,
+    )
+
+
+def _say(sentence: str, code: int) -> int:
+    click.echo("Error: " + " ".join(sentence.split()), err=True)
+    return code
+
+
+def _print(answer: Any, as_json: bool, lines: Sequence[str]) -> None:
+    click.echo(json.dumps(answer, indent=2, default=str) if as_json else "\n".join(lines))
+
+
+class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
+    """Comma-separated numbers, so many of them (None = any); negative ones too."""
+
+    name = "numbers"
+
+    def __init__(self, count: int | None, what: str, kind: type = float) -> None:
+        self.count, self.what, self.kind = count, what, kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            found = tuple(self.kind(part) for part in str(value).split(","))
+        except ValueError:
+            found = ()
+        if not found or (self.count is not None and len(found) != self.count):
+            self.fail(f"{value!r} was given; expected {self.what}.", param, ctx)
+        return found
+
+
+XY = _Numbers(2, "two numbers X,Y without a space")
+BOUNDS = _Numbers(4, "four numbers LEFT,BOTTOM,RIGHT,TOP without spaces")
+BANDS = _Numbers(None, "band numbers from 1 such as 4,3,2", int)
+LEVELS = _Numbers(None, "percentages such as 80,85,90", int)
+EXISTING = click.Path(exists=False, path_type=Path)
+TARGET = click.Choice(["object", "class"])
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, for programs.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="terraclick")
+@click.option("--traceback", is_flag=True, help="Show Python's traceback when something goes wrong.")
+def cli(traceback: bool) -> None:
+    """Click on a thing in an aerial or satellite image, keep its georeferenced outline."""
+
+
+@cli.command()
+@click.argument("image")
+@click.option("--click", "clicks", type=XY, multiple=True, metavar="X,Y", help="A place on the thing; repeat for more.")
+@click.option("--exclude", "excludes", type=XY, multiple=True, metavar="X,Y", help="A place that is not part of it.")
+@click.option("--points", type=EXISTING, help="Many objects at once: CSV (x, y, object, positive, class) or GeoJSON.")
+@click.option("--target", type=TARGET, default="object", show_default=True, help="This one thing, or all of its kind.")
+@click.option("--out", "-o", default="-", show_default=True, help="File to write; - is GeoJSON on stdout.")
+@click.option("--format", "format_name", help="Format of --out, where its ending does not say (see docs/formats.md).")
+@click.option("--crs", "crs_text", metavar="EPSG:N", help="Coordinate system of the output (default: the image's).")
+@click.option("--pixels", is_flag=True, help="Clicks, bounds and output in pixels from the top-left corner.")
+@click.option(
+    "--bounds", type=BOUNDS, metavar="L,B,R,T", help="The part of the image to read (default: around the clicks)."
+)
+@click.option("--gsd", type=float, metavar="M", help="Metres per pixel to read at (default: the image's own).")
+@click.option("--bands", type=BANDS, metavar="R,G,B", help="Bands to see as red, green, blue; or one band.")
+@click.option("--stretch", default="auto", show_default=True, help="auto, percent, none or MIN,MAX.")
+@click.option("--simplify", "simplify_m", type=float, default=0.0, metavar="M", help="Drop vertices within M metres.")
+@click.option("--square", is_flag=True, help="Right angles, as buildings have.")
+@click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
+@click.option("--weights", type=EXISTING, metavar="DIR", help="Folder of an exported model of your own.")
+@click.option("--class", "class_name", default="", metavar="NAME", help="Class written with the objects.")
+@click.option("--preview", type=EXISTING, help="Also draw image, outlines and clicks to this PNG.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output file.")
+@click.option("--append", is_flag=True, help="Add to an existing .gpkg session.")
+@json_option
+def segment(out: str, as_json: bool, **words: Any) -> None:
+    """Turn clicks on IMAGE into polygons (IMAGE: a GeoTIFF, JPEG, PNG, or the word sample)."""
+    from terraclick.segment import run
+
+    report = run(out=out, warn=lambda line: click.echo(line, err=True), progress=_progress_of("objects"), **words)
+    if out == "-":
+        click.echo(report.text)
+    if as_json and out != "-":
+        click.echo(json.dumps(report.summary, indent=2))
+    elif out != "-":
+        click.echo(report.sentence, err=True)
+
+
+def _progress_of(things: str) -> Callable[[int, int], None]:
+    """A counter on stderr, only for runs of many and only where somebody watches."""
+    watched = sys.stderr.isatty()
+
+    def show(done: int, total: int) -> None:
+        if watched and total > 1:
+            click.echo(f"\r{done}/{total} {things}", nl=done == total, err=True)
+
+    return show
+
+
+@cli.command()
+@click.option("--out", "-o", required=True, type=EXISTING, help="GeoTIFF to write.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def sample(out: Path, overwrite: bool) -> None:
+    """Copy the packaged sample scene (a made-up town, 0.3 m) to a file."""
+    from terraclick.segment import copy_sample
+
+    copy_sample(out, overwrite)
+
+
+@cli.command()
+@click.option("--predictor", required=True, help="One of `terraclick models`.")
+@click.option("--target", type=TARGET, required=True, help="Object tasks or class tasks.")
+@click.option("--data", type=EXISTING, required=True, help="Folder of datasets (see docs/protocol.md), or one dataset.")
+@click.option(
+    "--preset", default="default", show_default=True, help="Settings of a paper's table, see docs/protocol.md."
+)
+@click.option("--iou", type=LEVELS, help="Percentages to count clicks for, such as 80,85,90.")
+@click.option("--limit", type=click.IntRange(min=1), help="So many tasks per dataset, drawn with --seed.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and the intervals.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--resume", type=EXISTING, help="Journal: tasks finished in it are not run again.")
+@click.option("--weights", type=EXISTING, metavar="DIR", help="Folder of an exported model of your own.")
+@click.option("--json", "json_file", type=EXISTING, help="Write protocol, rows and averages here.")
+@click.option("--markdown", type=EXISTING, help="Write the table here too.")
+@click.option("--plot", "plot_file", type=EXISTING, help="Draw IoU over clicks here (needs the benchmark extra).")
+def benchmark(predictor: str, target: str, data: Path, resume: Path | None, workers: int, **words: Any) -> None:
+    """Count the clicks a robot needs with a predictor: NoC, NoF, mIoU, boundary IoU, seconds per click."""
+    from terraclick import benchmark as room
+    from terraclick.core.click import Target
+    from terraclick.data.datasets import open_datasets
+    from terraclick.segment import check_output, write_text
+
+    for name in ("json_file", "markdown", "plot_file"):
+        if words[name] is not None:
+            check_output(words[name], may_exist=True)
+    chosen = {"limit": words["limit"], "seed": words["seed"]}
+    if words["iou"] is not None:
+        chosen["thresholds"] = tuple(level / 100 for level in words["iou"])
+    protocol = replace(room.preset(words["preset"]), **chosen)
+    options = {} if words["weights"] is None else {"weights": words["weights"]}
+    report = room.run_benchmark(
+        predictor, Target(target), open_datasets(data), protocol, resume, workers, _progress_of("tasks"), options
+    )
+    click.echo(report.to_markdown())
+    if words["json_file"] is not None:
+        write_text(words["json_file"], json.dumps(report.to_json(), indent=2) + "\n")
+    if words["markdown"] is not None:
+        write_text(words["markdown"], report.to_markdown())
+    if words["plot_file"] is not None:
+        room.plot([report], words["plot_file"])
+
+
+@cli.command()
+@click.argument("recipe")
+@click.option("--data", type=EXISTING, required=True, help="Folder of training datasets.")
+@click.option("--out", "-o", type=EXISTING, required=True, help="Folder for checkpoints and the log.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option("--steps", type=click.IntRange(min=1), help="End this call at that step; --resume goes on from there.")
+def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None) -> None:
+    """Train a model by RECIPE (needs the torch extra)."""
+    loop = _torch_room("terraclick.train.loop")
+    from terraclick.predictors.load import WEIGHTS
+    from terraclick.train.config import RECIPES
+
+    if recipe not in RECIPES:
+        raise UnknownName(f"no recipe {recipe!r}. Known: {', '.join(RECIPES)}.")
+    config = RECIPES[recipe]()
+    click.echo(loop.train(config, data, out, WEIGHTS / "terra_encoder.onnx", resume, steps, _report_training))
+
+
+def _report_training(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
+    said = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
+    click.echo(f"{stage} {done}/{total} {said}".rstrip(), err=True)
+
+
+@cli.command()
+@click.argument("checkpoint", type=EXISTING)
+@click.option("--out", "-o", type=EXISTING, required=True, help="Folder for the files; segment --weights takes it.")
+def export(checkpoint: Path, out: Path) -> None:
+    """Turn a trained CHECKPOINT into a folder of files that click without torch (needs the torch extra)."""
+    room = _torch_room("terraclick.train.export")
+    from terraclick.predictors.load import WEIGHTS
+    from terraclick.segment import check_output, copy_file
+
+    if not checkpoint.is_file():
+        raise BadWeights(f"{checkpoint} does not exist: give the click_net.pt of a training run.")
+    check_output(out.parent / "new", may_exist=True)
+    out.mkdir(exist_ok=True)
+    room.export_click_net(checkpoint, out / "terra_click_net.onnx")
+    copy_file(WEIGHTS / "terra_encoder.onnx", out / "terra_encoder.onnx")
+    click.echo(out)
+
+
+def _torch_room(name: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
+
+
+@cli.command()
+@json_option
+def models(as_json: bool) -> None:
+    """List the models: what they are, their licence, their size, and whether they can be loaded here."""
+    from terraclick.doctor import models
+
+    found = models()
+    lines = [f"{m['name']:<13} {m['summary']} ({m['mb']} MB, {m['licence']}){_lacks(m)}" for m in found]
+    _print(found, as_json, lines)
+
+
+def _lacks(model: dict[str, Any]) -> str:
+    return "" if model["available"] else " - not available: its files are missing"
+
+
+@cli.command()
+@click.option("--speed", is_flag=True, help="Also measure how fast a view is encoded and a click answered here.")
+@json_option
+def doctor(speed: bool, as_json: bool) -> None:
+    """Say what is installed, which engine answers, and whose weights are aboard."""
+    from terraclick import doctor as room
+    from terraclick.predictors.load import load
+
+    health = room.checkup()
+    if speed:
+        health["speed"] = room.speed(load("terra-single"), load("terra"), load("terra-fused"))
+        health["peak_memory_mb"] = room.peak_memory_mb()
+    _print(health, as_json, room.as_lines(health))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""From clicks to a polygon in seven stops. Read this file first: it is the whole way through the house.
+
+    1 read_view(path, bounds)          → View, Grid      geo/raster
+    2 predictor.encode(view)           → encoded         predictors
+    3 grid.to_click(x, y, positive)    → Click           geo/grid
+    4 session.add(click, …)            → Session         core/session
+    5 clean(session, …)                → mask            core/masks
+    6 polygonize(mask, grid)           → polygons        geo/polygonize
+    7 store.add(polygons, …)           → GeoPackage      geo/store, by the caller (`terraclick segment`)
+
+The view that is read, unless bounds or gsd say otherwise, is at the raster's own resolution: for an object the 1024 px
+square around the first including click, for a class the 1792 px square (the whole image if it is smaller). Squares
+start on a coarse lattice of the image, so that neighbouring clicks share a view (and its encoding), and they grow by
+lattice steps until every click lies inside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS
+from shapely.affinity import affine_transform
+from shapely.geometry import MultiPolygon, Polygon
+
+from terraclick.core.click import Click, Target
+from terraclick.core.focus import Window
+from terraclick.core.masks import clicked_components, drop_specks, fill_holes
+from terraclick.core.predictor import Predictor, View
+from terraclick.core.session import Session
+from terraclick.errors import BadClick, BadConfig, NotGeoreferenced
+from terraclick.geo.grid import Bounds, Grid, check_bounds
+from terraclick.geo.polygonize import polygonize
+from terraclick.geo.raster import RasterInfo, read_info, read_view, resolve_image
+from terraclick.geo.regularize import simplify, square_corners
+from terraclick.predictors.load import load
+
+__all__ = ["MapClick", "Outline", "clean", "default_window", "outline", "outlines"]
+
+MapClick = tuple[float, float, bool]
+"""(x, y, positive) in the raster's coordinates, or in pixels from its top-left corner."""
+
+VIEW_PX = {Target.OBJECT: 1024, Target.CLASS: 1792}
+LATTICE_PX = {Target.OBJECT: 256, Target.CLASS: 448}
+MAX_VIEW_PX = 4096
+MARGIN_PX = 32  # a click nearer to the edge of the square than this makes the square grow
+PIN_HOLE_PX = 16
+SPECK_PX = 16
+SQUARE_PX = 3  # walls shorter than this are absorbed when squaring without a tolerance of its own
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """One outlined target.
+
+    geometry is a Polygon or MultiPolygon in `crs` (None: pixels from the image's top-left corner, y down), empty when
+    the model found nothing; score is the mean probability inside; mask (H, W) bool lies on `grid`, the view's own grid;
+    session holds the clicks in view pixels, `clicks` the same on the map (x, y, positive), in the image's crs; `bounds`
+    and `gsd` are what was asked of `read_view`.
+    """
+
+    geometry: Polygon | MultiPolygon
+    crs: CRS | None
+    score: float
+    mask: NDArray[np.bool_]
+    grid: Grid
+    view: View
+    session: Session
+    bounds: Bounds
+    gsd: float | None
+    clicks: tuple[MapClick, ...]
+
+    @property
+    def __geo_interface__(self) -> dict[str, Any]:
+        return dict(shapely.geometry.mapping(self.geometry))
+
+
+def outline(
+    image: str,
+    clicks: Sequence[MapClick],
+    target: str = "object",
+    model: str | Predictor = "terra",
+    *,
+    bounds: Bounds | None = None,
+    gsd: float | None = None,
+    pixels: bool = False,
+    bands: Sequence[int] | None = None,
+    stretch: str = "auto",
+    simplify_m: float = 0.0,
+    square: bool = False,
+) -> Outline:
+    """Outline what the clicks (x, y, positive) mean: this object, or every pixel of that kind in the view.
+
+    Clicks, bounds and the result are in the raster's coordinates, or with `pixels` in pixels from the image's top-left
+    corner (a pixel's centre is at .5). gsd in metres says at which resolution to read, never finer than the raster's.
+    simplify_m in metres (pixels where there is no crs). `model` is a name or any Predictor.
+
+    Raises BadImage, NotGeoreferenced (no crs and not `pixels`), BadClick (outside the image or the bounds, none
+    positive), BadGrid (bounds that miss the image), UnknownName (model), BadConfig (target).
+    """
+    how: dict[str, Any] = {"bounds": bounds, "gsd": gsd, "pixels": pixels, "bands": bands, "stretch": stretch}
+    return next(outlines(image, [clicks], target, model, **how, simplify_m=simplify_m, square=square))
+
+
+def outlines(
+    image: str,
+    many: Iterable[Sequence[MapClick]],
+    target: str = "object",
+    model: str | Predictor = "terra",
+    *,
+    bounds: Bounds | None = None,
+    gsd: float | None = None,
+    pixels: bool = False,
+    bands: Sequence[int] | None = None,
+    stretch: str = "auto",
+    simplify_m: float = 0.0,
+    square: bool = False,
+) -> Iterator[Outline]:
+    """One `outline` for each group of clicks, in order; groups that share a view share its encoding."""
+    kind = _target(target)
+    path = resolve_image(image)
+    info = read_info(path)
+    if info.grid.crs is None and not pixels:
+        raise NotGeoreferenced(
+            f"{path.name} has no coordinate system: pass --pixels (in Python pixels=True) for pixel polygons, "
+            "or georeference the file first."
+        )
+    if not (math.isfinite(simplify_m) and simplify_m >= 0):
+        raise BadConfig(f"a tolerance of {simplify_m} was given to simplify: expected a length in metres, 0 or more.")
+    groups = [_checked(clicks, info, pixels) for clicks in many]  # all of them before the first slow step
+    fixed = _on_map(bounds, info.grid) if bounds is not None and pixels else bounds
+    predictor = load(model) if isinstance(model, str) else model
+    asked, view, grid, encoded = None, None, None, None
+    for clicks in groups:
+        wanted = fixed or _view_bounds(clicks, info, kind, gsd)
+        if view is None or grid is None or wanted != asked:
+            view, grid = read_view(path, wanted, gsd, bands, stretch, MAX_VIEW_PX)  # stop 1
+            encoded, asked = predictor.encode(view), wanted  # stop 2
+        session = Session(kind)
+        for x, y, positive in clicks:
+            click = grid.to_click(x, y, positive)  # stop 3
+            if not grid.holds(click):
+                raise BadClick(
+                    f"the click {x:.10g}, {y:.10g} lies outside the bounds {_text(grid.bounds)}: widen them."
+                )
+            session = session.add(click, predictor, encoded)  # stop 4
+        mask = clean(session)  # stop 5
+        geometry = _shaped(polygonize(mask, grid), grid, simplify_m, square)  # stop 6
+        crs = grid.crs
+        if pixels:
+            geometry, crs = _to_pixels(geometry, info.grid), None
+        yield Outline(geometry, crs, _score(session, mask), mask, grid, view, session, wanted, gsd, tuple(clicks))
+
+
+def clean(session: Session) -> NDArray[np.bool_]:
+    """The latest mask fit to be drawn: for an object the clicked parts only, pin holes filled, specks dropped.
+
+    A pin hole that was clicked away stays a hole; a speck that was clicked stays.
+    """
+    latest = session.latest
+    if latest is None:
+        raise BadClick("no click was given: add at least one click on the thing you want.")
+    mask = latest.mask
+    prompt = session.prompt
+    if session.target is Target.OBJECT:
+        mask = clicked_components(mask, prompt.positives)
+    filled = fill_holes(mask, PIN_HOLE_PX)
+    filled &= ~_parts_under(filled & ~mask, prompt.negatives)
+    return np.asarray(drop_specks(filled, SPECK_PX) | _parts_under(filled, prompt.positives), dtype=np.bool_)
+
+
+def default_window(clicks: Sequence[Click], shape: tuple[int, int], target: Target, factor: float = 1.0) -> Window:
+    """The square of pixels read around clicks given in pixels of a whole image of `shape`: see the top of this file.
+
+    `factor` image pixels make one pixel of the view. Raises BadClick if the clicks lie so far apart that the view would
+    be larger than 4096 px.
+    """
+    first = next((click for click in clicks if click.positive), clicks[0])
+    spans = []
+    for along, size in (("row", shape[0]), ("col", shape[1])):
+        places = [getattr(click, along) for click in clicks]
+        spans.append(_span(getattr(first, along), min(places), max(places), size, target, factor))
+    (row, rows), (col, cols) = spans
+    if max(rows, cols) > MAX_VIEW_PX * factor:
+        raise BadClick(
+            f"the clicks of one target need a view of {cols / factor:.0f} × {rows / factor:.0f} px, "
+            f"more than {MAX_VIEW_PX}: pass --bounds and a coarser --gsd."
+        )
+    return Window(row, col, rows, cols)
+
+
+def _span(place: float, lowest: float, highest: float, size: int, target: Target, factor: float) -> tuple[int, int]:
+    """(start, length) along one axis: lattice cells around `place`, more until lowest … highest lie inside."""
+    side, step, margin = (round(px * factor) for px in (VIEW_PX[target], LATTICE_PX[target], MARGIN_PX))
+    start = 0 if size <= side else min(max(round((place - side / 2) / step) * step, 0), size - 1)
+    stop = start + side
+    start -= max(0, math.ceil((start - lowest + margin) / step)) * step
+    stop += max(0, math.ceil((highest + margin - stop) / step)) * step
+    start, stop = max(start, 0), min(stop, size)
+    return start, stop - start
+
+
+def _target(name: str) -> Target:
+    try:
+        return Target(name)
+    except ValueError:
+        raise BadConfig(f"no target {name!r}: choose object (this one thing) or class (everything like it).") from None
+
+
+def _checked(clicks: Sequence[MapClick], info: RasterInfo, pixels: bool) -> list[MapClick]:
+    """The clicks in map coordinates, an including one first; raises BadClick if none includes or one lies outside."""
+    if not any(positive for _, _, positive in clicks):
+        raise BadClick("no including click was given: add at least one click on the thing you want.")
+    found: list[MapClick] = []
+    for x, y, positive in clicks:
+        at = _apply(info.grid.transform, x, y) if pixels else (x, y)
+        if not info.grid.holds(info.grid.to_click(*at)):
+            extent = (0.0, 0.0, *map(float, info.grid.shape[::-1])) if pixels else info.grid.bounds
+            raise BadClick(f"the click {x:.10g}, {y:.10g} lies outside the image, which covers {_text(extent)}.")
+        found.append((*at, bool(positive)))
+    start = next(index for index, click in enumerate(found) if click[2])
+    return [found[start], *found[:start], *found[start + 1 :]]
+
+
+def _view_bounds(clicks: Sequence[MapClick], info: RasterInfo, target: Target, gsd: float | None) -> Bounds:
+    """The default view around clicks on the map; a coarser gsd shows as many pixels of more ground."""
+    native = info.grid.metres_per_pixel or 1.0
+    factor = max(1.0, gsd / native) if gsd is not None and math.isfinite(gsd) else 1.0
+    at = [info.grid.to_click(*click) for click in clicks]
+    return info.grid.window(default_window(at, info.grid.shape, target, factor)).bounds
+
+
+def _apply(transform: Affine, x: float, y: float) -> tuple[float, float]:
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return a * x + b * y + c, d * x + e * y + f
+
+
+def _on_map(bounds: Bounds, grid: Grid) -> Bounds:
+    """Pixel bounds as the upright map rectangle around them."""
+    left, top, right, bottom = check_bounds(bounds)
+    corners = [_apply(grid.transform, x, y) for x in (left, right) for y in (top, bottom)]
+    xs, ys = [x for x, _ in corners], [y for _, y in corners]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _to_pixels(geometry: Polygon | MultiPolygon, grid: Grid) -> Polygon | MultiPolygon:
+    a, b, c, d, e, f = tuple(~grid.transform)[:6]
+    return affine_transform(geometry, (a, b, d, e, c, f))
+
+
+def _shaped(polygons: list[Polygon], grid: Grid, simplify_m: float, square: bool) -> Polygon | MultiPolygon:
+    """One geometry of all polygons, in the shape asked for."""
+    if square:
+        tolerance = simplify_m or SQUARE_PX * (grid.metres_per_pixel or 1.0)
+        polygons = [square_corners(polygon, tolerance, grid.crs) for polygon in polygons]
+    elif simplify_m:
+        polygons = [simplify(polygon, simplify_m, grid.crs) for polygon in polygons]
+    if len(polygons) == 1:
+        return polygons[0]
+    whole = shapely.union_all(polygons)  # parts may touch at a corner, or overlap once squared
+    return whole if isinstance(whole, Polygon | MultiPolygon) else MultiPolygon()
+
+
+def _parts_under(mask: NDArray[np.bool_], clicks: Sequence[Click]) -> NDArray[np.bool_]:
+    """The 8-connected parts of a mask that lie under any of the clicks."""
+    if not clicks or not mask.any():
+        return np.zeros_like(mask)
+    labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1]
+    under = {int(labels[_pixel(click, mask.shape)]) for click in clicks} - {0}
+    return np.isin(labels, list(under))
+
+
+def _pixel(click: Click, shape: tuple[int, ...]) -> tuple[int, int]:
+    return min(max(round(click.row), 0), shape[0] - 1), min(max(round(click.col), 0), shape[1] - 1)
+
+
+def _score(session: Session, mask: NDArray[np.bool_]) -> float:
+    latest = session.latest
+    return float(latest.probs[mask].mean()) if latest is not None and mask.any() else 0.0
+
+
+def _text(bounds: Sequence[float]) -> str:
+    return ", ".join(f"{value:.10g}" for value in bounds)

@@ -1,0 +1,446 @@
+"""Many clicks on one image to a file: what `terraclick segment` does once its words are understood."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import itertools
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import shapely
+from affine import Affine
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
+
+from terraclick.core.predictor import Predictor
+from terraclick.errors import BadClick, BadConfig, BadData, BadOutput, UnknownName
+from terraclick.geo.export import FORMATS, export
+from terraclick.geo.grid import Grid
+from terraclick.geo.measure import area_m2, perimeter_m
+from terraclick.geo.raster import read_info, read_view, resolve_image
+from terraclick.geo.store import (
+    GeoPackageStore,
+    MapObject,
+    StoredClick,
+    StoredImage,
+    StoredView,
+    image_hash,
+    open_store,
+)
+from terraclick.outline import MapClick, Outline, outlines
+from terraclick.predictors.load import PREDICTORS, WEIGHTS, load
+from terraclick.preview import around, draw, write_png
+
+__all__ = [
+    "Report",
+    "Request",
+    "check_output",
+    "copy_file",
+    "copy_sample",
+    "read_points",
+    "run",
+    "save_session",
+    "write_text",
+]
+
+POINTS_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing to outline: its name in the points file, its class, its clicks (x, y, positive)."""
+
+    name: str
+    class_name: str
+    clicks: tuple[MapClick, ...]
+
+
+def parse_crs(text: str) -> CRS:
+    """A coordinate system from EPSG:n, WKT or PROJ text. Raises BadConfig if it is none."""
+    try:
+        return CRS.from_user_input(text)
+    except CRSError:
+        raise BadConfig(f"--crs {text} is no coordinate system: give for example EPSG:32633.") from None
+
+
+# --- what to outline -------------------------------------------------------------------------------------------------
+
+
+def read_points(path: Path, crs: CRS | None, class_name: str = "") -> list[Request]:
+    """Clicks of many objects from a CSV or GeoJSON file, in the order of their first appearance.
+
+    CSV: columns x, y and, if wanted, object, positive (1/0, true/false, +/-), class; coordinates are the image's (or
+    pixels). GeoJSON: points with the same properties, longitude and latitude unless the file names another crs; `crs`
+    is the image's, None for pixels. Without `object` every row is an object of its own. Raises BadData.
+    """
+    try:
+        if path.stat().st_size > POINTS_BYTES:
+            raise BadData(f"{path} is larger than {POINTS_BYTES >> 20} MiB: split the points over several files.")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadData(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError:
+        raise BadData(f"{path} is not a text file: expected a CSV or GeoJSON file of points.") from None
+    rows = _geojson_rows(text, path, crs) if text.lstrip()[:1] == "{" else _csv_rows(text, path)
+    groups: dict[str, tuple[str, list[MapClick]]] = {}
+    for number, (x, y, fields) in enumerate(rows, 1):
+        name = str(fields.get("object") or f"row {number}")
+        _, clicks = groups.setdefault(name, (str(fields.get("class") or class_name), []))
+        clicks.append((x, y, _is_positive(fields.get("positive"), f"{path}, point {number}")))
+    if not groups:
+        raise BadData(f"{path} holds no points: expected columns x, y and, if wanted, object, positive, class.")
+    for name, (_, clicks) in groups.items():
+        if not any(positive for _, _, positive in clicks):
+            raise BadData(f"{path}: object {name} has no including click; set positive to 1 on one of its points.")
+    return [Request(name, kind, tuple(clicks)) for name, (kind, clicks) in groups.items()]
+
+
+_Row = tuple[float, float, dict[str, Any]]
+
+
+def _csv_rows(text: str, path: Path) -> Iterator[_Row]:
+    reader = csv.DictReader(io.StringIO(text))
+    names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+    if not {"x", "y"} <= set(names):
+        raise BadData(f"{path} has the columns {', '.join(names)[:80] or 'none'}: expected at least x and y.")
+    reader.fieldnames = names
+    try:
+        for fields in reader:
+            yield (*_place(fields["x"], fields["y"], f"{path}, line {reader.line_num}"), fields)
+    except csv.Error as error:
+        raise BadData(f"{path}, line {reader.line_num}: {error}; expected comma-separated x, y.") from None
+
+
+def _geojson_rows(text: str, path: Path, crs: CRS | None) -> Iterator[_Row]:
+    try:
+        found = json.loads(text)
+        features = found["features"] if found["type"] == "FeatureCollection" else [found]
+        named = (found.get("crs") or {}).get("properties", {}).get("name")
+        source = CRS.from_user_input(named) if named else CRS.from_epsg(4326)
+        move = None if crs is None else Transformer.from_crs(source, crs, always_xy=True).transform
+        for number, feature in enumerate(features, 1):
+            x, y = feature["geometry"]["coordinates"][:2]
+            x, y = _place(x, y, f"{path}, feature {number}")
+            if feature["geometry"]["type"] != "Point":
+                raise TypeError
+            yield (*(move(x, y) if move else (x, y)), dict(feature.get("properties") or {}))
+    except (ValueError, KeyError, TypeError, AttributeError, CRSError, RecursionError):
+        raise BadData(f"{path} is not a GeoJSON file of points: expected features of type Point.") from None
+
+
+def _place(x: Any, y: Any, where: str) -> tuple[float, float]:
+    try:
+        place = float(x), float(y)
+    except (TypeError, ValueError):
+        raise BadData(f"{where}: {x!r}, {y!r} is no place; two numbers were expected.") from None
+    if not all(map(math.isfinite, place)):
+        raise BadData(f"{where}: {x!r}, {y!r} is no place; two finite numbers were expected.")
+    return place
+
+
+def _is_positive(value: Any, where: str) -> bool:
+    text = str("" if value is None else value).strip().lower()
+    if text in ("", "1", "1.0", "true", "yes", "+"):
+        return True
+    if text in ("0", "0.0", "false", "no", "-", "-1"):
+        return False
+    raise BadData(f"{where}: positive is {value!r}; expected 1 (include) or 0 (exclude).")
+
+
+# --- what to keep ----------------------------------------------------------------------------------------------------
+
+
+def to_object(found: Outline, request: Request, image: str, model: str, model_hash: str = "") -> MapObject:
+    """An outline as an object of a session or an export, measured on the ground."""
+    return MapObject(
+        image=image,
+        class_name=request.class_name,
+        target=found.session.target.value,
+        score=round(found.score, 4),
+        geometry=found.geometry,
+        area_m2=area_m2(found.geometry, found.crs),
+        perimeter_m=perimeter_m(found.geometry, found.crs),
+        n_clicks=len(found.clicks),
+        model=model,
+        model_hash=model_hash,
+    )
+
+
+def save_session(
+    path: Path,
+    image: Path,
+    results: Iterable[tuple[MapObject, Outline]],
+    crs: CRS | None,
+    bands: Sequence[int] | None,
+    stretch: Any,
+    *,
+    append: bool = False,
+    overwrite: bool = False,
+) -> list[MapObject]:
+    """Stop 7: keep each object, its clicks and its view in a GeoPackage as soon as it is answered.
+
+    The file comes into being with the first object, so a run that finds none leaves none; whatever stops a longer run,
+    the objects answered before it are on disk. `crs` is that of the file (None: pixels). Raises BadOutput.
+    """
+    results = iter(results)
+    first = next(results, None)
+    if first is None:
+        return []
+    if overwrite and not append:
+        remove_session(path)
+    kept = []
+    with open_store(path, crs) if append else GeoPackageStore.create(path, crs) as store:
+        item, found = first
+        info = read_info(image)
+        image_crs = found.crs  # None when the session keeps pixels
+        store.add_image(
+            StoredImage(item.image, image_hash(image), image_crs, None if image_crs is None else info.grid.bounds)
+        )
+        for item, found in itertools.chain([first], results):
+            kept.append(store.add(item, _stored_clicks(found), _stored_view(found, item.image, bands, stretch)))
+    return kept
+
+
+def remove_session(path: Path) -> None:
+    """Delete a session file and the log beside it. Raises BadOutput if that is not allowed."""
+    try:
+        for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+            name.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadOutput(f"{path} cannot be replaced: {error.strerror or error}.") from error
+
+
+def _stored_clicks(found: Outline) -> list[StoredClick]:
+    pairs = zip(found.session.clicks, found.clicks, strict=True)
+    return [StoredClick(click.row, click.col, x, y, click.positive) for click, (x, y, _) in pairs]
+
+
+def _stored_view(found: Outline, image: str, bands: Sequence[int] | None, stretch: Any) -> StoredView:
+    chosen = None if bands is None else tuple(bands)
+    return StoredView(image, found.bounds, found.gsd, chosen, stretch, (), found.grid.shape)
+
+
+# --- the whole run ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did: text is the GeoJSON when nothing was written to a file, summary is for programs."""
+
+    text: str
+    summary: dict[str, Any]
+
+    @property
+    def sentence(self) -> str:
+        """The summary in words."""
+        objects, clicks = (_counted(self.summary[noun], noun) for noun in ("objects", "clicks"))
+        missed = f", nothing found for {len(self.summary['missed'])}" if self.summary["missed"] else ""
+        return f"{objects} from {clicks} in {self.summary['out']}{missed}"
+
+
+def run(
+    image: str,
+    *,
+    clicks: Sequence[tuple[float, float]] = (),
+    excludes: Sequence[tuple[float, float]] = (),
+    points: Path | None = None,
+    target: str = "object",
+    out: str = "-",
+    format_name: str | None = None,
+    crs_text: str | None = None,
+    pixels: bool = False,
+    bounds: tuple[float, float, float, float] | None = None,
+    gsd: float | None = None,
+    bands: Sequence[int] | None = None,
+    stretch: str = "auto",
+    simplify_m: float = 0.0,
+    square: bool = False,
+    model: str = "terra",
+    weights: Path | None = None,
+    class_name: str = "",
+    preview: Path | None = None,
+    overwrite: bool = False,
+    append: bool = False,
+    warn: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Outline every request on an image and write the file `out` names; "-" gives GeoJSON text in the report.
+
+    Everything that can be refused is refused before the first outline is made. Raises any TerraClickError.
+    """
+    path = resolve_image(image)
+    info = read_info(path)
+    crs = parse_crs(crs_text) if crs_text else None
+    if crs is not None and pixels:
+        raise BadConfig("--crs and --pixels contradict each other: pixels have no coordinate system.")
+    kind = _format(out, format_name)
+    session_file = kind == "gpkg"
+    if append and not session_file:
+        raise BadConfig(f"--append adds to a .gpkg session, not to {out}: choose an --out that ends in .gpkg.")
+    if out != "-":
+        check_output(Path(out), overwrite or append)
+    if preview is not None:
+        check_output(preview, overwrite)
+    requests = read_points(points, None if pixels else info.grid.crs, class_name) if points else []
+    if clicks or excludes or not requests:
+        both = (*((x, y, True) for x, y in clicks), *((x, y, False) for x, y in excludes))
+        requests.insert(0, Request("the clicks", class_name, both))
+    predictor = load(model) if weights is None else _load_own(model, weights)
+    model_hash = _model_hash(model, weights)
+    found: list[Outline] = []
+    missed: list[str] = []
+
+    def answers() -> Iterator[tuple[MapObject, Outline]]:
+        how: dict[str, Any] = {"bounds": bounds, "gsd": gsd, "pixels": pixels, "bands": bands, "simplify_m": simplify_m}
+        every = outlines(
+            str(path), [r.clicks for r in requests], target, predictor, **how, stretch=_stretch(stretch), square=square
+        )
+        for request, answer in zip(requests, every, strict=True):
+            progress(len(found) + len(missed) + 1, len(requests))
+            if answer.geometry.is_empty:
+                missed.append(request.name)
+                warn(f"Nothing found for {request.name}.")
+                continue
+            found.append(answer)
+            key = image if image == "sample" else str(path)
+            yield to_object(answer, request, key, model, model_hash), answer
+
+    text = ""
+    if session_file:
+        kept = save_session(
+            Path(out),
+            path,
+            answers(),
+            None if pixels else crs or info.grid.crs,
+            bands,
+            _stretch(stretch),
+            append=append,
+            overwrite=overwrite,
+        )
+    else:
+        kept = [item for item, _ in answers()]
+    if not kept:
+        raise BadClick(f"{model} found nothing under the clicks: click nearer to the middle of the thing.")
+    source = None if pixels else info.grid.crs
+    grid = Grid(Affine.identity(), None, info.grid.shape) if pixels else info.grid
+    if out == "-":
+        with tempfile.TemporaryDirectory() as folder:
+            text = export(kept, Path(folder) / "out.geojson", kind, crs, source=source, grid=grid).read_text().rstrip()
+    elif not session_file:
+        export(kept, out, kind, crs, source=source, grid=grid, overwrite=overwrite)
+    if preview is not None:
+        picture(preview, image, found, pixels, bands, _stretch(stretch))
+    summary = {
+        "out": out,
+        "objects": len(kept),
+        "clicks": sum(item.n_clicks for item in kept),
+        "missed": missed,
+        "area_m2": None if pixels else round(sum(item.area_m2 or 0.0 for item in kept), 3),
+        "scores": [item.score for item in kept],
+        "preview": None if preview is None else str(preview),
+    }
+    return Report(text, summary)
+
+
+def check_output(path: Path, may_exist: bool) -> None:
+    """Raises BadOutput if a file cannot be made there, or is there already."""
+    if path.is_dir():
+        raise BadOutput(f"{path} is a folder: give the name of a file in it.")
+    if path.exists() and not may_exist:
+        raise BadOutput(f"{path} already exists: choose another name, or pass --overwrite.")
+    if not path.parent.is_dir():
+        raise BadOutput(f"{path} cannot be written: the folder {path.parent} does not exist.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise BadOutput(f"{path} cannot be written: you have no right to write there.")
+
+
+def copy_sample(out: Path, overwrite: bool = False) -> None:
+    """Copy the packaged scene to a file. Raises BadOutput."""
+    check_output(out, overwrite)
+    copy_file(resolve_image("sample"), out)
+
+
+def copy_file(source: Path, out: Path) -> None:
+    """Copy a file whole, or not at all. Raises BadOutput."""
+    _put(out, lambda part: shutil.copyfile(source, part))
+
+
+def write_text(out: Path, text: str) -> None:
+    """Write a text file whole, or not at all. Raises BadOutput."""
+    _put(out, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _put(out: Path, write: Callable[[Path], object]) -> None:
+    part = out.with_name(out.name + ".part")
+    try:
+        write(part)
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise BadOutput(f"{out} cannot be written: {error.strerror or error}.") from error
+
+
+def _format(out: str, name: str | None) -> str:
+    """The output's format: as given, GeoJSON on stdout, else by the ending. Raises UnknownName or BadConfig."""
+    if name is not None and name not in FORMATS:
+        raise UnknownName(f"no format {name!r}. Known: {', '.join(FORMATS)}.")
+    if out == "-":
+        if name not in (None, "geojson"):
+            raise BadConfig(f"{name} cannot go to stdout: name a file with --out.")
+        return "geojson"
+    fitting = [known for known, (ending, _, _) in FORMATS.items() if out.lower().endswith(ending)]
+    if name is None and not fitting:
+        raise UnknownName(f"no format for the ending of {Path(out).name}. Known: {', '.join(FORMATS)}.")
+    return name or fitting[0]
+
+
+def _load_own(model: str, weights: Path) -> Predictor:
+    if model in PREDICTORS and not PREDICTORS[model].files:
+        raise BadConfig(f"{model} has no weights: leave --weights out, or choose another --model.")
+    return load(model, weights=weights)
+
+
+def _model_hash(model: str, weights: Path | None) -> str:
+    """Says which weights answered: the start of a hash over the model's files; "" without any."""
+    files = [(weights or WEIGHTS) / name for name in PREDICTORS[model].files]
+    return hashlib.sha256("".join(image_hash(file) for file in files).encode()).hexdigest()[:16] if files else ""
+
+
+def _stretch(text: str) -> Any:
+    """auto, percent and none as they are, MIN,MAX as two numbers."""
+    if "," not in text:
+        return text
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise BadConfig(f"--stretch {text}: give auto, percent, none or MIN,MAX.") from None
+    return low, high
+
+
+def _counted(count: int, nouns: str) -> str:
+    return f"{count} {nouns if count != 1 else nouns[:-1]}"
+
+
+def picture(
+    out: Path, image: str, found: Sequence[Outline], pixels: bool, bands: Sequence[int] | None, stretch: Any
+) -> None:
+    """Write a PNG of the image around the outlines, with the outlines and their clicks drawn on it."""
+    info = read_info(resolve_image(image))
+    back = _moved_back(info.grid) if pixels else None
+    drawings = [(back(o.geometry) if back else o.geometry, o.clicks) for o in found]
+    view, grid = read_view(info.path, around(drawings, info.grid), None, bands, stretch, 1600)
+    write_png(draw(view.image, grid, drawings, max(1, 900 // max(grid.shape))), out)
+
+
+def _moved_back(grid: Grid) -> Callable[[Any], Any]:
+    a, b, c, d, e, f = tuple(grid.transform)[:6]
+    return lambda geometry: shapely.affinity.affine_transform(geometry, (a, b, d, e, c, f))

@@ -1,0 +1,167 @@
+"""The house: which room may import which, function-level imports included; what is public; what stays torch-free."""
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import terraclick
+
+PACKAGE = Path(terraclick.__file__).parent
+
+ROOMS = {  # room: the rooms it may import besides itself and `errors`
+    "errors": set(),
+    "core": set(),
+    "geo": {"core"},
+    "data": {"core"},
+    "models": set(),
+    "predictors": {"core", "models"},
+    "train": {"core", "models", "predictors", "data"},
+    "scale": {"core", "geo"},
+    "benchmark": {"core", "data", "predictors", "scale"},
+    "outline": {"core", "geo", "predictors"},
+    "region": {"core", "geo", "predictors", "scale"},
+    "preview": {"core", "geo"},
+    "segment": {"core", "geo", "outline", "predictors", "preview"},
+    "doctor": {"core", "predictors"},
+    "app": {"core", "geo", "predictors", "outline", "region"},
+    "weights": set(),
+}
+SKIN = {"__init__", "__main__", "cli"}  # may import any room, lazily
+ONLY_IN = {  # a library: the rooms that may import it
+    "torch": {"models", "train"},
+    "rasterio": {"geo", "data"},
+    "pyproj": {"geo", "outline", "segment", "data"},
+    "shapely": {"geo", "outline", "preview", "segment", "data", "region", "app"},
+    "onnxruntime": {"predictors", "doctor", "train"},
+}
+GEO_TAKES = {"click", "focus", "predictor"}  # geo knows values of core, nothing that acts
+
+
+def room_of(path: Path, package: Path = PACKAGE) -> str:
+    return path.relative_to(package).parts[0].removesuffix(".py")
+
+
+def imports(source: str) -> list[str]:
+    """Dotted names of everything imported anywhere in a source text; `from a import b` counts as a.b."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                found.append("relative import")
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def complaints(source: str, room: str) -> list[str]:
+    """What a file of this room imports and may not."""
+    found = []
+    for name in imports(source):
+        parts = name.split(".")
+        if name == "relative import":
+            found.append(f"{room}: write the full path instead of a relative import")
+        elif parts[0] == "terraclick" and room not in SKIN:
+            other = parts[1] if len(parts) > 1 else "__init__"
+            if other not in ROOMS[room] | {room, "errors"}:
+                found.append(f"{room} imports {name}")
+            elif room == "geo" and other == "core" and parts[2] not in GEO_TAKES:
+                found.append(f"geo imports {name}; it may take {sorted(GEO_TAKES)} only")
+        elif parts[0] in ONLY_IN and room not in ONLY_IN[parts[0]] | SKIN:
+            found.append(f"{room} imports {parts[0]}")
+    return found
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    room = room_of(path)
+    assert room in ROOMS or room in SKIN, f"{room} is no room of the house: give it a place in ROOMS"
+    assert complaints(path.read_text(), room) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        ("geo", "from terraclick.models.vit import ViT"),
+        ("geo", "from terraclick.core.session import Session"),
+        ("core", "def f():\n    import torch"),
+        ("core", "from terraclick.geo.grid import Grid"),
+        ("core", "import terraclick.geo"),
+        ("models", "from terraclick.core.click import Click"),
+        ("predictors", "def f():\n    from terraclick.geo import grid"),
+        ("train", "from terraclick import outline"),
+        ("benchmark", "from terraclick.geo.raster import read_view"),
+        ("data", "from ..geo import grid"),
+        ("errors", "import terraclick.core.click"),
+        ("predictors", "import rasterio"),
+        ("outline", "from terraclick.cli import main"),
+    ],
+)
+def test_a_planted_violation_is_caught(room, line):
+    assert len(complaints(line, room)) == 1
+
+
+def test_room_init_files_are_empty():
+    assert [str(path) for path in PACKAGE.glob("*/__init__.py") if path.read_text().strip()] == []
+
+
+def test_cli_imports_rooms_lazily():
+    tree = ast.parse((PACKAGE / "cli.py").read_text())
+    top = [name for node in tree.body if isinstance(node, ast.ImportFrom) for name in imports(ast.unparse(node))]
+    ours = [name for name in top if name.startswith("terraclick.")]
+    assert [name for name in ours if not name.startswith(("terraclick.errors.", "terraclick.__version__"))] == []
+
+
+def test_public_names_are_sorted_few_and_resolve():
+    assert terraclick.__all__ == sorted(terraclick.__all__)
+    assert len(terraclick.__all__) <= 12
+    assert set(terraclick.__all__) == set(terraclick._HOMES)
+    for name in terraclick.__all__:
+        assert getattr(terraclick, name) is getattr(import_module(terraclick._HOMES[name]), name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_all_names_is_defined_in_the_file(path):
+    body = ast.parse(path.read_text()).body
+    assigned = [node for node in body if isinstance(node, ast.Assign)]
+    names = next((ast.literal_eval(n.value) for n in assigned if getattr(n.targets[0], "id", "") == "__all__"), [])
+    defined = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    defined |= {target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)}
+    defined |= {node.target.id for node in body if isinstance(node, ast.AnnAssign)}
+    assert path.name == "__init__.py" or set(names) <= defined
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = python(
+        "import sys, terraclick; print({'numpy', 'torch', 'cv2', 'rasterio', 'onnxruntime'} & set(sys.modules))"
+    )
+    assert heavy.strip() == "set()"
+
+
+def test_the_function_outline_is_not_hidden_by_its_file():
+    assert (
+        python("import terraclick.outline; from terraclick import outline; print(callable(outline))").strip() == "True"
+    )
+
+
+def test_a_click_is_answered_with_the_extras_blocked():
+    code = """
+import sys
+for name in ("torch", "scipy", "PIL", "matplotlib", "tqdm", "pandas", "geopandas", "pyogrio", "onnx", "openvino"):
+    sys.modules[name] = None
+from terraclick import outline
+found = outline("sample", clicks=[(500264.6, 4649637.1, True)])
+print(found.geometry.area > 0, found.geometry.is_valid)
+"""
+    assert python(code).strip() == "True True"
