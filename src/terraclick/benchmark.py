@@ -1,8 +1,7 @@
 """How many clicks does it take? A robot clicks, a predictor answers, and the protocol is printed with every table.
 
 `run_benchmark` gives a `Report`: one result per task (IoU after every click), summed up by dataset and class, then as
-the mean over datasets with a bootstrap interval. Finished tasks go to a journal at once, so a killed run goes on where it
-was.
+the mean over datasets with a bootstrap interval. Finished tasks go to a journal at once: a killed run goes on from there.
 """
 
 from __future__ import annotations
@@ -208,13 +207,14 @@ class Report:
         """The table with the protocol beneath it."""
         names = [f"{100 * threshold:g}" for threshold in self.protocol.thresholds]
         heads = ["dataset", "class", "n", *(f"NoC@{n}" for n in names), *(f"NoF@{n}" for n in names)]
-        heads += ["mIoU@1", "@3", "@5", "AUC", "BIoU", "s/click"]
+        steps = [k for k in ("1", "3", "5") if int(k) <= self.protocol.max_clicks]
+        heads += [*(f"mIoU@{k}" for k in steps), "AUC", "BIoU", "s/click"]
         lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
         average = self.average()
         for row in [*self.rows(), {**average, "dataset": "**mean of datasets**", "class": ""}]:
             cells = [row["dataset"], row["class"], str(row["objects"])]
             cells += [f"{row['noc'][n]:.2f}" for n in names] + [str(row["nof"][n]) for n in names]
-            cells += [f"{row['miou'][k]:.3f}" for k in ("1", "3", "5")]
+            cells += [f"{row['miou'][k]:.3f}" for k in steps]
             cells += [f"{row['auc']:.3f}", f"{row['boundary_iou']:.3f}", f"{row['seconds_per_click']:.3f}"]
             lines.append("| " + " | ".join(cells) + " |")
         spans = ", ".join(

@@ -131,7 +131,7 @@ class ClickNet(nn.Module):
         """
         prompt = self.fusion(tokens, rows, labels, maps, target)
         stem = self.stem_clicks(clicks)
-        stem = stem + _resize(self.stem_maps(maps), stem) + self.stem_target(target)[:, :, None, None]
+        stem = stem + self.stem_maps(_resize(maps, stem)) + self.stem_target(target)[:, :, None, None]
         features = self._features(image, stem, prompt)
         x = self.lateral[3](features[4])
         x = _resize(x, features[3]) + self.lateral[2](features[3])

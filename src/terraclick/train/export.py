@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from terraclick.core.bank import MAP_CHANNELS, SLOTS
 from terraclick.errors import BadWeights
 from terraclick.models.terra import ClickNet, TerraEncoder
 
-__all__ = ["export_click_net", "export_encoder", "quantize_weights"]
+__all__ = ["export", "export_click_net", "export_encoder", "quantize_weights"]
 
 OPSET = 17
 
@@ -53,6 +54,55 @@ def _to_onnx(
     os.replace(partial, path)
 
 
+def _merge_padding(path: Path) -> None:
+    """Move zero padding in front of a convolution into the convolution: one pass over memory less."""
+    import onnx
+    import onnxruntime
+    from onnx import numpy_helper
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # folds constants
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    model = onnx.load(str(path))
+    graph = model.graph
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    makers = {output: node for node in graph.node for output in node.output}
+    for conv in [node for node in graph.node if node.op_type == "Conv"]:
+        pad = makers.get(conv.input[0])
+        if pad is None or pad.op_type != "Pad" or pad.input[1] not in constants:
+            continue
+        amounts = [int(value) for value in constants[pad.input[1]]]  # begins of all axes, then ends
+        if any(amounts[i] for i in (0, 1, 4, 5)):
+            continue
+        pads = next(attribute for attribute in conv.attribute if attribute.name == "pads")
+        extra = [amounts[2], amounts[3], amounts[6], amounts[7]]
+        pads.ints[:] = [old + more for old, more in zip(pads.ints, extra, strict=True)]
+        conv.input[0] = pad.input[0]
+    used = {name for node in graph.node for name in node.input}
+    for node in [node for node in graph.node if node.op_type == "Pad" and node.output[0] not in used]:
+        graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
+    for entry in [entry for entry in model.opset_import if entry.domain]:
+        model.opset_import.remove(entry)
+    onnx.save(model, str(path))
+
+
+def export(checkpoint: Path, out: Path) -> Path:
+    """Write a folder that `load("terra", weights=folder)` clicks with: the shipped encoder beside this click net."""
+    from terraclick.predictors.load import WEIGHTS
+
+    out.mkdir(parents=True, exist_ok=True)
+    export_click_net(checkpoint, out / "terra_click_net.onnx")
+    shutil.copyfile(WEIGHTS / "terra_encoder.onnx", out / "terra_encoder.onnx")
+    return out
+
+
 def export_encoder(weights: Path, path: Path, int8: bool = True) -> None:
     """Write the frozen encoder from a safetensors file of ViT weights; int8 keeps a quarter of the size."""
     from safetensors.torch import load_file
@@ -79,6 +129,7 @@ def export_click_net(checkpoint: Path, path: Path) -> None:
     net.load_state_dict(content["weights"])
     free = {name: {2: "rows", 3: "cols"} for name in ("image", "clicks", "logits")}
     _to_onnx(net, _example(), "logits", path, free)
+    _merge_padding(path)
     _store_half(path)
 
 

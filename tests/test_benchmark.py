@@ -1,0 +1,148 @@
+"""The protocol is locked, tasks are drawn by it, runs resume, and the figures are those of the definitions."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from terraclick.benchmark import PRESETS, EvalProtocol, Report, TaskResult, draw_tasks, plot, preset, run_benchmark
+from terraclick.core.click import Target
+from terraclick.data.datasets import open_dataset
+from terraclick.errors import BadConfig, BadData, UnknownName
+
+
+@pytest.fixture
+def squares(tmp_path: Path) -> Path:
+    """Two pictures of one bright square on noise, class 1 = roof, 2 = ground, and a square of 10 × 10."""
+    folder = tmp_path / "squares"
+    rng = np.random.default_rng(0)
+    entries = []
+    for kind in ("images", "masks", "instances"):
+        (folder / kind).mkdir(parents=True)
+    for number in range(2):
+        mask = np.full((96, 120), 2, np.uint8)
+        ids = np.zeros((96, 120), np.uint16)
+        for thing, (row, col, side) in enumerate(((20 + number * 5, 30, 40), (80, 100, 10)), start=1):
+            mask[row : row + side, col : col + side] = 1
+            ids[row : row + side, col : col + side] = thing
+        image = np.where(mask[..., None] == 1, (220, 60, 50), (60, 120, 60)) + rng.normal(0, 4, (96, 120, 3))
+        cv2.imwrite(str(folder / f"images/{number}.png"), image.clip(0, 255).astype(np.uint8))
+        cv2.imwrite(str(folder / f"masks/{number}.png"), mask)
+        cv2.imwrite(str(folder / f"instances/{number}.png"), ids)
+        objects = [{"id": 1, "cls": 1, "area": 1600}, {"id": 2, "cls": 1, "area": 100}]
+        files = {
+            kind[:-1] if kind != "instances" else kind: f"{kind}/{number}.png"
+            for kind in ("images", "masks", "instances")
+        }
+        entries.append({**files, "width": 120, "height": 96, "objects": objects})
+    meta = {"dataset": "squares", "classes": {"1": "roof", "2": "ground"}, "true_instances": True, "images": entries}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    return folder
+
+
+def test_the_protocol_is_locked():
+    assert asdict(EvalProtocol()) == {
+        "thresholds": (0.80, 0.85, 0.90),
+        "max_clicks": 20,
+        "mask_threshold": 0.49,
+        "min_area": 256,
+        "max_area": None,
+        "class_fill": (0.005, 0.80),
+        "no_task": ("background", "clutter", "ground", "land"),
+        "ignore": 255,
+        "robot": "RITM: deepest point of the deeper error",
+        "limit": None,
+        "seed": 0,
+    }
+
+
+def test_presets_are_known_and_unknown_ones_listed():
+    assert preset("crosscut").thresholds == (0.70, 0.75, 0.80)
+    with pytest.raises(UnknownName, match="segmap"):
+        preset("segmapp")
+    assert all(isinstance(protocol, EvalProtocol) for protocol in PRESETS.values())
+
+
+@pytest.mark.parametrize("wrong", [(), (0.9, 0.8), (80.0, 85.0)])
+def test_thresholds_that_contradict_are_refused(wrong):
+    with pytest.raises(BadConfig):
+        EvalProtocol(thresholds=wrong)
+
+
+def test_small_objects_and_leftover_classes_are_no_tasks(squares):
+    dataset = open_dataset(squares)
+    assert [task.instance for task in draw_tasks(dataset, Target.OBJECT, EvalProtocol())] == [1, 1]
+    assert [task.cls for task in draw_tasks(dataset, Target.CLASS, EvalProtocol())] == ["roof", "roof"]
+    assert len(draw_tasks(dataset, Target.OBJECT, preset("small"))) == 2
+    assert len(draw_tasks(dataset, Target.OBJECT, EvalProtocol(limit=1))) == 1
+
+
+def test_grabcut_outlines_the_squares_and_a_killed_run_goes_on(squares, tmp_path):
+    journal = tmp_path / "run.jsonl"
+    run = lambda: run_benchmark("grabcut", Target.OBJECT, [open_dataset(squares)], EvalProtocol(), journal)  # noqa: E731
+    first = run()
+    assert first.average()["noc"]["80"] <= 3 and first.average()["objects"] == 2
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join(lines[:2]) + '\n{"dataset": "squa')  # killed while writing the second task
+    steps = []
+    again = run_benchmark(
+        "grabcut",
+        Target.OBJECT,
+        [open_dataset(squares)],
+        EvalProtocol(),
+        journal,
+        progress=lambda d, n: steps.append(d),
+    )
+    assert steps == [1, 2]
+    assert [result.ious for result in again.results] == [result.ious for result in first.results]
+
+
+def test_another_runs_journal_is_refused(squares, tmp_path):
+    journal = tmp_path / "run.jsonl"
+    journal.write_text('{"key": "another"}\n')
+    with pytest.raises(BadData, match="another run"):
+        run_benchmark("grabcut", Target.OBJECT, [open_dataset(squares)], EvalProtocol(), journal)
+
+
+def test_workers_give_the_same_answers(squares):
+    datasets = [open_dataset(squares)]
+    alone = run_benchmark("randomwalk", Target.CLASS, datasets, EvalProtocol())
+    shared = run_benchmark("randomwalk", Target.CLASS, datasets, EvalProtocol(), workers=2)
+    assert [r.ious for r in alone.results] == [r.ious for r in shared.results]
+
+
+def _report(*ious: tuple[float, ...]) -> Report:
+    results = [TaskResult("d", "c", str(i), row, 0.5, 0.1, 0.2) for i, row in enumerate(ious)]
+    return Report("fake", Target.OBJECT, EvalProtocol(max_clicks=4), tuple(results))
+
+
+def test_figures_by_hand():
+    row = _report((0.7, 0.83, 0.95), (0.2, 0.3, 0.4, 0.5)).rows()[0]
+    assert row["noc"] == {"80": 3.0, "85": 3.5, "90": 3.5} and row["nof"] == {"80": 1, "85": 1, "90": 1}
+    assert row["miou"]["1"] == pytest.approx(0.45) and row["miou"]["4"] == pytest.approx(0.725)
+    assert row["auc"] == pytest.approx((0.8575 + 0.35) / 2)
+
+
+def test_average_is_over_datasets_not_tasks():
+    results = [TaskResult("a", "c", str(i), (0.95,), 0.5, 0.0, 0.0) for i in range(9)]
+    results.append(TaskResult("b", "c", "x", (0.1,), 0.5, 0.0, 0.0))
+    average = Report("fake", Target.OBJECT, EvalProtocol(), tuple(results)).average()
+    assert average["noc"]["90"] == pytest.approx((1 + 20) / 2)
+    low, high = average["interval"]["noc"]["90"]
+    assert low <= average["noc"]["90"] <= high
+
+
+def test_table_and_json_carry_the_protocol():
+    report = _report((0.95,))
+    assert "mask threshold: 0.49" in report.to_markdown() and "NoC@90" in report.to_markdown()
+    content = json.loads(json.dumps(report.to_json()))
+    assert content["protocol"]["max_clicks"] == 4 and content["average"]["object"]["noc"]["90"] == 1.0
+
+
+def test_plot_draws_a_picture(tmp_path):
+    pytest.importorskip("matplotlib")
+    plot([_report((0.5, 0.9)), replace(_report((0.4,)), predictor="other")], tmp_path / "curve.png")
+    assert cv2.imread(str(tmp_path / "curve.png")).shape[2] == 3
