@@ -13,11 +13,12 @@ from pyproj import CRS, Transformer
 
 import terraclick.geo.grid as grid_module
 import terraclick.geo.raster as raster_module
-from terraclick import outline, outlines
+from terraclick import Session, Target, load, outline, outlines, read_view
 from terraclick.core.predictor import Prediction
 from terraclick.data.synthetic import make_square_scene
 from terraclick.geo.grid import Grid
 from terraclick.geo.store import GeoPackageStore
+from terraclick.predictors.load import PREDICTORS
 
 SQUARE = (500030.0, 4649940.0, 500050.0, 4649960.0)
 MIDDLE = (500041.3, 4649948.7, True)
@@ -139,3 +140,21 @@ def test_neighbouring_clicks_share_one_encoding(scene):
     many = [[MIDDLE], [(500035.0, 4649945.0, True)], [MIDDLE, (500000.0, 4649900.0, False)]]
     assert [off_by(o.geometry) < MILLIMETRE for o in outlines(scene, many, model=model)] == [True] * 3
     assert model.encoded == 1
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * name.endswith("fused")) for name in sorted(PREDICTORS)]
+)
+@pytest.mark.parametrize("target", list(Target))
+def test_undo_equals_replay_bit_for_bit(scene, name, target):
+    predictor = load(name)
+    view, grid = read_view(scene, (500000.0, 4649900.0, 500096.0, 4649996.0))
+    encoded = predictor.encode(view)
+    session = Session(target)
+    for x, y, positive in (MIDDLE, (500010.0, 4649910.0, False), CORNER):
+        session = session.add(grid.to_click(x, y, positive), predictor, encoded)
+    undone, again = session.undo(), session.undo().replay(predictor, predictor.encode(view))
+    assert again.clicks == session.clicks[:2]
+    assert np.array_equal(undone.latest.probs, again.latest.probs)
+    assert undone.latest.focus == again.latest.focus
+    assert np.array_equal(session.latest.probs, session.undo().redo().latest.probs)
