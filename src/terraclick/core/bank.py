@@ -73,7 +73,7 @@ def _unit_halves(features: FloatArray) -> FloatArray:
 
 def center_tokens(tokens: Sequence[FloatArray]) -> list[FloatArray]:
     """Subtract the mean token of all patches of a view and scale both halves to unit length: list of (C, h, w)."""
-    mean = np.mean([patch.mean(axis=(1, 2)) for patch in tokens], axis=0, dtype=np.float32)
+    mean = np.asarray(np.mean([patch.mean(axis=(1, 2)) for patch in tokens], axis=0), dtype=np.float32)
     return [_unit_halves(patch - mean[:, None, None]) for patch in tokens]
 
 

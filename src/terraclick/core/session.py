@@ -100,9 +100,7 @@ class Session:
         if not self.clicks:
             return self
         step = (self.clicks[-1], self.predictions[-1])
-        return replace(
-            self, clicks=self.clicks[:-1], predictions=self.predictions[:-1], undone=(*self.undone, step)
-        )
+        return replace(self, clicks=self.clicks[:-1], predictions=self.predictions[:-1], undone=(*self.undone, step))
 
     def redo(self) -> Session:
         """The last undone click again; unchanged if there is none."""
