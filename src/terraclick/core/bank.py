@@ -1,8 +1,8 @@
 """The prompt bank: deep features under clicks and references, compared with every place of every patch (numpy).
 
-A row of the bank is `(feature, positive, place or None)`. Rows with a place (clicks) take part in the nearest-click map of
-CrossCut's cross-patch prompt; every row (references as well) takes part in the similarity maps, as in RefCut. The bank is
-built once over all patches of a view, so a click in one patch speaks to all of them.
+A row of the bank is `(feature, positive, place or None)`. Rows with a place (clicks) take part in the nearest-click map
+of CrossCut's cross-patch prompt; every row (references as well) takes part in the similarity maps, as in RefCut. The
+bank is built once over all patches of a view, so a click in one patch speaks to all of them.
 
 Features are token maps (C, h, w) whose two halves (a middle and the last block of the encoder) each had the view's mean
 token subtracted and were scaled to unit length, so that a dot product is a centred cosine.
@@ -55,8 +55,9 @@ class BankRow:
 class PromptMaps:
     """What the click net reads of the bank for one patch.
 
-    rows (2, SLOTS, C): features of positive then negative clicks, zero where absent; labels (2, h, w) int64: slot of the
-    nearest click of that sign; maps (MAP_CHANNELS, h, w): similarities in [−1, 1] and distances in [0, 1] (1 = no click).
+    rows (2, SLOTS, C): features of positive then negative clicks, zero where absent; labels (2, h, w) int64: slot of
+    the nearest click of that sign; maps (MAP_CHANNELS, h, w): similarities in [−1, 1] and distances in [0, 1]
+    (1 = no click).
     """
 
     rows: FloatArray
@@ -122,7 +123,7 @@ def click_rows(clicks: Sequence[Click], features: Sequence[FloatArray], windows:
 
 
 def reference_row(features: FloatArray, mask: NDArray[np.bool_], positive: bool) -> BankRow:
-    """A row without a place: features (C, h, w) averaged over a mask (H, W), each token weighted by its covered area."""
+    """A row without a place: features (C, h, w) averaged over a mask (H, W), tokens weighted by their covered area."""
     height, width = features.shape[1:]
     rows = np.linspace(0, mask.shape[0], height + 1).astype(int)[:-1]
     cols = np.linspace(0, mask.shape[1], width + 1).astype(int)[:-1]

@@ -1,8 +1,8 @@
 """`terra`, the shipped model: a frozen click-free encoder, a bank of deep prompts, and a small net re-run per click.
 
 - `TerraEncoder` runs once per view or patch: the first eight blocks of a ViT-S/14 (DINOv2 layout) on the view at
-  336 px, tokens after blocks 5 and 8, 24 × 24. (One-click similarity of block 8 was better than that of any later block, and
-  better at 336 px than at 448; the encoder costs a third of the whole ViT at 448. `dev/LOG.md`, 2026-11-21.)
+  336 px, tokens after blocks 5 and 8, 24 × 24. (One-click similarity of block 8 was better than that of any later
+  block, and better at 336 px than at 448; the encoder costs a third of the whole ViT at 448. `dev/LOG.md`, 2026-11-21.)
 - `core/bank.py` turns clicks and references into rows of deep features and compares them with every token: CrossCut's
   cross-patch prompt (from a click-free pass, as in its published code) and RefCut's reference features in one form.
 - `ClickNet` runs per click: EfficientNet-Lite0 whose stem also sees the previous mask and the click disks (RITM's early
@@ -72,7 +72,10 @@ class PromptFusion(nn.Module):
         self.spread = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, tokens: Tensor, rows: Tensor, labels: Tensor, maps: Tensor, target: Tensor) -> Tensor:
-        """tokens (B, T, h, w), rows (B, 2, K, T), labels (B, 2, h, w), maps (B, M, h, w), target (B, 2) → (B, P, h, w)."""
+        """tokens (B, T, h, w), rows (B, 2, K, T), labels (B, 2, h, w), maps (B, M, h, w), target (B, 2) → (B, P, h, w).
+
+        T token channels, K slots, M maps, P prompt channels.
+        """
         batch, _, height, width = tokens.shape
         scale = tokens.shape[1] ** 0.5 / 2**0.5  # unit halves → about unit variance
         token = self.token(tokens * scale)

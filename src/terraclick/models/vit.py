@@ -1,4 +1,4 @@
-"""A plain Vision Transformer: patch embedding, learned positions, pre-norm blocks; returns the maps after chosen blocks.
+"""A plain Vision Transformer: patch embedding, learned positions, pre-norm blocks; returns maps after chosen blocks.
 
 Dosovitskiy et al. 2021; LayerScale (Touvron et al. 2021) when the configuration asks for it, as in DINOv2 (Oquab et al.
 2023). State-dict names follow the timm layout (`patch_embed.proj`, `blocks.0.attn.qkv`, …).

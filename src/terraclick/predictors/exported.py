@@ -1,7 +1,7 @@
 """The shipped model on the CPU inference engine (ONNX Runtime): no torch anywhere.
 
-`encode` runs the frozen encoder once per patch of a division and keeps centred tokens (uint8 pictures and float16 tokens,
-about 1.4 MB a patch at 448 px). `predict` builds the prompt bank over all patches, then runs the small click net on every
+`encode` runs the frozen encoder once per patch of a division and keeps centred tokens (uint8 pictures and float16
+tokens, about 1.3 MB a patch). `predict` builds the prompt bank over all patches, then runs the small click net on every
 patch and blends the overlaps.
 """
 
@@ -177,7 +177,7 @@ class TerraEncoded:
 class TerraPredictor:
     """`terra` over one division of the view.
 
-    division None: patches of `native` view pixels (fewest that cover the view). division n: the longer side is cut in n.
+    division None: patches of `native` view pixels (fewest that cover the view). division n: the longer side cut in n.
     """
 
     engine: Engine
@@ -186,7 +186,7 @@ class TerraPredictor:
     native: int = 448
     overlap: float = 0.125
     examples: Predictor | None = None
-    """Encodes pictures of references; give a `Cached` one, so that an example is encoded once and not at every click."""
+    """Encodes pictures of references; give a `Cached` one, so that an example is encoded once, not at every click."""
 
     def encode(self, view: View) -> TerraEncoded:
         """Cut the view in patches and run the encoder on each; independent of clicks."""

@@ -47,18 +47,25 @@ def terra_engine(folder: Path = WEIGHTS, threads: int | None = None) -> Engine:
 
 def _objects(engine: Engine, capacity: int) -> Predictor:
     """Zoom-in around one thing, encodings of recent windows kept."""
-    return Settled(Cached(TerraPredictor(engine, division=1), capacity))
+    return Settled(Cached(TerraPredictor(engine, division=1, examples=_examples(engine)), capacity))
+
+
+def _examples(engine: Engine) -> Predictor:
+    """Encodes reference pictures, each once and not at every click."""
+    return Cached(TerraPredictor(engine, division=1), 8)
 
 
 def terra(threads: int | None = None, weights: Path = WEIGHTS, capacity: int = 32) -> Predictor:
     """Objects with settled zoom-in; classes on patches of native resolution."""
     engine = terra_engine(weights, threads)
-    return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: TerraPredictor(engine)})
+    classes = TerraPredictor(engine, examples=_examples(engine))
+    return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: classes})
 
 
 def terra_single(threads: int | None = None, weights: Path = WEIGHTS) -> Predictor:
     """One look at the whole view, whatever the target: no zoom-in, no division."""
-    return TerraPredictor(terra_engine(weights, threads), division=1)
+    engine = terra_engine(weights, threads)
+    return TerraPredictor(engine, division=1, examples=_examples(engine))
 
 
 def terra_fused(
@@ -69,7 +76,8 @@ def terra_fused(
 ) -> Predictor:
     """CrossCut's fusion: the mean of several divisions for classes; objects as in `terra`."""
     engine = terra_engine(weights, threads)
-    fused = Fused(tuple(TerraPredictor(engine, division=n) for n in divisions))
+    examples = _examples(engine)
+    fused = Fused(tuple(TerraPredictor(engine, division=n, examples=examples) for n in divisions))
     return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: fused})
 
 

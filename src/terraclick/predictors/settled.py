@@ -1,15 +1,17 @@
 """Zoom-in that settles: the answer decides the window and the window the answer, until they agree.
 
 The published rule (`wrappers.Focused`) looks at the whole view first and moves its window from the second click on, so
-the first outline depends on how much was on screen. Here the first look is a square of fixed size around the click, and a
-window that does not fit its answer is moved and asked again at once (as CFR refines, Sun et al. 2024). The same clicks
-therefore end in the same window whatever the extent or zoom of the view.
+the first outline depends on how much was on screen. Here the first look is a square of fixed size around the click, and
+a window that does not fit its answer is moved and asked again at once (as CFR refines, Sun et al. 2024). Windows are
+placed relative to the first click, so away from the view's edges the same clicks end in the same window whatever the
+view's extent.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from terraclick.core.click import Click, Prompt
 from terraclick.core.focus import Window
 from terraclick.core.masks import clicked_components
-from terraclick.core.predictor import MASK_THRESHOLD, Prediction, Predictor, View
+from terraclick.core.predictor import Prediction, Predictor, View
 
 __all__ = ["SettleRule", "Settled", "square_window"]
 
@@ -41,21 +43,23 @@ class SettleRule:
     """Growth, in sides, of a window whose answer runs over its edge."""
 
 
-def square_window(box: tuple[float, float, float, float], side: float, shape: tuple[int, int]) -> Window:
+def square_window(
+    box: tuple[float, float, float, float], side: float, shape: tuple[int, int], anchor: tuple[int, int] = (0, 0)
+) -> Window:
     """A square of about `side` pixels centred on a box (first row, first col, last row, last col), moved into the view.
 
-    Sides come in steps of an eighth octave and starts in sixteenths of a side, so that small changes of the box
-    give the same window. A side longer than the view hangs over it evenly.
+    Sides come in steps of an eighth octave and starts in sixteenths of a side from the pixel `anchor`, so that small
+    changes of the box give the same window. A side longer than the view hangs over it evenly.
     """
-    side = int(round(2.0 ** (round(np.log2(max(side, 1.0)) * 8) / 8)))
-    side = min(side, max(shape))
-    step = max(side // 16, 1)
+    length = min(round(2.0 ** (round(float(np.log2(max(side, 1.0))) * 8) / 8)), max(shape))
+    step = max(length // 16, 1)
     starts = []
-    for first, last, length in ((box[0], box[2], shape[0]), (box[1], box[3], shape[1])):
-        start = round(((first + last + 1) / 2 - side / 2) / step) * step
-        start = -((side - length) // 2) if side >= length else min(max(start, 0), length - side)
-        starts.append(start)
-    return Window(starts[0], starts[1], side, side)
+    for axis in range(2):
+        middle = (box[axis] + box[axis + 2] + 1) / 2 - anchor[axis]
+        start = anchor[axis] + round((middle - length / 2) / step) * step
+        room = shape[axis] - length
+        starts.append(min(max(start, 0), room) if room > 0 else -(-room // 2))
+    return Window(starts[0], starts[1], length, length)
 
 
 def _iou(a: Window, b: Window) -> float:
@@ -66,7 +70,7 @@ def _iou(a: Window, b: Window) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Settled:
-    """Wrap a predictor that answers square crops; `inner` should be `Cached`, so that an unmoved window costs nothing."""
+    """Wrap a predictor that answers square crops; give a `Cached` one, so that an unmoved window costs nothing."""
 
     inner: Predictor
     rule: SettleRule = SettleRule()
@@ -93,19 +97,18 @@ class Settled:
             if all(window.contains(click.row, click.col) for click in clicks if click.positive):
                 return window
         mask = None if previous is None else previous.mask
-        box = _box(mask, clicks)
+        box = _box(mask, clicks, shape)
         side = max(box[2] - box[0], box[3] - box[1]) + 1
         fresh = mask is None or not mask.any()
-        return square_window(
-            box, max(side * self.rule.expansion, self.rule.first if fresh else self.rule.smallest), shape
-        )
+        smallest = self.rule.first if fresh else self.rule.smallest
+        return square_window(box, max(side * self.rule.expansion, smallest), shape, _anchor(clicks))
 
     def _fitting(self, answer: Prediction, window: Window, shape: tuple[int, int], clicks: Sequence[Click]) -> Window:
         """The window this answer asks for."""
         mask = clicked_components(answer.mask, clicks)
         if not mask.any():
             return window
-        box = _box(mask, clicks)
+        box = _box(mask, clicks, shape)
         side = (max(box[2] - box[0], box[3] - box[1]) + 1) * self.rule.expansion
         runs_over = (
             (box[0] <= window.row and window.row > 0)
@@ -115,7 +118,7 @@ class Settled:
         )
         if runs_over:
             side *= 1 + self.rule.tail
-        return square_window(box, max(side, self.rule.smallest), shape)
+        return square_window(box, max(side, self.rule.smallest), shape, _anchor(clicks))
 
     def _look(self, view: View, window: Window, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Answer inside a window; zero outside it."""
@@ -128,12 +131,14 @@ class Settled:
         )
         seen = [click for click in prompt.clicks if inside.contains(click.row, click.col)]
         clicks = tuple(Click(click.row - top, click.col - left, click.positive) for click in seen)
-        before = None if previous is None else Prediction(np.ascontiguousarray(previous.probs[inside.slices]))
+        before = previous
+        if previous is not None:
+            before = replace(previous, probs=np.ascontiguousarray(previous.probs[inside.slices]), focus=None)
         encoded: Any = self.inner.encode(view.crop(inside))
         local = self.inner.predict(encoded, Prompt(clicks, prompt.target, prompt.references), before)
         probs: NDArray[np.float32] = np.zeros(view.shape, np.float32)
         probs[inside.slices] = local.probs
-        return Prediction(probs, window, MASK_THRESHOLD)
+        return Prediction(probs, window, local.threshold)
 
 
 def _connected(answer: Prediction, clicks: Sequence[Click]) -> Prediction:
@@ -144,11 +149,21 @@ def _connected(answer: Prediction, clicks: Sequence[Click]) -> Prediction:
     return Prediction(probs, answer.focus, answer.threshold)
 
 
-def _box(mask: NDArray[np.bool_] | None, clicks: Sequence[Click]) -> tuple[float, float, float, float]:
-    """First row, first col, last row, last col of a mask and the positive clicks."""
+def _anchor(clicks: Sequence[Click]) -> tuple[int, int]:
+    """The pixel of the first positive click; the view's first pixel if there is none."""
+    first = next((click for click in clicks if click.positive), Click(0, 0))
+    return math.floor(first.row + 0.5), math.floor(first.col + 0.5)
+
+
+def _box(
+    mask: NDArray[np.bool_] | None, clicks: Sequence[Click], shape: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """First row, first col, last row, last col of a mask and the positive clicks; the whole view if there are none."""
     rows = [click.row for click in clicks if click.positive]
     cols = [click.col for click in clicks if click.positive]
     if mask is not None and mask.any():
         rows += [float(r) for r in np.flatnonzero(mask.any(axis=1))[[0, -1]]]
         cols += [float(c) for c in np.flatnonzero(mask.any(axis=0))[[0, -1]]]
+    if not rows:
+        return 0, 0, shape[0] - 1, shape[1] - 1
     return min(rows), min(cols), max(rows), max(cols)

@@ -16,12 +16,16 @@ from terraclick.core.click import Target
 from terraclick.core.focus import Window
 from terraclick.data.augment import jitter_sensor, turn
 from terraclick.data.datasets import Dataset, Picture
+from terraclick.errors import BadData
 from terraclick.predictors.exported import ENCODER_SIDE, GREY, cut
 from terraclick.train.config import TrainConfig
 
 __all__ = ["Crop", "draw_crop"]
 
 IGNORE = 255
+
+DRAWS = 1000
+"""Draws without anything to ask before a dataset is called empty."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +72,18 @@ def draw_crop(
     tokens: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     rng: np.random.Generator,
 ) -> Crop:
-    """One crop by the recipe's shares; `tokens` is the encoder, (336, 336, 3) → (C, h, w)."""
+    """One crop by the recipe's shares; `tokens` is the encoder, (336, 336, 3) → (C, h, w).
+
+    Raises BadData if the datasets show nothing that can be asked.
+    """
     shares = np.array(config.shares) / sum(config.shares)
-    while True:
+    for _ in range(DRAWS):
         dataset = datasets[rng.choice(len(datasets), p=shares)]
         crop = _draw(dataset, config, tokens, rng)
         if crop is not None:
             return crop
+    names = ", ".join(config.datasets)
+    raise BadData(f"{DRAWS} draws from {names} showed nothing to click: give datasets with labelled objects.")
 
 
 def _draw(
@@ -143,7 +152,7 @@ def _tasks(
     chosen: tuple[int, int, bool],
     rng: np.random.Generator,
 ) -> list[tuple[Target, NDArray[np.uint8]]]:
-    """The chosen task first, then up to two further objects and two further classes visible in the window."""
+    """The chosen task, up to two further objects and two further classes visible in the window; objects come first."""
     kinds = _nearest(classes, window, side, IGNORE)
     inside = _nearest(np.ones(classes.shape, np.uint8), window, side, 0) > 0
     ids = _nearest(instances, window, side, 0)

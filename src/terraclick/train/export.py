@@ -1,4 +1,4 @@
-"""Trained torch networks to the files the CPU engine runs: ONNX, the encoder with int8 weights, the click net in fp16."""
+"""Trained torch networks to the files the CPU engine runs: ONNX, the encoder in int8, the click net in float16."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from terraclick.core.bank import MAP_CHANNELS, SLOTS
 from terraclick.errors import BadWeights
 from terraclick.models.terra import ClickNet, TerraEncoder
 
-__all__ = ["export", "export_click_net", "export_encoder", "quantize_weights"]
+__all__ = ["export", "export_click_net", "export_encoder", "quantize_weights", "read_checkpoint"]
 
 OPSET = 17
 
@@ -103,6 +103,21 @@ def export(checkpoint: Path, out: Path) -> Path:
     return out
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What a training run saved; nothing in the file is run. Raises BadWeights if it is missing, damaged or hostile."""
+    if not path.is_file():
+        raise BadWeights(f"{path} does not exist: give a file that a training run wrote.")
+    try:
+        content = torch.load(path, weights_only=True)
+    except Exception:  # damaged archives and refused pickles raise half a dozen kinds of error
+        raise BadWeights(
+            f"{path} is damaged or asks to run code, so it was not read: give a file that a training run wrote."
+        ) from None
+    if not isinstance(content, dict):
+        raise BadWeights(f"{path} holds a {type(content).__name__}, not what a training run saves: give another file.")
+    return content
+
+
 def export_encoder(weights: Path, path: Path, int8: bool = True) -> None:
     """Write the frozen encoder from a safetensors file of ViT weights; int8 keeps a quarter of the size."""
     from safetensors.torch import load_file
@@ -121,12 +136,16 @@ def export_encoder(weights: Path, path: Path, int8: bool = True) -> None:
 
 
 def export_click_net(checkpoint: Path, path: Path) -> None:
-    """Write the click net of a training run's `click_net.pt`, constants as float16."""
-    content = torch.load(checkpoint, weights_only=True)
+    """Write the click net of a training run's `click_net.pt`, constants as float16. Raises BadWeights."""
+    content = read_checkpoint(checkpoint)
     if content.get("arch") != "terra-click-net":
         raise BadWeights(f"{checkpoint} holds {content.get('arch')!r}, not a terra click net.")
     net = ClickNet()
-    net.load_state_dict(content["weights"])
+    try:
+        net.load_state_dict(content["weights"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].rstrip(":")
+        raise BadWeights(f"{checkpoint} does not fit the click net ({reason}): train it with this version.") from None
     free = {name: {2: "rows", 3: "cols"} for name in ("image", "clicks", "logits")}
     _to_onnx(net, _example(), "logits", path, free)
     _merge_padding(path)

@@ -1,8 +1,8 @@
 """The training loop of the click net: a pool of clicking episodes, each step takes some of them one click further.
 
 Every forward pass both teaches and places the next click (the network's own mistakes, seen by the evaluation robot or a
-random error click), so on-policy clicks cost nothing extra. Crops are cut and encoded once, kept in `OUT/crops`; the loop
-is checkpointed with its pool and its random state, so a resumed run equals an uninterrupted one.
+random error click), so on-policy clicks cost nothing extra. Crops are cut and encoded once, kept in `OUT/crops`; the
+loop is checkpointed with its pool and its random state, so a resumed run equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -35,11 +35,15 @@ from terraclick.models.terra import ClickNet
 from terraclick.predictors.exported import Network, encode_picture, network_inputs
 from terraclick.train.config import TrainConfig
 from terraclick.train.crops import Crop, draw_crop
+from terraclick.train.export import read_checkpoint
 from terraclick.train.losses import dice_loss, normalized_focal_loss
 
 __all__ = ["Episode", "train"]
 
 CHECKPOINT_EVERY = 25
+
+FRESH_DRAWS = 10_000
+"""Draws without a target worth clicking before the crops are called empty."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,19 @@ class Episode:
     task: int
     clicks: tuple[Click, ...]
     previous: NDArray[np.uint8] | None
+
+
+def _stored(episode: Episode) -> tuple[Any, ...]:
+    """An episode as plain values, which a checkpoint may hold."""
+    clicks = [(float(click.row), float(click.col), bool(click.positive)) for click in episode.clicks]
+    previous = None if episode.previous is None else torch.from_numpy(episode.previous)
+    return episode.crop, episode.task, clicks, previous
+
+
+def _restored(stored: tuple[Any, ...]) -> Episode:
+    """What `_stored` took apart."""
+    crop, task, clicks, previous = stored
+    return Episode(crop, task, tuple(Click(*click) for click in clicks), None if previous is None else previous.numpy())
 
 
 def train(
@@ -65,10 +82,14 @@ def train(
     """Train the click net by a recipe and return the file of its averaged weights.
 
     data holds the dataset folders, out receives config.json, crops/, log.jsonl, checkpoint.pt and click_net.pt;
-    encoder is the exported encoder. With `resume` an earlier run of the same recipe goes on; `stop_after` ends this call
-    at that step (the run can be resumed). Raises BadConfig for an out folder of another recipe, BadData for missing sets.
+    encoder is the exported encoder. With `resume` an earlier run of the same recipe goes on; `stop_after` ends this
+    call at that step (the run can be resumed). Raises BadConfig for an out folder of another recipe, BadData for
+    missing or empty sets, BadWeights for a checkpoint that cannot be read.
     """
     report = progress or (lambda stage, done, total, figures: None)
+    missing = [name for name in config.datasets if not (data / name).is_dir()]
+    if missing:
+        raise BadData(f"{data} has no folder {', '.join(missing)}, which recipe {config.name} trains on: add it.")
     torch.set_num_threads(config.threads)
     _keep_memory()
     _claim(out, config, resume)
@@ -76,7 +97,7 @@ def train(
     run = _Run(config, crops)
     checkpoint = out / "checkpoint.pt"
     if resume and checkpoint.exists():
-        run.restore(torch.load(checkpoint, weights_only=False))
+        run.restore(read_checkpoint(checkpoint))
     last = config.steps if stop_after is None else min(stop_after, config.steps)
     with (out / "log.jsonl").open("a") as log:
         while run.step < last:
@@ -128,9 +149,6 @@ def _crops(
     config: TrainConfig, data: Path, out: Path, encoder: Path, report: Callable[[str, int, int, dict[str, float]], None]
 ) -> list[Crop]:
     """The run's crops, from disk where an earlier call left them. Crop i depends on the seed and i alone."""
-    missing = [name for name in config.datasets if not (data / name).is_dir()]
-    if missing:
-        raise BadData(f"{data} has no folder {', '.join(missing)}, which recipe {config.name} trains on.")
     folder = out / "crops"
     folder.mkdir(exist_ok=True)
     datasets = [open_dataset(data / name) for name in config.datasets]
@@ -182,12 +200,13 @@ class _Run:
             "averaged": self.averaged,
             "optimizer": self.optimizer.state_dict(),
             "rng": self.rng.bit_generator.state,
-            "pool": self.pool,
+            "pool": [_stored(episode) for episode in self.pool],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
-        self.step, self.pool, self.averaged = state["step"], state["pool"], state["averaged"]
+        self.step, self.averaged = state["step"], state["averaged"]
+        self.pool = [_restored(stored) for stored in state["pool"]]
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = state["rng"]
@@ -222,7 +241,7 @@ class _Run:
 
     def _fresh(self) -> Episode:
         """A new target with its first click: where the robot would click, or anywhere well inside."""
-        while True:
+        for _ in range(FRESH_DRAWS):
             crop = int(self.rng.integers(len(self.crops)))
             tasks = self.crops[crop].tasks
             episode = Episode(crop, int(self.rng.integers(len(tasks))), (), None)
@@ -232,6 +251,9 @@ class _Run:
             click = self._click(np.zeros(truth.shape, bool), truth, ())
             if click is not None:
                 return replace(episode, clicks=(click,))
+        raise BadData(
+            f"{FRESH_DRAWS} draws found no target of 20 pixels in the crops: give datasets with larger things."
+        )
 
     def _further(
         self, episode: Episode, answer: NDArray[np.float32], mask: NDArray[np.bool_], truth: NDArray[np.uint8]
@@ -275,7 +297,7 @@ class _Run:
         done = self.step / self.config.steps
         share = done / 0.05 if done < 0.05 else 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * (done - 0.05) / 0.95))
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * max(share, 0.01)
+            group["lr"] = group["peak"] * float(max(share, 0.01))
 
     def _average(self) -> None:
         """Move the running average towards the weights, faster at the start."""
