@@ -1,7 +1,7 @@
 """How many clicks does it take? A robot clicks, a predictor answers, and the protocol is printed with every table.
 
 `run_benchmark` gives a `Report`: one result per task (IoU after every click), summed up by dataset and class, then as
-the mean over datasets with a bootstrap interval. Finished tasks go to a journal at once: a killed run goes on from there.
+the mean over datasets with a bootstrap interval. Finished tasks go to a journal at once: a killed run goes on there.
 """
 
 from __future__ import annotations

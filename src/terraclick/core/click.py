@@ -33,7 +33,7 @@ class Click:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """An example from this or another picture: image (h, w, 3) uint8, mask (h, w) bool; negative means *not like this*."""
+    """An example from this or another picture: image (h, w, 3) uint8, mask (h, w) bool; negative: *not like this*."""
 
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_]
