@@ -84,8 +84,9 @@ class Settled:
         window = self._start(encoded.shape, prompt.clicks, previous)
         for move in range(self.rule.moves + 1):
             answer = self._look(encoded, window, prompt, previous)
-            fitting = self._fitting(answer, window, encoded.shape, prompt.clicks)
-            if _iou(fitting, window) >= self.rule.keep_iou or move == self.rule.moves:
+            fitting, cut_off = self._fitting(answer, window, encoded.shape, prompt.clicks)
+            fits = _iou(fitting, window) >= self.rule.keep_iou and not cut_off
+            if fits or fitting == window or move == self.rule.moves:
                 break
             window = fitting
         return _connected(answer, prompt.clicks)
@@ -103,11 +104,13 @@ class Settled:
         smallest = self.rule.first if fresh else self.rule.smallest
         return square_window(box, max(side * self.rule.expansion, smallest), shape, _anchor(clicks))
 
-    def _fitting(self, answer: Prediction, window: Window, shape: tuple[int, int], clicks: Sequence[Click]) -> Window:
-        """The window this answer asks for."""
+    def _fitting(
+        self, answer: Prediction, window: Window, shape: tuple[int, int], clicks: Sequence[Click]
+    ) -> tuple[Window, bool]:
+        """The window this answer asks for, and whether the answer runs over the edge of the one it was given."""
         mask = clicked_components(answer.mask, clicks)
         if not mask.any():
-            return window
+            return window, False
         box = _box(mask, clicks, shape)
         side = (max(box[2] - box[0], box[3] - box[1]) + 1) * self.rule.expansion
         runs_over = (
@@ -118,7 +121,7 @@ class Settled:
         )
         if runs_over:
             side *= 1 + self.rule.tail
-        return square_window(box, max(side, self.rule.smallest), shape, _anchor(clicks))
+        return square_window(box, max(side, self.rule.smallest), shape, _anchor(clicks)), runs_over
 
     def _look(self, view: View, window: Window, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Answer inside a window; zero outside it."""
