@@ -96,7 +96,7 @@ def _mean_distance(line: shapely.Geometry, other: shapely.Geometry, step: float)
 
 
 def best_shift(found: shapely.Geometry, truth: shapely.Geometry, px: float, reach: float = 4.0) -> tuple[float, float]:
-    """(x, y) in pixels of the truth's sides against the outline's: how far `found` must move to agree best.
+    """(x, y) in pixels of map sides `px`, y up: how far `found` must move to agree with `truth` best.
 
     Climbs IoU from no shift, in steps of one pixel down to a thirty-second; stays within `reach` pixels.
     """
@@ -222,6 +222,7 @@ def sample(kind: str = "building", least_m2: float = 60.0) -> Scene:
     for feature in json.loads(path.with_name("sample_truth.geojson").read_text())["features"]:
         shape = shapely.geometry.shape(feature["geometry"])
         if feature["properties"]["class"] == kind:
+            shape = shape.geoms[0] if len(shape.geoms) == 1 else shape
             moved = shapely.transform(shape, to_map.transform, interleaved=False)
             if moved.area >= least_m2:
                 truths[f"{kind} {feature['properties']['id']}"] = moved
@@ -361,11 +362,10 @@ def show_atlanta(model: str, out: Path, pictures: Path) -> None:
 
 def show_views(model: str, out: Path, pictures: Path) -> None:
     """The same clicks read at three extents and three zooms: do the outlines agree?"""
-    rows = []
     cases = [("sample", sample(), 1200), ("catanduanes_z21", mosaic("catanduanes_z21", out), 4000)]
     predictor = load(model)
     for (name, scene, least), most in itertools.product(cases, (1, 3)):
-        grid = read_info(scene.path).grid
+        rows, grid = [], read_info(scene.path).grid
         px, gsd = abs(grid.transform.a), grid.metres_per_pixel
         every = {"extents": [], "zooms": [], "all": []}
         for thing, truth in spread(scene, VIEW_OBJECTS, least).items():
@@ -390,11 +390,11 @@ def show_views(model: str, out: Path, pictures: Path) -> None:
             label = f"{name} {thing}, {len(clicks)} clicks"
             rows.append([label, round(truth.area / px**2), *_spans(kinds), f"{min(fits):.2f} … {max(fits):.2f}"])
         rows.append([f"**{name}, <= {most} clicks: all**", "", *_spans(every), ""])
-    table(
-        "same clicks, other views: pairwise IoU (least / median)",
-        ["", "px", "extents", "zooms", "all", "IoU with truth"],
-        rows,
-    )
+        table(
+            "same clicks, other views: pairwise IoU (least / median)",
+            ["", "px", "extents", "zooms", "all", "IoU with truth"],
+            rows,
+        )
 
 
 def _spans(kinds: dict[str, list[float]]) -> list[str]:
