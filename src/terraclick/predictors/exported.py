@@ -7,6 +7,7 @@ patch and blends the overlaps.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,9 @@ ENCODER_SIDE = 336
 
 DISK_RADIUS = 5.0
 """Radius of a click's disk in network pixels."""
+
+STRETCH = 1.1
+"""How much larger than native a patch may be, to spare a row: a view of 896 px is 2 × 2 patches, not 3 × 3."""
 
 GREY = 127
 """What stands beyond the picture's edge and on pixels without data (zero for the click net)."""
@@ -177,7 +181,7 @@ class TerraEncoded:
 class TerraPredictor:
     """`terra` over one division of the view.
 
-    division None: patches of `native` view pixels (fewest that cover the view). division n: the longer side cut in n.
+    division n: the longer side cut in n. division None: the fewest patches of about `native` view pixels.
     """
 
     engine: Engine
@@ -219,13 +223,12 @@ class TerraPredictor:
 
     def _windows(self, shape: tuple[int, int]) -> tuple[Window, ...]:
         longest = max(shape)
-        if self.division is None:
-            return patch_windows(shape, self.native, round(self.native * self.overlap))
-        if self.division == 1:
+        count = self.division or max(1, math.ceil(longest / (self.native * STRETCH)))
+        if count == 1:
             return patch_windows(shape, longest, 0)
         # n patches of side p overlapping by f·p cover n·p − (n − 1)·f·p
-        patch = -(-longest // (self.division - (self.division - 1) * self.overlap))
-        return patch_windows(shape, int(patch), int(patch * self.overlap))
+        patch = math.ceil(longest / (count - (count - 1) * self.overlap))
+        return patch_windows(shape, patch, int(patch * self.overlap))
 
     def _reference(self, image: NDArray[np.uint8], mask: NDArray[np.bool_], positive: bool) -> BankRow:
         """A reference picture's row, from its own view."""

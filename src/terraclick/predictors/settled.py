@@ -27,20 +27,34 @@ __all__ = ["SettleRule", "Settled", "square_window"]
 
 @dataclass(frozen=True)
 class SettleRule:
-    """How windows follow answers; lengths in view pixels."""
+    """How windows follow answers: ground lengths where the view knows its ground resolution, else view pixels."""
 
     first: int = 448
-    """Side of the first window, centred on the positive clicks."""
+    """Side of the first window, centred on the positive clicks, in pixels."""
+    first_m: float = 80.0
+    """The same on the ground, so that the first look does not hang on the zoom."""
+    smallest_m: float = 20.0
+    """Smallest window on the ground (but never below `least` pixels)."""
+    least: int = 48
+    """No window has fewer pixels, whatever the ground resolution."""
     expansion: float = 1.5
     """Side of a window in sides of the object's box."""
     smallest: int = 96
-    """No window is smaller."""
+    """Smallest window in pixels, for views that do not know their ground resolution."""
     keep_iou: float = 0.55
     """A window stays while its IoU with the fitting one is at least this."""
-    moves: int = 2
+    moves: int = 3
     """Most times a window may move for one click."""
     tail: float = 0.25
     """Growth, in sides, of a window whose answer runs over its edge."""
+
+    def first_side(self, gsd: float | None) -> float:
+        """Side of the first window in view pixels."""
+        return float(self.first) if gsd is None else max(self.first_m / gsd, 2.0 * self.least)
+
+    def smallest_side(self, gsd: float | None) -> float:
+        """Side of the smallest window in view pixels."""
+        return float(self.smallest) if gsd is None else max(self.smallest_m / gsd, float(self.least))
 
 
 def square_window(
@@ -81,36 +95,35 @@ class Settled:
 
     def predict(self, encoded: View, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Look where the object was (or around the click), and again where it turns out to be."""
-        window = self._start(encoded.shape, prompt.clicks, previous)
+        window = self._start(encoded, prompt.clicks, previous)
         for move in range(self.rule.moves + 1):
             answer = self._look(encoded, window, prompt, previous)
-            fitting, cut_off = self._fitting(answer, window, encoded.shape, prompt.clicks)
+            fitting, cut_off = self._fitting(answer, window, encoded, prompt.clicks)
             fits = _iou(fitting, window) >= self.rule.keep_iou and not cut_off
             if fits or fitting == window or move == self.rule.moves:
                 break
             window = fitting
         return _connected(answer, prompt.clicks)
 
-    def _start(self, shape: tuple[int, int], clicks: Sequence[Click], previous: Prediction | None) -> Window:
+    def _start(self, view: View, clicks: Sequence[Click], previous: Prediction | None) -> Window:
         """The window to begin with: the last one if it holds all clicks, else one that fits."""
         if previous is not None and previous.focus is not None:
             window = previous.focus
             if all(window.contains(click.row, click.col) for click in clicks if click.positive):
                 return window
         mask = None if previous is None else previous.mask
-        box = _box(mask, clicks, shape)
+        box = _box(mask, clicks, view.shape)
         side = max(box[2] - box[0], box[3] - box[1]) + 1
         fresh = mask is None or not mask.any()
-        smallest = self.rule.first if fresh else self.rule.smallest
-        return square_window(box, max(side * self.rule.expansion, smallest), shape, _anchor(clicks))
+        smallest = self.rule.first_side(view.gsd) if fresh else self.rule.smallest_side(view.gsd)
+        return square_window(box, max(side * self.rule.expansion, smallest), view.shape, _anchor(clicks))
 
-    def _fitting(
-        self, answer: Prediction, window: Window, shape: tuple[int, int], clicks: Sequence[Click]
-    ) -> tuple[Window, bool]:
+    def _fitting(self, answer: Prediction, window: Window, view: View, clicks: Sequence[Click]) -> tuple[Window, bool]:
         """The window this answer asks for, and whether the answer runs over the edge of the one it was given."""
         mask = clicked_components(answer.mask, clicks)
         if not mask.any():
             return window, False
+        shape = view.shape
         box = _box(mask, clicks, shape)
         side = (max(box[2] - box[0], box[3] - box[1]) + 1) * self.rule.expansion
         runs_over = (
@@ -121,7 +134,7 @@ class Settled:
         )
         if runs_over:
             side *= 1 + self.rule.tail
-        return square_window(box, max(side, self.rule.smallest), shape, _anchor(clicks)), runs_over
+        return square_window(box, max(side, self.rule.smallest_side(view.gsd)), shape, _anchor(clicks)), runs_over
 
     def _look(self, view: View, window: Window, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Answer inside a window; zero outside it."""
