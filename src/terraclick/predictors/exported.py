@@ -186,7 +186,7 @@ class TerraPredictor:
 
     engine: Engine
     division: int | None = None
-    side: int = 384
+    side: int = 352
     native: int = 448
     overlap: float = 0.125
     examples: Predictor | None = None

@@ -21,6 +21,12 @@ __all__ = ["PREDICTORS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Folder of the shipped model's files."""
 
+PATCH_SIDE = 288
+"""Pixels the click net sees of a patch of a class view: the side it was trained on, and half the time of 384."""
+
+FUSED_SIDES = {1: 352, 2: 288, 3: 224, 4: 160}
+"""The same for the divisions that are fused: finer divisions have fewer view pixels to show."""
+
 TERRA_LICENCE = "weights: Apache-2.0 backbones, click net trained on data partly for research use; see weights/CARD.md"
 
 
@@ -58,7 +64,7 @@ def _examples(engine: Engine) -> Predictor:
 def terra(threads: int | None = None, weights: Path = WEIGHTS, capacity: int = 32) -> Predictor:
     """Objects with settled zoom-in; classes on patches of native resolution."""
     engine = terra_engine(weights, threads)
-    classes = TerraPredictor(engine, examples=_examples(engine))
+    classes = TerraPredictor(engine, side=PATCH_SIDE, examples=_examples(engine))
     return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: classes})
 
 
@@ -77,7 +83,7 @@ def terra_fused(
     """CrossCut's fusion: the mean of several divisions for classes; objects as in `terra`."""
     engine = terra_engine(weights, threads)
     examples = _examples(engine)
-    fused = Fused(tuple(TerraPredictor(engine, division=n, examples=examples) for n in divisions))
+    fused = Fused(tuple(TerraPredictor(engine, n, FUSED_SIDES.get(n, 160), examples=examples) for n in divisions))
     return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: fused})
 
 
