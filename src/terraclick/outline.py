@@ -42,7 +42,7 @@ from terraclick.geo.raster import RasterInfo, read_info, read_view, resolve_imag
 from terraclick.geo.regularize import simplify, square_corners
 from terraclick.predictors.load import load
 
-__all__ = ["MapClick", "Outline", "clean", "default_window", "outline", "outlines"]
+__all__ = ["MapClick", "Outline", "clean", "default_window", "outline", "outlines", "score_of", "shaped"]
 
 MapClick = tuple[float, float, bool]
 """(x, y, positive) in the raster's coordinates, or in pixels from its top-left corner."""
@@ -152,11 +152,11 @@ def outlines(
                 )
             session = session.add(click, predictor, encoded)  # stop 4
         mask = clean(session)  # stop 5
-        geometry = _shaped(polygonize(mask, grid), grid, simplify_m, square)  # stop 6
+        geometry = shaped(polygonize(mask, grid), grid, simplify_m, square)  # stop 6
         crs = grid.crs
         if pixels:
             geometry, crs = _to_pixels(geometry, info.grid), None
-        yield Outline(geometry, crs, _score(session, mask), mask, grid, view, session, wanted, gsd, tuple(clicks))
+        yield Outline(geometry, crs, score_of(session, mask), mask, grid, view, session, wanted, gsd, tuple(clicks))
 
 
 def clean(session: Session) -> NDArray[np.bool_]:
@@ -255,7 +255,7 @@ def _to_pixels(geometry: Polygon | MultiPolygon, grid: Grid) -> Polygon | MultiP
     return affine_transform(geometry, (a, b, d, e, c, f))
 
 
-def _shaped(polygons: list[Polygon], grid: Grid, simplify_m: float, square: bool) -> Polygon | MultiPolygon:
+def shaped(polygons: list[Polygon], grid: Grid, simplify_m: float, square: bool) -> Polygon | MultiPolygon:
     """One geometry of all polygons, in the shape asked for."""
     if square:
         tolerance = simplify_m or SQUARE_PX * (grid.metres_per_pixel or 1.0)
@@ -281,7 +281,8 @@ def _pixel(click: Click, shape: tuple[int, ...]) -> tuple[int, int]:
     return min(max(round(click.row), 0), shape[0] - 1), min(max(round(click.col), 0), shape[1] - 1)
 
 
-def _score(session: Session, mask: NDArray[np.bool_]) -> float:
+def score_of(session: Session, mask: NDArray[np.bool_]) -> float:
+    """The mean probability inside a mask (H, W) of the session's view; 0 for an empty one."""
     latest = session.latest
     return float(latest.probs[mask].mean()) if latest is not None and mask.any() else 0.0
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pyproj import CRS
 from rasterio.enums import ColorInterp, Resampling
 
+from terraclick.core.focus import Window
 from terraclick.errors import BadGrid, BadImage, BadInput
 from terraclick.geo import raster
-from terraclick.geo.raster import read_info, read_view
+from terraclick.geo.raster import read_bands, read_info, read_limits, read_statistics, read_tile, read_view
 
 NORTH_UP = Affine(0.5, 0, 500000, 0, -0.5, 5e6)
 
@@ -305,3 +306,22 @@ def test_missing_sample_and_file(tmp_path, monkeypatch):
     assert raster.resolve_image("sample").name == "scene.tif"
     with pytest.raises(BadImage, match="does not exist"):
         raster.resolve_image(tmp_path / "none.tif")
+
+
+def test_tiles_put_together_are_the_view():
+    whole, _ = read_view("sample", max_side=1536)
+    parts = [read_tile("sample", Window(0, col, 1536, 256)).image for col in range(0, 1536, 256)]
+    assert np.array_equal(np.hstack(parts), whole.image)
+    coarse = read_tile("sample", Window(0, 0, 256, 256), 8.0)
+    assert coarse.shape == (192, 192)  # the image ends inside the tile
+    with pytest.raises(BadGrid, match="misses"):
+        read_tile("sample", Window(0, 1536, 256, 256))
+
+
+def test_limits_given_back_change_nothing(tmp_path):
+    rows = np.linspace(0, 4000, 64 * 64).reshape(1, 64, 64).astype("uint16")
+    path = write(tmp_path / "deep.tif", rows)
+    bands, limits = read_limits(path)
+    assert np.array_equal(read_view(path, bands=bands, stretch=limits)[0].image, read_view(path)[0].image)
+    assert [(band.number, band.dtype) for band in read_bands(path)] == [(1, "uint16")]
+    assert read_statistics(path)[0][:3] == (1, 0.0, 4000.0)

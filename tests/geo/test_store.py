@@ -24,6 +24,7 @@ from terraclick.geo.store import (
     MapClass,
     MapObject,
     StoredClick,
+    StoredDraft,
     StoredImage,
     StoredReference,
     StoredView,
@@ -96,7 +97,7 @@ def test_other_programs_read_it(path):
         store.add(MapObject(geometry=SQUARE))
     info = pyogrio.read_info(path, layer="objects")
     names = "uuid image class label target score area_m2 perimeter_m n_clicks model model_hash status author rev"
-    assert list(info["fields"]) == [*names.split(), "created", "updated"]
+    assert list(info["fields"]) == [*names.split(), "created", "updated", "attributes"]
     assert info["features"] == 2 and CRS.from_user_input(info["crs"]) == UTM and info["geometry_type"] == "MultiPolygon"
     assert info["fid_column"] == "fid" and tuple(info["total_bounds"]) == SQUARE.bounds
     _, _, geometry, fields = pyogrio.raw.read(path, layer="objects")
@@ -379,3 +380,45 @@ def test_kill_twenty_times(path):
     for number in range(1, 60, 3):
         kill_and_look(path, acknowledged, number)
     assert len(acknowledged) >= sum(range(1, 60, 3))
+
+
+def test_attributes_drafts_and_classes_survive(tmp_path):
+    with GeoPackageStore.create(tmp_path / "s.gpkg", UTM) as store:
+        store.set_class(MapClass("house"))
+        kept = store.add(MapObject(geometry=SQUARE, class_name="house", attributes={"roof": "flat"}))
+        store.save_draft(StoredDraft("d", "anna", "a.tif", {"acts": [1]}))
+        store.save_draft(StoredDraft("d", "anna", "a.tif", {"acts": [1, 2]}))
+        store.rename_class("house", "barn")
+        with pytest.raises(UnknownName):
+            store.delete_class("house")
+    with GeoPackageStore.open(tmp_path / "s.gpkg") as store:
+        found = store.get(kept.uuid)
+        assert (found.attributes, found.class_name, found.rev) == ({"roof": "flat"}, "barn", 2)
+        assert [draft.content for draft in store.drafts()] == [{"acts": [1, 2]}]
+        store.delete_draft("d")
+        store.delete_class("barn")
+        assert store.drafts() == () == store.classes()
+
+
+def test_a_transaction_keeps_all_or_nothing(tmp_path):
+    with GeoPackageStore.create(tmp_path / "s.gpkg", UTM) as store:
+        kept = store.add(MapObject(geometry=SQUARE))
+        with pytest.raises(UnknownName), store.transaction():
+            store.add(MapObject(geometry=SQUARE))
+            store.delete(kept.uuid)
+            store.delete("nobody")
+        assert [item.uuid for item in store.objects()] == [kept.uuid]
+        store.delete(kept.uuid)
+        assert store.add(kept).rev == 2  # back again, but newer than any copy of it
+
+
+def test_a_file_of_an_earlier_release_gets_what_it_lacks(tmp_path):
+    GeoPackageStore.create(tmp_path / "s.gpkg", UTM).close()
+    with sqlite3.connect(tmp_path / "s.gpkg") as db:
+        db.execute("DROP TABLE drafts")
+        db.execute("DELETE FROM gpkg_contents WHERE table_name = 'drafts'")
+        db.execute("ALTER TABLE objects DROP COLUMN attributes")
+    db.close()
+    with GeoPackageStore.open(tmp_path / "s.gpkg") as store:
+        assert store.add(MapObject(geometry=SQUARE, attributes={"a": 1})).attributes == {"a": 1}
+        assert store.drafts() == ()

@@ -38,7 +38,7 @@ __all__ = ["FORMATS", "encode_rle", "export", "import_polygons"]
 WGS84 = CRS.from_epsg(4326)
 FIELDS = (
     "uuid image class label target score area_m2 perimeter_m n_clicks model model_hash status author rev "
-    "created updated"
+    "created updated attributes"
 ).split()
 INTEGERS, NUMBERS = ("n_clicks", "rev"), ("score", "area_m2", "perimeter_m")
 MAX_BYTES = 256 << 20
@@ -136,6 +136,8 @@ def _to_pixels(geometry: BaseGeometry, inverse: Any) -> BaseGeometry:
 
 
 def _value(item: MapObject, name: str) -> Any:
+    if name == "attributes":
+        return json.dumps(item.attributes, ensure_ascii=False) if item.attributes else ""
     return getattr(item, "class_name" if name == "class" else name)
 
 
@@ -155,7 +157,7 @@ def _geojson(job: _Job, path: Path) -> None:
         rings = [[_ring(r, decimals) for r in (part.exterior, *part.interiors)] for part in parts]
         single = len(rings) == 1
         geometry = {"type": "Polygon" if single else "MultiPolygon", "coordinates": rings[0] if single else rings}
-        properties = {name: _value(item, name) for name in FIELDS}
+        properties = {name: _value(item, name) for name in FIELDS} | {"attributes": item.attributes}
         features.append({"type": "Feature", "id": item.uuid, "properties": properties, "geometry": geometry})
     top: dict[str, Any] = {"type": "FeatureCollection"}
     if job.crs is not None and not job.crs.equals(WGS84, ignore_axis_order=True):
@@ -178,7 +180,7 @@ def _gpkg(job: _Job, path: Path) -> None:
     with GeoPackageStore.create(path, job.crs) as store:
         for image in sorted({item.image for item in job.items if item.image}):
             store.add_image(StoredImage(image, "", job.crs))
-        store.add_many([(item, (), None) for item in job.items], job.crs)
+        store.add_many([(replace(item, rev=0), (), None) for item in job.items], job.crs)
 
 
 def _csv(job: _Job, path: Path) -> None:

@@ -37,7 +37,18 @@ from terraclick.core.predictor import View
 from terraclick.errors import BadGrid, BadImage, BadInput
 from terraclick.geo.grid import Bounds, Grid, check_bounds
 
-__all__ = ["RasterInfo", "Stretch", "read_info", "read_view", "resolve_image"]
+__all__ = [
+    "Band",
+    "RasterInfo",
+    "Stretch",
+    "read_bands",
+    "read_info",
+    "read_limits",
+    "read_statistics",
+    "read_tile",
+    "read_view",
+    "resolve_image",
+]
 
 Stretch = str | tuple[float, float] | Sequence[tuple[float, float]]
 """How values become 0-255: "auto", "percent", "none", one (min, max), or one (min, max) per band read."""
@@ -491,7 +502,12 @@ def _limits(file: _File, bands: tuple[int, ...], stretch: Stretch) -> _Limits:
 
 
 def _percentiles(file: _File, bands: tuple[int, ...]) -> _Limits:
-    """2nd and 98th percentile of each band over the whole image, from an overview or from patches spread evenly."""
+    """2nd and 98th percentile of each band over the whole image."""
+    return tuple(_percentile_pair(values) for values in _samples(file, bands))
+
+
+def _samples(file: _File, bands: tuple[int, ...]) -> list[NDArray[Any]]:
+    """Known values of each band, from an overview or from patches spread evenly."""
     coarse = [i for i, ratio in enumerate(file.levels) if max(file.shape) / ratio >= 512]
     with _dataset(file, coarse[-1] if coarse else None) as data:
         source = _Source(file, data, bands, ())
@@ -507,7 +523,7 @@ def _percentiles(file: _File, bands: tuple[int, ...]) -> _Limits:
             values, known = source.raw(window)
             for i in range(len(bands)):
                 found[i].append(values[i][known[i]])
-    return tuple(_percentile_pair(np.concatenate(parts)) for parts in found)
+    return [np.concatenate(parts) for parts in found]
 
 
 def _spread(data: Any, shape: tuple[int, int], side: int = 128) -> list[Window]:
@@ -631,3 +647,85 @@ def _enlarged(
         mean = mixed[..., :3] / np.maximum(mixed[..., 3:], np.float32(1e-6))
         out[s] = np.where(out_valid[s, :, None], np.clip(np.rint(mean), 0, 255), 0).astype(np.uint8)
     return out, out_valid
+
+
+# --- for a map on the screen -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a file: its number from 1, what it is called (or its colour), the type of its values."""
+
+    number: int
+    name: str
+    dtype: str
+
+
+def read_bands(path: str | os.PathLike[str]) -> tuple[Band, ...]:
+    """All bands of an image. Raises BadImage or BadGrid if it cannot be used."""
+    with _opened(resolve_image(path)) as file:
+        names = [text or meaning.name for text, meaning in zip(file.data.descriptions, file.meaning, strict=True)]
+        return tuple(
+            Band(i, name, str(t)) for i, (name, t) in enumerate(zip(names, file.data.dtypes, strict=True), start=1)
+        )
+
+
+def read_limits(
+    path: str | os.PathLike[str], bands: Sequence[int] | None = None, stretch: Stretch = "auto"
+) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
+    """(band numbers, the values of each that become 0 and 255) as `read_view` would choose them.
+
+    Given back to `read_view` or `read_tile` as bands and stretch they give the same picture without a look at the whole
+    image again. Raises what `read_view` raises.
+    """
+    with _opened(resolve_image(path)) as file:
+        chosen = _choose_bands(file, bands)
+        return chosen, _limits(file, chosen, stretch)
+
+
+def read_tile(
+    path: str | os.PathLike[str],
+    window: Window,
+    factor: float = 1.0,
+    bands: Sequence[int] | None = None,
+    stretch: Stretch = "auto",
+) -> View:
+    """Read a window of output pixels, each `factor` image pixels wide, counted from the image's first corner.
+
+    What lies beyond the image is left out, so the View may be smaller than the window; the rest is as in `read_view`.
+    Raises BadGrid where the window misses the image or has more than 4096 pixels a side, BadImage, BadInput.
+    """
+    if not (math.isfinite(factor) and factor > 0) or max(window.rows, window.cols) > 4096:
+        raise BadGrid(f"a tile of {window.cols} x {window.rows} pixels at 1:{factor} was asked: at most 4096 a side.")
+    with _opened(resolve_image(path)) as file:
+        count = [max(1, math.ceil(side / factor - SLIVER)) for side in file.shape]
+        top, left = max(window.row, 0), max(window.col, 0)
+        rows, cols = min(window.row + window.rows, count[0]) - top, min(window.col + window.cols, count[1]) - left
+        if rows <= 0 or cols <= 0:
+            raise BadGrid(f"the tile at row {window.row}, column {window.col} misses {path}.")
+        chosen = _choose_bands(file, bands)
+        with _dataset(file, file.level_for(factor)) as data:
+            lattice = Window(top, left, rows, cols)
+            source = _Source(file, data, chosen, ())
+            needed = _source_window(source, lattice, factor)
+            _check_budget(file, data, needed, "add overviews with gdaladdo to look at it from afar")
+            image, valid = _resample(
+                _Source(file, data, chosen, _limits(file, chosen, stretch)), needed, lattice, factor
+            )
+    return View(image, None if valid.all() else valid)
+
+
+def read_statistics(
+    path: str | os.PathLike[str], bands: Sequence[int] | None = None
+) -> tuple[tuple[int, float, float, float, float], ...]:
+    """(band, min, max, 2nd, 98th percentile) of each band, from an overview or patches spread over the image."""
+    with _opened(resolve_image(path)) as file:
+        chosen = tuple(dict.fromkeys(bands)) if bands is not None else tuple(range(1, file.data.count + 1))
+        if not all(1 <= band <= file.data.count for band in chosen):
+            raise BadInput(f"bands {chosen} were asked of {file.path.name}; give some of 1 to {file.data.count}.")
+        found = []
+        for band, values in zip(chosen, _samples(file, chosen), strict=True):
+            low, high = _percentile_pair(values)
+            ends = (float(values.min()), float(values.max())) if values.size else (low, high)
+            found.append((band, *ends, low, high))
+    return tuple(found)

@@ -5,8 +5,9 @@ call returns; the file is checkpointed into a single plain file at close. Geomet
 when it is created; images in another CRS are reprojected on the way in.
 
 What is in the file: `objects` (a feature layer with a spatial index), and the attribute tables `clicks`, `views`,
-`classes`, `references`, `images`, `meta`. Rows that QGIS or OGR added or changed are adopted: a trigger raises `rev` on
-every change from outside, so that a stale save is a Conflict and never a silent loss.
+`classes`, `references`, `images`, `drafts` (click sessions not yet accepted), `meta`. Rows that QGIS or OGR added or
+changed are adopted: a trigger raises `rev` on every change from outside, so that a stale save is a Conflict and never a
+silent loss.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +47,7 @@ __all__ = [
     "MapObject",
     "Store",
     "StoredClick",
+    "StoredDraft",
     "StoredImage",
     "StoredReference",
     "StoredView",
@@ -66,7 +68,8 @@ class MapObject:
     """One accepted outline and what is known about it; geometry is a Polygon or MultiPolygon.
 
     The store fills empty `uuid`, `created`, `updated` and always `area_m2`, `perimeter_m` (geodesic; None where the
-    file has no CRS) and `rev`, which counts the changes. `image` is the path of a StoredImage or "".
+    file has no CRS) and `rev`, which counts the changes. `image` is the path of a StoredImage or "". `attributes` are
+    the values of the class's own columns, kept as JSON.
     """
 
     uuid: str = ""
@@ -86,6 +89,7 @@ class MapObject:
     rev: int = 0
     created: str = ""
     updated: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,17 @@ class StoredImage:
     hash: str = ""
     crs: CRS | None = None
     bounds: Bounds | None = None
+
+
+@dataclass(frozen=True)
+class StoredDraft:
+    """A click session that was not accepted yet: whose, on which image, and what was done so far (JSON values)."""
+
+    uuid: str
+    author: str
+    image: str
+    content: dict[str, Any]
+    updated: str = ""
 
 
 class Store(Protocol):
@@ -227,6 +242,34 @@ class Store(Protocol):
 
     def images(self) -> tuple[StoredImage, ...]:
         """All images in the order added."""
+        ...
+
+    def rename_class(self, name: str, new: str) -> None:
+        """Give a class another name; its objects and examples follow."""
+        ...
+
+    def delete_class(self, name: str) -> None:
+        """Remove a class; objects keep its name."""
+        ...
+
+    def delete_reference(self, uuid: str) -> None:
+        """Remove an example."""
+        ...
+
+    def save_draft(self, item: StoredDraft) -> None:
+        """Keep a click session that is not accepted yet, or renew the one of that uuid."""
+        ...
+
+    def delete_draft(self, uuid: str) -> None:
+        """Forget one, if it is there."""
+        ...
+
+    def drafts(self) -> tuple[StoredDraft, ...]:
+        """All of them, in the order begun."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Several changes as one: all are kept when it ends, or none."""
         ...
 
     def close(self) -> None:
@@ -371,7 +414,7 @@ CREATE TABLE objects (
   fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom MULTIPOLYGON,
   uuid TEXT UNIQUE, image TEXT, class TEXT, label TEXT, target TEXT, score DOUBLE, area_m2 DOUBLE, perimeter_m DOUBLE,
   n_clicks INTEGER, model TEXT, model_hash TEXT, status TEXT, author TEXT, rev INTEGER,
-  created DATETIME, updated DATETIME);
+  created DATETIME, updated DATETIME, attributes TEXT);
 CREATE INDEX objects_by_image ON objects(image);
 CREATE TABLE clicks (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, object TEXT NOT NULL, "order" INTEGER NOT NULL, "row" DOUBLE NOT NULL,
@@ -391,6 +434,12 @@ CREATE TABLE images (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, path TEXT NOT NULL UNIQUE, hash TEXT, crs TEXT,
   "left" DOUBLE, bottom DOUBLE, "right" DOUBLE, top DOUBLE);
 CREATE TABLE meta (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "key" TEXT NOT NULL UNIQUE, value TEXT);
+"""
+
+_DRAFTS_TABLE = """
+CREATE TABLE drafts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, uuid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, image TEXT NOT NULL,
+  content TEXT NOT NULL, updated DATETIME)
 """
 
 # The spatial index of the GeoPackage 1.3 standard (extension F.3), then what notices changes made by other programs.
@@ -424,10 +473,11 @@ CREATE TRIGGER objects_reshaped AFTER UPDATE OF geom ON objects WHEN NEW.rev IS 
 """
 
 _ATTRIBUTE_TABLES = ("clicks", "views", "classes", "references", "images", "meta")
+_CONTENTS = "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) VALUES (?, ?, ?, ?, ?)"
 
 _COLUMNS = (
     "uuid, image, class, label, target, score, area_m2, perimeter_m, n_clicks, model, model_hash, status, author, rev, "
-    "created, updated"
+    "created, updated, attributes"
 )
 
 
@@ -478,16 +528,23 @@ def _create_tables(db: sqlite3.Connection, crs: CRS | None) -> None:
     db.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     for statement in _statements(_SESSION_TABLES):
         db.execute(statement)
-    contents = (
-        "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) VALUES (?, ?, ?, ?, ?)"
-    )
-    db.execute(contents, ("objects", "features", "objects", "Outlines made with TerraClick", srs_id))
+    db.execute(_CONTENTS, ("objects", "features", "objects", "Outlines made with TerraClick", srs_id))
     for table in _ATTRIBUTE_TABLES:
-        db.execute(contents, (table, "attributes", table, "", None))
+        db.execute(_CONTENTS, (table, "attributes", table, "", None))
+    _add_what_is_new(db)
     db.execute("INSERT INTO gpkg_geometry_columns VALUES ('objects', 'geom', 'MULTIPOLYGON', ?, 0, 0)", (srs_id,))
     for statement in _statements(_TRIGGERS):
         db.execute(statement)
     db.execute('INSERT INTO meta ("key", value) VALUES (?, ?)', ("terraclick_session", str(VERSION)))
+
+
+def _add_what_is_new(db: sqlite3.Connection) -> None:
+    """Give a file of an earlier release the table and the column it lacks, inside the caller's transaction."""
+    if not _has_table(db, "drafts"):
+        db.execute(_DRAFTS_TABLE)
+        db.execute(_CONTENTS, ("drafts", "attributes", "drafts", "", None))
+    if "attributes" not in {row[1] for row in db.execute("PRAGMA table_info(objects)")}:
+        db.execute("ALTER TABLE objects ADD COLUMN attributes TEXT")
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -582,6 +639,8 @@ class GeoPackageStore:
                 _check_version(db, path)
                 _enter_wal(db)
                 store = cls(path, db, clock, new_uuid)
+                with store._transaction():
+                    _add_what_is_new(db)
                 store._adopt()
             except BaseException:
                 db.close()
@@ -775,6 +834,60 @@ class GeoPackageStore:
             rows = db.execute(query, (class_name, class_name)).fetchall()
         return tuple(self._reference(*row) for row in rows)
 
+    def rename_class(self, name: str, new: str) -> None:
+        """Give a class another name; its objects and examples follow, each object at a new revision.
+
+        Raises UnknownName if there is no class of that name, Conflict if `new` is taken.
+        """
+        with self._transaction() as db:
+            if db.execute("SELECT 1 FROM classes WHERE name = ?", (new,)).fetchone() is not None:
+                raise Conflict(f"there is a class {new!r} already: choose another name, or move the objects to it.")
+            if db.execute("UPDATE classes SET name = ? WHERE name = ?", (new, name)).rowcount == 0:
+                raise UnknownName(f"no class {name!r} in {self.path}.")
+            db.execute('UPDATE "references" SET class = ? WHERE class = ?', (new, name))
+            db.execute("UPDATE objects SET class = ?, updated = ? WHERE class = ?", (new, self._time(), name))
+
+    def delete_class(self, name: str) -> None:
+        """Remove a class; objects keep its name. Raises UnknownName if there is none."""
+        with self._transaction() as db:
+            if db.execute("DELETE FROM classes WHERE name = ?", (name,)).rowcount == 0:
+                raise UnknownName(f"no class {name!r} in {self.path}.")
+
+    def delete_reference(self, uuid: str) -> None:
+        """Remove an example. Raises UnknownName if there is none."""
+        with self._transaction() as db:
+            if db.execute('DELETE FROM "references" WHERE uuid = ?', (uuid,)).rowcount == 0:
+                raise UnknownName(f"no example {uuid!r} in {self.path}: it may have been deleted.")
+
+    # -- click sessions that are not accepted yet
+
+    def save_draft(self, item: StoredDraft) -> None:
+        """Keep a click session that is not accepted yet, or renew the one of that uuid."""
+        row = (item.uuid, item.author, item.image, json.dumps(item.content), item.updated or self._time())
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO drafts (uuid, author, image, content, updated) VALUES (?, ?, ?, ?, ?) ON CONFLICT (uuid) "
+                "DO UPDATE SET author = excluded.author, image = excluded.image, content = excluded.content, "
+                "updated = excluded.updated",
+                row,
+            )
+
+    def delete_draft(self, uuid: str) -> None:
+        """Forget a click session, if it is there."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM drafts WHERE uuid = ?", (uuid,))
+
+    def drafts(self) -> tuple[StoredDraft, ...]:
+        """All click sessions that are not accepted yet, in the order begun; damaged ones are left out."""
+        with self._reading() as db:
+            rows = db.execute("SELECT uuid, author, image, content, updated FROM drafts ORDER BY id").fetchall()
+        return tuple(
+            StoredDraft(uuid, author, image, _attributes(content), updated)
+            for uuid, author, image, content, updated in rows
+        )
+
+    # -- images
+
     def add_image(self, item: StoredImage) -> None:
         """Register an image, or renew the one of that path.
 
@@ -860,6 +973,9 @@ class GeoPackageStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, and on disk when it ends."""
         with self._reading() as db:
+            if db.in_transaction:  # ours: the lock is held
+                yield db
+                return
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -868,6 +984,12 @@ class GeoPackageStore:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Several changes as one: all are on disk when it ends, or none."""
+        with self._transaction():
+            yield
 
     def _time(self) -> str:
         return self._clock().astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
@@ -924,7 +1046,7 @@ class GeoPackageStore:
                 uuid=item.uuid or self._new_uuid(),
                 geometry=_check_geometry(reproject(item.geometry, crs or image_crs, self._crs)),
                 n_clicks=item.n_clicks or len(clicks),
-                rev=1,
+                rev=item.rev + 1,
                 created=item.created or now,
                 updated=item.updated or now,
             )
@@ -1000,7 +1122,8 @@ class GeoPackageStore:
             rev=row[13] or 0,
             created=row[14] or "",
             updated=row[15] or "",
-            geometry=_decode_geometry(row[16]),
+            attributes=_attributes(row[16]),
+            geometry=_decode_geometry(row[17]),
         )
         return self._measured(item) if item.area_m2 is None else item
 
@@ -1030,7 +1153,17 @@ def open_store(
 def _values(item: MapObject) -> tuple[Any, ...]:
     """An object's fields in the order of _COLUMNS."""
     names = (name.strip() for name in _COLUMNS.split(","))
-    return tuple(getattr(item, "class_name" if name == "class" else name) for name in names)
+    values = (getattr(item, "class_name" if name == "class" else name) for name in names)
+    return tuple(json.dumps(value) if isinstance(value, dict) else value for value in values)
+
+
+def _attributes(text: str | None) -> dict[str, Any]:
+    """What stands in the attributes column; nothing where another program left no JSON object there."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _check_geometry(geometry: BaseGeometry) -> MultiPolygon:
