@@ -32,7 +32,7 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
 }
 SKIN = {"__init__", "__main__", "cli"}  # may import any room, lazily
 ONLY_IN = {  # a library: the rooms that may import it
-    "torch": {"models", "train"},
+    "torch": {"models", "train", "predictors"},
     "rasterio": {"geo", "data"},
     "pyproj": {"geo", "outline", "segment", "data"},
     "shapely": {"geo", "outline", "preview", "segment", "data", "region", "app"},

@@ -1,0 +1,296 @@
+"""Weights of the paper networks: published `.pth` layouts in, `.safetensors` + config `.json` out, strictly.
+
+A published checkpoint is read as data only (`weights_only`): a pickle that asks for anything but tensors and plain
+values is refused and nothing of it runs. Every name must be accounted for: renamed by the family's table, or listed
+as published but never used by its network. Nothing is left random in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import torch
+from torch import Tensor, nn
+
+from terraclick.errors import BadConfig, BadOutput, BadWeights, UnknownName
+
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "as_config",
+    "build",
+    "convert",
+    "family_of",
+    "load_network",
+    "load_published",
+    "read_published",
+    "rename",
+    "save_network",
+]
+
+Renames = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One paper's networks: how they are made and how their published weights are named."""
+
+    network: Callable[[Any], nn.Module]
+    """Config → network."""
+    config: type
+    """Class of the config."""
+    presets: Mapping[str, Any]
+    """Published sizes by the name that `load` knows."""
+    renames: Renames = ()
+    """(pattern, ours): regular expressions matched at the start of a published name; the first that matches renames."""
+    unused: tuple[str, ...] = ()
+    """Patterns of published names that its network never uses; they are left out."""
+
+
+VIT_RENAMES: Renames = ((r"backbone\.(patch_embed|pos_embed|blocks)", r"backbone.\1"),)
+PYRAMID_RENAMES: Renames = (
+    (r"patch_embed_coords\.proj", "embed_clicks"),
+    (r"neck\.down_(4|8|16|32)\.", r"neck.stride\1."),
+    (r"head\.convs\.(\d)\.", r"head.laterals.\1."),
+    (r"head\.fusion_conv\.", "head.fuse."),
+    (r"head\.conv_seg\.", "head.logits."),
+)
+VIT_UNUSED = (r"backbone\.cls_token$", r"backbone\.fc_norm\.", r"backbone\.norm\.", r"backbone\.head\.")
+
+
+def _up_renames(upsample: int) -> tuple[Renames, tuple[str, ...]]:
+    """The head's finer steps are always published; each is used only where the head upsamples so far."""
+    steps = {1: 0, 2: 1, 4: 2}[upsample]
+    used = tuple((rf"head\.up_conv{k + 1}\.", f"head.up.{k}.") for k in range(steps))
+    return used, tuple(rf"head\.up_conv{k + 1}\." for k in range(steps, 2))
+
+
+def _simpleclick() -> Family:
+    from terraclick.models.simpleclick import SIMPLECLICK, SimpleClick, SimpleClickConfig
+
+    return Family(SimpleClick, SimpleClickConfig, SIMPLECLICK, VIT_RENAMES + PYRAMID_RENAMES, VIT_UNUSED)
+
+
+def _ritm() -> Family:
+    from terraclick.models.ritm import RITM, Ritm, RitmConfig
+
+    return Family(Ritm, RitmConfig, RITM)
+
+
+def _segnext() -> Family:
+    from terraclick.models.segnext import RENAMES, SEGNEXT, UNUSED, SegNext, SegNextConfig
+
+    return Family(SegNext, SegNextConfig, SEGNEXT, RENAMES, UNUSED)
+
+
+FAMILIES: dict[str, Callable[[], Family]] = {
+    "ritm": _ritm,
+    "segnext": _segnext,
+    "simpleclick": _simpleclick,
+}
+"""Families by name; each is imported when asked for."""
+
+
+def family_of(name: str) -> str:
+    """The family of a preset such as "simpleclick-b". Raises UnknownName with the list."""
+    for family, made in FAMILIES.items():
+        if name.startswith(family) and name in made().presets:
+            return family
+    known = ", ".join(preset for made in FAMILIES.values() for preset in made().presets)
+    raise UnknownName(f"no network {name!r} has published weights here. Known: {known}.")
+
+
+def build(name: str, config: Any = None) -> tuple[nn.Module, Family, Any]:
+    """An untrained network of a preset's or family's name → (network, family, config used)."""
+    family = FAMILIES[name]() if name in FAMILIES else FAMILIES[family_of(name)]()
+    if config is None:
+        if name not in family.presets:
+            raise BadConfig(f"the family {name!r} has several sizes: name one of {', '.join(family.presets)}.")
+        config = family.presets[name]
+    return family.network(config), family, config
+
+
+def read_published(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a `.pth` file, from under `state_dict`, `model` or its top level; runs no code of the file.
+
+    Raises BadWeights if the file is missing, damaged, asks to run code, or holds no tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadWeights(f"no weights file at {path}: give the path of a .pth or .safetensors file.")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"(?:GLOBAL|global|class|function) ([\w.]*\w)", str(error))
+        what = f" ({asked.group(1)})" if asked else ""
+        raise BadWeights(
+            f"{path.name} is not plain weights: it asks to load code{what}, which was refused and not run; "
+            "save its state dict alone and give that."
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        raise BadWeights(f"{path.name} is damaged or no PyTorch checkpoint ({reason}): download it again.") from None
+    for key in ("state_dict", "model", "teacher", "net"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
+    if not tensors:
+        raise BadWeights(f"{path.name} holds no tensors: give a checkpoint with a state dict.")
+    shared = "module."
+    if all(key.startswith(shared) for key in tensors):
+        tensors = {key.removeprefix(shared): value for key, value in tensors.items()}
+    return tensors
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BadWeights(f"{path.name} is damaged or no safetensors file ({error}): write it again.") from None
+
+
+def rename(state: Mapping[str, Tensor], renames: Renames, unused: tuple[str, ...]) -> dict[str, Tensor]:
+    """Published names → ours; names that match no rule stay, names listed as unused go."""
+    ours: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if any(re.match(pattern, name) for pattern in unused):
+            continue
+        for pattern, replacement in renames:
+            if re.match(pattern, name):
+                name = re.sub(rf"^(?:{pattern})", replacement, name)
+                break
+        ours[name] = value
+    return ours
+
+
+def _fit(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
+    """Load strictly, or say in one sentence what does not fit."""
+    expected = network.state_dict()
+    counters = {name for name in expected if name.endswith("num_batches_tracked") and name not in state}
+    missing = sorted(set(expected) - set(state) - counters)
+    extra = sorted(set(state) - set(expected))
+    shapes = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in expected
+        if name in state and state[name].shape != expected[name].shape
+    ]
+    complaints = [
+        f"{len(names)} {kind} ({', '.join(names[:2])}{', …' if len(names) > 2 else ''})"
+        for kind, names in (("missing", missing), ("unknown", extra), ("of another shape", shapes))
+        if names
+    ]
+    if complaints:
+        raise BadWeights(
+            f"{what} does not fit this network: of {len(expected)} arrays {'; '.join(complaints)}; "
+            "name the network it was trained as."
+        )
+    network.load_state_dict({**{name: expected[name] for name in counters}, **state}, strict=True)
+
+
+def load_published(name: str, state: Mapping[str, Tensor], config: Any = None, what: str = "the checkpoint") -> Any:
+    """A network with the weights of a published state dict; strict. Returns it in eval mode."""
+    network, family, config = build(name, config)
+    used, unused = _up_renames(getattr(config, "upsample", 1))
+    _fit(network, rename(state, family.renames + used, family.unused + unused), what)
+    return network.eval()
+
+
+def save_network(network: nn.Module, family: str, config: Any, path: str | Path) -> Path:
+    """Write `path` (.safetensors) and the config beside it (.json); returns the path. Raises BadOutput."""
+    from safetensors.torch import save_file
+
+    path = Path(path).with_suffix(".safetensors")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}, path)
+        path.with_suffix(".json").write_text(json.dumps({"family": family, "config": asdict(config)}, indent=2) + "\n")
+    except OSError as error:
+        raise BadOutput(f"the weights cannot be written to {path} ({error.strerror}): give another place.") from None
+    return path
+
+
+def as_config(kind: type, values: Mapping[str, Any]) -> Any:
+    """A config dataclass from what JSON kept of it; lists become tuples, nested objects nested configs.
+
+    Raises BadWeights on names the config does not have or values it refuses.
+    """
+    known = {field.name for field in fields(kind)}
+    if set(values) - known:
+        raise BadWeights(f"the config names {sorted(set(values) - known)}, which {kind.__name__} does not have.")
+    hints = get_type_hints(kind)
+    return kind(**{name: _as_value(hints[name], value) for name, value in values.items()})
+
+
+def _as_value(hint: Any, value: Any) -> Any:
+    options = [hint, *get_args(hint)]
+    nested = next((option for option in options if isinstance(option, type) and is_dataclass(option)), None)
+    if nested is not None and isinstance(value, Mapping):
+        return as_config(nested, value)
+    if isinstance(value, list) and any(option is tuple or get_origin(option) is tuple for option in options):
+        return tuple(_as_value(Any, item) for item in value)
+    if isinstance(value, list):
+        return tuple(_as_value(Any, item) for item in value)
+    return value
+
+
+def load_network(name: str, weights: str | Path | None = None, random: int | None = None, config: Any = None) -> Any:
+    """A network by preset name with weights from a file (ours or published), or random ones from a seed; eval mode.
+
+    Raises BadWeights without either, or when the file does not fit.
+    """
+    if weights is None and random is None:
+        raise BadWeights(
+            f"{name} needs weights, which are not shipped: download the published checkpoint and give its path "
+            f"(--weights PATH, or load({name!r}, weights=PATH))."
+        )
+    if weights is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(random or 0))
+            return build(name, config)[0].eval()
+    path = Path(weights)
+    if path.suffix != ".safetensors":
+        return load_published(name, read_published(path), config, path.name)
+    wanted = family_of(name)
+    described = path.with_suffix(".json")
+    if config is None and described.is_file():
+        config = _read_config(described, wanted)
+    network, _, _ = build(name, config)
+    _fit(network, read_published(path), path.name)
+    return network.eval()
+
+
+def _read_config(path: Path, wanted: str) -> Any:
+    try:
+        content = json.loads(path.read_text())
+        family, values = content["family"], content["config"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadWeights(f"{path.name} does not describe a network: convert the checkpoint again.") from None
+    if family != wanted:
+        raise BadWeights(f"{path.name} describes a {family} network, not {wanted}: name the network it was trained as.")
+    try:
+        return as_config(FAMILIES[family]().config, values)
+    except TypeError as error:
+        raise BadWeights(f"{path.name} holds an incomplete config ({error}): convert the checkpoint again.") from None
+
+
+def convert(source: str | Path, destination: str | Path, name: str, config: Any = None) -> Path:
+    """A published checkpoint → our `.safetensors` and `.json`; returns the path written.
+
+    Raises BadWeights when the checkpoint is not plain weights, is damaged, or is of another network.
+    """
+    family = name if name in FAMILIES else family_of(name)
+    path = Path(source)
+    network = load_published(name, read_published(path), config, path.name)
+    return save_network(network, family, config or FAMILIES[family]().presets[name], destination)

@@ -1,0 +1,133 @@
+"""A torch network as a Predictor: the view becomes a tensor, clicks become padded slots, logits become probabilities.
+
+A network offers `encode(image)` (the slow work that needs no click) and `answer(encoded, previous, points, **extra)`;
+image (1, 3, H, W) RGB in 0…1, previous (1, 1, H, W) probabilities, points (1, 2P, 3) = (row, col, order), the first P
+slots positive, the last P negative, −1 where empty; logits (1, 1, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from terraclick.core.click import Click, Prompt
+from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, paste
+from terraclick.core.predictor import MASK_THRESHOLD, Prediction, View
+from terraclick.errors import BadClick, BadConfig
+
+__all__ = ["NetworkEncoded", "NetworkPredictor", "click_points", "image_tensor"]
+
+GREY = (124, 116, 104)
+"""What stands where the picture has no data: the mean colour, which the networks see as zero."""
+
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def click_points(clicks: Sequence[Click], slots: int | None = None) -> NDArray[np.float32]:
+    """Clicks → (1, 2P, 3) float32 of (row, col, order); P = max(positives, negatives, 1), or `slots` if given.
+
+    Raises BadConfig if there are more clicks of one sign than slots.
+    """
+    sides: tuple[list[tuple[float, float, float]], ...] = ([], [])
+    for order, click in enumerate(clicks):
+        sides[0 if click.positive else 1].append((click.row, click.col, float(order)))
+    needed = max(len(sides[0]), len(sides[1]), 1)
+    if slots is not None and slots < needed:
+        raise BadConfig(f"{needed} clicks of one sign do not fit in {slots} slots: give more slots.")
+    points = np.full((1, 2, slots or needed, 3), -1, dtype=np.float32)
+    for sign, side in enumerate(sides):
+        if side:
+            points[0, sign, : len(side)] = side
+    return points.reshape(1, -1, 3)
+
+
+def image_tensor(view: View, device: str = "cpu") -> torch.Tensor:
+    """A view → (1, 3, H, W) float32 RGB in 0…1; pixels without data get the mean colour."""
+    image = view.image
+    if view.valid is not None and not view.valid.all():
+        image = np.where(view.valid[..., None], image, np.asarray(GREY, dtype=image.dtype))
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
+    return tensor.to(device=device, dtype=torch.float32) / 255
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkEncoded:
+    """What the network keeps of a view, and the view's shape."""
+
+    kept: Any
+    shape: tuple[int, int]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes, as far as the network tells."""
+        return int(getattr(self.kept, "nbytes", 0))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPredictor:
+    """Answer clicks with a torch network (eval mode).
+
+    Raises BadClick when neither a positive click, a reference nor a previous answer is given.
+    """
+
+    network: Any
+    """An nn.Module with `encode` and `answer` as in the module's docstring."""
+    size: tuple[int, int] | None = None
+    """Rows and cols the view is stretched to; None reads it at its own size."""
+    parity: bool = False
+    """Stretch and map clicks as published (align-corners bilinear, clicks up to half a pixel off)."""
+    device: str = "cpu"
+    """Where the network runs."""
+    precision: str = "float32"
+    """float32, bfloat16 or float16; weights stay float32, the arithmetic is autocast."""
+    threshold: float = MASK_THRESHOLD
+    """Probability above which a pixel belongs to the mask."""
+    slots: int | None = None
+    """Slots per sign; None as many as needed, as published at inference."""
+    extra: Callable[[Prompt], Mapping[str, Any]] | None = None
+    """Further keyword inputs of the network, made from the prompt: references, divisions."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise BadConfig(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}: choose one of them.")
+        self.network.to(self.device).eval()
+
+    def encode(self, view: View) -> NetworkEncoded:
+        """The network's click-free work on the view."""
+        whole, rule = Window(0, 0, *view.shape), self._rule()
+        image = crop(view.image, whole, rule)
+        valid = None if view.valid is None else crop(view.valid.astype(np.float32), whole, rule) >= 0.5
+        with torch.inference_mode(), self._arithmetic():
+            kept = self.network.encode(image_tensor(replace(view, image=image, valid=valid), self.device))
+        return NetworkEncoded(kept, view.shape)
+
+    def predict(self, encoded: NetworkEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """Probabilities of the whole view."""
+        if not prompt.positives and not prompt.references and previous is None:
+            raise BadClick("only excluding clicks were given: add at least one click on the thing you want.")
+        whole, rule = Window(0, 0, *encoded.shape), self._rule()
+        size = self.size or encoded.shape
+        before = np.zeros(size, np.float32) if previous is None else crop(previous.probs, whole, rule)
+        points = click_points(crop_clicks(prompt.clicks, whole, rule), self.slots)
+        extra = {} if self.extra is None else self.extra(prompt)
+        with torch.inference_mode(), self._arithmetic():
+            logits = self.network.answer(
+                encoded.kept,
+                torch.from_numpy(np.ascontiguousarray(before, dtype=np.float32))[None, None].to(self.device),
+                torch.from_numpy(points).to(self.device),
+                **extra,
+            )
+            probs = torch.sigmoid(logits.float())[0, 0].cpu().numpy()
+        return Prediction(paste(probs, whole, encoded.shape, rule), None, self.threshold)
+
+    def _rule(self) -> FocusRule:
+        return FocusRule(target=self.size, parity=self.parity)
+
+    def _arithmetic(self) -> torch.autocast:
+        kind = PRECISIONS[self.precision]
+        return torch.autocast(self.device.split(":")[0], dtype=kind or torch.bfloat16, enabled=kind is not None)

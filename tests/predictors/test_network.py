@@ -1,0 +1,119 @@
+"""Torch networks as predictors: the published evaluation loop, click by click, and what every predictor promises."""
+
+import numpy as np
+import pytest
+import torch
+from parity import close, fixture, state
+
+from terraclick.core.click import Click, Prompt
+from terraclick.core.focus import FocusRule
+from terraclick.core.masks import iou
+from terraclick.core.predictor import View
+from terraclick.core.session import Session
+from terraclick.core.simulate import next_click
+from terraclick.errors import BadClick, BadConfig
+from terraclick.models.checkpoint import load_published
+from terraclick.models.layers import ClickViTConfig
+from terraclick.models.simpleclick import SimpleClick, SimpleClickConfig
+from terraclick.predictors.network import NetworkPredictor, click_points
+from terraclick.predictors.wrappers import Cached, Flipped, Focused, Fused, Refined
+
+TINY = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)
+CLICKS = (Click(40, 60), Click(20, 30, False), Click(70.5, 80))
+
+
+@pytest.fixture(scope="module")
+def plain():
+    torch.manual_seed(0)
+    return NetworkPredictor(SimpleClick(TINY), (224, 224))
+
+
+@pytest.fixture(scope="module")
+def view():
+    image = np.random.default_rng(0).integers(0, 255, (120, 150, 3)).astype(np.uint8)
+    return View(image, np.ones((120, 150), bool))
+
+
+def test_parity_predictor_loop_300x420(shared):
+    arrays, _ = fixture(shared, "predictor_loop_300x420")
+    network = load_published("simpleclick", state(fixture(shared, "simpleclick_tiny_d12_x1")[0]), TINY)
+    predictor = Focused(Flipped(NetworkPredictor(network)), FocusRule(parity=True))
+    encoded = predictor.encode(View(arrays["image_u8"].astype(np.float32)))
+    truth, clicks, answer = arrays["gt"] == 1, (), None
+    for step in range(5):
+        mask = np.zeros(truth.shape, bool) if answer is None else answer.mask
+        click = next_click(mask, truth, arrays["gt"] == -1, clicks)
+        assert (click.row, click.col, click.positive) == tuple(arrays["clicks"][step])
+        clicks = (*clicks, click)
+        answer = predictor.predict(encoded, Prompt(clicks), answer)
+        focus = answer.focus
+        window = (focus.row, focus.row + focus.rows - 1, focus.col, focus.col + focus.cols - 1)
+        assert window == tuple(arrays["rois"][step])
+        close(answer.probs, arrays["probs_f16"][step], 6e-4)  # the recorded copies are float16
+        assert iou(answer.mask, truth, arrays["gt"] == -1) == pytest.approx(arrays["ious"][step], abs=1e-4)
+    close(answer.probs, arrays["prob_last"])
+
+
+def test_clicks_become_padded_slots():
+    points = click_points(CLICKS)
+    assert points.shape == (1, 4, 3)
+    assert points[0].tolist() == [[40, 60, 0], [70.5, 80, 2], [20, 30, 1], [-1, -1, -1]]
+    assert click_points((), 3).shape == (1, 6, 3)
+    with pytest.raises(BadConfig, match="2 clicks of one sign do not fit in 1 slots"):
+        click_points(CLICKS, 1)
+
+
+WRAPPERS = {
+    "plain": lambda p: p,
+    "focused": lambda p: Focused(Cached(p), FocusRule((224, 224))),
+    "flipped": Flipped,
+    "refined": lambda p: Refined(p, 1),
+    "fused": lambda p: Fused((p, Flipped(p)), (2, 1)),
+    "cached": Cached,
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_undo_is_replay_under_every_wrapper(name, plain, view):
+    predictor = WRAPPERS[name](plain)
+    encoded = predictor.encode(view)
+    session = Session()
+    for click in CLICKS:
+        session = session.add(click, predictor, encoded)
+    again = session.undo().replay(predictor, predictor.encode(view))
+    assert np.array_equal(again.latest.probs, session.undo().latest.probs)
+    assert session.latest.probs.shape == view.shape and session.latest.probs.dtype == np.float32
+
+
+def test_a_mirrored_view_is_answered_mirrored(plain, view):
+    predictor = Flipped(plain)
+    mirror = View(np.ascontiguousarray(view.image[:, ::-1]), view.valid)
+    clicks = tuple(Click(c.row, 149 - c.col, c.positive) for c in CLICKS)
+    straight = predictor.predict(predictor.encode(view), Prompt(CLICKS), None)
+    across = predictor.predict(predictor.encode(mirror), Prompt(clicks), None)
+    close(straight.probs, across.probs[:, ::-1], 1e-5)
+
+
+def test_pixels_without_data_do_not_matter(plain, view):
+    valid = np.ones((120, 150), bool)
+    valid[:, 100:] = False
+    other = view.image.copy()
+    other[:, 100:] = 7
+    answers = [plain.predict(plain.encode(View(i, valid)), Prompt(CLICKS), None) for i in (view.image, other)]
+    assert np.array_equal(answers[0].probs, answers[1].probs)
+
+
+def test_bfloat16_masks_agree(plain, view):
+    half = NetworkPredictor(plain.network, plain.size, precision="bfloat16")
+    exact = plain.predict(plain.encode(view), Prompt(CLICKS), None)
+    rough = half.predict(half.encode(view), Prompt(CLICKS), None)
+    level = float(np.median(exact.probs))
+    far = np.abs(exact.probs - level) > 0.01 * np.ptp(exact.probs)
+    assert iou((exact.probs > level) & far, (rough.probs > level) & far) > 0.98
+
+
+def test_wrong_use_is_refused(plain, view):
+    with pytest.raises(BadConfig, match="precision 'int4' is not one of float32, bfloat16"):
+        NetworkPredictor(plain.network, precision="int4")
+    with pytest.raises(BadClick, match="only excluding clicks"):
+        plain.predict(plain.encode(view), Prompt((Click(1, 1, False),)), None)
