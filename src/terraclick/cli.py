@@ -103,6 +103,7 @@ BANDS = _Numbers(None, "band numbers from 1 such as 4,3,2", int)
 LEVELS = _Numbers(None, "percentages such as 80,85,90", int)
 EXISTING = click.Path(exists=False, path_type=Path)
 TARGET = click.Choice(["object", "class"])
+WEIGHTS_HELP = "Folder of an exported model of your own, or a paper network's checkpoint."
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, for programs.")
 
 
@@ -132,7 +133,7 @@ def cli(traceback: bool) -> None:
 @click.option("--simplify", "simplify_m", type=float, default=0.0, metavar="M", help="Drop vertices within M metres.")
 @click.option("--square", is_flag=True, help="Right angles, as buildings have.")
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
-@click.option("--weights", type=EXISTING, metavar="DIR", help="Folder of an exported model of your own.")
+@click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
 @click.option("--class", "class_name", default="", metavar="NAME", help="Class written with the objects.")
 @click.option("--preview", type=EXISTING, help="Also draw image, outlines and clicks to this PNG.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output file.")
@@ -184,7 +185,7 @@ def sample(out: Path, overwrite: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and the intervals.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 @click.option("--resume", type=EXISTING, help="Journal: tasks finished in it are not run again.")
-@click.option("--weights", type=EXISTING, metavar="DIR", help="Folder of an exported model of your own.")
+@click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
 @click.option("--json", "json_file", type=EXISTING, help="Write protocol, rows and averages here.")
 @click.option("--markdown", type=EXISTING, help="Write the table here too.")
 @click.option("--plot", "plot_file", type=EXISTING, help="Draw IoU over clicks here (needs the benchmark extra).")
@@ -272,11 +273,13 @@ def models(as_json: bool) -> None:
     from terraclick.doctor import models
 
     found = models()
-    lines = [f"{m['name']:<13} {m['summary']} ({m['mb']} MB, {m['licence']}){_lacks(m)}" for m in found]
+    lines = [f"{m['name']:<15} {m['summary']} ({m['mb']} MB, {m['licence']}){_lacks(m)}" for m in found]
     _print(found, as_json, lines)
 
 
 def _lacks(model: dict[str, Any]) -> str:
+    if model["needs"] is not None:
+        return f" - needs {model['needs']}"
     return "" if model["available"] else " - not available: its files are missing"
 
 

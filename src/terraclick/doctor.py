@@ -17,7 +17,7 @@ import numpy as np
 
 from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.predictor import Predictor, View
-from terraclick.predictors.load import PREDICTORS, WEIGHTS
+from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS
 
 __all__ = ["as_lines", "checkup", "models", "peak_memory_mb", "speed"]
 
@@ -42,13 +42,16 @@ def checkup() -> dict[str, Any]:
 
 
 def models() -> list[dict[str, Any]]:
-    """Name, summary, licence, size in MB and availability of every predictor that `load` knows."""
+    """Name, summary, licence, size in MB, availability and needs of every predictor that `load` knows."""
     found = []
     for name, spec in PREDICTORS.items():
         files = [WEIGHTS / file for file in spec.files]
         size = sum(file.stat().st_size for file in files if file.is_file())
         about = {"name": name, "summary": spec.summary, "licence": spec.licence, "mb": round(size / 1e6, 1)}
-        found.append({**about, "available": all(file.is_file() for file in files)})
+        found.append({**about, "available": all(file.is_file() for file in files), "needs": None})
+    for name, spec in NETWORKS.items():
+        about = {"name": name, "summary": spec.summary, "licence": spec.licence, "mb": 0.0}
+        found.append({**about, "available": _version("torch") is not None, "needs": "torch and --weights PATH"})
     return found
 
 
@@ -61,7 +64,8 @@ def as_lines(health: dict[str, Any]) -> list[str]:
         versions = (f"{name} {version or 'not installed'}" for name, version in health[group].items())
         lines.append(f"{group}: {', '.join(versions)}")
     lines.append(f"engine: {health['engine']['name']} on {', '.join(health['engine']['providers'])}")
-    lines += [f"{m['name']}: {m['licence']}{'' if m['available'] else ' (files missing)'}" for m in health["models"]]
+    shipped = [m for m in health["models"] if m["needs"] is None]
+    lines += [f"{m['name']}: {m['licence']}{'' if m['available'] else ' (files missing)'}" for m in shipped]
     lines += [f"{name}: median {t['median']}, p95 {t['p95']}" for name, t in health.get("speed", {}).items()]
     if "peak_memory_mb" in health:
         lines.append(f"peak memory: {health['peak_memory_mb']} MB")

@@ -37,7 +37,7 @@ from terraclick.geo.store import (
     open_store,
 )
 from terraclick.outline import MapClick, Outline, outlines
-from terraclick.predictors.load import PREDICTORS, WEIGHTS, load
+from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS, load
 from terraclick.preview import around, draw, write_png
 
 __all__ = [
@@ -411,6 +411,8 @@ def _load_own(model: str, weights: Path) -> Predictor:
 
 def _model_hash(model: str, weights: Path | None) -> str:
     """Says which weights answered: the start of a hash over the model's files; "" without any."""
+    if model in NETWORKS:
+        return image_hash(weights)[:16] if weights is not None and weights.is_file() else ""
     files = [(weights or WEIGHTS) / name for name in PREDICTORS[model].files]
     return hashlib.sha256("".join(image_hash(file) for file in files).encode()).hexdigest()[:16] if files else ""
 

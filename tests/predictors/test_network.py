@@ -11,10 +11,11 @@ from terraclick.core.masks import iou
 from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
-from terraclick.errors import BadClick, BadConfig
+from terraclick.errors import BadClick, BadConfig, BadWeights
 from terraclick.models.checkpoint import load_published
 from terraclick.models.layers import ClickViTConfig
 from terraclick.models.simpleclick import SimpleClick, SimpleClickConfig
+from terraclick.predictors.load import load
 from terraclick.predictors.network import NetworkPredictor, click_points
 from terraclick.predictors.wrappers import Cached, Flipped, Focused, Fused, Refined
 
@@ -117,3 +118,15 @@ def test_wrong_use_is_refused(plain, view):
         NetworkPredictor(plain.network, precision="int4")
     with pytest.raises(BadClick, match="only excluding clicks"):
         plain.predict(plain.encode(view), Prompt((Click(1, 1, False),)), None)
+
+
+def test_a_network_is_loaded_by_name_with_weights_or_a_seed(view, tmp_path):
+    with pytest.raises(BadWeights, match="simpleclick-b needs weights, which are not shipped"):
+        load("simpleclick-b")
+    with pytest.raises(BadWeights, match="no weights file at"):
+        load("simpleclick-b", weights=tmp_path / "none.pth")
+    first, again = (load("simpleclick-xt", random=3, config=TINY, parity=parity) for parity in (False, True))
+    answer = first.predict(first.encode(view), Prompt(CLICKS), None)
+    exact = again.predict(again.encode(view), Prompt(CLICKS), None)
+    assert answer.probs.shape == view.shape
+    assert 0 < np.abs(answer.probs - exact.probs).max() < 0.2  # half a pixel apart

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from terraclick.core.click import Target
+from terraclick.core.focus import FocusRule
 from terraclick.core.predictor import Predictor
-from terraclick.errors import UnknownName
+from terraclick.errors import MissingExtra, UnknownName
 from terraclick.predictors.classical import GrabCut, RandomWalker
 from terraclick.predictors.exported import Engine, Network, TerraPredictor
 from terraclick.predictors.settled import Settled
-from terraclick.predictors.wrappers import ByTarget, Cached, Fused
+from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused
 
-__all__ = ["PREDICTORS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
+__all__ = ["NETWORKS", "PREDICTORS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Folder of the shipped model's files."""
@@ -102,8 +103,63 @@ PREDICTORS: dict[str, PredictorSpec] = {
 }
 
 
+PAPER_LICENCE = "weights: not shipped, under their authors' terms; network: Apache-2.0, written from the paper"
+
+
+def click_network(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    random: int | None = None,
+    config: Any = None,
+    zoom: bool = True,
+    flip: bool = True,
+    parity: bool = False,
+    keep_outside: bool = False,
+    target: tuple[int, int] = (448, 448),
+    device: str = "cpu",
+    precision: str = "float32",
+    capacity: int = 16,
+) -> Predictor:
+    """A paper's network on one picture: zoom-in and mirror average around it, as published, unless switched off.
+
+    `weights` is a published `.pth` or a converted `.safetensors`; `random` a seed for tests and benchmarks instead.
+    `parity` resizes and maps clicks as published. Raises BadWeights without either, MissingExtra without torch.
+    """
+    try:
+        from terraclick.models.checkpoint import load_network
+        from terraclick.predictors.network import Exact, NetworkPredictor
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
+    network = load_network(name, weights, random, config)
+    size = None if zoom else target
+    predictor: Predictor = NetworkPredictor(network, size, parity, device, precision)
+    predictor = Cached(Flipped(predictor) if flip else predictor, capacity)
+    if zoom:
+        predictor = Focused(predictor, FocusRule(target, parity=parity), keep_outside)
+    return Exact(predictor) if parity else predictor
+
+
+def _paper(name: str, summary: str, build: Callable[..., Predictor] = click_network) -> tuple[str, PredictorSpec]:
+    """One row of `NETWORKS`."""
+    return name, PredictorSpec(summary, PAPER_LICENCE, partial(build, name))
+
+
+NETWORKS: dict[str, PredictorSpec] = dict(
+    [
+        _paper("simpleclick-xt", "SimpleClick, tiny ViT (Liu et al. 2023)"),
+        _paper("simpleclick-b", "SimpleClick, ViT-B (Liu et al. 2023)"),
+        _paper("simpleclick-l", "SimpleClick, ViT-L (Liu et al. 2023)"),
+        _paper("simpleclick-h", "SimpleClick, ViT-H (Liu et al. 2023)"),
+    ]
+)
+"""The papers' networks: they need torch and a file of weights."""
+
+
 def load(name: str, **options: Any) -> Predictor:
     """A predictor by name. Raises UnknownName with the list, TypeError for an option it does not have."""
-    if name not in PREDICTORS:
-        raise UnknownName(f"no model {name!r}. Known: {', '.join(PREDICTORS)} (see: terraclick models).")
-    return PREDICTORS[name].build(**options)
+    spec = PREDICTORS.get(name) or NETWORKS.get(name)
+    if spec is None:
+        known = ", ".join((*PREDICTORS, *NETWORKS))
+        raise UnknownName(f"no model {name!r}. Known: {known} (see: terraclick models).")
+    return spec.build(**options)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from terraclick.core.click import Click, Prompt
 from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, paste
-from terraclick.core.predictor import MASK_THRESHOLD, Prediction, View
+from terraclick.core.predictor import MASK_THRESHOLD, Prediction, Predictor, View
 from terraclick.errors import BadClick, BadConfig
 
-__all__ = ["NetworkEncoded", "NetworkPredictor", "click_points", "image_tensor"]
+__all__ = ["Exact", "NetworkEncoded", "NetworkPredictor", "click_points", "image_tensor"]
 
 GREY = (124, 116, 104)
 """What stands where the picture has no data: the mean colour, which the networks see as zero."""
@@ -131,3 +131,18 @@ class NetworkPredictor:
     def _arithmetic(self) -> torch.autocast:
         kind = PRECISIONS[self.precision]
         return torch.autocast(self.device.split(":")[0], dtype=kind or torch.bfloat16, enabled=kind is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """Hand the picture on in float32, so that resizing rounds no level: the published code resizes 0…1 pictures."""
+
+    inner: Predictor
+
+    def encode(self, view: View) -> Any:
+        """The inner encoding."""
+        return self.inner.encode(replace(view, image=view.image.astype(np.float32)))  # type: ignore[arg-type]
+
+    def predict(self, encoded: Any, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """The inner answer."""
+        return self.inner.predict(encoded, prompt, previous)
