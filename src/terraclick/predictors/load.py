@@ -140,6 +140,28 @@ def click_network(
     return Exact(predictor) if parity else predictor
 
 
+def whole_view_network(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    random: int | None = None,
+    config: Any = None,
+    device: str = "cpu",
+    precision: str = "float32",
+) -> Predictor:
+    """A network that stretches the view by itself and encodes it once; nothing around it, as published.
+
+    Raises BadWeights without weights or a seed, MissingExtra without torch.
+    """
+    try:
+        from terraclick.models.checkpoint import load_network
+        from terraclick.predictors.network import NetworkPredictor
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
+    network = load_network(name, weights, random, config)
+    return NetworkPredictor(network, None, device=device, precision=precision)
+
+
 def _paper(name: str, summary: str, build: Callable[..., Predictor] = click_network) -> tuple[str, PredictorSpec]:
     """One row of `NETWORKS`."""
     return name, PredictorSpec(summary, PAPER_LICENCE, partial(build, name))
@@ -151,6 +173,9 @@ NETWORKS: dict[str, PredictorSpec] = dict(
         _paper("simpleclick-b", "SimpleClick, ViT-B (Liu et al. 2023)"),
         _paper("simpleclick-l", "SimpleClick, ViT-L (Liu et al. 2023)"),
         _paper("simpleclick-h", "SimpleClick, ViT-H (Liu et al. 2023)"),
+        _paper("ritm-hrnet18", "RITM, HRNet-18 (Sofiiuk et al. 2021)", partial(click_network, target=(400, 400))),
+        _paper("ritm-hrnet32", "RITM, HRNet-32 (Sofiiuk et al. 2021)", partial(click_network, target=(400, 400))),
+        _paper("segnext-b", "SegNext, ViT-B at 1024 px (Liu et al. 2024)", whole_view_network),
     ]
 )
 """The papers' networks: they need torch and a file of weights."""
