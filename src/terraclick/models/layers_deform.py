@@ -1,0 +1,63 @@
+"""Deformable convolution (Dai et al. 2017): each tap of a 3 × 3 kernel samples at a learned offset.
+
+Written with `grid_sample`, so that it runs and differentiates wherever torch does; torchvision's operator is taken
+where it is installed and asked for. Both read the same weights and offsets and give the same answer.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from terraclick.errors import MissingExtra
+
+__all__ = ["DeformConv2d", "deform_conv2d", "native_deform_conv2d"]
+
+
+def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x (B, C, H, W), offset (B, 2k², H, W), weight (O, C, k, k), bias (O,) -> (B, O, H, W); stride 1, same size.
+
+    Offsets are (down, right) in pixels per tap, taps row by row. Beyond the edge lie zeros, faded in bilinearly.
+    """
+    batch, channels, height, width = x.shape
+    side = weight.shape[-1]
+    taps = side * side
+    steps = torch.arange(side, device=x.device, dtype=x.dtype) - side // 2
+    down = torch.arange(height, device=x.device, dtype=x.dtype).view(1, 1, height, 1)
+    right = torch.arange(width, device=x.device, dtype=x.dtype).view(1, 1, 1, width)
+    moved = offset.view(batch, taps, 2, height, width)
+    rows = down + steps.repeat_interleave(side).view(1, taps, 1, 1) + moved[:, :, 0]  # (B, k², H, W)
+    cols = right + steps.repeat(side).view(1, taps, 1, 1) + moved[:, :, 1]
+    place = torch.stack([(2 * cols + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)
+    place = place.view(batch, taps * height, width, 2)
+    sampled = functional.grid_sample(x, place, mode="bilinear", padding_mode="zeros", align_corners=False)
+    sampled = sampled.view(batch, channels * taps, height * width)  # taps vary faster than channels, as in the kernel
+    out = (weight.view(len(weight), channels * taps) @ sampled).view(batch, len(weight), height, width)
+    return out if bias is None else out + bias.view(1, -1, 1, 1)
+
+
+def native_deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The same by torchvision's operator. Raises MissingExtra where torchvision is not installed."""
+    try:
+        from torchvision.ops import deform_conv2d as native
+    except ImportError as error:
+        raise MissingExtra("torchvision is not installed: pip install torchvision, or leave native=False.") from error
+    return native(x, offset, weight, bias, padding=weight.shape[-1] // 2)
+
+
+class DeformConv2d(nn.Module):
+    """A 3 × 3 convolution whose offsets an ordinary 3 × 3 convolution predicts."""
+
+    def __init__(self, inside: int, outside: int, native: bool = False) -> None:
+        super().__init__()
+        self.offset = nn.Conv2d(inside, 18, 3, padding=1)
+        nn.init.zeros_(self.offset.weight)
+        nn.init.zeros_(self.offset.bias)
+        plain = nn.Conv2d(inside, outside, 3, padding=1)
+        self.weight, self.bias = plain.weight, plain.bias
+        self._operator = native_deform_conv2d if native else deform_conv2d
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, O, H, W)."""
+        return self._operator(x, self.offset(x), self.weight, self.bias)
