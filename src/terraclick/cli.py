@@ -135,6 +135,29 @@ def cli(traceback: bool) -> None:
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
 @click.option("--class", "class_name", default="", metavar="NAME", help="Class written with the objects.")
+@click.option(
+    "--reference",
+    "likes",
+    type=(EXISTING, EXISTING),
+    multiple=True,
+    metavar="IMAGE MASK",
+    help="An example of the thing: a picture and its mask (or polygons); repeat for more.",
+)
+@click.option(
+    "--not-like",
+    "unlikes",
+    type=(EXISTING, EXISTING),
+    multiple=True,
+    metavar="IMAGE MASK",
+    help="An example of what it is not.",
+)
+@click.option(
+    "--references",
+    "session_references",
+    type=EXISTING,
+    metavar="FILE.gpkg",
+    help="The examples saved in a session, of --class if given.",
+)
 @click.option("--preview", type=EXISTING, help="Also draw image, outlines and clicks to this PNG.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output file.")
 @click.option("--append", is_flag=True, help="Add to an existing .gpkg session.")
@@ -222,7 +245,8 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
 @click.option("--out", "-o", type=EXISTING, required=True, help="Folder for checkpoints and the log.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--steps", type=click.IntRange(min=1), help="End this call at that step; --resume goes on from there.")
-def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None) -> None:
+@click.option("--start", type=EXISTING, help="A click_net.pt to start from instead of ImageNet weights.")
+def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, start: Path | None) -> None:
     """Train a model by RECIPE (needs the torch extra)."""
     loop = _torch_room("terraclick.train.loop")
     from terraclick.predictors.load import WEIGHTS
@@ -231,6 +255,8 @@ def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None) -
     if recipe not in RECIPES:
         raise UnknownName(f"no recipe {recipe!r}. Known: {', '.join(RECIPES)}.")
     config = RECIPES[recipe]()
+    if start is not None:
+        config = replace(config, start=str(start))
     click.echo(loop.train(config, data, out, WEIGHTS / "terra_encoder.onnx", resume, steps, _report_training))
 
 

@@ -30,7 +30,7 @@ from pyproj import CRS
 from shapely.affinity import affine_transform
 from shapely.geometry import MultiPolygon, Polygon
 
-from terraclick.core.click import Click, Target
+from terraclick.core.click import Click, Reference, Target
 from terraclick.core.focus import Window
 from terraclick.core.masks import clicked_components, drop_specks, fill_holes
 from terraclick.core.predictor import Predictor, View
@@ -95,18 +95,22 @@ def outline(
     stretch: str = "auto",
     simplify_m: float = 0.0,
     square: bool = False,
+    references: Sequence[Reference] = (),
 ) -> Outline:
     """Outline what the clicks (x, y, positive) mean: this object, or every pixel of that kind in the view.
 
     Clicks, bounds and the result are in the raster's coordinates, or with `pixels` in pixels from the image's top-left
     corner (a pixel's centre is at .5). gsd in metres says at which resolution to read, never finer than the raster's.
-    simplify_m in metres (pixels where there is no crs). `model` is a name or any Predictor.
+    simplify_m in metres (pixels where there is no crs). `model` is a name or any Predictor. References say what the
+    thing looks like, or what it is not (`geo.references.read_reference`).
 
     Raises BadImage, NotGeoreferenced (no crs and not `pixels`), BadClick (outside the image or the bounds, none
     positive), BadGrid (bounds that miss the image), UnknownName (model), BadConfig (target).
     """
     how: dict[str, Any] = {"bounds": bounds, "gsd": gsd, "pixels": pixels, "bands": bands, "stretch": stretch}
-    return next(outlines(image, [clicks], target, model, **how, simplify_m=simplify_m, square=square))
+    return next(
+        outlines(image, [clicks], target, model, **how, simplify_m=simplify_m, square=square, references=references)
+    )
 
 
 def outlines(
@@ -122,6 +126,7 @@ def outlines(
     stretch: str = "auto",
     simplify_m: float = 0.0,
     square: bool = False,
+    references: Sequence[Reference] = (),
 ) -> Iterator[Outline]:
     """One `outline` for each group of clicks, in order; groups that share a view share its encoding."""
     kind = _target(target)
@@ -143,7 +148,7 @@ def outlines(
         if view is None or grid is None or wanted != asked:
             view, grid = read_view(path, wanted, gsd, bands, stretch, MAX_VIEW_PX)  # stop 1
             encoded, asked = predictor.encode(view), wanted  # stop 2
-        session = Session(kind)
+        session = Session(kind, tuple(references))
         for x, y, positive in clicks:
             click = grid.to_click(x, y, positive)  # stop 3
             if not grid.holds(click):

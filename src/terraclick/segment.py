@@ -27,11 +27,13 @@ from terraclick.geo.export import FORMATS, export
 from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.raster import read_info, read_view, resolve_image
+from terraclick.geo.references import read_reference
 from terraclick.geo.store import (
     GeoPackageStore,
     MapObject,
     StoredClick,
     StoredImage,
+    StoredReference,
     StoredView,
     image_hash,
     open_store,
@@ -53,6 +55,8 @@ __all__ = [
 ]
 
 POINTS_BYTES = 64 * 2**20
+READ_REFERENCES = ("terra", "refcut")
+"""Models whose names start so read references; the others would leave them unread."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,26 @@ def _is_positive(value: Any, where: str) -> bool:
     raise BadData(f"{where}: positive is {value!r}; expected 1 (include) or 0 (exclude).")
 
 
+# --- what it looks like ----------------------------------------------------------------------------------------------
+
+
+def read_references(pairs: Iterable[tuple[Path, Path]], positive: bool, class_name: str) -> list[StoredReference]:
+    """References from (image, mask) files. Raises BadImage or BadData."""
+    return [StoredReference(class_name, read_reference(image, mask, positive)) for image, mask in pairs]
+
+
+def saved_references(path: Path | None, class_name: str) -> tuple[StoredReference, ...]:
+    """The references of a session file, of one class or with "" of all. Raises BadData if there are none."""
+    if path is None:
+        return ()
+    with GeoPackageStore.open(path) as store:
+        found = store.references(class_name or None)
+    if not found:
+        of = f" of class {class_name!r}" if class_name else ""
+        raise BadData(f"{path} holds no references{of}: add some with --reference, or leave --references out.")
+    return found
+
+
 # --- what to keep ----------------------------------------------------------------------------------------------------
 
 
@@ -185,11 +209,13 @@ def save_session(
     *,
     append: bool = False,
     overwrite: bool = False,
+    references: Sequence[StoredReference] = (),
 ) -> list[MapObject]:
     """Stop 7: keep each object, its clicks and its view in a GeoPackage as soon as it is answered.
 
     The file comes into being with the first object, so a run that finds none leaves none; whatever stops a longer run,
-    the objects answered before it are on disk. `crs` is that of the file (None: pixels). Raises BadOutput.
+    the objects answered before it are on disk. `crs` is that of the file (None: pixels). References that the file does
+    not hold yet are added. Raises BadOutput.
     """
     results = iter(results)
     first = next(results, None)
@@ -205,9 +231,19 @@ def save_session(
         store.add_image(
             StoredImage(item.image, image_hash(image), image_crs, None if image_crs is None else info.grid.bounds)
         )
+        known = {_content(held) for held in store.references()}
+        for reference in references:
+            if _content(reference) not in known:
+                store.add_reference(reference)
         for item, found in itertools.chain([first], results):
             kept.append(store.add(item, _stored_clicks(found), _stored_view(found, item.image, bands, stretch)))
     return kept
+
+
+def _content(item: StoredReference) -> tuple[str, bool, bytes, bytes]:
+    """What makes two saved references the same one."""
+    example = item.reference
+    return item.class_name, example.positive, example.image.tobytes(), example.mask.tobytes()
 
 
 def remove_session(path: Path) -> None:
@@ -267,6 +303,9 @@ def run(
     model: str = "terra",
     weights: Path | None = None,
     class_name: str = "",
+    likes: Sequence[tuple[Path, Path]] = (),
+    unlikes: Sequence[tuple[Path, Path]] = (),
+    session_references: Path | None = None,
     preview: Path | None = None,
     overwrite: bool = False,
     append: bool = False,
@@ -275,6 +314,8 @@ def run(
 ) -> Report:
     """Outline every request on an image and write the file `out` names; "-" gives GeoJSON text in the report.
 
+    likes and unlikes are (image, mask) of references; session_references is a .gpkg whose references of `class_name`
+    (of all classes without a name) count as well.
     Everything that can be refused is refused before the first outline is made. Raises any TerraClickError.
     """
     path = resolve_image(image)
@@ -294,6 +335,10 @@ def run(
     if clicks or excludes or not requests:
         both = (*((x, y, True) for x, y in clicks), *((x, y, False) for x, y in excludes))
         requests.insert(0, Request("the clicks", class_name, both))
+    own = [*read_references(likes, True, class_name), *read_references(unlikes, False, class_name)]
+    examples = tuple(item.reference for item in (*own, *saved_references(session_references, class_name)))
+    if examples and not model.startswith(READ_REFERENCES):
+        raise BadConfig(f"{model} does not read references: choose terra or refcut-b as --model, or leave them out.")
     predictor = load(model) if weights is None else _load_own(model, weights)
     model_hash = _model_hash(model, weights)
     found: list[Outline] = []
@@ -301,9 +346,8 @@ def run(
 
     def answers() -> Iterator[tuple[MapObject, Outline]]:
         how: dict[str, Any] = {"bounds": bounds, "gsd": gsd, "pixels": pixels, "bands": bands, "simplify_m": simplify_m}
-        every = outlines(
-            str(path), [r.clicks for r in requests], target, predictor, **how, stretch=_stretch(stretch), square=square
-        )
+        how |= {"stretch": _stretch(stretch), "square": square, "references": examples}
+        every = outlines(str(path), [r.clicks for r in requests], target, predictor, **how)
         for request, answer in zip(requests, every, strict=True):
             progress(len(found) + len(missed) + 1, len(requests))
             if answer.geometry.is_empty:
@@ -325,6 +369,7 @@ def run(
             _stretch(stretch),
             append=append,
             overwrite=overwrite,
+            references=own,
         )
     else:
         kept = [item for item, _ in answers()]
