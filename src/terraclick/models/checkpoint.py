@@ -163,10 +163,25 @@ def _refcut() -> Family:
     return Family(RefCut, RefCutConfig, REFCUT, REFCUT_RENAMES + below, VIT_UNUSED)
 
 
+def _focalclick() -> Family:
+    from terraclick.models.focalclick import FOCALCLICK, RENAMES, UNUSED, FocalClick, FocalClickConfig
+
+    return Family(FocalClick, FocalClickConfig, FOCALCLICK, RENAMES, UNUSED)
+
+
+def _crosscut() -> Family:
+    from terraclick.models.crosscut import CROSSCUT, CrossCut, CrossCutConfig
+
+    renames = (*VIT_RENAMES, *PYRAMID_RENAMES, (r"mlp_pos\.", "prompt."))
+    return Family(CrossCut, CrossCutConfig, CROSSCUT, renames, VIT_UNUSED)
+
+
 FAMILIES: dict[str, Callable[[], Family]] = {
+    "focalclick": _focalclick,
     "ritm": _ritm,
     "segnext": _segnext,
     "simpleclick": _simpleclick,
+    "crosscut": _crosscut,
     "isrefiner": _isrefiner,
     "refcut": _refcut,
 }
@@ -278,7 +293,7 @@ def _fit(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
 def load_published(name: str, state: Mapping[str, Tensor], config: Any = None, what: str = "the checkpoint") -> Any:
     """A network with the weights of a published state dict; strict. Returns it in eval mode."""
     network, family, config = build(name, config)
-    used, unused = _up_renames(getattr(config, "upsample", 1))
+    used, unused = _up_renames(getattr(getattr(config, "base", config), "upsample", 1))
     _fit(network, rename(state, family.renames + used, family.unused + unused), what)
     return network.eval()
 

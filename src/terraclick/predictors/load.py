@@ -162,6 +162,35 @@ def whole_view_network(
     return NetworkPredictor(network, None, device=device, precision=precision)
 
 
+def focal_network(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    random: int | None = None,
+    config: Any = None,
+    flip: bool = False,
+    parity: bool = False,
+    side: int = 384,
+    device: str = "cpu",
+    precision: str = "float32",
+    capacity: int = 4,
+) -> Predictor:
+    """FocalClick's two stages, its own zoom-in included; `side` is the square both stages read.
+
+    Raises BadWeights without weights or a seed, MissingExtra without torch.
+    """
+    try:
+        from terraclick.models.checkpoint import load_network
+        from terraclick.predictors.focalclick import FocalClickPredictor
+        from terraclick.predictors.network import NetworkPredictor
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
+    network = load_network(name, weights, random, config)
+    coarse = NetworkPredictor(network, (side, side), parity, device, precision)
+    predictor = FocalClickPredictor(coarse, Cached(coarse, capacity))
+    return Flipped(predictor) if flip else predictor
+
+
 def _paper(name: str, summary: str, build: Callable[..., Predictor] = click_network) -> tuple[str, PredictorSpec]:
     """One row of `NETWORKS`."""
     return name, PredictorSpec(summary, PAPER_LICENCE, partial(build, name))
@@ -175,6 +204,9 @@ NETWORKS: dict[str, PredictorSpec] = dict(
         _paper("simpleclick-h", "SimpleClick, ViT-H (Liu et al. 2023)"),
         _paper("ritm-hrnet18", "RITM, HRNet-18 (Sofiiuk et al. 2021)", partial(click_network, target=(400, 400))),
         _paper("ritm-hrnet32", "RITM, HRNet-32 (Sofiiuk et al. 2021)", partial(click_network, target=(400, 400))),
+        _paper("focalclick-b0", "FocalClick, SegFormer-B0, both stages (Chen et al. 2022)", focal_network),
+        _paper("focalclick-b3", "FocalClick, SegFormer-B3, both stages (Chen et al. 2022)", focal_network),
+        _paper("focalclick-b0-s1", "FocalClick, SegFormer-B0 at half size", partial(focal_network, side=256)),
         _paper("segnext-b", "SegNext, ViT-B at 1024 px (Liu et al. 2024)", whole_view_network),
     ]
 )

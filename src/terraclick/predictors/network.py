@@ -102,7 +102,7 @@ class NetworkPredictor:
         whole, rule = Window(0, 0, *view.shape), self._rule()
         image = crop(view.image, whole, rule)
         valid = None if view.valid is None else crop(view.valid.astype(np.float32), whole, rule) >= 0.5
-        with torch.inference_mode(), self._arithmetic():
+        with torch.inference_mode(), self.arithmetic():
             kept = self.network.encode(image_tensor(replace(view, image=image, valid=valid), self.device))
         return NetworkEncoded(kept, view.shape)
 
@@ -115,7 +115,7 @@ class NetworkPredictor:
         before = np.zeros(size, np.float32) if previous is None else crop(previous.probs, whole, rule)
         points = click_points(crop_clicks(prompt.clicks, whole, rule), self.slots)
         extra = {} if self.extra is None else self.extra(prompt)
-        with torch.inference_mode(), self._arithmetic():
+        with torch.inference_mode(), self.arithmetic():
             logits = self.network.answer(
                 encoded.kept,
                 torch.from_numpy(np.ascontiguousarray(before, dtype=np.float32))[None, None].to(self.device),
@@ -128,7 +128,8 @@ class NetworkPredictor:
     def _rule(self) -> FocusRule:
         return FocusRule(target=self.size, parity=self.parity)
 
-    def _arithmetic(self) -> torch.autocast:
+    def arithmetic(self) -> torch.autocast:
+        """The context of the network's precision."""
         kind = PRECISIONS[self.precision]
         return torch.autocast(self.device.split(":")[0], dtype=kind or torch.bfloat16, enabled=kind is not None)
 

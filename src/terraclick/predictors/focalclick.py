@@ -1,0 +1,167 @@
+"""FocalClick's way from a view to an answer: target crop, coarse answer, focus crop, refined answer, merge.
+
+Chen et al., CVPR 2022, https://arxiv.org/abs/2204.02574; the network's two stages are in `models/focalclick.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from terraclick.core.click import Click, Prompt
+from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, next_window, paste, resize
+from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.errors import BadClick, BadConfig
+from terraclick.predictors.network import NetworkPredictor, click_points, image_tensor
+
+__all__ = ["FocalClickPredictor", "FocalEncoded", "focus_crop"]
+
+SMALL = 10
+"""Masks of fewer pixels count as empty: their box is the whole view (published value)."""
+
+Box = tuple[float, float, float, float]
+
+
+def focus_crop(
+    answer: NDArray[np.bool_], before: NDArray[np.bool_], target: Window, click: Click, ratio: float = 1.4
+) -> Window:
+    """The part of a view that the last click concerns, inside `target`.
+
+    answer and before are masks (H, W) of this and the previous click. That part is the connected change under the
+    click; a square of 0.4 × the object's longer side about the click where that change is less than a third of the
+    object in height or width; the object itself on the first click. It is grown by `ratio`.
+
+    Kept from the published code: a click outside every change takes the unchanged part as its change. Where nothing is
+    left inside `target` (the published code fails), the target crop itself is returned.
+    """
+    top, bottom, left, right = _box(answer)
+    if before.any():
+        _, labels = cv2.connectedComponents((answer ^ before).astype(np.uint8))
+        row, col = (
+            min(max(round(place), 0), side - 1)
+            for place, side in zip((click.row, click.col), answer.shape, strict=True)
+        )
+        changed = _box(labels == labels[row, col])
+        height, width = bottom - top, right - left
+        if changed[1] - changed[0] < height / 3 or changed[3] - changed[2] < width / 3:
+            reach = 0.2 * max(height, width)
+            top, bottom, left, right = row - reach, row + reach, col - reach, col + reach
+        else:
+            top, bottom, left, right = changed
+    first_row, last_row = _grown(top, bottom, ratio, answer.shape[0], target.row, target.rows)
+    first_col, last_col = _grown(left, right, ratio, answer.shape[1], target.col, target.cols)
+    if last_row <= first_row or last_col <= first_col:
+        return target
+    return Window(first_row, first_col, last_row - first_row, last_col - first_col)
+
+
+def _box(mask: NDArray[np.bool_]) -> Box:
+    """First and last row and column of a mask; the whole view (ends exclusive, as published) if there is hardly one."""
+    if np.count_nonzero(mask) < SMALL:
+        return 0, mask.shape[0], 0, mask.shape[1]
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(rows[-1]), int(cols[0]), int(cols[-1])
+
+
+def _grown(first: float, last: float, ratio: float, side: int, start: int, length: int) -> tuple[int, int]:
+    """A span grown about its centre, clamped to the view and to the target crop: first and end (exclusive) pixel."""
+    centre, half = 0.5 * (first + last), 0.5 * ratio * (last - first + 1)
+    low, high = max(0, int(centre - half)), min(side, int(centre + half))
+    return max(low, start), min(high, start + length)
+
+
+@dataclass(frozen=True, eq=False)
+class FocalEncoded:
+    """A view and the first stage's encoding of it as a whole, which the first click reads."""
+
+    view: View
+    whole: Any
+
+
+@dataclass(frozen=True, eq=False)
+class FocalClickPredictor:
+    """Both stages of FocalClick on a view. Raises BadClick when neither a positive click nor an answer is given."""
+
+    coarse: NetworkPredictor
+    """The network, its input size and arithmetic."""
+    encoder: Predictor
+    """`coarse` or a cache around it: the target crop seldom moves."""
+    ratio: float = 1.4
+    """How much larger than what it shows the focus crop is."""
+    progressive: int = 10
+    """After so many clicks only the focus crop of the previous answer changes."""
+
+    def __post_init__(self) -> None:
+        if self.coarse.size is None or self.coarse.size[0] != self.coarse.size[1]:
+            raise BadConfig(f"FocalClick reads a square, not {self.coarse.size}: give the network predictor one.")
+
+    @property
+    def rule(self) -> FocusRule:
+        """The target crop: the object and the positive clicks, grown by 1.4."""
+        return FocusRule(self.coarse.size, min_crop=10, prob_thresh=self.coarse.threshold, parity=self.coarse.parity)
+
+    def encode(self, view: View) -> FocalEncoded:
+        """Encode the whole view; target crops are encoded when clicks move there."""
+        return FocalEncoded(view, self.encoder.encode(view))
+
+    def predict(self, encoded: FocalEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """The refined answer of the view, with the target crop in `focus`."""
+        if not prompt.clicks or (not prompt.positives and previous is None):
+            raise BadClick("FocalClick needs a click on the thing you want: add a positive click.")
+        view, rule = encoded.view, self.rule
+        before = np.zeros(view.shape, np.float32) if previous is None else previous.probs
+        seen = None if previous is None else previous.probs
+        window = next_window(seen, None if previous is None else previous.focus, prompt.clicks, view.shape, rule)
+        whole = window == Window(0, 0, *view.shape)
+        kept = (encoded.whole if whole else self.encoder.encode(view.crop(window))).kept
+        with torch.inference_mode(), self.coarse.arithmetic():
+            coarse = self.coarse.network.coarse(
+                kept, self._tensor(crop(before, window, rule)), self._points(prompt.clicks, window, rule)
+            )
+            inside = torch.sigmoid(coarse.logits.float())[0, 0].cpu().numpy()
+        probs = paste(inside, window, view.shape, rule)
+        focus = focus_crop(self._mask(probs), before > self.coarse.threshold, window, prompt.clicks[-1], self.ratio)
+        with torch.inference_mode(), self.coarse.arithmetic():
+            picture = view.crop(focus)
+            valid = None if picture.valid is None else crop(picture.valid.astype(np.float32), _all(focus), rule) >= 0.5
+            picture = replace(picture, image=crop(picture.image, _all(focus), rule), valid=valid)
+            logits = self.coarse.network.refine(
+                image_tensor(picture, self.coarse.device),
+                self._points(prompt.clicks, focus, rule),
+                coarse,
+                self._box_in(focus, window),
+            )
+            detail = resize(logits.float()[0, 0].cpu().numpy(), (focus.rows, focus.cols), rule.parity)
+        merged = before.copy() if len(prompt.clicks) > self.progressive else probs
+        merged[focus.slices] = torch.sigmoid(torch.from_numpy(detail)).numpy()
+        return Prediction(merged, window, self.coarse.threshold)
+
+    def _mask(self, probs: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """What counts as object in the coarse answer; the published code compares its logit with the threshold."""
+        threshold = self.coarse.threshold
+        return probs > (1 / (1 + np.exp(-threshold)) if self.coarse.parity else threshold)
+
+    def _tensor(self, array: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))[None, None].to(self.coarse.device)
+
+    def _points(self, clicks: tuple[Click, ...], window: Window, rule: FocusRule) -> torch.Tensor:
+        points = click_points(crop_clicks(clicks, window, rule), self.coarse.slots)
+        return torch.from_numpy(points).to(self.coarse.device)
+
+    def _box_in(self, focus: Window, window: Window) -> torch.Tensor:
+        """The focus crop (1, 4) of (top, left, bottom, right) in pixels of the coarse stage's input."""
+        rows, cols = self.rule.target or (window.rows, window.cols)
+        down, across = rows / window.rows, cols / window.cols
+        top, left = (focus.row - window.row) * down, (focus.col - window.col) * across
+        box = [top, left, top + focus.rows * down, left + focus.cols * across]
+        return torch.tensor([box], device=self.coarse.device)
+
+
+def _all(window: Window) -> Window:
+    """A window's own extent."""
+    return Window(0, 0, window.rows, window.cols)
