@@ -64,6 +64,16 @@ def test_a_resumed_run_is_the_same_run(straight, tiny_dataset, tmp_path):
 
 
 @needs_backbone
+def test_a_resumed_run_with_normalisation_and_borrowed_prompts_is_the_same_run(tiny_dataset, tmp_path):
+    more = replace(CONFIG, crops=4, normalize=True, click_weight=0.3, remote_share=0.3, reference_share=0.3)
+    train(more, tiny_dataset.parent, tmp_path / "whole", ENCODER)
+    train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, stop_after=3)
+    train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, resume=True)
+    whole, halves = weights(tmp_path / "whole"), weights(tmp_path / "halves")
+    assert all(torch.equal(whole[name], halves[name]) for name in whole)
+
+
+@needs_backbone
 def test_a_folder_belongs_to_one_run(straight, tiny_dataset):
     with pytest.raises(BadConfig, match="other settings"):
         train(replace(CONFIG, seed=1), tiny_dataset.parent, straight[0], ENCODER, resume=True)

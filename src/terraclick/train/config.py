@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from terraclick.errors import BadConfig
 
-__all__ = ["RECIPES", "TrainConfig", "terra_20min"]
+__all__ = ["RECIPES", "TrainConfig", "terra_20min", "terra_long"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,16 @@ class TrainConfig:
     """Seed of everything random."""
     threads: int = 1
     """CPU threads."""
+    start: str = ""
+    """File of a trained click net to start from; empty = ImageNet weights of the backbone."""
+    normalize: bool = False
+    """Batch normalisation while training; it is folded into what is kept."""
+    click_weight: float = 0.0
+    """Weight of the loss under the clicks' own disks."""
+    remote_share: float = 0.0
+    """Share of episodes that are class targets clicked in another crop only."""
+    reference_share: float = 0.0
+    """Share of episodes that come with references from other crops."""
 
     def __post_init__(self) -> None:
         if len(self.datasets) != len(self.shares):
@@ -65,4 +75,24 @@ def terra_20min() -> TrainConfig:
     )
 
 
-RECIPES: dict[str, Callable[[], TrainConfig]] = {"terra-20min": terra_20min}
+def terra_long() -> TrainConfig:
+    """About two hours of one CPU thread, from an earlier click net (`--start`) or from ImageNet weights."""
+    return replace(
+        terra_20min(),
+        name="terra-long",
+        crops=2600,
+        steps=3000,
+        batch=8,
+        pool=96,
+        go_on=0.85,
+        rate=2e-3,
+        backbone_rate=1e-3,
+        average=0.995,
+        normalize=True,
+        click_weight=0.3,
+        remote_share=0.15,
+        reference_share=0.15,
+    )
+
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {"terra-20min": terra_20min, "terra-long": terra_long}

@@ -32,12 +32,16 @@ DRAWS = 1000
 class Crop:
     """A square piece of a picture: image (S, S, 3) uint8, features (C, h, w) float16, and what can be asked of it.
 
-    `tasks` are (target, truth) with truth (S, S) uint8: 0, 1, 255 = ignore.
+    `tasks` are (target, truth) with truth (S, S) uint8: 0, 1, 255 = ignore; `classes` are their class ids, `present`
+    all class ids seen in the crop, `source` the dataset and the picture it was cut from.
     """
 
     image: NDArray[np.uint8]
     features: NDArray[np.float16]
     tasks: tuple[tuple[Target, NDArray[np.uint8]], ...]
+    classes: tuple[int, ...]
+    present: tuple[int, ...]
+    source: tuple[str, str]
 
     def save(self, path: Path) -> None:
         """Write as .npz, whole or not at all."""
@@ -50,6 +54,9 @@ class Crop:
                 targets=np.array([target.value for target, _ in self.tasks]),
                 truths=np.packbits(np.stack([truth for _, truth in self.tasks]) == 1),
                 ignored=np.packbits(np.stack([truth for _, truth in self.tasks]) == IGNORE),
+                classes=np.array(self.classes, np.int64),
+                present=np.array(self.present, np.int64),
+                source=np.array(self.source),
             )
         os.replace(partial, path)
 
@@ -63,7 +70,10 @@ class Crop:
             truths = np.unpackbits(stored["truths"], count=count).reshape(shape)
             truths[np.unpackbits(stored["ignored"], count=count).reshape(shape) == 1] = IGNORE
             targets = [Target(str(value)) for value in stored["targets"]]
-            return Crop(image, stored["features"], tuple(zip(targets, truths, strict=True)))
+            classes, present = (tuple(int(number) for number in stored[name]) for name in ("classes", "present"))
+            dataset, picture = (str(name) for name in stored["source"])
+            tasks = tuple(zip(targets, truths, strict=True))
+            return Crop(image, stored["features"], tasks, classes, present, (dataset, picture))
 
 
 def draw_crop(
@@ -113,7 +123,16 @@ def _draw(
     large = turn(jitter_sensor(cut(image, window, ENCODER_SIDE, GREY), rng), quarter, mirrored)
     features = center_tokens([tokens(large)])[0].astype(np.float16)
     small = cv2.resize(large, (config.side, config.side), interpolation=cv2.INTER_AREA)
-    return Crop(small, features, tuple((target, turn(truth, quarter, mirrored)) for target, truth in tasks))
+    asked = tuple((target, turn(truth, quarter, mirrored)) for target, truth, _ in tasks)
+    present = np.unique(_nearest(classes, window, config.side, IGNORE))
+    return Crop(
+        small,
+        features,
+        asked,
+        tuple(number for _, _, number in tasks),
+        tuple(int(number) for number in present if number in dataset.task_classes),
+        (dataset.name, picture.id),
+    )
 
 
 def _object_window(mask: NDArray[np.bool_], rng: np.random.Generator) -> Window:
@@ -151,8 +170,11 @@ def _tasks(
     side: int,
     chosen: tuple[int, int, bool],
     rng: np.random.Generator,
-) -> list[tuple[Target, NDArray[np.uint8]]]:
-    """The chosen task, up to two further objects and two further classes visible in the window; objects come first."""
+) -> list[tuple[Target, NDArray[np.uint8], int]]:
+    """The chosen task, up to two further objects and two further classes visible in the window; objects come first.
+
+    Each is (target, truth, class id).
+    """
     kinds = _nearest(classes, window, side, IGNORE)
     inside = _nearest(np.ones(classes.shape, np.uint8), window, side, 0) > 0
     ids = _nearest(instances, window, side, 0)
@@ -170,8 +192,9 @@ def _tasks(
     ]
     if not (order_objects if wants_object else order_classes):
         return []
-    tasks = [(Target.OBJECT, _truth(ids == n, unknown)) for n in order_objects]
-    tasks += [(Target.CLASS, _truth(kinds == k, unknown)) for k in order_classes]
+    class_of = {o.id: o.cls for o in picture.objects}
+    tasks = [(Target.OBJECT, _truth(ids == n, unknown), class_of[n]) for n in order_objects]
+    tasks += [(Target.CLASS, _truth(kinds == k, unknown), k) for k in order_classes]
     return tasks
 
 

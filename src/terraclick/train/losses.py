@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["dice_loss", "normalized_focal_loss"]
+__all__ = ["click_loss", "dice_loss", "normalized_focal_loss"]
 
 
 def normalized_focal_loss(
@@ -32,3 +32,10 @@ def dice_loss(logits: Tensor, truth: Tensor, valid: Tensor, smooth: float = 20.0
     truth = truth * keep
     overlap = (probs * truth).sum(dim=(1, 2))
     return 1 - (2 * overlap + smooth) / (probs.sum(dim=(1, 2)) + truth.sum(dim=(1, 2)) + smooth)
+
+
+def click_loss(logits: Tensor, truth: Tensor, valid: Tensor, disks: Tensor) -> Tensor:
+    """Mean cross-entropy of each sample (B,) under the clicks' disks (B, H, W in 0…1); 0 where there is no click."""
+    weight = disks * valid.to(logits.dtype)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return (loss * weight).sum(dim=(1, 2)) / weight.sum(dim=(1, 2)).clamp(min=1.0)
