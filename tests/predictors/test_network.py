@@ -13,6 +13,7 @@ from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.errors import BadClick, BadConfig, BadWeights
 from terraclick.models.checkpoint import load_published
+from terraclick.models.crosscut import CrossCutConfig
 from terraclick.models.layers import ClickViTConfig
 from terraclick.models.simpleclick import SimpleClick, SimpleClickConfig
 from terraclick.predictors.load import load
@@ -130,3 +131,20 @@ def test_a_network_is_loaded_by_name_with_weights_or_a_seed(view, tmp_path):
     exact = again.predict(again.encode(view), Prompt(CLICKS), None)
     assert answer.probs.shape == view.shape
     assert 0 < np.abs(answer.probs - exact.probs).max() < 0.2  # half a pixel apart
+
+
+def test_mirroring_in_one_batch_is_mirroring_outside(plain, view):
+    inside = NetworkPredictor(plain.network, plain.size, mirror=True)
+    outside = Flipped(plain)
+    answers = [p.predict(p.encode(view), Prompt(CLICKS), None).probs for p in (inside, outside)]
+    close(*answers, 1e-4)
+
+
+@pytest.mark.parametrize("parity", [True, False])
+def test_crosscut_by_name(parity, view):
+    config = CrossCutConfig(TINY)
+    predictor = load("crosscut-b", random=0, config=config, parity=parity, divisions=(1, 2))
+    encoded = predictor.encode(view)
+    first = predictor.predict(encoded, Prompt(CLICKS[:1]), None)
+    second = predictor.predict(encoded, Prompt(CLICKS), first)
+    assert second.probs.shape == view.shape and not np.array_equal(first.probs, second.probs)

@@ -29,6 +29,7 @@ __all__ = [
     "family_of",
     "load_network",
     "load_published",
+    "preset_of",
     "read_published",
     "rename",
     "save_network",
@@ -195,6 +196,11 @@ def family_of(name: str) -> str:
             return family
     known = ", ".join(preset for made in FAMILIES.values() for preset in made().presets)
     raise UnknownName(f"no network {name!r} has published weights here. Known: {known}.")
+
+
+def preset_of(name: str) -> Any:
+    """The config of a published size. Raises UnknownName."""
+    return FAMILIES[family_of(name)]().presets[name]
 
 
 def build(name: str, config: Any = None) -> tuple[nn.Module, Family, Any]:

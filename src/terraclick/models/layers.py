@@ -30,6 +30,7 @@ __all__ = [
     "pad_to",
     "resize_map",
     "to_windows",
+    "under_disks",
     "valid_points",
 ]
 
@@ -65,20 +66,27 @@ def valid_points(points: Tensor) -> Tensor:
     return points[..., :2].amax(dim=-1) >= 0
 
 
+def under_disks(points: Tensor, size: tuple[int, int], radius: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixels that disks may cover: points (B, K, 3) → rows (B, K, S), cols (B, K, S), inside (B, K, S, S) bool.
+
+    The centre is sub-pixel, pixel centres are at whole numbers. Slots without a click and pixels beyond `size` are
+    never inside.
+    """
+    steps = torch.arange(-int(radius) - 1, int(radius) + 2, device=points.device)
+    down = points[..., 0, None].floor().long() + steps
+    across = points[..., 1, None].floor().long() + steps
+    near = (down - points[..., 0, None]).square()[..., :, None] + (across - points[..., 1, None]).square()[..., None, :]
+    there = ((down >= 0) & (down < size[0]))[..., :, None] & ((across >= 0) & (across < size[1]))[..., None, :]
+    return down, across, (near <= radius * radius) & there & valid_points(points)[..., None, None]
+
+
 def click_disk_maps(points: Tensor, size: tuple[int, int], radius: float = 5.0) -> Tensor:
     """Paint each click as a filled disk: points (B, 2P, 3) → maps (B, 2, H, W) of 0 and 1, positive then negative.
 
-    The centre is sub-pixel, pixel centres are at whole numbers. Only the pixels under a disk are visited.
+    Only the pixels under a disk are visited.
     """
-    batch = len(points)
-    rows, cols = size
-    reach = int(radius) + 1
-    steps = torch.arange(-reach, reach + 1, device=points.device)
-    down = points[..., 0, None].floor().long() + steps  # (B, 2P, S)
-    across = points[..., 1, None].floor().long() + steps
-    near = (down - points[..., 0, None]).square()[..., :, None] + (across - points[..., 1, None]).square()[..., None, :]
-    inside = (near <= radius * radius) & valid_points(points)[..., None, None]
-    inside = inside & ((down >= 0) & (down < rows))[..., :, None] & ((across >= 0) & (across < cols))[..., None, :]
+    batch, (rows, cols) = len(points), size
+    down, across, inside = under_disks(points, size, radius)
     place = down.clamp(0, rows - 1)[..., :, None] * cols + across.clamp(0, cols - 1)[..., None, :]
     maps = torch.zeros(batch, 2, rows * cols, dtype=points.dtype, device=points.device)
     maps = maps.scatter_reduce(2, place.reshape(batch, 2, -1), inside.to(points.dtype).reshape(batch, 2, -1), "amax")

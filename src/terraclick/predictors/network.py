@@ -55,6 +55,13 @@ def image_tensor(view: View, device: str = "cpu") -> torch.Tensor:
     return tensor.to(device=device, dtype=torch.float32) / 255
 
 
+def _mirrored(points: torch.Tensor, cols: int) -> torch.Tensor:
+    """Points of the mirror image; empty slots stay as they are."""
+    turned = points.clone()
+    turned[..., 1] = torch.where(points[..., :2].amax(dim=-1) >= 0, cols - 1 - points[..., 1], points[..., 1])
+    return turned
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkEncoded:
     """What the network keeps of a view, and the view's shape."""
@@ -85,6 +92,8 @@ class NetworkPredictor:
     """Where the network runs."""
     precision: str = "float32"
     """float32, bfloat16 or float16; weights stay float32, the arithmetic is autocast."""
+    mirror: bool = False
+    """Average the logits with those of the mirror image, both in one batch as published (see also `Flipped`)."""
     threshold: float = MASK_THRESHOLD
     """Probability above which a pixel belongs to the mask."""
     slots: int | None = None
@@ -103,7 +112,8 @@ class NetworkPredictor:
         image = crop(view.image, whole, rule)
         valid = None if view.valid is None else crop(view.valid.astype(np.float32), whole, rule) >= 0.5
         with torch.inference_mode(), self.arithmetic():
-            kept = self.network.encode(image_tensor(replace(view, image=image, valid=valid), self.device))
+            tensor = image_tensor(replace(view, image=image, valid=valid), self.device)
+            kept = self.network.encode(torch.cat([tensor, tensor.flip(-1)]) if self.mirror else tensor)
         return NetworkEncoded(kept, view.shape)
 
     def predict(self, encoded: NetworkEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
@@ -113,16 +123,16 @@ class NetworkPredictor:
         whole, rule = Window(0, 0, *encoded.shape), self._rule()
         size = self.size or encoded.shape
         before = np.zeros(size, np.float32) if previous is None else crop(previous.probs, whole, rule)
-        points = click_points(crop_clicks(prompt.clicks, whole, rule), self.slots)
+        given = torch.from_numpy(np.ascontiguousarray(before, dtype=np.float32))[None, None].to(self.device)
+        points = torch.from_numpy(click_points(crop_clicks(prompt.clicks, whole, rule), self.slots)).to(self.device)
+        if self.mirror:
+            given, points = torch.cat([given, given.flip(-1)]), torch.cat([points, _mirrored(points, size[1])])
         extra = {} if self.extra is None else self.extra(prompt)
         with torch.inference_mode(), self.arithmetic():
-            logits = self.network.answer(
-                encoded.kept,
-                torch.from_numpy(np.ascontiguousarray(before, dtype=np.float32))[None, None].to(self.device),
-                torch.from_numpy(points).to(self.device),
-                **extra,
-            )
-            probs = torch.sigmoid(logits.float())[0, 0].cpu().numpy()
+            logits = self.network.answer(encoded.kept, given, points, **extra).float()
+            if self.mirror:
+                logits = (logits[:1] + logits[1:].flip(-1)) / 2
+            probs = torch.sigmoid(logits)[0, 0].cpu().numpy()
         return Prediction(paste(probs, whole, encoded.shape, rule), None, self.threshold)
 
     def _rule(self) -> FocusRule:
