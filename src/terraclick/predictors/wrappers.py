@@ -120,13 +120,14 @@ def _mirror(previous: Prediction | None, cols: int) -> Prediction | None:
 class Refined:
     """CFR: answer the same clicks `steps` times more, each time reading the answer before.
 
-    Only for the first `max_clicks` clicks (published default 1). `adaptive` stops once at most `still` pixels change.
+    Only for the first `max_clicks` clicks (published default 1); None = at every click, as in the paper's algorithm.
+    `adaptive` stops once at most `still` pixels change.
     """
 
     inner: Predictor
     steps: int = 4
     adaptive: bool = False
-    max_clicks: int = 1
+    max_clicks: int | None = 1
     still: int = 20
 
     def encode(self, view: View) -> Any:
@@ -136,7 +137,8 @@ class Refined:
     def predict(self, encoded: Any, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """The last of the repeated answers."""
         answer = self.inner.predict(encoded, prompt, previous)
-        for _ in range(self.steps if len(prompt.clicks) <= self.max_clicks else 0):
+        repeats = self.max_clicks is None or len(prompt.clicks) <= self.max_clicks
+        for _ in range(self.steps if repeats else 0):
             if self.adaptive and previous is not None and np.count_nonzero(answer.mask ^ previous.mask) <= self.still:
                 break
             previous, answer = answer, self.inner.predict(encoded, prompt, answer)

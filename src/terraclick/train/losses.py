@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-__all__ = ["click_loss", "dice_loss", "normalized_focal_loss"]
+from terraclick.errors import BadConfig
+
+__all__ = ["ICL_WEIGHTS", "click_loss", "dice_loss", "iterative_click_loss", "normalized_focal_loss"]
 
 
 def normalized_focal_loss(
-    logits: Tensor, truth: Tensor, valid: Tensor, alpha: float = 0.5, gamma: float = 2.0
+    logits: Tensor, truth: Tensor, valid: Tensor, alpha: float = 0.5, gamma: float = 2.0, detach: bool = True
 ) -> Tensor:
     """Normalised focal loss of each sample (B,): logits, truth (0/1 float) and valid (bool), all (B, H, W).
 
-    The focal weights are rescaled, without gradient, so that they add up to the number of valid pixels.
+    The focal weights are rescaled so that they add up to the number of valid pixels; the scale has no gradient unless
+    `detach` is switched off.
     """
     keep = valid.to(logits.dtype)
     right = torch.where(truth > 0.5, torch.sigmoid(logits), torch.sigmoid(-logits))
     weight = (1 - right).pow(gamma) * keep
     count = keep.sum(dim=(1, 2))
-    scale = (count / (weight.sum(dim=(1, 2)) + 1e-12)).detach()
+    scale = count / (weight.sum(dim=(1, 2)) + 1e-12)
+    scale = scale.detach() if detach else scale
     balance = torch.where(truth > 0.5, alpha, 1 - alpha)
     loss = -balance * weight * torch.log(right.clamp(min=1e-12))
     return loss.sum(dim=(1, 2)) * scale / (count + 1e-12)
@@ -39,3 +45,17 @@ def click_loss(logits: Tensor, truth: Tensor, valid: Tensor, disks: Tensor) -> T
     weight = disks * valid.to(logits.dtype)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     return (loss * weight).sum(dim=(1, 2)) / weight.sum(dim=(1, 2)).clamp(min=1.0)
+
+
+ICL_WEIGHTS = (1.0, 2.0, 3.0)
+"""Weights of the losses after one, two and three clicks in CFR-ICL's iterative click loss."""
+
+
+def iterative_click_loss(steps: Sequence[Tensor], weights: Sequence[float] = ICL_WEIGHTS) -> Tensor:
+    """CFR-ICL's loss of a click sequence: losses (B,) after each click -> their weighted sum (B,).
+
+    Fewer steps take the first weights. Raises BadConfig for no steps or more than weights.
+    """
+    if not 0 < len(steps) <= len(weights):
+        raise BadConfig(f"{len(steps)} losses do not fit the weights {tuple(weights)}: give one weight for each step.")
+    return torch.stack([weight * loss for weight, loss in zip(weights, steps, strict=False)]).sum(dim=0)
