@@ -36,3 +36,16 @@ test-slow: $(FULL)/.made
 
 clean:
 	rm -rf $(BASE) $(FULL) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The map: source in web/, built assets committed in src/terraclick/app/static, so that installing needs no node.
+.PHONY: web web-check
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+web: web/node_modules/.package-lock.json
+	cd web && node build.mjs
+
+web-check: web/node_modules/.package-lock.json
+	cd web && node --test test/
+	cd web && node build.mjs --check

@@ -1,0 +1,322 @@
+/** Everything that can be done to objects, classes and examples, for tools, panels and keys alike. */
+
+import { api } from "./api.js";
+import { signal } from "./signal.js";
+
+const count = (n, word) => (n === 1 ? `${word}` : `${n} ${word}s`);
+
+export function createActions({ project, stage, clicking, history, toast }) {
+  const { act, revised } = project;
+  const proposals = signal(null);
+  const reviewing = signal(false);
+
+  const quietly = (work) => work.catch(() => null);
+  const rev = (feature) => feature.properties.rev;
+  const isSelected = (uuid) => project.selection.value.has(uuid);
+
+  // --- objects ----------------------------------------------------------------------------------------------------
+
+  const addDrawn = (geometry) => {
+    const image = project.image.value.id;
+    const name = project.className.value;
+    const feature = { type: "Feature", geometry, properties: { image, class: name, label: "", status: "accepted" } };
+    return quietly(act(`draw ${name || "object"}`, () => api.addObject(image, feature)));
+  };
+
+  const setGeometry = (feature, geometry) =>
+    act("edit vertices", () => api.changeObject(feature.id, project.image.value.id, { rev: rev(feature), geometry }));
+
+  const onObject = (verb, label, feature, body) => act(label, () => api.objectAct(feature.id, verb, { ...body, rev: rev(feature) }));
+
+  async function cut(feature, geometry) {
+    return quietly(onObject("cut", "cut a hole", feature, { geometry }));
+  }
+  async function split(feature, line) {
+    const coordinates = line.map(([x, y]) => [x, -y]);
+    const change = await quietly(onObject("split", "split", feature, { line: { type: "LineString", coordinates } }));
+    if (change) project.select(change.objects.map((part) => part.id));
+    return change;
+  }
+  const brush = (feature, geometry, adding) => onObject(adding ? "add" : "cut", adding ? "paint" : "erase", feature, { geometry });
+  const reshape = (features, body) =>
+    Promise.all(features.map((feature) => quietly(onObject("shape", "change the shape", feature, body))));
+
+  async function merge() {
+    const features = project.selected();
+    if (features.length < 2) return toast.note("Select two or more objects to merge them (Shift-click, or Shift-drag a box).");
+    const change = await quietly(act(`merge ${features.length} objects`, () => api.objectsAct("merge", { objects: revised(features) })));
+    if (change) project.select(change.objects.map((feature) => feature.id));
+    return change;
+  }
+
+  const set = (features, values, label) =>
+    features.length ? quietly(act(label, () => api.objectsAct("set", { objects: revised(features), ...values }))) : null;
+
+  const remove = (features = project.selected()) => {
+    if (!features.length) return toast.note("Select the objects to delete first.");
+    return quietly(act(`delete ${count(features.length, "object")}`, () => api.objectsAct("delete", { objects: revised(features) })));
+  };
+
+  const relabel = (name, features = project.selected()) =>
+    set(features, { class: name }, `make ${count(features.length, "object")} ${name || "unclassed"}`);
+
+  async function reopen(uuid) {
+    const feature = project.objects.value.get(uuid) ?? project.selected()[0];
+    if (!feature) return toast.note("Select the object to go on with first.");
+    stage.use("click");
+    await clicking.reopen(feature);
+    project.select([feature.id]);
+    bringIntoView(feature.id);
+  }
+
+  function extentOf(uuid) {
+    return stage.sources.objects.getFeatureById(uuid)?.getGeometry()?.getExtent();
+  }
+  function bringIntoView(uuid) {
+    const extent = extentOf(uuid);
+    if (!extent) return;
+    const inside = stage.isInView([extent[0], extent[1]]) && stage.isInView([extent[2], extent[3]]);
+    const small = Math.max(extent[2] - extent[0], extent[3] - extent[1]) / stage.map.getView().getResolution() < 24;
+    if (!inside || small) zoomTo(extent);
+  }
+  function zoomTo(extent) {
+    stage.fit(extent, { padding: Math.min(...stage.map.getSize()) * 0.28 });
+  }
+  async function jumpTo(uuid, image) {
+    if (image && image !== project.image.value?.id) await project.showImage(image);
+    const extent = extentOf(uuid);
+    if (!extent) return;
+    project.select([uuid]);
+    zoomTo(extent);
+  }
+
+  /** The objects that a drawn line or ring is meant for: the selected ones it meets, else those it meets. */
+  function underDrawing(points, { line = false } = {}) {
+    const samples = [];
+    for (let i = 0; i + 1 < points.length; i++)
+      for (let t = 0; t <= 24; t++) samples.push(points[i].map((from, axis) => from + ((points[i + 1][axis] - from) * t) / 24));
+    const ends = [points[0], points.at(-1)];
+    const meets = [];
+    for (const feature of stage.sources.objects.getFeatures()) {
+      const geometry = feature.getGeometry();
+      if (!geometry || !samples.some((point) => geometry.intersectsCoordinate(point))) continue;
+      const through = !ends.some((point) => geometry.intersectsCoordinate(point));
+      meets.push({ uuid: feature.getId(), through });
+    }
+    const chosen = meets.filter(({ uuid }) => isSelected(uuid));
+    const wanted = chosen.length ? chosen : line ? meets.filter(({ through }) => through) : meets.slice(0, 1);
+    return wanted.map(({ uuid }) => project.objects.value.get(uuid));
+  }
+
+  // --- review -----------------------------------------------------------------------------------------------------
+
+  const unreviewed = () =>
+    [...project.objects.value.values()]
+      .filter(({ properties: { status } }) => !["approved", "rejected"].includes(status))
+      .sort((a, b) => (a.properties.score ?? -1) - (b.properties.score ?? -1));
+
+  async function nextToReview() {
+    const [next] = unreviewed();
+    reviewing.set(Boolean(next));
+    if (!next) return toast.good("Every object of this image is reviewed.");
+    await jumpTo(next.id);
+  }
+
+  async function judge(good) {
+    const features = project.selected();
+    if (!features.length) return nextToReview();
+    const status = good ? "approved" : "rejected";
+    const change = await set(features, { status }, `${good ? "approve" : "reject"} ${count(features.length, "object")}`);
+    if (change && reviewing.value) await nextToReview();
+  }
+
+  // --- examples and "find the rest" ---------------------------------------------------------------------------------
+
+  async function addExample(positive = true) {
+    const features = project.selected();
+    if (!features.length) return toast.note("Select the object that shall be the example first.");
+    for (const feature of features) {
+      const name = positive ? feature.properties.class || project.className.value : project.className.value || feature.properties.class;
+      await quietly(addReference({ object: feature.id, positive, class: name }, positive ? "add an example" : "add a counter-example"));
+    }
+    toast.good(positive ? "Kept as an example. F finds the rest in this view." : "Kept as a counter-example.");
+  }
+
+  async function addReference(body, label) {
+    try {
+      const reference = await api.addReference(body);
+      await project.loadReferences();
+      history.push(project.serverAct(label));
+      return reference;
+    } catch (error) {
+      project.explain(error);
+      throw error;
+    }
+  }
+
+  async function removeReference(reference) {
+    try {
+      await api.deleteReference(reference.id);
+      await project.loadReferences();
+      history.push(project.serverAct("remove an example"));
+    } catch (error) {
+      project.explain(error);
+    }
+  }
+
+  async function findRest() {
+    if (!project.image.value) return null;
+    let name = project.className.value;
+    const [chosen] = project.selected();
+    if (chosen && !project.references.value.some((item) => item.class === chosen.properties.class && item.positive)) await addExample(true);
+    if (chosen) name = chosen.properties.class;
+    if (!project.references.value.some((item) => item.class === name && item.positive))
+      return toast.note(`Show what to look for: select an object${name ? ` of class ${name}` : ""} and press F again.`);
+    clicking.hovering.cancel();
+    const stop = toast.progress(`Looking for more ${name || "of it"} in this view…`);
+    try {
+      const { simplify_m, square } = clicking.shape.value;
+      const found = await api.propose({ image: project.image.value.id, class: name, view: stage.view(), references: "class", limit: 200, simplify_m, square });
+      if (proposals.value) api.closeProposals(proposals.value.id).catch(() => {});
+      const items = found.items.filter((item) => !item.outline.empty);
+      if (!items.length) {
+        proposals.set(null);
+        return toast.note(`Nothing more like your examples of ${name || "this"} was found in this view.`);
+      }
+      proposals.set({ id: found.id, class: name, items, at: 0, total: items.length, accepted: 0, rejected: 0 });
+      showCurrent();
+      return found;
+    } catch (error) {
+      return project.explain(error);
+    } finally {
+      stop();
+    }
+  }
+
+  function showCurrent() {
+    const item = proposals.value?.items[proposals.value.at];
+    if (!item) return;
+    const feature = stage.sources.proposals.getFeatureById(item.item);
+    const extent = feature?.getGeometry().getExtent();
+    if (extent && !(stage.isInView([extent[0], extent[1]]) && stage.isInView([extent[2], extent[3]]))) stage.centreOn([(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2]);
+  }
+
+  const deciding = { busy: false };
+  async function decide(chosen, yes) {
+    const current = proposals.value;
+    if (!current || deciding.busy || !chosen.length) return;
+    deciding.busy = true;
+    try {
+      if (yes)
+        await act(`accept ${count(chosen.length, "proposal")}`, () =>
+          api.acceptProposals(current.id, { items: chosen.map((item) => item.item), class: current.class }),
+        );
+      const gone = new Set(chosen.map((item) => item.item));
+      const items = current.items.filter((item) => !gone.has(item.item));
+      const next = {
+        ...current,
+        items,
+        at: Math.min(current.at, Math.max(0, items.length - 1)),
+        accepted: current.accepted + (yes ? chosen.length : 0),
+        rejected: current.rejected + (yes ? 0 : chosen.length),
+      };
+      proposals.set(next);
+      showCurrent();
+      if (!items.length) closeProposals();
+    } catch {
+      // said by a toast already
+    } finally {
+      deciding.busy = false;
+    }
+  }
+  const decideCurrent = (yes) => decide(proposals.value ? [proposals.value.items[proposals.value.at]].filter(Boolean) : [], yes);
+  const focusProposal = (at) => {
+    const current = proposals.value;
+    if (!current?.items.length) return;
+    proposals.set({ ...current, at: (at + current.items.length) % current.items.length });
+    showCurrent();
+  };
+
+  function closeProposals() {
+    const current = proposals.value;
+    if (!current) return false;
+    api.closeProposals(current.id).catch(() => {});
+    proposals.set(null);
+    if (current.accepted || current.rejected) toast.good(`${current.accepted} kept, ${current.rejected} refused.`);
+    return true;
+  }
+
+  // --- classes ----------------------------------------------------------------------------------------------------
+
+  async function saveClass(name, values) {
+    try {
+      await api.saveClass(name, values);
+      if (values.name && values.name !== name && project.className.value === name) project.className.set(values.name);
+      await project.loadClasses();
+      if (values.name && values.name !== name) await project.loadObjects();
+      history.push(project.serverAct("change a class"));
+      return true;
+    } catch (error) {
+      project.explain(error);
+      return false;
+    }
+  }
+
+  async function deleteClass(name, moveTo) {
+    try {
+      await api.deleteClass(name, moveTo);
+      await Promise.all([project.loadClasses(), project.loadObjects()]);
+      history.push(project.serverAct("delete a class"));
+      return true;
+    } catch (error) {
+      project.explain(error);
+      return false;
+    }
+  }
+
+  async function importFile(file, parameters) {
+    const change = await act(`import ${file.name}`, () => api.import(file, { name: file.name, image: project.image.value.id, ...parameters }));
+    await project.loadClasses();
+    return change;
+  }
+
+  return {
+    proposals,
+    reviewing,
+    addDrawn,
+    setGeometry,
+    cut,
+    split,
+    brush,
+    reshape,
+    merge,
+    set,
+    remove,
+    relabel,
+    reopen,
+    zoomTo,
+    jumpTo,
+    underDrawing,
+    unreviewed,
+    nextToReview,
+    judge,
+    addExample,
+    addReference,
+    removeReference,
+    findRest,
+    decide,
+    decideCurrent,
+    focusProposal,
+    closeProposals,
+    saveClass,
+    deleteClass,
+    importFile,
+    selectAll: () => project.select([...project.objects.value.keys()]),
+    nextImage(step) {
+      const images = project.images.value;
+      if (images.length < 2) return toast.note("This session has one image.");
+      const at = images.indexOf(project.image.value);
+      return project.showImage(images[(at + step + images.length) % images.length].id);
+    },
+  };
+}

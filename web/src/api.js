@@ -1,0 +1,120 @@
+/** The server as functions; docs/server.md holds every route. Coordinates here are the server's: image pixels, y down. */
+
+export class ApiError extends Error {
+  constructor(status, body) {
+    super(body?.message ?? (status ? `The server answered ${status}.` : "The server does not answer. Is it still running?"));
+    this.status = status;
+    this.kind = body?.error ?? "Unreachable";
+    this.body = body ?? {};
+  }
+}
+
+const query = (parameters) => {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters ?? {})) {
+    if (value === undefined || value === null || value === "") continue;
+    for (const entry of Array.isArray(value) ? value : [value]) search.append(name, entry);
+  }
+  const text = search.toString();
+  return text ? `?${text}` : "";
+};
+
+async function request(method, path, { body, parameters, signal } = {}) {
+  const raw = body instanceof Blob;
+  const headers = body === undefined ? {} : { "Content-Type": raw ? "application/octet-stream" : "application/json" };
+  let response;
+  try {
+    response = await fetch(`api/${path}${query(parameters)}`, {
+      method,
+      headers,
+      signal,
+      body: body === undefined ? undefined : raw ? body : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0);
+  }
+  if (response.status === 204) return null;
+  const answer = await response.json().catch(() => null);
+  if (!response.ok) throw new ApiError(response.status, answer);
+  return answer;
+}
+
+const part = encodeURIComponent;
+const get = (path, parameters, signal) => request("GET", path, { parameters, signal });
+const post = (path, body = {}, parameters) => request("POST", path, { body, parameters });
+const items = "collections/objects/items";
+
+export const api = {
+  state: () => get("state"),
+  images: () => get("images").then((answer) => answer.images),
+  statistics: (image, bidx) => get(`images/${part(image)}/statistics`, { bidx }).then((answer) => answer.bands),
+  tileUrl: (image, { version, bands, stretch, rescale, gamma }) => (z, x, y) =>
+    `api/images/${part(image)}/tiles/pixels/${z}/${x}/${y}${query({ bidx: bands, stretch, rescale, gamma, v: version })}`,
+  prefetch: (image, body) => post(`images/${part(image)}/prefetch`, body),
+
+  openSession: (body) => post("sessions", body),
+  sessions: () => get("sessions").then((answer) => answer.sessions),
+  session: (id) => get(`sessions/${id}`),
+  click: (id, body) => post(`sessions/${id}/clicks`, body),
+  sessionStep: (id, verb) => post(`sessions/${id}/${verb}`),
+  paint: (id, geometry, add) => post(`sessions/${id}/paint`, { geometry, add }),
+  changeSession: (id, body) => request("PATCH", `sessions/${id}`, { body }),
+  shapeOfSession: (id, parameters) => get(`sessions/${id}/outline`, parameters),
+  preview: (id, parameters, signal) => get(`sessions/${id}/preview`, parameters, signal),
+  accept: (id, body) => post(`sessions/${id}/accept`, body),
+  closeSession: (id) => request("DELETE", `sessions/${id}`),
+
+  /** Every object of an image in its pixels, page by page. */
+  async objects(image) {
+    const found = [];
+    for (let offset = 0; ; ) {
+      const page = await get(items, { crs: "pixels", image, limit: 5000, offset });
+      found.push(...page.features);
+      offset += page.features.length;
+      if (!page.features.length || offset >= page.numberMatched) return found;
+    }
+  },
+  find: (parameters) => get(items, parameters),
+  addObject: (image, feature) => post(items, feature, { crs: "pixels", image }),
+  changeObject: (uuid, image, body) => request("PATCH", `${items}/${part(uuid)}`, { body, parameters: { crs: "pixels", image } }),
+  object: (uuid, image) => get(`${items}/${part(uuid)}`, { crs: "pixels", image }),
+  objectAct: (uuid, verb, body) => post(`objects/${part(uuid)}/${verb}`, body),
+  objectsAct: (verb, body) => post(`objects/${verb}`, body),
+  undo: () => post("undo"),
+  redo: () => post("redo"),
+
+  classes: () => get("classes").then((answer) => answer.classes),
+  saveClass: (name, body) => request("PUT", `classes/${part(name)}`, { body }),
+  deleteClass: (name, moveTo) => request("DELETE", `classes/${part(name)}`, { parameters: { move_to: moveTo } }),
+
+  references: () => get("references").then((answer) => answer.references),
+  addReference: (body) => post("references", body),
+  deleteReference: (id) => request("DELETE", `references/${part(id)}`),
+  referencePicture: (id) => `api/references/${part(id)}/picture`,
+
+  propose: (body) => post("proposals", body),
+  acceptProposals: (id, body) => post(`proposals/${part(id)}/accept`, body),
+  closeProposals: (id) => request("DELETE", `proposals/${part(id)}`),
+
+  import: (file, parameters) => request("POST", "import", { body: file.slice(0, file.size, "application/octet-stream"), parameters }),
+  formats: () => get("formats").then((answer) => answer.formats),
+  export: (body) => post("exports", body),
+
+  /** Server-sent events; `handlers` is name → function(data). `onBreak(broken)` tells when the line goes down or comes back. */
+  events(handlers, onBreak) {
+    const source = new EventSource("api/events");
+    let broken = false;
+    source.onopen = () => {
+      if (broken) onBreak(false);
+      broken = false;
+    };
+    source.onerror = () => {
+      if (!broken) onBreak(true);
+      broken = true;
+    };
+    for (const [name, work] of Object.entries(handlers)) source.addEventListener(name, (event) => work(JSON.parse(event.data)));
+    window.addEventListener("pagehide", () => source.close());
+    return source;
+  },
+};

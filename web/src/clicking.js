@@ -1,0 +1,296 @@
+/**
+ * One thing being outlined by clicks: the server's click session as the map sees it.
+ *
+ * Acts are sent strictly in order; a click shows its marker at once and its outline when the answer comes. The session
+ * for the hover preview is opened without a click and simply replaced when the view has changed before the first one.
+ */
+
+import { api } from "./api.js";
+import { debounce, latest, queue, signal } from "./signal.js";
+
+export function createClicking({ project, stage, history, toast }) {
+  const session = signal(null);
+  const busy = signal(0);
+  const shape = signal(readShape());
+  const label = signal("");
+  const useExamples = signal(true);
+  const waiting = [];
+  const inOrder = queue();
+  let opening = null;
+  let openedFor = "";
+
+  const clicks = () => session.value?.clicks ?? [];
+  const begun = () => clicks().length > 0 || Boolean(session.value?.outline) || waiting.length > 0;
+  const examplesOf = (name) => project.references.value.filter((item) => item.class === name);
+
+  function body() {
+    const name = project.className.value;
+    const references = useExamples.value && examplesOf(name).length ? "class" : [];
+    const { tiles } = stage.display;
+    return {
+      image: project.image.value.id,
+      target: project.target.value,
+      class: name,
+      view: stage.view(),
+      references,
+      simplify_m: shape.value.simplify_m,
+      square: shape.value.square,
+      bands: tiles.value.bands ?? null,
+      stretch: tiles.value.stretch ?? "auto",
+    };
+  }
+
+  /** What an unbegun session was opened for; another view means another session, but a little panning does not. */
+  function purpose({ image, target, class: name, view, references, bands, stretch }) {
+    const size = Math.round(2 * Math.log2(view.resolution));
+    const area = target === "class" ? view.bounds.map((side) => Math.round(side / (40 * view.resolution))) : [];
+    return JSON.stringify([image, target, name, references.length, bands, stretch, size, area]);
+  }
+
+  async function open(extra = {}) {
+    const wanted = { ...body(), ...extra };
+    const opened = await api.openSession(wanted);
+    openedFor = purpose(wanted);
+    adopt(opened);
+    return opened;
+  }
+
+  /** The session to click in: the open one, or a new one for what the map shows now. */
+  async function ensure() {
+    if (opening) await opening;
+    if (session.value && (begun() || openedFor === purpose(body()))) return session.value;
+    const stale = session.value;
+    opening = open().finally(() => (opening = null));
+    const opened = await opening;
+    if (stale) api.closeSession(stale.id).catch(() => {});
+    return opened;
+  }
+
+  function adopt(next) {
+    session.set(next);
+    draw();
+  }
+
+  function draw() {
+    const current = session.value;
+    stage.showClicks([...clicks(), ...waiting], current?.outline && !waiting.length ? current.hint : null);
+    stage.showOutline("answer", current?.outline && !current.outline.empty ? current.outline.geometry : null);
+    if (begun()) stage.showOutline("preview", null);
+  }
+
+  async function working(work) {
+    busy.update((n) => n + 1);
+    try {
+      return await work();
+    } catch (error) {
+      await project.explain(error);
+      if (error.status === 404 && session.value) adopt(null);
+      return null;
+    } finally {
+      busy.update((n) => n - 1);
+    }
+  }
+
+  function click(point, positive) {
+    if (!stage.isOnImage(point)) return Promise.resolve();
+    const mark = { x: point[0], y: -point[1], positive, pending: true };
+    if (!positive && !begun()) {
+      toast.note("Left-click the thing itself first; a right click then takes away what is too much.");
+      return Promise.resolve();
+    }
+    hovering.cancel();
+    waiting.push(mark);
+    draw();
+    return inOrder(() =>
+      working(async () => {
+        try {
+          const current = await ensure();
+          const next = await api.click(current.id, { x: mark.x, y: mark.y, positive });
+          waiting.splice(waiting.indexOf(mark), 1);
+          history.clearRedo();
+          adopt(next);
+          if (next.outline?.empty) toast.note("Nothing was found there. Another click, or Tab for everything alike, may help.");
+        } finally {
+          if (waiting.includes(mark)) waiting.splice(waiting.indexOf(mark), 1);
+          draw();
+        }
+      }),
+    );
+  }
+
+  const change = (work) =>
+    inOrder(() => (session.value ? working(async () => adopt(await work(session.value.id))) : Promise.resolve()));
+
+  async function finish(work) {
+    return inOrder(() =>
+      working(async () => {
+        const current = session.value;
+        if (!current?.outline || current.outline.empty) {
+          toast.note(current?.outline ? "There is no outline to accept yet." : "Click on a thing first.");
+          return null;
+        }
+        return work(current);
+      }),
+    );
+  }
+
+  const accept = () =>
+    finish(async (current) => {
+      const feature = await api.accept(current.id, { class: project.className.value, label: label.value });
+      adopt(null);
+      label.set("");
+      project.apply({ objects: [feature] });
+      history.push(project.serverAct(`accept ${feature.properties.class || "object"}`));
+      return feature;
+    });
+
+  /** Esc: first the clicks go (undo brings them back), then the session. Returns false if there was nothing to leave. */
+  function leave() {
+    stage.showOutline("preview", null);
+    if (!session.value) return false;
+    const id = session.value.id;
+    if (session.value.object || !clicks().length) {
+      const had = begun();
+      adopt(null);
+      api.closeSession(id).catch(() => {});
+      return had;
+    }
+    change(() => api.sessionStep(id, "clear"));
+    return true;
+  }
+
+  /** Drop the session without a word: the image changes, or another object is reopened. */
+  function drop() {
+    hovering.cancel();
+    if (session.value) api.closeSession(session.value.id).catch(() => {});
+    adopt(null);
+  }
+
+  function reopen(feature) {
+    return inOrder(() =>
+      working(async () => {
+        drop();
+        project.className.set(feature.properties.class);
+        project.target.set(feature.properties.target);
+        label.set(feature.properties.label ?? "");
+        await open({ object: feature.id });
+        history.clearRedo();
+      }),
+    );
+  }
+
+  // --- the outline under the cursor, before the click -------------------------------------------------------------
+
+  let asked = null;
+  const look = latest(async (point) => {
+    if (begun() || busy.value || !stage.isOnImage(point)) return;
+    try {
+      const current = await ensure();
+      if (begun()) return;
+      asked = new AbortController();
+      const answer = await api.preview(current.id, { x: point[0], y: -point[1], positive: true }, asked.signal);
+      if (begun() || session.value?.id !== current.id) return;
+      if (answer.ready) stage.showOutline("preview", answer.outline?.empty ? null : answer.outline?.geometry);
+      else warm(point);
+    } catch (error) {
+      if (error.status === 404) adopt(null);
+    }
+  });
+  const warm = debounce((point) => {
+    const { image, target, view } = body();
+    api.prefetch(image, { x: point[0], y: -point[1], target, view }).catch(() => {});
+  }, 220);
+  const soon = debounce((point) => look(point), 45);
+  const hovering = {
+    at(point) {
+      if (!begun()) soon(point);
+    },
+    cancel() {
+      soon.cancel();
+      warm.cancel();
+      asked?.abort();
+      stage.showOutline("preview", null);
+    },
+  };
+
+  // --- the shape of the outline: simplified, with square corners --------------------------------------------------
+
+  const reshape = latest(async (wanted) => {
+    const current = session.value;
+    if (!current?.outline) return;
+    try {
+      const outline = await api.shapeOfSession(current.id, wanted);
+      if (session.value?.id !== current.id || session.value.clicks.length !== current.clicks.length) return;
+      session.set({ ...session.value, outline });
+      draw();
+    } catch (error) {
+      if (error.status !== 404) project.explain(error);
+    }
+  });
+  const settleShape = debounce(() => {
+    if (session.value) change((id) => api.changeSession(id, shape.value));
+  }, 350);
+  function setShape(part) {
+    shape.set({ ...shape.value, ...part });
+    try {
+      localStorage.setItem("terraclick.shape", JSON.stringify(shape.value));
+    } catch {
+      // kept for this page only
+    }
+    if (!session.value) return;
+    reshape(shape.value);
+    settleShape();
+  }
+
+  project.target.on((target) => {
+    if (session.value && begun() && session.value.target !== target) change((id) => api.changeSession(id, { target }));
+    else stage.showOutline("preview", null);
+  }, { now: false });
+  project.className.on((name) => {
+    if (session.value && begun() && session.value.class !== name) change((id) => api.changeSession(id, { class: name }));
+    stage.redraw();
+  }, { now: false });
+
+  return {
+    session,
+    busy,
+    shape,
+    label,
+    useExamples,
+    begun,
+    click,
+    accept,
+    leave,
+    drop,
+    reopen,
+    hovering,
+    setShape,
+    examplesOf,
+    /** A Change of undo or redo may give a session back, or take it (redo of an accept closes it). */
+    adopt,
+    refresh: () => session.value && inOrder(() => working(async () => adopt(await api.session(session.value.id)))),
+    paint: (geometry, add) => change((id) => api.paint(id, geometry, add)),
+    canUndo: () => Boolean(waiting.length || (session.value?.can_undo && begun())),
+    canRedo: () => Boolean(session.value?.can_redo),
+    undo: () => change((id) => api.sessionStep(id, "undo")),
+    redo: () => change((id) => api.sessionStep(id, "redo")),
+    /** Answer the question at the suggested place: is it part of the thing? */
+    answerHint(positive) {
+      const hint = session.value?.hint;
+      return hint ? click([hint.x, -hint.y], positive) : null;
+    },
+    /** A rough class answer arrived before the fine one. */
+    rough(id, outline) {
+      if (session.value?.id === id && busy.value) stage.showOutline("answer", outline?.empty ? null : outline?.geometry);
+    },
+  };
+}
+
+function readShape() {
+  try {
+    const { simplify_m = 0, square = false } = JSON.parse(localStorage.getItem("terraclick.shape") ?? "{}");
+    return { simplify_m, square };
+  } catch {
+    return { simplify_m: 0, square: false };
+  }
+}

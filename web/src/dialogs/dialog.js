@@ -1,0 +1,41 @@
+/** A modal sheet with a title, content and a foot; Esc closes it, focus stays inside and goes back afterwards. */
+
+import { h, icon } from "../dom.js";
+
+/** openDialog("Export", content, [buttons], {wide, submit}) → {close, element}. `submit` runs on Enter or the main button. */
+export function openDialog(title, content, buttons = [], { wide = false, submit } = {}) {
+  const close = () => dialog.close();
+  const dialog = h(
+    "dialog",
+    { class: wide ? "wide" : "", "aria-label": title },
+    h(
+      "form",
+      {
+        method: "dialog",
+        onsubmit: async (event) => {
+          event.preventDefault();
+          if (!submit) return close();
+          const main = dialog.querySelector("footer .primary");
+          if (main?.disabled) return undefined;
+          if (main) main.disabled = true;
+          try {
+            if (await submit()) close();
+          } finally {
+            if (main) main.disabled = false;
+          }
+          return undefined;
+        },
+      },
+      h("header", h("h2", title), h("button.tool", { type: "button", onclick: close, "aria-label": "Close" }, icon("close"))),
+      h("div.content", content),
+      buttons.length > 0 && h("footer", buttons),
+    ),
+  );
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("click", (event) => event.target === dialog && close());
+  document.body.append(dialog);
+  dialog.showModal();
+  return { close, element: dialog };
+}
+
+export const field = (label, control, note) => h("label.field", h("span", label), control, note && h("small", note));

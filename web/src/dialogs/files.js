@@ -1,0 +1,140 @@
+/** In and out: export to a file, import polygons, an example from a picture and its mask. */
+
+import { fill, h, icon } from "../dom.js";
+import { api } from "../api.js";
+import { field, openDialog } from "./dialog.js";
+
+const SAYS = {
+  gpkg: ["GeoPackage", "for QGIS and any GIS"],
+  geojson: ["GeoJSON", "longitude and latitude, for the web"],
+  shp: ["Shapefile", "for old programs; 10-letter names"],
+  shapefile: ["Shapefile", "for old programs; 10-letter names"],
+  parquet: ["GeoParquet", "for data analysis"],
+  geoparquet: ["GeoParquet", "for data analysis"],
+  csv: ["CSV", "one row an object, geometry as text"],
+  coco: ["COCO", "for training detectors"],
+  yolo: ["YOLO-seg", "for training YOLO models"],
+  labelme: ["labelme", "one JSON file an image"],
+  mask: ["Class mask", "GeoTIFF on the image's grid"],
+  instances: ["Instance mask", "GeoTIFF, a number an object"],
+};
+
+export async function exportDialog({ project, toast }) {
+  const formats = await api.formats().catch((error) => (project.explain(error), []));
+  if (!formats.length) return;
+  const first = formats.find((format) => format.name === "gpkg") ?? formats[0];
+  const name = h("input", { type: "text", value: (project.state.value?.session.name ?? "objects").replace(/\.\w+$/, ""), required: true, pattern: "[^/\\\\]+", maxLength: 80 });
+  const image = h("select", h("option", { value: "" }, "All images"), project.images.value.map((item) => h("option", { value: item.id }, item.name)));
+  const name_ = h("select", h("option", { value: "" }, "All classes"), project.classes.value.map((item) => h("option", { value: item.name }, item.name)));
+  const status = h("select", h("option", { value: "" }, "All states"), (project.state.value?.statuses ?? []).map((item) => h("option", { value: item }, item)));
+  const overwrite = h("input", { type: "checkbox" });
+  const done = h("div");
+  const choices = formats.map((format) => {
+    const [title, note] = SAYS[format.name] ?? [format.name, format.ending];
+    const radio = h("input", { type: "radio", name: "format", value: format.name, checked: format === first, onchange: follow });
+    return h("label.format", radio, h("span", h("b", title), h("small", note)));
+  });
+  const chosen = () => formats.find((format) => format.name === choices.map((choice) => choice.firstChild).find((radio) => radio.checked).value);
+  function follow() {
+    const needs = chosen().pixels;
+    image.options[0].disabled = needs;
+    if (needs && !image.value) image.value = project.image.value.id;
+  }
+
+  openDialog(
+    "Export",
+    [
+      h("div.formats", { role: "radiogroup", "aria-label": "Format" }, choices),
+      h("div.fields", field("File name", name), field("Image", image), field("Class", name_), field("State", status)),
+      h("label.check", overwrite, "Replace a file of that name"),
+      done,
+    ],
+    [h("button.button.quiet", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Close"), h("button.button.primary", icon("export", 15), "Export")],
+    {
+      async submit() {
+        try {
+          const result = await api.export({ format: chosen().name, name: name.value.trim(), image: image.value || null, class: name_.value || null, status: status.value || null, crs: null, overwrite: overwrite.checked });
+          fill(done, h("div.toast.good", icon("check"), h("span.words", h("b", result.name), ` · ${result.objects} ${result.objects === 1 ? "object" : "objects"} · ${size(result.bytes)}`), h("a.button.small", { href: result.url.replace(/^\//, ""), download: result.name }, "Download")));
+        } catch (error) {
+          fill(done, h("div.toast.error", icon("warning"), h("span.words", error.message)));
+        }
+        return false;
+      },
+    },
+  );
+  follow();
+}
+
+const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+
+/** A place to drop a file on or to choose one; `chosen(file)` is called with it. */
+function drop(text, accept, chosen) {
+  const input = h("input", { type: "file", accept, hidden: true, onchange: () => input.files[0] && take(input.files[0]) });
+  const words = h("span", text);
+  const take = (file) => ((words.textContent = file.name), chosen(file));
+  const over = (on) => (event) => (event.preventDefault(), area.classList.toggle("over", on));
+  const area = h(
+    "label.drop",
+    { tabIndex: 0, ondragover: over(true), ondragleave: over(false), ondrop: (event) => (over(false)(event), event.dataTransfer.files[0] && take(event.dataTransfer.files[0])), onkeydown: (event) => event.key === "Enter" && (event.preventDefault(), input.click()) },
+    icon("import", 24),
+    words,
+    input,
+  );
+  return area;
+}
+
+export function importDialog({ project, actions, toast, stage }, dropped) {
+  let file = dropped ?? null;
+  const classes = h("select", h("option", { value: "" }, "As in the file"), project.classes.value.map((item) => h("option", { value: item.name }, item.name)));
+  const place = h("select", h("option", { value: "" }, "As the file says (GeoJSON: longitude, latitude)"), h("option", { value: "pixels" }, "Pixels of this image"));
+  const area = drop(file?.name ?? "Drop a GeoJSON, a GeoPackage or a zipped Shapefile here, or click to choose one", ".geojson,.json,.gpkg,.zip", (chosen) => (file = chosen));
+  openDialog(
+    `Import polygons onto ${project.image.value.name}`,
+    [area, h("div.fields", field("Class", classes), field("Coordinates", place)), h("p.muted", "Every polygon becomes an object with state “imported”: open it with a double click and correct it by clicks.")],
+    [h("button.button.quiet", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Cancel"), h("button.button.primary", icon("import", 15), "Import")],
+    {
+      async submit() {
+        if (!file) return void toast.note("Choose a file first.");
+        try {
+          const change = await actions.importFile(file, { class: classes.value, crs: place.value });
+          const here = change.objects.filter((feature) => feature.properties.image === project.image.value.id);
+          toast.good(`${change.objects.length} ${change.objects.length === 1 ? "polygon" : "polygons"} imported.`);
+          project.select(here.map((feature) => feature.id));
+          if (here.length) stage.fit(stage.extentOf(here.map((feature) => feature.id)));
+          return true;
+        } catch {
+          return false;
+        }
+      },
+    },
+  );
+}
+
+export function exampleDialog({ project, actions, toast }) {
+  const files = {};
+  const classes = h("select", project.classes.value.map((item) => h("option", { value: item.name, selected: item.name === project.className.value }, item.name)));
+  const negative = h("input", { type: "checkbox" });
+  openDialog(
+    "Example from a picture and its mask",
+    [
+      h("div.fields", drop("Picture (PNG)", ".png", (file) => (files.image = file)), drop("Mask (PNG, white is the thing)", ".png", (file) => (files.mask = file))),
+      h("div.fields", field("Class", classes), h("label.check", negative, "A counter-example: not meant")),
+    ],
+    [h("button.button.quiet", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Cancel"), h("button.button.primary", "Add")],
+    {
+      async submit() {
+        if (!files.image || !files.mask) return void toast.note("Choose the picture and its mask.");
+        const [image_png, mask_png] = await Promise.all([base64(files.image), base64(files.mask)]);
+        return actions.addReference({ image_png, mask_png, class: classes.value, positive: !negative.checked }, "add an example").then(() => true, () => false);
+      },
+    },
+  );
+}
+
+const base64 = (file) =>
+  new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });

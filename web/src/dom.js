@@ -1,0 +1,95 @@
+/** Build elements without innerHTML: every label in the map is text, so a class named <script> is only a funny name. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** h("button.primary", {onclick, title}, "Save") → element. `class`, `dataset`, `style` (object) and on… are understood. */
+export function h(tag, props, ...children) {
+  const [name, ...classes] = tag.split(".");
+  const element = document.createElement(name || "div");
+  if (classes.length) element.className = classes.join(" ");
+  if (props !== null && (typeof props !== "object" || props instanceof Node || Array.isArray(props))) {
+    children.unshift(props);
+    props = null;
+  }
+  for (const [key, value] of Object.entries(props ?? {})) setProperty(element, key, value);
+  append(element, children);
+  return element;
+}
+
+function setProperty(element, key, value) {
+  if (value === undefined || value === null || value === false) return;
+  if (key === "class") element.className += ` ${value}`;
+  else if (key === "style") for (const [name, text] of Object.entries(value)) element.style.setProperty(name, text);
+  else if (key === "dataset") Object.assign(element.dataset, value);
+  else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+  else if (key in element && !key.includes("-") && key !== "list" && key !== "form") element[key] = value;
+  else element.setAttribute(key, value === true ? "" : value);
+}
+
+/** Append children; arrays are flattened, null and false are left out. */
+export function append(element, children) {
+  for (const child of children.flat(Infinity)) {
+    if (child === null || child === undefined || child === false) continue;
+    element.append(child instanceof Node ? child : String(child));
+  }
+  return element;
+}
+
+/** Replace everything inside an element. */
+export function fill(element, ...children) {
+  element.replaceChildren();
+  return append(element, children);
+}
+
+/** One of the line icons below, 20 px unless told otherwise. */
+export function icon(name, size = 18) {
+  const svg = document.createElementNS(SVG, "svg");
+  const sizes = { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", class: "icon" };
+  for (const [key, value] of Object.entries(sizes)) svg.setAttribute(key, value);
+  for (const d of ICONS[name] ?? ICONS.dot) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("d", d);
+    svg.append(path);
+  }
+  return svg;
+}
+
+const ICONS = {
+  dot: ["M12 9a3 3 0 1 0 0 6a3 3 0 1 0 0-6"],
+  click: ["M10 10l10 4-4.5 1.8L13.5 20z", "M9 3v2.5", "M4.8 4.8l1.7 1.7", "M3 9h2.5", "M13.2 4.800l-1.5 1.5"],
+  draw: ["M4 16.500l5-10 10 2.5 1 8-9 3z", "M9 6.500h.01", "M19 9h.01"],
+  vertex: ["M5 18L8 6l11 3-3 10z", "M6.6 4.600h2.800v2.800H6.600z", "M17.6 7.600h2.800v2.800h-2.800z", "M14.6 17.600h2.800v2.800h-2.800z", "M3.6 16.600h2.800v2.800H3.600z"],
+  split: ["M4 7h6v10H4z", "M14 7h6v10h-6z", "M12 3v18"],
+  merge: ["M4 5h9v9H4z", "M11 10h9v9h-9z"],
+  hole: ["M4 5h16v14H4z", "M12 9a3 3 0 1 0 0 6a3 3 0 1 0 0-6"],
+  paint: ["M20 4L10.5 13.5", "M8 13c-3 0-3 3-3 4.500S3.5 20 3 20c4 1 8 0 8-4a3 3 0 0 0-3-3z"],
+  erase: ["M14 4l6 6-9 9H7l-3.5-3.500z", "M9 9l6 6", "M11 20h9"],
+  select: ["M4 4h3", "M11 4h3", "M18 4h2v2", "M20 10v3", "M4 4v3", "M4 11v3", "M4 18v2h2", "M10 20h2", "M12 11l9 3.5-4 1.5-1.5 4z"],
+  undo: ["M9 6L4 11l5 5", "M4 11h10a6 6 0 0 1 0 12"],
+  redo: ["M15 6l5 5-5 5", "M20 11H10a6 6 0 0 0 0 12"],
+  previous: ["M15 5l-7 7 7 7"],
+  next: ["M9 5l7 7-7 7"],
+  plus: ["M12 5v14", "M5 12h14"],
+  minus: ["M5 12h14"],
+  close: ["M6 6l12 12", "M18 6L6 18"],
+  check: ["M4.5 12.500l5 5 10-11"],
+  trash: ["M4 7h16", "M9 7V4h6v3", "M6 7l1 13h10l1-13"],
+  star: ["M12 3.500l2.6 5.5 6 .8-4.4 4.2 1.1 6-5.3-2.900L6.7 20l1.1-6L3.4 9.800l6-.8z"],
+  search: ["M10.5 4a6.5 6.5 0 1 0 0 13a6.5 6.5 0 1 0 0-13", "M15.5 15.500L21 21"],
+  swipe: ["M12 3v18", "M8 8l-4 4 4 4", "M16 8l4 4-4 4"],
+  eye: ["M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12z", "M12 9a3 3 0 1 0 0 6a3 3 0 1 0 0-6"],
+  import: ["M12 3v12", "M7.5 10.500L12 15l4.5-4.5", "M4 20h16"],
+  export: ["M12 15V3", "M7.5 7.500L12 3l4.5 4.5", "M4 20h16"],
+  keys: ["M3 6h18v12H3z", "M7 10h.01", "M11 10h.01", "M15 10h.01", "M18 10h.01", "M8 14h8"],
+  layers: ["M12 3l9 5-9 5-9-5z", "M3 13l9 5 9-5"],
+  fit: ["M4 9V4h5", "M15 4h5v5", "M20 15v5h-5", "M9 20H4v-5"],
+  object: ["M5 8l7-4 7 4v8l-7 4-7-4z"],
+  alike: ["M4 4h6v6H4z", "M14 4h6v6h-6z", "M4 14h6v6H4z", "M14 14h6v6h-6z"],
+  edit: ["M4 20l1-5L16 4l4 4L9 19z", "M13.5 6.500l4 4"],
+  hint: ["M12 3a6 6 0 0 0-3.5 10.900V17h7v-3.100A6 6 0 0 0 12 3z", "M9.5 20.500h5"],
+  warning: ["M12 4l9 16H3z", "M12 10v5", "M12 17.500h.01"],
+  info: ["M12 3.500a8.5 8.5 0 1 0 0 17a8.5 8.5 0 1 0 0-17", "M12 11v5.5", "M12 7.800h.01"],
+  image: ["M4 5h16v14H4z", "M4 16l5-5 4 4 3-3 4 4", "M15.5 9h.01"],
+  review: ["M4 5h16v11H9l-5 4z", "M8.5 10.500l2.5 2.5 4.5-5"],
+  copy: ["M8 8h12v12H8z", "M16 8V4H4v12h4"],
+};

@@ -1,0 +1,63 @@
+/** Small polygon arithmetic on coordinates [polygon][ring][point][x, y]; the server does the rest (merge, split, cut). */
+
+import { union } from "polyclip-ts";
+
+export const flip = (coordinates) =>
+  typeof coordinates[0] === "number" ? [coordinates[0], -coordinates[1]] : coordinates.map(flip);
+
+/** Polygon or MultiPolygon geometry of the server (y down) → MultiPolygon coordinates of the map (y up), and back. */
+export const toMap = (geometry) => flip(geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates);
+export const toServer = (shape) =>
+  shape.length === 1 ? { type: "Polygon", coordinates: flip(shape[0]) } : { type: "MultiPolygon", coordinates: flip(shape) };
+
+export function ringArea(ring) {
+  let sum = 0;
+  for (let i = 0; i < ring.length - 1; i++) sum += ring[i][0] * ring[i + 1][1] - ring[i + 1][0] * ring[i][1];
+  return sum / 2;
+}
+
+export const area = (shape) =>
+  shape.reduce((sum, [outer, ...holes]) => sum + Math.abs(ringArea(outer)) - holes.reduce((all, ring) => all + Math.abs(ringArea(ring)), 0), 0);
+
+const closed = (ring) => {
+  const [first, last] = [ring[0], ring.at(-1)];
+  return first[0] === last[0] && first[1] === last[1] ? ring : [...ring, first];
+};
+
+/** A ring drawn by hand → shape; one that crosses itself becomes its parts, dust goes. */
+export const shapeOfRing = (ring) => union([closed(ring)]).filter((polygon) => area([polygon]) > 0.05);
+
+/** What a round brush of `radius` covers when it is drawn along `path`: the union of many-cornered capsules. */
+export function brush(path, radius, corners = 20) {
+  const points = thin(path, radius / 6);
+  if (points.length === 1) return [[capsule(points[0], points[0], radius, corners)]];
+  const pieces = points.slice(1).map((point, i) => [[capsule(points[i], point, radius, corners)]]);
+  return union(pieces[0], ...pieces.slice(1));
+}
+
+function capsule([x0, y0], [x1, y1], radius, corners) {
+  const along = Math.atan2(y1 - y0, x1 - x0);
+  const ring = [];
+  const half = (x, y, from) => {
+    for (let i = 0; i <= corners / 2; i++) {
+      const angle = from + (Math.PI * i) / (corners / 2);
+      ring.push([round(x + radius * Math.cos(angle)), round(y + radius * Math.sin(angle))]);
+    }
+  };
+  half(x1, y1, along - Math.PI / 2);
+  half(x0, y0, along + Math.PI / 2);
+  return closed(ring);
+}
+
+const round = (value) => Math.round(value * 1e4) / 1e4;
+
+/** Leave out points of a path that are nearer than `step` to the last one kept; the ends stay. */
+export function thin(path, step) {
+  const kept = [path[0]];
+  for (const point of path.slice(1)) if (distance(point, kept.at(-1)) >= step) kept.push(point);
+  const last = path.at(-1);
+  if (kept.at(-1) !== last && distance(last, kept.at(-1)) > 1e-6) kept.push(last);
+  return kept;
+}
+
+const distance = ([x0, y0], [x1, y1]) => Math.hypot(x1 - x0, y1 - y0);

@@ -1,0 +1,173 @@
+/** The list of objects: filter, sort, jump to, select many, relabel; only the rows in sight exist. */
+
+import { fill, h, icon } from "../dom.js";
+import { debounce, signal } from "../signal.js";
+import { areaText } from "./current.js";
+
+const ROW = 46;
+const SORTS = {
+  newest: ["Newest first", (a, b) => (b.created < a.created ? -1 : 1)],
+  unsure: ["Least certain first", (a, b) => (a.score ?? -1) - (b.score ?? -1)],
+  largest: ["Largest first", (a, b) => (b.area_m2 ?? 0) - (a.area_m2 ?? 0)],
+  smallest: ["Smallest first", (a, b) => (a.area_m2 ?? 0) - (b.area_m2 ?? 0)],
+  class: ["By class", (a, b) => a.class.localeCompare(b.class)],
+  changed: ["Last changed first", (a, b) => (b.updated < a.updated ? -1 : 1)],
+};
+
+export function objectsPage({ project, actions, keys, tools, clicking }) {
+  const filter = signal({ text: "", class: "*", status: "*" });
+  const sort = signal("newest");
+  let rows = [];
+
+  const search = h("input.small.grow", { type: "search", placeholder: "Filter by label or class", "aria-label": "Filter", oninput: debounce(() => filter.set({ ...filter.value, text: search.value.trim().toLowerCase() }), 80) });
+  const byClass = h("select.small.grow", { "aria-label": "Class", onchange: () => filter.set({ ...filter.value, class: byClass.value }) });
+  const byStatus = h("select.small.grow", { "aria-label": "Status", onchange: () => filter.set({ ...filter.value, status: byStatus.value }) });
+  const order = h("select.small.grow", { "aria-label": "Sort", onchange: () => sort.set(order.value) }, Object.entries(SORTS).map(([value, [text]]) => h("option", { value }, text)));
+  const review = h("button.button.small", { onclick: () => actions.nextToReview(), title: keys.titled("Go through the objects, least certain first", "review") }, icon("review", 14), "Review");
+
+  const list = h("div.list", { role: "listbox", "aria-label": "Objects", "aria-multiselectable": "true", tabIndex: 0 });
+  const space = h("div", { style: { position: "relative" } });
+  const bulk = h("div.bulk", { hidden: true });
+  list.addEventListener("scroll", () => paint());
+  new ResizeObserver(() => paint()).observe(list);
+
+  function drawFilters() {
+    const names = [...new Set([...project.classes.value.map((item) => item.name), ...[...project.objects.value.values()].map((item) => item.properties.class)])];
+    const keep = [byClass.value || "*", byStatus.value || "*"];
+    fill(byClass, h("option", { value: "*" }, "All classes"), names.map((name) => h("option", { value: name }, name || "No class")));
+    fill(byStatus, h("option", { value: "*" }, "All states"), (project.state.value?.statuses ?? []).map((name) => h("option", { value: name }, name)));
+    byClass.value = names.includes(keep[0]) ? keep[0] : "*";
+    byStatus.value = keep[1];
+  }
+
+  function collect() {
+    const { text, class: name, status } = filter.value;
+    const matches = ({ properties: p }) =>
+      (name === "*" || p.class === name) && (status === "*" || p.status === status) && (!text || `${p.class} ${p.label}`.toLowerCase().includes(text));
+    const compare = SORTS[sort.value][1];
+    rows = [...project.objects.value.values()].filter(matches).sort((a, b) => compare(a.properties, b.properties));
+    paint(true);
+  }
+
+  let first = -1;
+  let last = -1;
+  function paint(force = false) {
+    if (!rows.length) {
+      first = last = -1;
+      return fill(list, nothing());
+    }
+    if (space.parentNode !== list) fill(list, space);
+    space.style.height = `${rows.length * ROW}px`;
+    const from = Math.max(0, Math.floor(list.scrollTop / ROW) - 4);
+    const to = Math.min(rows.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + 4);
+    if (!force && from === first && to === last) return;
+    [first, last] = [from, to];
+    fill(space, rows.slice(from, to).map((feature, i) => row(feature, from + i)));
+  }
+
+  const nothing = () =>
+    project.objects.value.size
+      ? h("div.empty", icon("search", 26), "No object matches the filter.")
+      : h("div.empty", icon("click", 30), h("b", "Nothing here yet"), "Click on a thing in the picture, correct the outline with further clicks, and press Enter to keep it.");
+
+  function row(feature, at) {
+    const p = feature.properties;
+    const chosen = project.selection.value.has(feature.id);
+    const [outline, sure] = [areaText(p), p.score === null || p.score === undefined ? "" : `${Math.round(p.score * 100)} %`];
+    return h(
+      "div.item",
+      {
+        role: "option", "aria-selected": String(chosen), class: chosen ? "selected" : "", dataset: { uuid: feature.id },
+        style: { position: "absolute", top: `${at * ROW}px` },
+        onclick: (event) => choose(event, feature, at),
+        ondblclick: () => actions.reopen(feature.id),
+        title: "Click: go there · double click: go on clicking",
+      },
+      h("span.swatch", { style: { "--colour": project.colourOf(p.class) } }),
+      h("div", { style: { minWidth: 0 } }, h("div.name.ellipsis", p.label || p.class || "No class"), h("div.detail.ellipsis", [p.label && p.class, outline, p.n_clicks ? `${p.n_clicks} ${p.n_clicks === 1 ? "click" : "clicks"}` : p.status === "imported" ? "imported" : "by hand"].filter(Boolean).join(" · "))),
+      h("div.side", p.status !== "accepted" && h("span.badge", { class: { approved: "good", rejected: "bad", conflict: "bad", review: "unsure", imported: "unsure" }[p.status] ?? "" }, p.status), sure && h("span", { title: "How sure the model was" }, sure)),
+    );
+  }
+
+  let anchor = -1;
+  function choose(event, feature, at) {
+    if (event.shiftKey && anchor >= 0) {
+      const [from, to] = [Math.min(anchor, at), Math.max(anchor, at)];
+      return project.select(rows.slice(from, to + 1).map((item) => item.id), { add: true });
+    }
+    anchor = at;
+    if (event.ctrlKey || event.metaKey) return project.toggle(feature.id);
+    if (tools.is("click") && !clicking.begun()) tools.use("select");
+    return actions.jumpTo(feature.id);
+  }
+  list.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || !rows.length) return;
+    event.preventDefault();
+    anchor = Math.min(rows.length - 1, Math.max(0, anchor + step));
+    list.scrollTop = Math.max(Math.min(list.scrollTop, anchor * ROW), (anchor + 1) * ROW - list.clientHeight);
+    actions.jumpTo(rows[anchor].id);
+  });
+
+  function drawBulk() {
+    const chosen = project.selected();
+    bulk.hidden = !chosen.length;
+    if (!chosen.length) return;
+    const classes = h("select.small", { "aria-label": "Change class", onchange: () => actions.relabel(classes.value) }, h("option", { value: "*", disabled: true, selected: true }, "Class…"), project.classes.value.map((item) => h("option", { value: item.name }, item.name)), h("option", { value: "" }, "No class"));
+    const states = h("select.small", { "aria-label": "Change state", onchange: () => actions.set(chosen, { status: states.value }, `mark as ${states.value}`) }, h("option", { disabled: true, selected: true }, "State…"), (project.state.value?.statuses ?? []).filter((name) => name !== "conflict").map((name) => h("option", { value: name }, name)));
+    const act = (name, label, id, run) => h("button.tool", { onclick: run, "aria-label": label, title: keys.titled(label, id), style: { width: "28px", height: "28px" } }, icon(name, 16));
+    fill(
+      bulk,
+      h("b", chosen.length === 1 ? "1 selected" : `${chosen.length} selected`),
+      classes,
+      states,
+      chosen.length === 1 && act("click", "Go on clicking on it", "reopen", () => actions.reopen(chosen[0].id)),
+      chosen.length > 1 && act("merge", "Merge", "merge", () => actions.merge()),
+      act("star", "Use as an example", "example", () => actions.addExample(true)),
+      act("trash", "Delete", "delete", () => actions.remove()),
+      chosen.length === 1 && attributes(chosen[0]),
+    );
+  }
+
+  /** Label and attribute columns of the one selected object. */
+  function attributes(feature) {
+    const p = feature.properties;
+    const schema = project.classOf(p.class)?.schema ?? {};
+    const save = (values, what) => actions.set([feature], values, `change ${what}`);
+    const label = h("input.small", { type: "text", value: p.label ?? "", maxLength: 200, "aria-label": "Label of the object", onchange: () => save({ label: label.value }, "the label") });
+    const fields = Object.entries(schema).map(([name, column]) => [h("label", name), field(column, p.attributes?.[name], (value) => save({ attributes: { ...p.attributes, [name]: value } }, name))]);
+    return h("div.attributes", { style: { width: "100%" } }, h("label", "Label"), label, fields);
+  }
+
+  function field({ type, values }, value, save) {
+    if (type === "boolean") return h("input", { type: "checkbox", checked: Boolean(value), onchange: (event) => save(event.target.checked) });
+    if (values?.length) return h("select.small", { onchange: (event) => save(event.target.value === "" ? null : type === "number" ? Number(event.target.value) : event.target.value) }, h("option", { value: "" }, "–"), values.map((entry) => h("option", { value: entry, selected: entry === value }, String(entry))));
+    return h("input.small", { type: type === "number" ? "number" : "text", step: "any", value: value ?? "", onchange: (event) => save(event.target.value === "" ? null : type === "number" ? Number(event.target.value) : event.target.value) });
+  }
+
+  project.objects.on(() => (drawFilters(), collect(), drawBulk()));
+  project.classes.on(() => (drawFilters(), paint(true)));
+  project.state.on(() => byStatus.options.length < 2 && drawFilters());
+  filter.on(collect, { now: false });
+  sort.on(() => ((order.value = sort.value), collect()), { now: false });
+  project.selection.on((chosen, before) => {
+    drawBulk();
+    paint(true);
+    const [only] = chosen;
+    if (chosen.size === 1 && !before?.has(only)) reveal(only);
+  });
+  function reveal(uuid) {
+    const at = rows.findIndex((feature) => feature.id === uuid);
+    if (at < 0) return;
+    anchor = at;
+    if (at * ROW < list.scrollTop || (at + 1) * ROW > list.scrollTop + list.clientHeight) list.scrollTop = at * ROW - list.clientHeight / 2;
+  }
+
+  return {
+    id: "objects",
+    title: "Objects",
+    count: () => project.objects.value.size,
+    element: h("div.page", h("div.tools", h("div.row", search, review), h("div.row", byClass, byStatus, order)), bulk, list),
+    leastCertainFirst: () => sort.set("unsure"),
+  };
+}

@@ -1,0 +1,71 @@
+/** A value that tells who listens when it changes: all the state management the map needs. */
+
+/** signal(0) → {value, on(listener), set(value)}. Setting an identical value is silent; listeners get (value, before). */
+export function signal(initial) {
+  const listeners = new Set();
+  let current = initial;
+  return {
+    get value() {
+      return current;
+    },
+    set(value) {
+      if (Object.is(value, current)) return;
+      const before = current;
+      current = value;
+      for (const listener of [...listeners]) listener(value, before);
+    },
+    update(change) {
+      this.set(change(current));
+    },
+    /** Call now with the current value and on every change; returns a function that stops it. */
+    on(listener, { now = true } = {}) {
+      listeners.add(listener);
+      if (now) listener(current, undefined);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** Run after the last of many calls within `wait` ms. */
+export function debounce(work, wait) {
+  let timer = 0;
+  const later = (...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...args), wait);
+  };
+  later.cancel = () => clearTimeout(timer);
+  return later;
+}
+
+/** Run asynchronous work one at a time, skipping to the newest arguments that came meanwhile (sliders, hover). */
+export function latest(work) {
+  let running = false;
+  let waiting = null;
+  return async function run(...args) {
+    if (running) {
+      waiting = args;
+      return;
+    }
+    running = true;
+    try {
+      await work(...args);
+    } finally {
+      running = false;
+      if (waiting) {
+        const next = waiting;
+        waiting = null;
+        run(...next);
+      }
+    }
+  };
+}
+
+/** Run asynchronous jobs strictly one after another, in the order asked for. */
+export function queue() {
+  let last = Promise.resolve();
+  return (job) => {
+    const result = last.then(job, job);
+    last = result.catch(() => {});
+    return result;
+  };
+}

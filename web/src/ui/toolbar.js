@@ -1,0 +1,81 @@
+/** The one toolbar: which image, which tool, what a click means, undo and redo, in and out. */
+
+import { fill, h, icon } from "../dom.js";
+
+export function createToolbar({ project, tools, actions, keys, history, dialogs, undo, redo, clicking }) {
+  const button = (name, label, act, run, extra = {}) =>
+    h("button.tool", { onclick: run, "aria-label": label, dataset: { tip: keys.titled(label, act), act }, ...extra }, icon(name));
+
+  // --- images ---
+  const pick = h("select.small", { "aria-label": "Image", onchange: () => project.showImage(pick.value) });
+  const place = h("span.count");
+  const pictures = h("div.pictures", button("previous", "Previous image", "image.previous", () => actions.nextImage(-1)), pick, button("next", "Next image", "image.next", () => actions.nextImage(1)), place);
+  const drawImages = () => {
+    const images = project.images.value;
+    fill(pick, images.map((image) => h("option", { value: image.id }, image.name)));
+    pick.value = project.image.value?.id ?? "";
+    place.textContent = images.length > 1 ? `${images.indexOf(project.image.value) + 1} of ${images.length}` : "";
+    for (const arrow of pictures.querySelectorAll("button")) arrow.hidden = images.length < 2;
+  };
+  project.images.on(drawImages);
+  project.image.on(drawImages);
+
+  // --- tools ---
+  const toolButtons = tools.list.map((tool) =>
+    h("button.tool", { onclick: () => tools.use(tool.id), "aria-label": tool.label, "aria-pressed": "false", dataset: { tip: keys.titled(tool.label, `tool.${tool.id}`), tool: tool.id } }, icon(tool.icon)),
+  );
+  tools.current.on((current) => toolButtons.forEach((element) => element.setAttribute("aria-pressed", String(element.dataset.tool === current?.id))));
+  const merge = button("merge", "Merge", "merge", () => actions.merge());
+  toolButtons.splice(5, 0, merge);
+  project.selection.on((chosen) => (merge.disabled = chosen.size < 2));
+
+  // --- target ---
+  const targets = [
+    ["object", "object", "This object"],
+    ["class", "alike", "Everything like it"],
+  ].map(([target, name, label]) =>
+    h("button", { onclick: () => project.target.set(target), title: keys.titled(label, "target"), dataset: { target } }, icon(name, 16), h("span", label)),
+  );
+  project.target.on((target) => targets.forEach((element) => element.setAttribute("aria-pressed", String(element.dataset.target === target))));
+
+  // --- undo and redo ---
+  const back = button("undo", "Undo", "undo", undo, { class: "left" });
+  const again = button("redo", "Redo", "redo", redo, { class: "left" });
+  const drawHistory = () => {
+    const { undo: last, redo: next } = history.state.value;
+    const known = project.state.value;
+    const clicks = clicking.canUndo();
+    back.disabled = !(clicks || last || known?.can_undo);
+    again.disabled = !(clicking.canRedo() || next || known?.can_redo);
+    back.dataset.tip = keys.titled(`Undo${clicks ? " click" : last ? `: ${last}` : known?.can_undo ? `: ${known.can_undo}` : ""}`, "undo");
+    again.dataset.tip = keys.titled(`Redo${clicking.canRedo() ? " click" : next ? `: ${next}` : ""}`, "redo");
+  };
+  history.state.on(drawHistory);
+  project.state.on(drawHistory);
+  clicking.session.on(drawHistory);
+
+  keys.own.on(() => {
+    for (const element of document.querySelectorAll("[data-act]")) element.dataset.tip = keys.titled(element.getAttribute("aria-label"), element.dataset.act);
+    for (const element of toolButtons) if (element.dataset.tool) element.dataset.tip = keys.titled(element.getAttribute("aria-label"), `tool.${element.dataset.tool}`);
+  }, { now: false });
+
+  return h(
+    "header.bar",
+    h("div.brand", h("img", { src: "static/icon.svg", alt: "" }), h("span", "TerraClick")),
+    h("span.divider"),
+    pictures,
+    h("span.divider"),
+    h("div.group", { role: "toolbar", "aria-label": "Tools" }, toolButtons),
+    h("span.divider"),
+    h("div.segments.target", { role: "group", "aria-label": "What a click means" }, targets),
+    h("span.spacer"),
+    h("div.group", back, again),
+    h("span.divider"),
+    h(
+      "div.group",
+      button("import", "Import polygons", "import", dialogs.import, { class: "left" }),
+      button("export", "Export", "export", dialogs.export, { class: "left" }),
+      button("keys", "Keys and help", "help", dialogs.keys, { class: "left" }),
+    ),
+  );
+}
