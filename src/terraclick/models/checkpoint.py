@@ -177,12 +177,25 @@ def _crosscut() -> Family:
     return Family(CrossCut, CrossCutConfig, CROSSCUT, renames, VIT_UNUSED)
 
 
+def _mfp() -> Family:
+    from terraclick.models.mfp import MFP, Mfp, MfpConfig
+
+    renames = (
+        *VIT_RENAMES,
+        *PYRAMID_RENAMES,
+        (r"head\.conv_prevMod\.", "head.maps."),
+        (r"head\.refine_fusion\.", "head.refine."),
+    )
+    return Family(Mfp, MfpConfig, MFP, renames, VIT_UNUSED)
+
+
 FAMILIES: dict[str, Callable[[], Family]] = {
     "focalclick": _focalclick,
     "ritm": _ritm,
     "segnext": _segnext,
     "simpleclick": _simpleclick,
     "crosscut": _crosscut,
+    "mfp": _mfp,
     "isrefiner": _isrefiner,
     "refcut": _refcut,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from terraclick.predictors.exported import Engine, Network, TerraPredictor
 from terraclick.predictors.settled import Settled
 from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused
 
-__all__ = ["NETWORKS", "PREDICTORS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
+__all__ = ["NETWORKS", "PREDICTORS", "TELLS_PROGRESS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Folder of the shipped model's files."""
@@ -29,6 +29,13 @@ FUSED_SIDES = {1: 352, 2: 288, 3: 224, 4: 160}
 """The same for the divisions that are fused: finer divisions have fewer view pixels to show."""
 
 TERRA_LICENCE = "weights: Apache-2.0 backbones, click net trained on data partly for research use; see weights/CARD.md"
+
+
+Progress = Callable[[int, int], None]
+"""Told (done, all)."""
+
+TELLS_PROGRESS = frozenset({"terra", "terra-fused"})
+"""Predictors whose `progress` option is told of every encoded patch of a class view."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,12 @@ def _examples(engine: Engine) -> Predictor:
     return Cached(TerraPredictor(engine, division=1), 8)
 
 
-def terra(threads: int | None = None, weights: Path = WEIGHTS, capacity: int = 32) -> Predictor:
-    """Objects with settled zoom-in; classes on patches of native resolution."""
+def terra(
+    threads: int | None = None, weights: Path = WEIGHTS, capacity: int = 32, progress: Progress | None = None
+) -> Predictor:
+    """Objects with settled zoom-in; classes on patches of native resolution, `progress` told of each encoded one."""
     engine = terra_engine(weights, threads)
-    classes = TerraPredictor(engine, side=PATCH_SIDE, examples=_examples(engine))
+    classes = TerraPredictor(engine, side=PATCH_SIDE, examples=_examples(engine), progress=progress)
     return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: classes})
 
 
@@ -80,12 +89,24 @@ def terra_fused(
     weights: Path = WEIGHTS,
     capacity: int = 32,
     divisions: tuple[int, ...] = (2, 3, 4),
+    progress: Progress | None = None,
 ) -> Predictor:
     """CrossCut's fusion: the mean of several divisions for classes; objects as in `terra`."""
     engine = terra_engine(weights, threads)
     examples = _examples(engine)
-    fused = Fused(tuple(TerraPredictor(engine, n, FUSED_SIDES.get(n, 160), examples=examples) for n in divisions))
+    parts = []
+    before, total = 0, sum(n * n for n in divisions)
+    for n in divisions:
+        told = None if progress is None else partial(_part, progress, before, n * n, total)
+        parts.append(TerraPredictor(engine, n, FUSED_SIDES.get(n, 160), examples=examples, progress=told))
+        before += n * n
+    fused = Fused(tuple(parts))
     return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: fused})
+
+
+def _part(progress: Progress, before: int, share: int, total: int, done: int, patches: int) -> None:
+    """Progress of one division as part of all: a view that is not square needs fewer patches than n × n."""
+    progress(before + round(share * done / patches), total)
 
 
 _FILES = ("terra_encoder.onnx", "terra_click_net.onnx")
@@ -129,11 +150,13 @@ def click_network(
     try:
         from terraclick.models.checkpoint import load_network
         from terraclick.predictors.network import Exact, NetworkPredictor
+        from terraclick.predictors.references import References
     except ModuleNotFoundError as error:
         raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
     network = load_network(name, weights, random, config)
     size = None if zoom else target
-    predictor: Predictor = NetworkPredictor(network, size, parity, device, precision)
+    extra = References(network, device) if name.startswith("refcut") else None
+    predictor: Predictor = NetworkPredictor(network, size, parity, device, precision, extra=extra)
     predictor = Cached(Flipped(predictor) if flip else predictor, capacity)
     if zoom:
         predictor = Focused(predictor, FocusRule(target, parity=parity), keep_outside)
@@ -191,6 +214,54 @@ def focal_network(
     return Flipped(predictor) if flip else predictor
 
 
+def crosscut(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    random: int | None = None,
+    config: Any = None,
+    divisions: tuple[int, ...] | None = None,
+    shares: tuple[float, ...] | None = None,
+    dirty: float | None = None,
+    flip: bool = True,
+    parity: bool = False,
+    device: str = "cpu",
+    precision: str = "float32",
+    capacity: int = 4,
+) -> Predictor:
+    """CrossCut on a whole view: `divisions` (2, 3, 4) fuses them with `shares`, None keeps the view's resolution.
+
+    `parity` squashes the view to 896² and mixes mirror images as published; `dirty` see `CrossCutConfig`. Weights and
+    errors as in `click_network`.
+    """
+    try:
+        from terraclick.models.checkpoint import load_network, preset_of
+        from terraclick.predictors.network import Exact, NetworkPredictor
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
+    chosen = config or preset_of(name)
+    setting = {"setting": "parity" if parity else "paper", "divisions": divisions, "weights": shares, "dirty": dirty}
+    network = load_network(name, weights, random, replace(chosen, **setting))
+    if parity:
+        published = NetworkPredictor(network, (896, 896), True, device, precision, mirror=flip)
+        return Exact(Cached(published, capacity))
+    predictor: Predictor = NetworkPredictor(network, None, False, device, precision)
+    return Cached(Flipped(predictor) if flip else predictor, capacity)
+
+
+def sam_network(name: str, **options: Any) -> Predictor:
+    """A network of the SAM family, nothing around it: `load_sam` tells its options. Raises MissingExtra."""
+    try:
+        from terraclick.predictors.sam import load_sam
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[sam]'.") from error
+    return load_sam(name, **options)
+
+
+_outside_kept = partial(click_network, keep_outside=True)
+"""As published for MFP and RS-ISRefiner: outside the zoom window the previous answer stays."""
+
+
 def _paper(name: str, summary: str, build: Callable[..., Predictor] = click_network) -> tuple[str, PredictorSpec]:
     """One row of `NETWORKS`."""
     return name, PredictorSpec(summary, PAPER_LICENCE, partial(build, name))
@@ -202,12 +273,31 @@ NETWORKS: dict[str, PredictorSpec] = dict(
         _paper("simpleclick-b", "SimpleClick, ViT-B (Liu et al. 2023)"),
         _paper("simpleclick-l", "SimpleClick, ViT-L (Liu et al. 2023)"),
         _paper("simpleclick-h", "SimpleClick, ViT-H (Liu et al. 2023)"),
+        _paper("crosscut-b", "CrossCut, ViT-B: one click for many patches (2026)", crosscut),
+        _paper("mfp-b", "MFP, ViT-B: SimpleClick with modulated probabilities (Lee et al. 2024)", _outside_kept),
         _paper("ritm-hrnet18", "RITM, HRNet-18 (Sofiiuk et al. 2021)", partial(click_network, target=(400, 400))),
         _paper("ritm-hrnet32", "RITM, HRNet-32 (Sofiiuk et al. 2021)", partial(click_network, target=(400, 400))),
         _paper("focalclick-b0", "FocalClick, SegFormer-B0, both stages (Chen et al. 2022)", focal_network),
         _paper("focalclick-b3", "FocalClick, SegFormer-B3, both stages (Chen et al. 2022)", focal_network),
         _paper("focalclick-b0-s1", "FocalClick, SegFormer-B0 at half size", partial(focal_network, side=256)),
+        _paper("refcut-b", "RefCut, ViT-B, reads references (Lin et al. 2025)"),
+        _paper("isrefiner-b", "RS-ISRefiner as its paper draws it", partial(click_network, keep_outside=True)),
+        _paper(
+            "isrefiner-b-parity",
+            "RS-ISRefiner as its code computes it",
+            partial(click_network, keep_outside=True, parity=True),
+        ),
         _paper("segnext-b", "SegNext, ViT-B at 1024 px (Liu et al. 2024)", whole_view_network),
+        _paper("sam-vit-b", "SAM, ViT-B (Kirillov et al. 2023)", sam_network),
+        _paper("sam-vit-l", "SAM, ViT-L (Kirillov et al. 2023)", sam_network),
+        _paper("sam-vit-h", "SAM, ViT-H (Kirillov et al. 2023)", sam_network),
+        _paper("sam-hq-vit-b", "SAM-HQ, ViT-B (Ke et al. 2023)", sam_network),
+        _paper("sam-hq-vit-l", "SAM-HQ, ViT-L (Ke et al. 2023)", sam_network),
+        _paper("sam-hq-vit-h", "SAM-HQ, ViT-H (Ke et al. 2023)", sam_network),
+        _paper("sam2-hiera-tiny", "SAM 2 or 2.1, Hiera-T (Ravi et al. 2024)", sam_network),
+        _paper("sam2-hiera-small", "SAM 2 or 2.1, Hiera-S (Ravi et al. 2024)", sam_network),
+        _paper("sam2-hiera-base-plus", "SAM 2 or 2.1, Hiera-B+ (Ravi et al. 2024)", sam_network),
+        _paper("sam2-hiera-large", "SAM 2 or 2.1, Hiera-L (Ravi et al. 2024)", sam_network),
     ]
 )
 """The papers' networks: they need torch and a file of weights."""
