@@ -13,6 +13,7 @@ export function createClicking({ project, stage, history, toast }) {
   const busy = signal(0);
   const shape = signal(readShape());
   const label = signal("");
+  const attributes = signal({});
   const useExamples = signal(true);
   const waiting = [];
   const inOrder = queue();
@@ -136,9 +137,10 @@ export function createClicking({ project, stage, history, toast }) {
 
   const accept = () =>
     finish(async (current) => {
-      const feature = await api.accept(current.id, { class: project.className.value, label: label.value });
+      const feature = await api.accept(current.id, { class: project.className.value, label: label.value, attributes: filled(attributes.value) });
       adopt(null);
       label.set("");
+      attributes.set({});
       project.apply({ objects: [feature] });
       history.push(project.serverAct(`accept ${feature.properties.class || "object"}`));
       return feature;
@@ -173,6 +175,7 @@ export function createClicking({ project, stage, history, toast }) {
         project.className.set(feature.properties.class);
         project.target.set(feature.properties.target);
         label.set(feature.properties.label ?? "");
+        attributes.set({ ...feature.properties.attributes });
         await open({ object: feature.id });
         history.clearRedo();
       }),
@@ -256,6 +259,7 @@ export function createClicking({ project, stage, history, toast }) {
     busy,
     shape,
     label,
+    attributes,
     useExamples,
     begun,
     click,
@@ -285,6 +289,8 @@ export function createClicking({ project, stage, history, toast }) {
     },
   };
 }
+
+const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
 
 function readShape() {
   try {

@@ -35,6 +35,7 @@ export function openDialog(title, content, buttons = [], { wide = false, submit 
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   document.body.append(dialog);
   dialog.showModal();
+  (dialog.querySelector(".content input:not([type=radio]):not([hidden]), footer .primary") ?? dialog).focus({ preventScroll: true });
   return { close, element: dialog };
 }
 

@@ -34,7 +34,7 @@ export function createStyles(project, display) {
   function objectStyle(colour, status, selected, opacity) {
     const dashed = { review: [6, 5], imported: [10, 5], rejected: [2, 5], conflict: [3, 4] }[status];
     const shown = status === "rejected" ? opacity * 0.45 : opacity;
-    const fill = new Fill({ color: rgba(colour, selected ? Math.min(0.55, 0.18 + shown * 0.5) : shown * 0.42) });
+    const fill = new Fill({ color: rgba(colour, selected ? shown * 0.3 : shown * 0.42) });
     const stroke = new Stroke({ color: rgba(colour, Math.min(1, 0.35 + shown)), width: 2, lineDash: dashed });
     if (!selected) return [new Style({ fill, stroke })];
     return [casing(6), new Style({ fill, stroke: new Stroke({ color: "#ffffff", width: 3 }), zIndex: 6 }), new Style({ stroke: new Stroke({ color: colour, width: 1.5 }), zIndex: 7 })];

@@ -2,7 +2,7 @@
 
 import { fill, h, icon } from "../dom.js";
 
-export function classesPage({ project, actions, dialogs }) {
+export function classesPage({ project, dialogs }) {
   const list = h("div.list");
   const draw = () => {
     const counts = new Map();
@@ -10,7 +10,7 @@ export function classesPage({ project, actions, dialogs }) {
     const rows = project.classes.value.map((item) =>
       h(
         "div.class-row",
-        { class: item.name === project.className.value ? "active" : "", onclick: () => (project.selection.value.size > 0 && project.className.value === item.name ? actions.relabel(item.name) : project.className.set(item.name)), ondblclick: () => dialogs.editClass(item), dataset: { class: item.name } },
+        { class: item.name === project.className.value ? "active" : "", onclick: () => project.className.set(item.name), ondblclick: () => dialogs.editClass(item), dataset: { class: item.name } },
         h("span.swatch", { style: { "--colour": item.colour, width: "16px", height: "16px" } }),
         h("div.ellipsis", h("b", { style: { fontWeight: 550 } }, item.name), " ", h("span.muted", [item.kind === "coverage" && "coverage", Object.keys(item.schema ?? {}).length && `${Object.keys(item.schema).length} columns`].filter(Boolean).join(" · "))),
         h("span.row.muted", h("span", { title: "Objects in this image" }, counts.get(item.name) ?? 0), item.key && h("kbd", item.key)),

@@ -2,6 +2,7 @@
 
 import { fill, h, icon } from "../dom.js";
 import { pretty } from "../keys.js";
+import { attributeFields } from "./fields.js";
 import { slider } from "../ui/display.js";
 
 export const metres = (value, image, digits = 1) => `${value.toFixed(digits)} ${image?.gsd ? "m" : "px"}`;
@@ -47,7 +48,11 @@ export function currentCard({ project, clicking, actions, keys, dialogs }) {
   const label = h("input.small", { type: "text", placeholder: "Label (optional)", "aria-label": "Label", maxLength: 200, oninput: () => clicking.label.set(label.value), onkeydown: (event) => event.key === "Enter" && (label.blur(), clicking.accept()) });
   clicking.label.on((text) => text !== label.value && (label.value = text));
   const examples = h("label.check", h("input", { type: "checkbox", checked: true, onchange: (event) => clicking.useExamples.set(event.target.checked) }), h("span"));
-  const open = h("div.stack", { hidden: true }, facts, meter, label, h("div.row", accept, clear));
+  const columns = h("div.attributes");
+  const drawColumns = () => fill(columns, attributeFields(project.classOf(project.className.value)?.schema, clicking.attributes.value, (name, value) => clicking.attributes.set({ ...clicking.attributes.value, [name]: value })));
+  for (const value of [project.className, project.classes]) value.on(drawColumns);
+  clicking.attributes.on((now, before) => before && !Object.keys(now).length && drawColumns(), { now: false });
+  const open = h("div.stack", { hidden: true }, facts, meter, label, columns, h("div.row", accept, clear));
   const head = h("h2");
 
   const draw = () => {
@@ -55,7 +60,7 @@ export function currentCard({ project, clicking, actions, keys, dialogs }) {
     const outline = session?.outline;
     const begun = clicking.begun();
     open.hidden = !begun;
-    head.textContent = !begun ? "Next" : session?.object ? "Correcting an object" : project.target.value === "class" ? "Everything like it" : "Outline";
+    head.textContent = !begun ? "New outline" : session?.object ? "Correcting an object" : project.target.value === "class" ? "Everything like it" : "Outline";
     accept.disabled = !outline || outline.empty;
     if (outline)
       fill(facts, h("span", h("b", outline.empty ? "nothing" : areaText(outline))), outline.parts > 1 && h("span", h("b", outline.parts), " parts"), h("span", h("b", outline.vertices), " corners"), h("span", h("b", session.clicks.length), session.clicks.length === 1 ? " click" : " clicks"), h("span.sure", { title: "Mean probability inside the outline" }, h("b", `${Math.round(outline.score * 100)} %`), " sure"));

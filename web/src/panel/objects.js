@@ -3,15 +3,16 @@
 import { fill, h, icon } from "../dom.js";
 import { debounce, signal } from "../signal.js";
 import { areaText } from "./current.js";
+import { attributeFields } from "./fields.js";
 
 const ROW = 46;
 const SORTS = {
-  newest: ["Newest first", (a, b) => (b.created < a.created ? -1 : 1)],
-  unsure: ["Least certain first", (a, b) => (a.score ?? -1) - (b.score ?? -1)],
-  largest: ["Largest first", (a, b) => (b.area_m2 ?? 0) - (a.area_m2 ?? 0)],
-  smallest: ["Smallest first", (a, b) => (a.area_m2 ?? 0) - (b.area_m2 ?? 0)],
+  newest: ["Newest", (a, b) => (b.created < a.created ? -1 : 1)],
+  unsure: ["Least certain", (a, b) => (a.score ?? -1) - (b.score ?? -1)],
+  largest: ["Largest", (a, b) => (b.area_m2 ?? 0) - (a.area_m2 ?? 0)],
+  smallest: ["Smallest", (a, b) => (a.area_m2 ?? 0) - (b.area_m2 ?? 0)],
   class: ["By class", (a, b) => a.class.localeCompare(b.class)],
-  changed: ["Last changed first", (a, b) => (b.updated < a.updated ? -1 : 1)],
+  changed: ["Last changed", (a, b) => (b.updated < a.updated ? -1 : 1)],
 };
 
 export function objectsPage({ project, actions, keys, tools, clicking }) {
@@ -113,18 +114,17 @@ export function objectsPage({ project, actions, keys, tools, clicking }) {
     const chosen = project.selected();
     bulk.hidden = !chosen.length;
     if (!chosen.length) return;
-    const classes = h("select.small", { "aria-label": "Change class", onchange: () => actions.relabel(classes.value) }, h("option", { value: "*", disabled: true, selected: true }, "Class…"), project.classes.value.map((item) => h("option", { value: item.name }, item.name)), h("option", { value: "" }, "No class"));
-    const states = h("select.small", { "aria-label": "Change state", onchange: () => actions.set(chosen, { status: states.value }, `mark as ${states.value}`) }, h("option", { disabled: true, selected: true }, "State…"), (project.state.value?.statuses ?? []).filter((name) => name !== "conflict").map((name) => h("option", { value: name }, name)));
+    const classes = h("select.small.grow", { "aria-label": "Change class", onchange: () => actions.relabel(classes.value) }, h("option", { value: "*", disabled: true, selected: true }, "Change class…"), project.classes.value.map((item) => h("option", { value: item.name }, item.name)), h("option", { value: "" }, "No class"));
+    const states = h("select.small.grow", { "aria-label": "Change state", onchange: () => actions.set(chosen, { status: states.value }, `mark as ${states.value}`) }, h("option", { disabled: true, selected: true }, "Change state…"), (project.state.value?.statuses ?? []).filter((name) => name !== "conflict").map((name) => h("option", { value: name }, name)));
     const act = (name, label, id, run) => h("button.tool", { onclick: run, "aria-label": label, title: keys.titled(label, id), style: { width: "28px", height: "28px" } }, icon(name, 16));
     fill(
       bulk,
       h("b", chosen.length === 1 ? "1 selected" : `${chosen.length} selected`),
-      classes,
-      states,
       chosen.length === 1 && act("click", "Go on clicking on it", "reopen", () => actions.reopen(chosen[0].id)),
       chosen.length > 1 && act("merge", "Merge", "merge", () => actions.merge()),
       act("star", "Use as an example", "example", () => actions.addExample(true)),
       act("trash", "Delete", "delete", () => actions.remove()),
+      h("div.row", { style: { width: "100%" } }, classes, states),
       chosen.length === 1 && attributes(chosen[0]),
     );
   }
@@ -135,14 +135,8 @@ export function objectsPage({ project, actions, keys, tools, clicking }) {
     const schema = project.classOf(p.class)?.schema ?? {};
     const save = (values, what) => actions.set([feature], values, `change ${what}`);
     const label = h("input.small", { type: "text", value: p.label ?? "", maxLength: 200, "aria-label": "Label of the object", onchange: () => save({ label: label.value }, "the label") });
-    const fields = Object.entries(schema).map(([name, column]) => [h("label", name), field(column, p.attributes?.[name], (value) => save({ attributes: { ...p.attributes, [name]: value } }, name))]);
+    const fields = attributeFields(schema, p.attributes, (name, value) => save({ attributes: { ...p.attributes, [name]: value } }, name));
     return h("div.attributes", { style: { width: "100%" } }, h("label", "Label"), label, fields);
-  }
-
-  function field({ type, values }, value, save) {
-    if (type === "boolean") return h("input", { type: "checkbox", checked: Boolean(value), onchange: (event) => save(event.target.checked) });
-    if (values?.length) return h("select.small", { onchange: (event) => save(event.target.value === "" ? null : type === "number" ? Number(event.target.value) : event.target.value) }, h("option", { value: "" }, "–"), values.map((entry) => h("option", { value: entry, selected: entry === value }, String(entry))));
-    return h("input.small", { type: type === "number" ? "number" : "text", step: "any", value: value ?? "", onchange: (event) => save(event.target.value === "" ? null : type === "number" ? Number(event.target.value) : event.target.value) });
   }
 
   project.objects.on(() => (drawFilters(), collect(), drawBulk()));

@@ -10,7 +10,7 @@ export function createOverlay({ project, stage, tools, clicking, actions, keys, 
     const lines = proposals
       ? [["yes", "keep"], ["no", "refuse"], ["clear", "stop"]]
       : tools.current.value?.advice() ?? [];
-    const hint = !proposals && tools.is("click") && clicking.session.value?.hint && clicking.begun() ? [["yes", "? is part of it"], ["no", "? is not"]] : [];
+    const hint = !proposals && tools.is("click") && clicking.session.value?.hint && clicking.begun() ? [["hint", "is the ? part of it?"], ["yes", "yes"], ["no", "no"]] : [];
     fill(advice, [...lines, ...hint].map(([act, text]) => sentence(act, text)));
     advice.hidden = !lines.length || !project.image.value;
   };
