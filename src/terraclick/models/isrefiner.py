@@ -382,6 +382,14 @@ class IsRefiner(nn.Module):
         self.token = nn.Parameter(0.02 * torch.randn(1, vit.dim))
         self.refiner = Refiner(config)
 
+    def adapter(self) -> list[nn.Module | nn.Parameter]:
+        """The parts that are trained; a θ that is fixed stays fixed."""
+        fixed = [] if self.config.theta is None else [self.refiner.fusion.theta]
+        return [
+            self.gate,
+            *(part for part in (self.token, *self.refiner.parameters()) if all(part is not theta for theta in fixed)),
+        ]
+
     def encode(self, image: Tensor) -> IsRefinerEncoded:
         """RGB (B, 3, H, W) in 0…1 → what does not depend on clicks."""
         padded = pad_to(normalise(image), self.backbone.multiple)
