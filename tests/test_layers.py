@@ -36,6 +36,7 @@ ONLY_IN = {  # a library: the rooms that may import it
     "rasterio": {"geo", "data"},
     "pyproj": {"geo", "outline", "segment", "data"},
     "shapely": {"geo", "outline", "preview", "segment", "data", "region", "app"},
+    "transformers": {"predictors"},
     "onnxruntime": {"predictors", "doctor", "train"},
 }
 GEO_TAKES = {"click", "focus", "predictor"}  # geo knows values of core, nothing that acts
