@@ -166,7 +166,13 @@ def segment(out: str, as_json: bool, **words: Any) -> None:
     """Turn clicks on IMAGE into polygons (IMAGE: a GeoTIFF, JPEG, PNG, or the word sample)."""
     from terraclick.segment import run
 
-    report = run(out=out, warn=lambda line: click.echo(line, err=True), progress=_progress_of("objects"), **words)
+    report = run(
+        out=out,
+        warn=lambda line: click.echo(line, err=True),
+        progress=_progress_of("objects"),
+        encoding=_progress_of("patches read"),
+        **words,
+    )
     if out == "-":
         click.echo(report.text)
     if as_json and out != "-":
@@ -290,6 +296,32 @@ def _torch_room(name: str) -> Any:
         return import_module(name)
     except ModuleNotFoundError as error:
         raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
+
+
+@cli.command()
+@click.argument("checkpoint", type=EXISTING)
+@click.argument("out", type=EXISTING)
+@click.option("--as", "name", required=True, metavar="NAME", help="The paper network it was trained as.")
+@click.option("--config", "config_file", type=EXISTING, help="Sizes as JSON, for networks of other sizes.")
+@click.option("--initial", is_flag=True, help="CHECKPOINT is a plain ViT (MAE, DINOv2, timm) to start training from.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what --initial leaves to chance.")
+@click.option("--overwrite", is_flag=True, help="Replace existing output files.")
+def convert(
+    checkpoint: Path, out: Path, name: str, config_file: Path | None, initial: bool, seed: int, overwrite: bool
+) -> None:
+    """Rewrite a published .pth as .safetensors and .json; nothing inside it is run, every array must fit."""
+    from terraclick.segment import check_output
+
+    room = _torch_room("terraclick.models.checkpoint")
+    out = out.with_suffix(".safetensors")
+    for file in (out, out.with_suffix(".json")):
+        check_output(file, may_exist=overwrite)
+    config = None if config_file is None else room.read_config(config_file, name)
+    if initial:
+        network = room.initialise(name, checkpoint, seed, config)
+        click.echo(room.save_network(network, room.family_of(name), config or room.preset_of(name), out))
+    else:
+        click.echo(room.convert(checkpoint, out, name, config))
 
 
 @cli.command()

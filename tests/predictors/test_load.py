@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from terraclick.core.click import Click, Reference, Target
+from terraclick.core.click import Click, Prompt, Reference, Target
 from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.errors import BadWeights, UnknownName
@@ -66,3 +66,11 @@ def test_unknown_names_and_options_are_refused():
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(BadWeights, match="no model file"):
         load("terra", weights=tmp_path)
+
+
+def test_fused_tells_how_many_patches_it_has_read():
+    told = []
+    model = load("terra-fused", divisions=(1, 2), progress=lambda done, total: told.append((done, total)))
+    view = View(np.zeros((64, 64, 3), np.uint8))
+    model.predict(model.encode(view), Prompt((Click(3, 3),), Target.CLASS), None)
+    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]

@@ -125,3 +125,12 @@ def test_without_a_positive_click_the_seed_or_the_whole_view_is_looked_at():
 def test_a_view_smaller_than_the_first_window():
     answer = ask(scene((5, 5, 10, 10), shape=(40, 60)), [Click(8, 8)], rule=SettleRule())
     assert answer.probs.shape == (40, 60) and np.count_nonzero(answer.mask) == 100
+
+
+def test_a_later_click_looks_once_where_the_answer_before_was():
+    view = scene((180, 200, 60, 60))
+    rule = SettleRule(first=96, smallest=32, later_moves=0)
+    first = ask(view, [Click(200, 230)], rule=rule)
+    looked = Bright()
+    Settled(looked, rule).predict(view, Prompt((Click(200, 230), Click(30, 30, False))), first)
+    assert looked.seen == [(first.focus.rows, first.focus.cols)]

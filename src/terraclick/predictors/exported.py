@@ -8,7 +8,9 @@ patch and blends the overlaps.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ __all__ = [
     "encode_picture",
     "network_inputs",
     "patch_windows",
+    "watching",
 ]
 
 ENCODER_SIDE = 336
@@ -48,6 +51,24 @@ GREY = 127
 """What stands beyond the picture's edge and on pixels without data (zero for the click net)."""
 
 FloatArray = NDArray[np.float32]
+
+_WATCHER: ContextVar[Callable[[int, int], None] | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watching(tell: Callable[[int, int], None]) -> Iterator[None]:
+    """Within the block, `tell(done, total)` hears how many patches of a view are encoded. Changes no answer."""
+    token = _WATCHER.set(tell)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(token)
+
+
+def _said(done: int, total: int) -> None:
+    tell = _WATCHER.get()
+    if tell is not None:
+        tell(done, total)
 
 
 def cut(image: NDArray[Any], window: Window, side: int, fill: float) -> NDArray[Any]:
@@ -191,6 +212,8 @@ class TerraPredictor:
     overlap: float = 0.125
     examples: Predictor | None = None
     """Encodes pictures of references; give a `Cached` one, so that an example is encoded once, not at every click."""
+    progress: Callable[[int, int], None] | None = None
+    """Told (done, all) after each patch of a view is encoded."""
 
     def encode(self, view: View) -> TerraEncoded:
         """Cut the view in patches and run the encoder on each; independent of clicks."""
@@ -198,7 +221,11 @@ class TerraPredictor:
         if view.valid is not None and not view.valid.all():
             image = np.where(view.valid[..., None], image, np.uint8(GREY))
         windows = self._windows(view.shape)
-        tokens = [encode_picture(self.engine.encoder, cut(image, window, ENCODER_SIDE, GREY)) for window in windows]
+        tokens = []
+        for done, window in enumerate(windows):
+            _said(done, len(windows))
+            tokens.append(encode_picture(self.engine.encoder, cut(image, window, ENCODER_SIDE, GREY)))
+        _said(len(windows), len(windows))
         features = tuple(patch.astype(np.float16) for patch in center_tokens(tokens))
         images = tuple(cut(image, window, self.side, GREY) for window in windows)
         return TerraEncoded(view.shape, windows, images, features)

@@ -44,7 +44,9 @@ class SettleRule:
     keep_iou: float = 0.55
     """A window stays while its IoU with the fitting one is at least this."""
     moves: int = 3
-    """Most times a window may move for one click."""
+    """Most times a window may move for the first answer."""
+    later_moves: int = 3
+    """Most times it may move for a later one, on top of following the answer before."""
     tail: float = 0.25
     """Growth, in sides, of a window whose answer runs over its edge."""
 
@@ -96,11 +98,12 @@ class Settled:
     def predict(self, encoded: View, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Look where the object was (or around the click), and again where it turns out to be."""
         window = self._start(encoded, prompt.clicks, previous)
-        for move in range(self.rule.moves + 1):
+        moves = self.rule.moves if previous is None else self.rule.later_moves
+        for move in range(moves + 1):
             answer = self._look(encoded, window, prompt, previous)
             fitting, cut_off = self._fitting(answer, window, encoded, prompt.clicks)
             fits = _iou(fitting, window) >= self.rule.keep_iou and not cut_off
-            if fits or fitting == window or move == self.rule.moves:
+            if fits or fitting == window or move == moves:
                 break
             window = fitting
         return _connected(answer, prompt.clicks)
@@ -110,7 +113,8 @@ class Settled:
         if previous is not None and previous.focus is not None:
             window = previous.focus
             if all(window.contains(click.row, click.col) for click in clicks if click.positive):
-                return window
+                fitting, cut_off = self._fitting(previous, window, view, clicks)
+                return window if _iou(fitting, window) >= self.rule.keep_iou and not cut_off else fitting
         mask = None if previous is None else previous.mask
         box = _box(mask, clicks, view.shape)
         side = max(box[2] - box[0], box[3] - box[1]) + 1
