@@ -27,9 +27,11 @@ __all__ = [
     "build",
     "convert",
     "family_of",
+    "initialise",
     "load_network",
     "load_published",
     "preset_of",
+    "read_config",
     "read_published",
     "rename",
     "save_network",
@@ -203,7 +205,9 @@ FAMILIES: dict[str, Callable[[], Family]] = {
 
 
 def family_of(name: str) -> str:
-    """The family of a preset such as "simpleclick-b". Raises UnknownName with the list."""
+    """The family of a preset such as "simpleclick-b", or of its own name. Raises UnknownName with the list."""
+    if name in FAMILIES:
+        return name
     for family, made in FAMILIES.items():
         if name.startswith(family) and name in made().presets:
             return family
@@ -239,15 +243,17 @@ def read_published(path: str | Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        asked = re.search(r"(?:GLOBAL|global|class|function) ([\w.]*\w)", str(error))
-        what = f" ({asked.group(1)})" if asked else ""
+        asked = re.search(r"(?:GLOBAL |function |class )([A-Za-z_][\w.]*\w)", _reason(error))
+        if asked is None:
+            raise BadWeights(f"{path.name} is damaged or no PyTorch checkpoint: download it again.") from None
         raise BadWeights(
-            f"{path.name} is not plain weights: it asks to load code{what}, which was refused and not run; "
+            f"{path.name} is not plain weights: it asks to load {asked.group(1)}, which was refused and not run; "
             "save its state dict alone and give that."
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        raise BadWeights(f"{path.name} is damaged or no PyTorch checkpoint ({reason}): download it again.") from None
+    except Exception as error:  # whatever a damaged file makes the reader stumble over
+        raise BadWeights(
+            f"{path.name} is damaged or no PyTorch checkpoint ({_reason(error)[:100]}): download it again."
+        ) from None
     for key in ("state_dict", "model", "teacher", "net"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -259,6 +265,13 @@ def read_published(path: str | Path) -> dict[str, Tensor]:
     if all(key.startswith(shared) for key in tensors):
         tensors = {key.removeprefix(shared): value for key, value in tensors.items()}
     return tensors
+
+
+def _reason(error: Exception) -> str:
+    """The one line of a message that says what went wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    marked = [line for line in lines if "WeightsUnpickler error" in line or "GLOBAL" in line]
+    return (marked or lines or [type(error).__name__])[0]
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -372,16 +385,17 @@ def load_network(name: str, weights: str | Path | None = None, random: int | Non
     path = Path(weights)
     if path.suffix != ".safetensors":
         return load_published(name, read_published(path), config, path.name)
-    wanted = family_of(name)
     described = path.with_suffix(".json")
     if config is None and described.is_file():
-        config = _read_config(described, wanted)
+        config = read_config(described, name)
     network, _, _ = build(name, config)
     _fit(network, read_published(path), path.name)
     return network.eval()
 
 
-def _read_config(path: Path, wanted: str) -> Any:
+def read_config(path: Path, name: str) -> Any:
+    """The config that `save_network` wrote beside weights; it must describe the network `name`. Raises BadWeights."""
+    wanted = family_of(name)
     try:
         content = json.loads(path.read_text())
         family, values = content["family"], content["config"]
@@ -400,7 +414,65 @@ def convert(source: str | Path, destination: str | Path, name: str, config: Any 
 
     Raises BadWeights when the checkpoint is not plain weights, is damaged, or is of another network.
     """
-    family = name if name in FAMILIES else family_of(name)
     path = Path(source)
     network = load_published(name, read_published(path), config, path.name)
-    return save_network(network, family, config or FAMILIES[family]().presets[name], destination)
+    return save_network(network, family_of(name), config or preset_of(name), destination)
+
+
+PLAIN_UNUSED = (
+    r"cls_token$",
+    r"dist_token$",
+    r"mask_token$",
+    r"register_tokens$",
+    r"norm\.",
+    r"fc_norm\.",
+    r"head\.",
+    r"decoder_",
+)
+"""Parts of MAE's, DINOv2's and timm's ViTs that click networks do not have."""
+
+
+def initialise(name: str, source: str | Path, seed: int = 0, config: Any = None) -> Any:
+    """A network to be trained, its backbone taken from a plain ViT (MAE, DINOv2 or timm layout), the rest by `seed`.
+
+    Positions are resized bicubically to the network's grid; a layer scale is multiplied into the projection it
+    follows, which changes no number. Raises BadWeights where the ViT is of another size.
+    """
+    network = load_network(name, random=seed, config=config)
+    backbone = getattr(getattr(network, "base", network), "backbone", None)
+    if not hasattr(backbone, "pos_embed"):
+        raise BadConfig(f"{name} has no plain ViT to start from: give its own checkpoint.")
+    path = Path(source)
+    state = {key.removeprefix("backbone."): value for key, value in read_published(path).items()}
+    state = _fold_layer_scale(rename(state, (), PLAIN_UNUSED))
+    table, wanted = state.get("pos_embed"), backbone.pos_embed.shape
+    if table is not None and table.ndim == 3 and table.shape != wanted and table.shape[-1] == wanted[-1]:
+        state["pos_embed"] = _square_positions(table, backbone.config.grid)
+    _fit(backbone, state, path.name)
+    return network
+
+
+def _fold_layer_scale(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Multiply each `ls1.gamma` into the attention's projection and each `ls2.gamma` into the MLP's last layer."""
+    folded = {name: value for name, value in state.items() if not name.endswith((".ls1.gamma", ".ls2.gamma"))}
+    for name, gamma in state.items():
+        for scale, layer in ((".ls1.gamma", ".attn.proj"), (".ls2.gamma", ".mlp.fc2")):
+            if name.endswith(scale):
+                before = name.removesuffix(scale) + layer
+                for part, factor in ((".weight", gamma[:, None]), (".bias", gamma)):
+                    if before + part in folded:
+                        folded[before + part] = folded[before + part] * factor
+    return folded
+
+
+def _square_positions(table: Tensor, grid: tuple[int, int]) -> Tensor:
+    """A position table (1, [1 +] n², C) on another grid, with a class entry (zero where there was none)."""
+    from terraclick.models.vit import resize_positions
+
+    for classes in (1, 0):
+        side = round((table.shape[1] - classes) ** 0.5)
+        if side * side + classes == table.shape[1]:
+            break
+    if classes == 0:
+        table = torch.cat([torch.zeros_like(table[:, :1]), table], dim=1)
+    return resize_positions(table, (side, side), grid)
