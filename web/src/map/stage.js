@@ -204,6 +204,7 @@ export function createStage(element, project, display) {
   map.on("moveend", () => {
     element.classList.remove("panning");
     resolution.set(map.getView().getResolution());
+    element.dataset.extent = map.getView().calculateExtent(map.getSize()).join(" ");
   });
   element.addEventListener("pointerup", () => element.classList.remove("panning"));
   new ResizeObserver(() => map.updateSize()).observe(element);

@@ -1,0 +1,153 @@
+"""A person at the map: starts `terraclick serve`, opens Chromium, points at image pixels."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+HARMLESS = ("willReadFrequently",)
+
+
+def chromium():
+    """Path of a Chromium (setting TERRACLICK_CHROMIUM), or skip with what is missing."""
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    found = os.environ.get("TERRACLICK_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not found:
+        pytest.skip("no Chromium found: apt-get install chromium, or set TERRACLICK_CHROMIUM")
+    return found
+
+
+@contextlib.contextmanager
+def serving(folder, *images, session="work.gpkg"):
+    """`terraclick serve` as a process of its own; yields its address with the token."""
+    words = [sys.executable, "-m", "terraclick.cli", "serve", *map(str, images)]
+    words += ["--session", str(folder / session), "--out", str(folder), "--port", "0", "--no-browser"]
+    with open(folder / "server.log", "w") as log:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder)
+    try:
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://"), (folder / "server.log").read_text()[-2000:]
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def browsing(address, size=(1440, 900)):
+    """The map in a real Chromium; yields a Driver. Anything the page complains of fails the test."""
+    from playwright.sync_api import sync_playwright
+
+    path = chromium()
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+            driver = Driver(page, address)
+            driver.open()
+            yield driver
+            assert not driver.complaints, driver.complaints
+        finally:
+            browser.close()
+
+
+class Driver:
+    """The map as a hand and an eye see it; places are image pixels, x right, y down."""
+
+    def __init__(self, page, address):
+        self.page, self.address, self.complaints = page, address, []
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._hear)
+
+    def _hear(self, message):
+        if message.type in ("error", "warning") and not any(word in message.text for word in HARMLESS):
+            self.complaints.append(message.text)
+
+    def open(self):
+        self.page.goto(self.address)
+        self.page.wait_for_selector(".welcome", state="detached", timeout=60_000)
+        self.page.wait_for_selector(".map[data-extent]")
+        self.settle()
+
+    def settle(self):
+        """Wait until the view stands still."""
+        js = "() => document.querySelector('.map').dataset.extent"
+        before = None
+        while (now := self.page.evaluate(js)) != before:
+            before = now
+            self.page.wait_for_timeout(320)
+
+    def at(self, x, y):
+        """Where a pixel of the image is on the screen."""
+        left, bottom, right, top = map(float, self.page.get_attribute(".map", "data-extent").split())
+        box = self.page.locator(".map").bounding_box()
+        return box["x"] + (x - left) / (right - left) * box["width"], box["y"] + (top + y) / (top - bottom) * box[
+            "height"
+        ]
+
+    def show(self, x, y, zoom=4):
+        """Zoom by the wheel so that the place stays under the cursor."""
+        self.page.mouse.move(*self.at(x, y))
+        for _ in range(zoom):
+            self.page.mouse.wheel(0, -100)
+            self.page.wait_for_timeout(60)
+        self.settle()
+
+    def click(self, x, y, button="left"):
+        """Click and wait for the answer of the server."""
+        with self.page.expect_response(lambda r: "/clicks" in r.url, timeout=60_000) as answer:
+            self.page.mouse.click(*self.at(x, y), button=button)
+        body = answer.value.json()
+        self.page.wait_for_function("() => document.querySelector('.busy').hidden")
+        return body
+
+    def act(self, run, part, method="POST"):
+        """Do something and give the JSON answer of the request whose address holds `part`."""
+        with self.page.expect_response(
+            lambda r: part in r.url and r.request.method == method, timeout=90_000
+        ) as answer:
+            run()
+        body = answer.value.json() if answer.value.status != 204 else None
+        assert answer.value.ok, body
+        self.page.wait_for_timeout(60)
+        return body
+
+    def key(self, keys):
+        self.page.keyboard.press(keys)
+
+    def press(self, keys, part, method="POST"):
+        return self.act(lambda: self.key(keys), part, method)
+
+    def get(self, path):
+        """A route of the interface, with the cookie of the page."""
+        return self.page.evaluate("path => fetch(path).then(answer => answer.json())", path)
+
+    def objects(self, **query):
+        query = "&".join(f"{name}={value}" for name, value in {"crs": "pixels", "limit": 10000, **query}.items())
+        return self.get(f"/api/collections/objects/items?{query}")["features"]
+
+    @property
+    def listed(self):
+        """How many objects the panel counts."""
+        return int(self.page.locator(".foot b").first.inner_text())
+
+
+def fetch(address, path):
+    """One GET with the token of the address, outside the browser."""
+    from urllib.parse import parse_qs, urlsplit
+
+    parts = urlsplit(address)
+    token = parse_qs(parts.query)["token"][0]
+    request = urllib.request.Request(
+        f"{parts.scheme}://{parts.netloc}{path}", headers={"Authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
