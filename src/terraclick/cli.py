@@ -164,15 +164,11 @@ def cli(traceback: bool) -> None:
 @json_option
 def segment(out: str, as_json: bool, **words: Any) -> None:
     """Turn clicks on IMAGE into polygons (IMAGE: a GeoTIFF, JPEG, PNG, or the word sample)."""
+    from terraclick.predictors.exported import watching
     from terraclick.segment import run
 
-    report = run(
-        out=out,
-        warn=lambda line: click.echo(line, err=True),
-        progress=_progress_of("objects"),
-        encoding=_progress_of("patches read"),
-        **words,
-    )
+    with watching(_progress_of("patches of the view read")):
+        report = run(out=out, warn=lambda line: click.echo(line, err=True), progress=_progress_of("objects"), **words)
     if out == "-":
         click.echo(report.text)
     if as_json and out != "-":

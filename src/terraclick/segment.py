@@ -39,7 +39,7 @@ from terraclick.geo.store import (
     open_store,
 )
 from terraclick.outline import MapClick, Outline, outlines
-from terraclick.predictors.load import NETWORKS, PREDICTORS, TELLS_PROGRESS, WEIGHTS, load
+from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS, load
 from terraclick.preview import around, draw, write_png
 
 __all__ = [
@@ -311,13 +311,11 @@ def run(
     append: bool = False,
     warn: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    encoding: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Outline every request on an image and write the file `out` names; "-" gives GeoJSON text in the report.
 
     likes and unlikes are (image, mask) of references; session_references is a .gpkg whose references of `class_name`
-    (of all classes without a name) count as well. progress is told of requests done, encoding of the patches
-    of a class view that were read.
+    (of all classes without a name) count as well.
     Everything that can be refused is refused before the first outline is made. Raises any TerraClickError.
     """
     path = resolve_image(image)
@@ -341,8 +339,7 @@ def run(
     examples = tuple(item.reference for item in (*own, *saved_references(session_references, class_name)))
     if examples and not model.startswith(READ_REFERENCES):
         raise BadConfig(f"{model} does not read references: choose terra or refcut-b as --model, or leave them out.")
-    told = {"progress": encoding} if encoding is not None and model in TELLS_PROGRESS else {}
-    predictor = load(model, **told) if weights is None else _load_own(model, weights, told)
+    predictor = load(model) if weights is None else _load_own(model, weights)
     model_hash = _model_hash(model, weights)
     found: list[Outline] = []
     missed: list[str] = []
@@ -451,10 +448,10 @@ def _format(out: str, name: str | None) -> str:
     return name or fitting[0]
 
 
-def _load_own(model: str, weights: Path, options: dict[str, Any]) -> Predictor:
+def _load_own(model: str, weights: Path) -> Predictor:
     if model in PREDICTORS and not PREDICTORS[model].files:
         raise BadConfig(f"{model} has no weights: leave --weights out, or choose another --model.")
-    return load(model, weights=weights, **options)
+    return load(model, weights=weights)
 
 
 def _model_hash(model: str, weights: Path | None) -> str:

@@ -7,6 +7,7 @@ from terraclick.core.click import Click, Prompt, Reference, Target
 from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.errors import BadWeights, UnknownName
+from terraclick.predictors.exported import watching
 from terraclick.predictors.load import PREDICTORS, WEIGHTS, load
 
 CLICKS = (Click(100, 120), Click(20, 30, False), Click(130.5, 140))
@@ -70,7 +71,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 
 def test_fused_tells_how_many_patches_it_has_read():
     told = []
-    model = load("terra-fused", divisions=(1, 2), progress=lambda done, total: told.append((done, total)))
-    view = View(np.zeros((64, 64, 3), np.uint8))
-    model.predict(model.encode(view), Prompt((Click(3, 3),), Target.CLASS), None)
-    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    model = load("terra-fused", divisions=(1, 2))
+    with watching(lambda done, total: told.append((done, total))):
+        model.predict(model.encode(View(np.zeros((64, 64, 3), np.uint8))), Prompt((Click(3, 3),), Target.CLASS), None)
+    assert told == [(0, 1), (1, 1), (0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]

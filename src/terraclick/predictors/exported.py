@@ -212,8 +212,6 @@ class TerraPredictor:
     overlap: float = 0.125
     examples: Predictor | None = None
     """Encodes pictures of references; give a `Cached` one, so that an example is encoded once, not at every click."""
-    progress: Callable[[int, int], None] | None = None
-    """Told (done, all) after each patch of a view is encoded."""
 
     def encode(self, view: View) -> TerraEncoded:
         """Cut the view in patches and run the encoder on each; independent of clicks."""

@@ -17,7 +17,7 @@ from terraclick.predictors.exported import Engine, Network, TerraPredictor
 from terraclick.predictors.settled import Settled
 from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused
 
-__all__ = ["NETWORKS", "PREDICTORS", "TELLS_PROGRESS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
+__all__ = ["NETWORKS", "PREDICTORS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Folder of the shipped model's files."""
@@ -29,13 +29,6 @@ FUSED_SIDES = {1: 352, 2: 288, 3: 224, 4: 160}
 """The same for the divisions that are fused: finer divisions have fewer view pixels to show."""
 
 TERRA_LICENCE = "weights: Apache-2.0 backbones, click net trained on data partly for research use; see weights/CARD.md"
-
-
-Progress = Callable[[int, int], None]
-"""Told (done, all)."""
-
-TELLS_PROGRESS = frozenset({"terra", "terra-fused"})
-"""Predictors whose `progress` option is told of every encoded patch of a class view."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +62,10 @@ def _examples(engine: Engine) -> Predictor:
     return Cached(TerraPredictor(engine, division=1), 8)
 
 
-def terra(
-    threads: int | None = None, weights: Path = WEIGHTS, capacity: int = 32, progress: Progress | None = None
-) -> Predictor:
-    """Objects with settled zoom-in; classes on patches of native resolution, `progress` told of each encoded one."""
+def terra(threads: int | None = None, weights: Path = WEIGHTS, capacity: int = 32) -> Predictor:
+    """Objects with settled zoom-in; classes on patches of native resolution."""
     engine = terra_engine(weights, threads)
-    classes = TerraPredictor(engine, side=PATCH_SIDE, examples=_examples(engine), progress=progress)
+    classes = TerraPredictor(engine, side=PATCH_SIDE, examples=_examples(engine))
     return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: classes})
 
 
@@ -89,24 +80,12 @@ def terra_fused(
     weights: Path = WEIGHTS,
     capacity: int = 32,
     divisions: tuple[int, ...] = (2, 3, 4),
-    progress: Progress | None = None,
 ) -> Predictor:
     """CrossCut's fusion: the mean of several divisions for classes; objects as in `terra`."""
     engine = terra_engine(weights, threads)
     examples = _examples(engine)
-    parts = []
-    before, total = 0, sum(n * n for n in divisions)
-    for n in divisions:
-        told = None if progress is None else partial(_part, progress, before, n * n, total)
-        parts.append(TerraPredictor(engine, n, FUSED_SIDES.get(n, 160), examples=examples, progress=told))
-        before += n * n
-    fused = Fused(tuple(parts))
+    fused = Fused(tuple(TerraPredictor(engine, n, FUSED_SIDES.get(n, 160), examples=examples) for n in divisions))
     return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: fused})
-
-
-def _part(progress: Progress, before: int, share: int, total: int, done: int, patches: int) -> None:
-    """Progress of one division as part of all: a view that is not square needs fewer patches than n × n."""
-    progress(before + round(share * done / patches), total)
 
 
 _FILES = ("terra_encoder.onnx", "terra_click_net.onnx")
