@@ -1,12 +1,10 @@
 """A person at the map: starts `terraclick serve`, opens Chromium, points at image pixels."""
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 
 import pytest
 
@@ -138,16 +136,3 @@ class Driver:
     def listed(self):
         """How many objects the panel counts."""
         return int(self.page.locator(".foot b").first.inner_text())
-
-
-def fetch(address, path):
-    """One GET with the token of the address, outside the browser."""
-    from urllib.parse import parse_qs, urlsplit
-
-    parts = urlsplit(address)
-    token = parse_qs(parts.query)["token"][0]
-    request = urllib.request.Request(
-        f"{parts.scheme}://{parts.netloc}{path}", headers={"Authorization": f"Bearer {token}"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
