@@ -62,8 +62,10 @@ class Crop:
 
     @staticmethod
     def load(path: Path) -> Crop:
-        """Read what `save` wrote."""
+        """Read what `save` wrote. Raises BadData for a crop of an earlier version."""
         with np.load(path) as stored:
+            if "source" not in stored:
+                raise BadData(f"{path} was cut by an earlier version: choose another folder for the run.")
             image = stored["image"]
             shape = (len(stored["targets"]), *image.shape[:2])
             count = int(np.prod(shape))
