@@ -142,25 +142,50 @@ export function createActions({ project, stage, clicking, history, toast }) {
     toast.good(positive ? "Kept as an example. F finds the rest in this view." : "Kept as a counter-example.");
   }
 
+  /** Examples made here can be made again, so taking one away can be undone; an older one goes for good, and asks. */
+  const madeFrom = new Map();
+
   async function addReference(body, label) {
-    try {
-      const reference = await api.addReference(body);
+    let id = null;
+    await performed({
+      label,
+      async redo() {
+        const reference = await api.addReference(body);
+        madeFrom.set(reference.id, body);
+        id = reference.id;
+        await project.loadReferences();
+      },
+      async undo() {
+        await api.deleteReference(id);
+        await project.loadReferences();
+      },
+    });
+  }
+
+  async function removeReference(reference, ask) {
+    const body = madeFrom.get(reference.id);
+    let { id } = reference;
+    const redo = async () => {
+      await api.deleteReference(id);
       await project.loadReferences();
-      history.push(project.serverAct(label));
-      return reference;
+    };
+    if (!body) return (await ask()) ? quietly(redo().catch(project.explain)) : null;
+    const undo = async () => {
+      const again = await api.addReference(body);
+      madeFrom.set(again.id, body);
+      id = again.id;
+      await project.loadReferences();
+    };
+    return quietly(performed({ label: "remove an example", redo, undo }));
+  }
+
+  /** Do and remember an act whose way back is ours, not the server's; say what went wrong and pass it on. */
+  async function performed(entry) {
+    try {
+      return await history.perform(entry);
     } catch (error) {
       project.explain(error);
       throw error;
-    }
-  }
-
-  async function removeReference(reference) {
-    try {
-      await api.deleteReference(reference.id);
-      await project.loadReferences();
-      history.push(project.serverAct("remove an example"));
-    } catch (error) {
-      project.explain(error);
     }
   }
 
@@ -248,30 +273,45 @@ export function createActions({ project, stage, clicking, history, toast }) {
 
   // --- classes ----------------------------------------------------------------------------------------------------
 
-  async function saveClass(name, values) {
-    try {
-      await api.saveClass(name, values);
-      if (values.name && values.name !== name && project.className.value === name) project.className.set(values.name);
-      await project.loadClasses();
-      if (values.name && values.name !== name) await project.loadObjects();
-      history.push(project.serverAct("change a class"));
-      return true;
-    } catch (error) {
-      project.explain(error);
-      return false;
-    }
+  const plain = ({ name, colour, key, kind, schema }) => ({ name, colour, key, kind, schema });
+
+  async function reloadClasses(hold) {
+    await project.loadClasses();
+    if (hold !== undefined) project.className.set(hold);
   }
 
+  /** Make a class, or change the one of that name; renaming takes its objects along. */
+  async function saveClass(name, values) {
+    const before = project.classOf(name);
+    const renamed = values.name && values.name !== name;
+    const held = project.className.value === name;
+    const put = async (from, wanted) => {
+      await api.saveClass(from, wanted);
+      await reloadClasses(held ? wanted.name : undefined);
+      if (renamed) await Promise.all([project.loadObjects(), project.loadReferences()]);
+    };
+    const undo = () => (before ? put(values.name ?? name, plain(before)) : api.deleteClass(values.name ?? name).then(() => reloadClasses()));
+    return performed({ label: before ? `change class ${name}` : `new class ${values.name ?? name}`, redo: () => put(name, values), undo }).then(() => true, () => false);
+  }
+
+  /** Delete a class; its objects get the class `moveTo` first, as an act of the server that is undone with it. */
   async function deleteClass(name, moveTo) {
-    try {
+    const before = plain(project.classOf(name));
+    const { features } = await api.find({ class: name, limit: 10000, crs: "CRS84" }).catch(() => ({ features: [] }));
+    const moved = features.map(({ id, properties }) => ({ id, rev: properties.rev }));
+    let first = true;
+    const redo = async () => {
+      if (moved.length) project.applyChange(first ? await api.objectsAct("set", { objects: moved, class: moveTo }) : await api.redo());
+      first = false;
       await api.deleteClass(name, moveTo);
-      await Promise.all([project.loadClasses(), project.loadObjects()]);
-      history.push(project.serverAct("delete a class"));
-      return true;
-    } catch (error) {
-      project.explain(error);
-      return false;
-    }
+      await reloadClasses();
+    };
+    const undo = async () => {
+      await api.saveClass(name, before);
+      if (moved.length) project.applyChange(await api.undo());
+      await reloadClasses();
+    };
+    return performed({ label: `delete class ${name}`, redo, undo }).then(() => true, () => false);
   }
 
   async function importFile(file, parameters) {

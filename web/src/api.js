@@ -19,7 +19,7 @@ const query = (parameters) => {
   return text ? `?${text}` : "";
 };
 
-async function request(method, path, { body, parameters, signal } = {}) {
+async function request(method, path, { body, parameters, signal, keepalive } = {}) {
   const raw = body instanceof Blob;
   const headers = body === undefined ? {} : { "Content-Type": raw ? "application/octet-stream" : "application/json" };
   let response;
@@ -28,6 +28,7 @@ async function request(method, path, { body, parameters, signal } = {}) {
       method,
       headers,
       signal,
+      keepalive,
       body: body === undefined ? undefined : raw ? body : JSON.stringify(body),
     });
   } catch (error) {
@@ -63,7 +64,7 @@ export const api = {
   shapeOfSession: (id, parameters) => get(`sessions/${id}/outline`, parameters),
   preview: (id, parameters, signal) => get(`sessions/${id}/preview`, parameters, signal),
   accept: (id, body) => post(`sessions/${id}/accept`, body),
-  closeSession: (id) => request("DELETE", `sessions/${id}`),
+  closeSession: (id, options) => request("DELETE", `sessions/${id}`, options),
 
   /** Every object of an image in its pixels, page by page. */
   async objects(image) {

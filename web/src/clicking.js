@@ -69,6 +69,7 @@ export function createClicking({ project, stage, history, toast }) {
 
   function adopt(next) {
     session.set(next);
+    stage.display.opened.set(next?.object ?? null);
     draw();
   }
 
@@ -153,6 +154,7 @@ export function createClicking({ project, stage, history, toast }) {
     const id = session.value.id;
     if (session.value.object || !clicks().length) {
       const had = begun();
+      if (session.value.object && session.value.can_undo) toast.note("The object stays as it was kept.");
       adopt(null);
       api.closeSession(id).catch(() => {});
       return had;
@@ -244,6 +246,10 @@ export function createClicking({ project, stage, history, toast }) {
     reshape(shape.value);
     settleShape();
   }
+
+  window.addEventListener("pagehide", () => {
+    if (session.value && !begun()) api.closeSession(session.value.id, { keepalive: true }).catch(() => {});
+  });
 
   project.target.on((target) => {
     if (session.value && begun() && session.value.target !== target) change((id) => api.changeSession(id, { target }));

@@ -17,6 +17,7 @@ import { createOverlay } from "./ui/overlay.js";
 import { createToasts } from "./ui/toast.js";
 import { createToolbar } from "./ui/toolbar.js";
 import { classDialog } from "./dialogs/class.js";
+import { confirmDialog } from "./dialogs/dialog.js";
 import { exampleDialog, exportDialog, importDialog } from "./dialogs/files.js";
 import { keysDialog } from "./dialogs/keys.js";
 import { toMap } from "./geometry.js";
@@ -48,6 +49,7 @@ const dialogs = {
   import: (file) => project.image.value && importDialog(context, file instanceof File ? file : undefined),
   editClass: (item) => classDialog(context, item),
   addExample: () => exampleDialog(context),
+  confirm: confirmDialog,
 };
 Object.assign(context, { tools, dialogs, undo, redo });
 stage.use = tools.use;
@@ -97,7 +99,7 @@ project.image.on((image) => {
   document.title = `${image.name} · TerraClick`;
 }, { now: false });
 project.objects.on((objects, before) => stage.showObjects(objects, before), { now: false });
-for (const value of [project.selection, project.classes, display.opacity, display.labels, display.peeking]) value.on(() => stage.redraw(), { now: false });
+for (const value of [project.selection, project.classes, display.opacity, display.labels, display.peeking, display.opened]) value.on(() => stage.redraw(), { now: false });
 actions.proposals.on((current) => {
   const source = stage.sources.proposals;
   source.clear(true);

@@ -40,3 +40,13 @@ export function openDialog(title, content, buttons = [], { wide = false, submit 
 }
 
 export const field = (label, control, note) => h("label.field", h("span", label), control, note && h("small", note));
+
+/** Ask before what cannot be undone; resolves to true or false. */
+export function confirmDialog(title, text, verb) {
+  return new Promise((resolve) => {
+    let answer = false;
+    const cancel = h("button.button.quiet", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Cancel");
+    const { element } = openDialog(title, h("p", text), [cancel, h("button.button.primary", verb)], { submit: () => (answer = true) });
+    element.addEventListener("close", () => resolve(answer));
+  });
+}

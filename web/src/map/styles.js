@@ -21,7 +21,7 @@ export function createStyles(project, display) {
   };
 
   function object(feature) {
-    if (display.peeking.value) return undefined;
+    if (display.peeking.value || feature.getId() === display.opened.value) return undefined;
     const selected = project.selection.value.has(feature.getId());
     const status = feature.get("status");
     const colour = project.colourOf(feature.get("class"));

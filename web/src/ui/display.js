@@ -10,6 +10,8 @@ export function createDisplay() {
     labels: signal(false),
     swipe: signal(null),
     peeking: signal(false),
+    /** uuid of the object that is open for more clicks: its outline is drawn instead of it. */
+    opened: signal(null),
     /** {bands, stretch, rescale, gamma} as the tile route takes them; undefined where the server chooses. */
     tiles: signal({}),
   };
