@@ -1,5 +1,7 @@
 """SimpleClick against recorded runs of the published code, and what any click network must do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -93,3 +95,20 @@ def test_published_sizes():
     # published 98.0 M for B includes the unused class entry, classifier and finer steps of the head
     assert 96e6 < counts["simpleclick-b"] < 98e6
     assert counts["simpleclick-xt"] < counts["simpleclick-b"] < counts["simpleclick-l"] < counts["simpleclick-h"]
+
+
+def test_windows_that_nothing_touches_are_run_once(net, sample):
+    """The same answer whether one, two or all windows hold something; the blocks see only the touched ones."""
+    warm = SimpleClick(replace(D12, warm=True)).eval()
+    warm.load_state_dict(net.state_dict())
+    seen = []
+    warm.backbone.blocks[0].register_forward_hook(lambda block, given, answer: seen.append(len(given[0])))
+    picture, before, points = (part[:1] for part in sample)
+    corner = torch.zeros_like(before)
+    corner[..., 300:, 300:] = 0.7
+    with torch.inference_mode():
+        encoded = warm.encode(picture)
+        for given, windows in ((torch.zeros_like(before), 1), (corner, 2), (before, 4)):
+            close(warm.answer(encoded, given, points[:, [0, 1]]), net(picture, given, points[:, [0, 1]]), 1e-5)
+            assert seen[-1] == windows
+    assert seen[0] == 4 and len(seen) == 4

@@ -88,7 +88,7 @@ class Mfp(SimpleClick):
         """RGB (B, 3, H, W) in 0…1 → what does not depend on clicks."""
         plain = super().encode(image)
         padded = pad_to(normalise(image), self.backbone.multiple)
-        return MfpEncoded(plain.tokens, plain.grid, plain.size, padded)
+        return MfpEncoded(plain.tokens, plain.grid, plain.size, image=padded)
 
     def answer(self, encoded: MfpEncoded, previous: Tensor, points: Tensor) -> Tensor:
         """previous (B, 1, H, W) probabilities, points (B, 2P, 3) → logits (B, 1, H, W).

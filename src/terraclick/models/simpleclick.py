@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from terraclick.models.layers import (
     ClickViT,
@@ -45,6 +46,9 @@ class SimpleClickConfig:
     """How much finer than stride 4 the logits are: 1, 2 or 4."""
     radius: float = 5.0
     """Radius in pixels of the disk painted for a click."""
+    warm: bool = False
+    """Let `encode` also run the blocks before the first global one as they are without clicks: a click then runs there
+    only the windows that it or the previous answer touches. Same answer, quicker first click, slower encoding."""
 
 
 SIMPLECLICK: dict[str, SimpleClickConfig] = {
@@ -63,11 +67,13 @@ class SimpleClickEncoded:
     tokens: Tensor
     grid: tuple[int, int]
     size: tuple[int, int]
+    clean: Tensor | None = None
+    """Tokens just before the first global block where nothing was clicked, if `warm`."""
 
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        return self.tokens.nbytes
+        return self.tokens.nbytes + (0 if self.clean is None else self.clean.nbytes)
 
 
 class SimpleClick(nn.Module):
@@ -87,13 +93,29 @@ class SimpleClick(nn.Module):
         padded = pad_to(normalise(image), self.backbone.multiple)
         patch = self.config.vit.patch
         grid = (padded.shape[-2] // patch, padded.shape[-1] // patch)
-        return SimpleClickEncoded(self.backbone.embed(padded), grid, (image.shape[-2], image.shape[-1]))
+        tokens = self.backbone.embed(padded)
+        clean = self._windowed(tokens + self.embed_clicks.bias, grid) if self.config.warm else None
+        return SimpleClickEncoded(tokens, grid, (image.shape[-2], image.shape[-1]), clean)
 
     def answer(self, encoded: SimpleClickEncoded, previous: Tensor, points: Tensor) -> Tensor:
         """previous (B, 1, H, W) probabilities, points (B, 2P, 3) → logits (B, 1, H, W)."""
-        clicks = self.embed_clicks(self.click_maps(encoded, previous, points))  # (B, C, h, w)
-        tokens = encoded.tokens + to_windows(clicks, self.config.vit.window)
-        return self.decode(self.backbone(tokens, encoded.grid), encoded.size)
+        maps = self.click_maps(encoded, previous, points)
+        tokens = encoded.tokens + to_windows(self.embed_clicks(maps), self.config.vit.window)
+        if encoded.clean is None:
+            return self.decode(self.backbone(tokens, encoded.grid), encoded.size)
+        touched = functional.max_pool2d(maps.amax(dim=1), self.backbone.multiple).flatten() > 0
+        mixed = encoded.clean.clone()
+        mixed[touched] = self._windowed(tokens[touched], encoded.grid)
+        return self.decode(self.backbone(mixed, encoded.grid, first=self._first_global), encoded.size)
+
+    @property
+    def _first_global(self) -> int:
+        """Number of the first block that looks beyond its window."""
+        return min(self.config.vit.global_blocks)
+
+    def _windowed(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Windows (K, T, C) of any pictures through the blocks before the first global one."""
+        return self.backbone.run(tokens, grid, 1, self._first_global - 1)
 
     def click_maps(self, encoded: SimpleClickEncoded, previous: Tensor, points: Tensor) -> Tensor:
         """Previous answer, positive and negative disks (B, 3, H', W') at the padded size."""
