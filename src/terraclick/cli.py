@@ -247,15 +247,22 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
 @click.option("--out", "-o", type=EXISTING, required=True, help="Folder for checkpoints and the log.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--steps", type=click.IntRange(min=1), help="End this call at that step; --resume goes on from there.")
-@click.option("--start", type=EXISTING, help="A click_net.pt to start from instead of ImageNet weights.")
-def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, start: Path | None) -> None:
+@click.option("--start", type=EXISTING, help="Weights to start from: a click_net.pt, or what a paper's network extends.")
+@click.option("--device", default="cpu", show_default=True, help="Where a paper's network is trained: cpu, cuda.")
+def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, start: Path | None, device: str) -> None:
     """Train a model by RECIPE (needs the torch extra)."""
-    loop = _torch_room("terraclick.train.loop")
+    loop, networks = _torch_room("terraclick.train.loop"), _torch_room("terraclick.train.networks")
     from terraclick.predictors.load import WEIGHTS
     from terraclick.train.config import RECIPES
 
+    if recipe in networks.NETWORK_RECIPES:
+        chosen = networks.NETWORK_RECIPES[recipe]()
+        click.echo(networks.train_network(chosen, data, out, start, resume, steps, _report_training, device))
+        return
     if recipe not in RECIPES:
-        raise UnknownName(f"no recipe {recipe!r}. Known: {', '.join(RECIPES)}.")
+        raise UnknownName(f"no recipe {recipe!r}. Known: {', '.join((*RECIPES, *networks.NETWORK_RECIPES))}.")
+    if device != "cpu":
+        raise BadConfig(f"{recipe} is trained on the CPU: leave --device out.")
     config = RECIPES[recipe]()
     if start is not None:
         config = replace(config, start=str(start))

@@ -1,0 +1,212 @@
+"""Episodes for training the papers' networks: a crop, what is asked in it, and perhaps a reference from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.core.focus import Window
+from terraclick.data.augment import jitter_sensor, turn
+from terraclick.data.datasets import Dataset
+from terraclick.errors import BadConfig, BadData
+from terraclick.predictors.exported import GREY, cut
+
+__all__ = ["ASKED", "Episode", "EpisodeRule", "Example", "Labels", "draw_episode", "reader"]
+
+IGNORE = 255
+DRAWS = 1000
+"""Draws without anything to ask before datasets are called empty."""
+
+ASKED = ("object", "class", "combination")
+"""What an episode asks for: one instance, one class, or several classes at once (RefCut's combinations of parts)."""
+
+
+@dataclass(frozen=True)
+class EpisodeRule:
+    """How episodes are drawn."""
+
+    asked: str = "object"
+    """One of `ASKED`."""
+    side: int = 448
+    """Side of a crop, in pixels the network sees."""
+    scale: tuple[float, float] = (0.75, 1.4)
+    """Enlargement of the picture, drawn evenly in logarithm (published uniform resize)."""
+    min_area: int = 80
+    """Smallest thing asked for, in pixels of the crop."""
+    references: bool = False
+    """Whether a reference comes along."""
+    no_reference: float = 0.1
+    """Chance that it does not after all."""
+    one_mask: float = 0.25
+    """Chance that it has only a positive or only a negative mask (RefCut, section 4.1)."""
+    augment: bool = True
+    """Turns, mirrors and what a sensor does to colours."""
+
+    def __post_init__(self) -> None:
+        if self.asked not in ASKED:
+            raise BadConfig(f"asked {self.asked!r} is not known: give one of {', '.join(ASKED)}.")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise BadConfig(f"scale {self.scale} is no range: give two factors above 0, the smaller first.")
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A reference: image (S, S, 3) uint8, masks (S, S) bool, each of which may be empty."""
+
+    image: NDArray[np.uint8]
+    positive: NDArray[np.bool_]
+    negative: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """image (S, S, 3) uint8, truth (S, S) uint8 of 0, 1 and 255 = ignore, and an example or None."""
+
+    image: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    example: Example | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """A decoded picture: image (H, W, 3), class ids (H, W), instance ids (H, W)."""
+
+    image: NDArray[np.uint8]
+    classes: NDArray[np.uint8]
+    instances: NDArray[np.uint16]
+
+
+def reader(datasets: Sequence[Dataset], keep: int = 48) -> Callable[[int, int], Labels]:
+    """(dataset, picture) numbers → decoded picture; the latest `keep` stay in memory."""
+
+    @lru_cache(maxsize=keep)
+    def read(dataset: int, picture: int) -> Labels:
+        found = datasets[dataset].pictures[picture]
+        return Labels(found.image(), found.classes(), found.instances())
+
+    return read
+
+
+def draw_episode(
+    datasets: Sequence[Dataset], read: Callable[[int, int], Labels], rule: EpisodeRule, rng: np.random.Generator
+) -> Episode:
+    """One episode; datasets are drawn evenly. Raises BadData if they show nothing that can be asked."""
+    for _ in range(DRAWS):
+        number = int(rng.integers(len(datasets)))
+        episode = _draw(datasets[number], lambda picture, n=number: read(n, picture), rule, rng)
+        if episode is not None:
+            return episode
+    names = ", ".join(dataset.name for dataset in datasets)
+    raise BadData(f"{DRAWS} draws from {names} showed nothing to click: give datasets with labelled things.")
+
+
+def _draw(
+    dataset: Dataset, read: Callable[[int], Labels], rule: EpisodeRule, rng: np.random.Generator
+) -> Episode | None:
+    """One episode of a dataset, or None if the draw shows nothing that can be asked."""
+    number = int(rng.integers(len(dataset.pictures)))
+    picture = dataset.pictures[number]
+    things = [thing for thing in picture.objects if thing.cls in dataset.task_classes]
+    if not things:
+        return None
+    labels = read(number)
+    side = round(rule.side / np.exp(rng.uniform(*np.log(rule.scale))))
+    thing = things[rng.integers(len(things))]
+    if rule.asked == "object":
+        around = labels.instances == thing.id
+        window, chosen = _around(around, side, rng), (thing.cls,)
+        truth = _labels(around.astype(np.uint8), window, rule.side, 0)
+    else:
+        window = _around(labels.classes == thing.cls, side, rng, whole=False)
+        kinds = _labels(labels.classes, window, rule.side, IGNORE)
+        shown = [kind for kind in dataset.task_classes if np.count_nonzero(kinds == kind) >= rule.min_area]
+        if not shown:
+            return None
+        count = int(rng.integers(1, len(shown) + 1)) if rule.asked == "combination" else 1
+        chosen = tuple(int(kind) for kind in rng.choice(shown, count, replace=False))
+        truth = np.isin(kinds, chosen).astype(np.uint8)
+    if np.count_nonzero(truth) < rule.min_area:
+        return None
+    truth[_labels(labels.classes, window, rule.side, IGNORE) == IGNORE] = IGNORE
+    if not (truth == 1).any():
+        return None
+    image, (truth,) = _laid(cut(labels.image, window, rule.side, GREY), (truth,), rule, rng)
+    example = _example(dataset, read, number, chosen, rule, rng) if rule.references else None
+    return Episode(image, truth, example)
+
+
+def _example(
+    dataset: Dataset,
+    read: Callable[[int], Labels],
+    number: int,
+    chosen: tuple[int, ...],
+    rule: EpisodeRule,
+    rng: np.random.Generator,
+) -> Example | None:
+    """A crop of another picture (of the same one only if no other shows the classes), or none by chance."""
+    if rng.random() < rule.no_reference:
+        return None
+    wanted = set(chosen)
+    shows = [
+        (len(wanted & {thing.cls for thing in picture.objects}), n != number, n)
+        for n, picture in enumerate(dataset.pictures)
+    ]
+    most = max(shown for shown, _, _ in shows)
+    others = [n for shown, other, n in shows if shown == most and other] or [number]
+    labels = read(others[rng.integers(len(others))])
+    side = round(rule.side / np.exp(rng.uniform(*np.log(rule.scale))))
+    window = _around(np.isin(labels.classes, chosen), side, rng, whole=False)
+    kinds = _labels(labels.classes, window, rule.side, IGNORE)
+    masks = (np.isin(kinds, chosen), np.isin(kinds, [kind for kind in dataset.task_classes if kind not in wanted]))
+    if rng.random() < rule.one_mask:
+        dropped = int(rng.integers(2))
+        masks = tuple(mask & (sign != dropped) for sign, mask in enumerate(masks))
+    image, (positive, negative) = _laid(cut(labels.image, window, rule.side, GREY), masks, rule, rng)
+    return Example(image, positive, negative)
+
+
+def _around(mask: NDArray[np.bool_], side: int, rng: np.random.Generator, whole: bool = True) -> Window:
+    """A square at random that shows a pixel of the mask; with `whole` all of it, grown if need be."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        rows, cols = np.arange(mask.shape[0]), np.arange(mask.shape[1])
+    if whole:
+        boxes = [(int(places[0]), int(places[-1])) for places in (rows, cols)]
+        side = max(side, round(1.15 * max(last - first + 1 for first, last in boxes)))
+    else:
+        row = int(rows[rng.integers(len(rows))])
+        along = np.flatnonzero(mask[row]) if mask[row].any() else cols
+        col = int(along[rng.integers(len(along))])
+        boxes = [(row, row), (col, col)]
+    starts = []
+    for (first, last), size in zip(boxes, mask.shape, strict=True):
+        start = int(rng.integers(last + 1 - side, first + 1)) if last + 1 - side <= first else first
+        starts.append(min(max(start, min(0, size - side)), max(0, size - side)))
+    return Window(*starts, side, side)
+
+
+def _labels(array: NDArray[np.uint8], window: Window, side: int, fill: int) -> NDArray[np.uint8]:
+    """The part of an id map (H, W) in a window, `fill` beyond the edge, at side × side without mixing ids."""
+    places = np.floor((np.arange(side) + 0.5) * window.rows / side).astype(int)
+    rows, cols = places + window.row, places + window.col
+    inside = np.ix_((rows >= 0) & (rows < array.shape[0]), (cols >= 0) & (cols < array.shape[1]))
+    out = np.full((side, side), fill, np.uint8)
+    out[inside] = array[np.ix_(rows[inside[0].ravel()], cols[inside[1].ravel()])]
+    return out
+
+
+def _laid(
+    image: NDArray[np.uint8],
+    maps: Sequence[NDArray[np.uint8] | NDArray[np.bool_]],
+    rule: EpisodeRule,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.uint8], tuple[NDArray[np.uint8], ...]]:
+    """A picture and its maps, turned alike and seen by another sensor, where the rule says so."""
+    if not rule.augment:
+        return image, tuple(maps)
+    quarter, mirrored = int(rng.integers(4)), bool(rng.random() < 0.5)
+    return turn(jitter_sensor(image, rng), quarter, mirrored), tuple(turn(part, quarter, mirrored) for part in maps)

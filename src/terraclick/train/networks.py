@@ -1,0 +1,400 @@
+"""Training the papers' networks: SimpleClick's iterative clicks, CFR-ICL's loss, RefCut's references, four tunings.
+
+A step draws a batch of episodes, clicks them at random, lets the network (in evaluation mode, without gradient) place
+up to three clicks in its own errors, and learns from the last answer; with `loss="icl"` it learns from every answer.
+Every step depends on the seed and its number alone, so a resumed run equals an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from terraclick.core.click import Click
+from terraclick.core.masks import iou
+from terraclick.core.predictor import MASK_THRESHOLD
+from terraclick.core.simulate import next_click, random_error_click, sample_clicks
+from terraclick.data.datasets import open_datasets
+from terraclick.errors import BadConfig, BadWeights
+from terraclick.models.checkpoint import FAMILIES, build, read_published, rename, save_network
+from terraclick.models.crosscut import CrossCutConfig
+from terraclick.models.isrefiner import IsRefinerConfig
+from terraclick.models.layers import ClickViTConfig
+from terraclick.models.mfp import MfpConfig
+from terraclick.models.refcut import RefCutConfig
+from terraclick.models.simpleclick import SimpleClickConfig
+from terraclick.models.tuning import count_parameters, merge_lora, tune
+from terraclick.predictors.network import click_points
+from terraclick.train.episodes import Episode, EpisodeRule, draw_episode, reader
+from terraclick.train.losses import iterative_click_loss, normalized_focal_loss
+
+__all__ = ["NETWORK_RECIPES", "NetworkRecipe", "click_curve", "start_from", "train_network", "training_loss"]
+
+IGNORE = 255
+CHECKPOINT_EVERY = 100
+
+Clicks = tuple[Click, ...]
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """Everything that decides a training run of a paper's network, saved beside its weights."""
+
+    name: str
+    """Name of the recipe."""
+    family: str
+    """One of the families of `models/checkpoint.py`."""
+    config: Any
+    """The network's config."""
+    episodes: EpisodeRule = field(default_factory=EpisodeRule)
+    """How episodes are drawn."""
+    steps: int = 50_000
+    """Optimiser steps."""
+    batch: int = 32
+    """Episodes in a step."""
+    rate: float = 5e-5
+    """Learning rate of Adam; a tenth of it for the last tenth of the steps."""
+    first: str = "random"
+    """First clicks: "random" up to 24 of each sign (RITM), "one" including click near the middle (MFP)."""
+    next_clicks: int = 3
+    """Most clicks placed in the network's own errors."""
+    loss: str = "last"
+    """"last" = normalised focal loss of the last answer, "icl" = of every answer, later ones weighing more."""
+    tuning: str = "full"
+    """What is trained: full, lora, adapter."""
+    rank: int = 8
+    """Rank of LoRA."""
+    seed: int = 0
+    """Seed of everything random."""
+
+    def __post_init__(self) -> None:
+        if self.first not in ("random", "one") or self.loss not in ("last", "icl"):
+            raise BadConfig(f"first {self.first!r} and loss {self.loss!r}: choose random or one, last or icl.")
+        if self.tuning == "none":
+            raise BadConfig("tuning none trains nothing: choose full, lora or adapter.")
+
+
+def training_loss(
+    network: nn.Module,
+    episodes: Sequence[Episode],
+    recipe: NetworkRecipe,
+    rng: np.random.Generator,
+    device: str = "cpu",
+) -> Tensor:
+    """The loss (scalar) of a batch of episodes, the clicks drawn and placed with `rng`."""
+    image, truth = _tensors(episodes, device)
+    clicks = [_first_clicks(episode, recipe.first, rng) for episode in episodes]
+    previous = torch.zeros_like(image[:, :1])
+    if recipe.loss == "icl":
+        encoded, extra = network.encode(image), _references(network, episodes, device)
+        losses = []
+        for _ in range(int(rng.integers(1, recipe.next_clicks + 1))):
+            logits = network.answer(encoded, previous, _points(clicks, device), **extra)
+            losses.append(_focal(logits, truth))
+            previous = torch.sigmoid(logits.detach().float())
+            clicks = _further(clicks, previous, episodes, rng)
+        return iterative_click_loss(losses).mean()
+    passes = int(rng.integers(recipe.next_clicks + 1))
+    if passes:
+        network.eval()
+        with torch.no_grad():
+            encoded, extra = network.encode(image), _references(network, episodes, device)
+            for _ in range(passes):
+                previous = torch.sigmoid(network.answer(encoded, previous, _points(clicks, device), **extra).float())
+                clicks = _further(clicks, previous, episodes, rng)
+        network.train()
+    extra = _references(network, episodes, device)
+    return _focal(network.answer(network.encode(image), previous, _points(clicks, device), **extra), truth).mean()
+
+
+def _tensors(episodes: Sequence[Episode], device: str) -> tuple[Tensor, Tensor]:
+    """Images (B, 3, S, S) in 0…1 and truths (B, S, S) uint8."""
+    image = torch.from_numpy(np.stack([episode.image for episode in episodes])).to(device)
+    truth = torch.from_numpy(np.stack([episode.truth for episode in episodes])).to(device)
+    return image.permute(0, 3, 1, 2).float() / 255, truth
+
+
+def _focal(logits: Tensor, truth: Tensor) -> Tensor:
+    return normalized_focal_loss(logits[:, 0].float(), (truth == 1).float(), truth != IGNORE)
+
+
+def _first_clicks(episode: Episode, first: str, rng: np.random.Generator) -> Clicks:
+    truth, ignore = episode.truth == 1, episode.truth == IGNORE
+    if first == "random":
+        return sample_clicks(truth, rng, ignore)
+    click = random_error_click(np.zeros_like(truth), truth, rng, ignore)
+    return () if click is None else (click,)
+
+
+def _further(
+    clicks: Sequence[Clicks], probs: Tensor, episodes: Sequence[Episode], rng: np.random.Generator
+) -> list[Clicks]:
+    """Every episode's clicks and one more in the answer's larger error, if it has any."""
+    masks = (probs[:, 0] > MASK_THRESHOLD).cpu().numpy()
+    out = []
+    for given, mask, episode in zip(clicks, masks, episodes, strict=True):
+        click = random_error_click(mask, episode.truth == 1, rng, episode.truth == IGNORE)
+        out.append(given if click is None else (*given, click))
+    return out
+
+
+def _points(clicks: Sequence[Clicks], device: str) -> Tensor:
+    """(B, 2P, 3) with as many slots as the fullest row needs."""
+    slots = max(sum(click.positive == sign for click in given) for given in clicks for sign in (True, False))
+    return torch.from_numpy(np.concatenate([click_points(given, max(slots, 1)) for given in clicks])).to(device)
+
+
+def _references(network: nn.Module, episodes: Sequence[Episode], device: str) -> dict[str, Tensor]:
+    """The keyword input of a network that reads references, zero rows where an episode has none."""
+    if not hasattr(network, "represent") or all(episode.example is None for episode in episodes):
+        return {}
+    shape = episodes[0].truth.shape
+    blank, empty = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.bool_)
+    given = [episode.example for episode in episodes]
+    images = np.stack([blank if example is None else example.image for example in given])
+    features = network.features(torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255)
+    sides = []
+    for side in ("positive", "negative"):
+        masks = np.stack([empty if example is None else getattr(example, side) for example in given])
+        sides.append(network.represent(features, torch.from_numpy(masks).to(device)[:, None].float()))
+    return {"references": torch.stack(sides, dim=1)}
+
+
+@torch.no_grad()
+def click_curve(
+    network: nn.Module, episodes: Sequence[Episode], clicks: int = 5, device: str = "cpu"
+) -> NDArray[np.float64]:
+    """IoU (episodes, clicks) of a network after each click of the evaluation robot, whole crops, no zoom-in."""
+    network.eval()
+    curve = np.zeros((len(episodes), clicks))
+    for row, episode in enumerate(episodes):
+        image, _ = _tensors([episode], device)
+        encoded, extra = network.encode(image), _references(network, [episode], device)
+        truth, ignore, given = episode.truth == 1, episode.truth == IGNORE, ()
+        previous, mask = torch.zeros_like(image[:, :1]), np.zeros(episode.truth.shape, np.bool_)
+        for step in range(clicks):
+            click = next_click(mask, truth, ignore, given)
+            given = given if click is None else (*given, click)
+            previous = torch.sigmoid(network.answer(encoded, previous, _points([given], device), **extra).float())
+            mask = (previous[0, 0] > MASK_THRESHOLD).cpu().numpy()
+            curve[row, step] = iou(mask, truth, ignore)
+    return curve
+
+
+# --- a run -----------------------------------------------------------------------------------------------------------
+
+
+def train_network(
+    recipe: NetworkRecipe,
+    data: Path,
+    out: Path,
+    start: Path | None = None,
+    resume: bool = False,
+    until: int | None = None,
+    report: Callable[[str, int, int, dict[str, float]], None] = lambda *_: None,
+    device: str = "cpu",
+) -> Path:
+    """Train on every dataset below `data`; writes OUT/network.safetensors, .json and log.jsonl, returns the first.
+
+    `start` is a checkpoint of the network it builds on (see `start_from`). Raises BadConfig, BadData, BadWeights.
+    """
+    _claim(out, recipe, resume)
+    datasets = open_datasets(data)
+    read = reader(datasets)
+    torch.manual_seed(recipe.seed)
+    network, _, config = build(recipe.family, recipe.config)
+    if start is not None:
+        start_from(network, recipe.family, config, start)
+    tune(network, recipe.tuning, recipe.rank).to(device).train()
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=recipe.rate, betas=(0.9, 0.999))
+    checkpoint, done = out / "checkpoint.pt", 0
+    if resume and checkpoint.is_file():
+        kept = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(kept["network"])
+        optimizer.load_state_dict(kept["optimizer"])
+        done = kept["step"]
+    last = recipe.steps if until is None else min(until, recipe.steps)
+    everything, few = count_parameters(network)
+    report("network", done, recipe.steps, {"parameters": float(everything), "trained": float(few)})
+    with (out / "log.jsonl").open("a") as log:
+        for step in range(done, last):
+            rng = np.random.default_rng([recipe.seed, 3, step])
+            torch.manual_seed(int(rng.integers(2**31)))
+            episodes = [draw_episode(datasets, read, recipe.episodes, rng) for _ in range(recipe.batch)]
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate * (0.1 if step >= 0.9 * recipe.steps else 1.0)
+            loss = training_loss(network, episodes, recipe, rng, device)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            figures = {"loss": float(loss.detach())}
+            log.write(json.dumps({"step": step + 1, **figures}) + "\n")
+            log.flush()
+            report("train", step + 1, recipe.steps, figures)
+            if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == last:
+                _write(
+                    checkpoint,
+                    {"step": step + 1, "network": network.state_dict(), "optimizer": optimizer.state_dict()},
+                )
+    return save_network(merge_lora(network), recipe.family, config, out / "network")
+
+
+def _claim(out: Path, recipe: NetworkRecipe, resume: bool) -> None:
+    """Make the out folder this run's own, or check that it is."""
+    out.mkdir(parents=True, exist_ok=True)
+    path, mine = out / "recipe.json", json.dumps(asdict(recipe), indent=1)
+    if not path.exists():
+        path.write_text(mine + "\n")
+    elif json.loads(path.read_text()) != json.loads(mine):
+        raise BadConfig(f"{out} holds a run with other settings ({path}): choose another folder.")
+    elif not resume and (out / "checkpoint.pt").exists():
+        raise BadConfig(f"{out} holds an earlier run: pass --resume to go on with it, or choose another folder.")
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """Save beside and move into place, so that a kill leaves the old file."""
+    unfinished = path.with_suffix(".part")
+    torch.save(dict(content), unfinished)
+    os.replace(unfinished, path)
+
+
+BASES = {
+    "crosscut": ("simpleclick", ""),
+    "refcut": ("simpleclick", "base."),
+    "mfp": ("simpleclick", ""),
+    "isrefiner": ("mfp", ""),
+}
+"""Family → the family it builds on, and where that sits in it."""
+
+
+def start_from(network: nn.Module, family: str, config: Any, path: Path) -> list[str]:
+    """Give a network the weights of the one it builds on (or of its own kind); returns the names left untouched.
+
+    `path` is a published `.pth` or a converted `.safetensors`. CrossCut, RefCut and MFP start from SimpleClick,
+    RS-ISRefiner from MFP, whose heads they may replace; the ViT must fit whole. Raises BadWeights where it does not.
+    """
+    state = read_published(path)
+    base, prefix = BASES.get(family, (family, ""))
+    if path.suffix != ".safetensors":
+        entry = FAMILIES[base]()
+        state = rename(state, entry.renames, (*entry.unused, r"head\.up_conv"))
+    own = network.state_dict()
+    given = {prefix + name: value for name, value in state.items()}
+    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    if not fitting:  # a checkpoint of the network's own kind
+        fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    left = sorted(set(own) - set(fitting))
+    lacking = [name for name in left if "backbone." in name]
+    if lacking:
+        raise BadWeights(
+            f"{path.name} lacks {len(lacking)} arrays of the ViT ({lacking[0]}, …): start {family} from {base} weights "
+            "of the same size."
+        )
+    network.load_state_dict({**own, **fitting})
+    return left
+
+
+# --- recipes ---------------------------------------------------------------------------------------------------------
+
+SMALL = SimpleClickConfig(ClickViTConfig(dim=128, depth=8, heads=4, size=224), (32, 64, 128, 256), 64)
+"""A SimpleClick of 2.4 million numbers, for trials on one CPU."""
+
+
+def simpleclick_b() -> NetworkRecipe:
+    """SimpleClick ViT-B as published: 55 epochs of 30 000 samples."""
+    return NetworkRecipe("simpleclick-b", "simpleclick", SimpleClickConfig(), steps=51_562)
+
+
+def simpleclick_small() -> NetworkRecipe:
+    """A small SimpleClick from nothing."""
+    rule = EpisodeRule(side=224)
+    return NetworkRecipe("simpleclick-small", "simpleclick", SMALL, rule, steps=2000, batch=8, rate=5e-4)
+
+
+def crosscut_b() -> NetworkRecipe:
+    """CrossCut ViT-B, from SimpleClick: crops of 896 px, classes, 55 epochs of 4500 samples."""
+    rule = EpisodeRule("class", side=896, scale=(0.75, 1.25))
+    config = CrossCutConfig(divisions=(2,))
+    return NetworkRecipe("crosscut-b", "crosscut", config, rule, steps=30_937, batch=8)
+
+
+def crosscut_small() -> NetworkRecipe:
+    """A small CrossCut from nothing."""
+    rule = EpisodeRule("class", side=896, scale=(0.75, 1.25))
+    config = CrossCutConfig(SMALL, divisions=(2,))
+    return NetworkRecipe("crosscut-small", "crosscut", config, rule, steps=2000, batch=2, rate=5e-4)
+
+
+def refcut_b() -> NetworkRecipe:
+    """RefCut ViT-B, from SimpleClick: combinations of classes, a reference from another picture."""
+    rule = EpisodeRule("combination", references=True)
+    return NetworkRecipe("refcut-b", "refcut", RefCutConfig(), rule, steps=51_562, rate=5e-6)
+
+
+def refcut_small() -> NetworkRecipe:
+    """A small RefCut from nothing."""
+    rule = EpisodeRule("combination", side=224, references=True)
+    config = RefCutConfig(SMALL, reference_side=224)
+    return NetworkRecipe("refcut-small", "refcut", config, rule, steps=2000, batch=8, rate=5e-4)
+
+
+def mfp_b() -> NetworkRecipe:
+    """MFP ViT-B, from SimpleClick: one first click, then its own errors."""
+    return NetworkRecipe("mfp-b", "mfp", MfpConfig(), steps=51_562, first="one")
+
+
+def mfp_small() -> NetworkRecipe:
+    """A small MFP from nothing: what a small RS-ISRefiner stands on."""
+    rule = EpisodeRule(side=224)
+    return NetworkRecipe("mfp-small", "mfp", MfpConfig(SMALL), rule, steps=2000, batch=8, rate=5e-4, first="one")
+
+
+def isrefiner_b() -> NetworkRecipe:
+    """RS-ISRefiner ViT-B as its paper trains it, from MFP: 60 epochs of 30 000 samples, batches of 16."""
+    rule = EpisodeRule()
+    settings = {"steps": 112_500, "batch": 16, "first": "one", "tuning": "adapter"}
+    return NetworkRecipe("isrefiner-b", "isrefiner", IsRefinerConfig(), rule, **settings)
+
+
+def isrefiner_small() -> NetworkRecipe:
+    """A small RS-ISRefiner, from `mfp-small`."""
+    config = IsRefinerConfig(SMALL.vit, SMALL.pyramid, heads=4, widths=(16, 32, 64, 128))
+    settings = {"steps": 1000, "batch": 8, "rate": 5e-4, "first": "one", "tuning": "adapter"}
+    return NetworkRecipe("isrefiner-small", "isrefiner", config, EpisodeRule(side=224), **settings)
+
+
+def simpleclick_lora() -> NetworkRecipe:
+    """SimpleClick ViT-B tuned by LoRA alone."""
+    return replace(simpleclick_b(), name="simpleclick-lora", tuning="lora", rate=5e-4, steps=5000)
+
+
+def simpleclick_icl() -> NetworkRecipe:
+    """SimpleClick ViT-B fine-tuned by CFR-ICL: every answer of the sequence counts, five epochs."""
+    return replace(simpleclick_b(), name="simpleclick-icl", loss="icl", rate=5e-6, steps=4688)
+
+
+NETWORK_RECIPES: dict[str, Callable[[], NetworkRecipe]] = {
+    "simpleclick-b": simpleclick_b,
+    "simpleclick-icl": simpleclick_icl,
+    "simpleclick-lora": simpleclick_lora,
+    "simpleclick-small": simpleclick_small,
+    "crosscut-b": crosscut_b,
+    "crosscut-small": crosscut_small,
+    "refcut-b": refcut_b,
+    "refcut-small": refcut_small,
+    "mfp-b": mfp_b,
+    "mfp-small": mfp_small,
+    "isrefiner-b": isrefiner_b,
+    "isrefiner-small": isrefiner_small,
+}
+"""Recipes of the papers' networks by name; `terraclick train NAME --data … --out …` knows them."""
