@@ -293,12 +293,17 @@ def export(checkpoint: Path, out: Path) -> None:
 
 
 def _torch_room(name: str) -> Any:
+    return _room(name, "torch")
+
+
+def _room(name: str, extra: str) -> Any:
+    """A room that needs an optional package. Raises MissingExtra naming the extra."""
     from importlib import import_module
 
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
+        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[{extra}]'.") from error
 
 
 @cli.command()
@@ -325,6 +330,31 @@ def convert(
         click.echo(room.save_network(network, room.family_of(name), config or room.preset_of(name), out))
     else:
         click.echo(room.convert(checkpoint, out, name, config))
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True)
+@click.option("--session", type=EXISTING, help="GeoPackage to go on with, made if it is not there.")
+@click.option("--store", "store_address", metavar="URL", help="postgresql://… in place of a file, for teams.")
+@click.option("--out", "-o", type=EXISTING, default=".", show_default=True, help="The only folder for exports.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others can reach 0.0.0.0.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: the first free from 8000).")
+@click.option("--user", "users", multiple=True, metavar="NAME", help="Repeat it for several people: a token for each.")
+@click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
+@click.option("--weights", type=EXISTING, metavar="DIR", help="Folder of an exported model of your own.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
+    """Open a map in the browser to outline things on IMAGES (files, folders, or the word sample)."""
+    room = _room("terraclick.app.main", "app")
+    server = room.prepare(images, warn=lambda line: click.echo(line, err=True), **words)
+    for address in server.addresses.values():
+        click.echo(address)
+    sys.stdout.flush()
+    if not no_browser:
+        import webbrowser
+
+        webbrowser.open(next(iter(server.addresses.values())))
+    room.run(server)
 
 
 @cli.command()

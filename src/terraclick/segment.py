@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import itertools
 import json
@@ -35,6 +34,7 @@ from terraclick.geo.store import (
     StoredImage,
     StoredReference,
     StoredView,
+    files_hash,
     image_hash,
     open_store,
 )
@@ -458,8 +458,7 @@ def _model_hash(model: str, weights: Path | None) -> str:
     """Says which weights answered: the start of a hash over the model's files; "" without any."""
     if model in NETWORKS:
         return image_hash(weights)[:16] if weights is not None and weights.is_file() else ""
-    files = [(weights or WEIGHTS) / name for name in PREDICTORS[model].files]
-    return hashlib.sha256("".join(image_hash(file) for file in files).encode()).hexdigest()[:16] if files else ""
+    return files_hash([(weights or WEIGHTS) / name for name in PREDICTORS[model].files])
 
 
 def _stretch(text: str) -> Any:

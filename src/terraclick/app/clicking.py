@@ -1,0 +1,336 @@
+"""One thing being outlined, as a fold over acts: every click, stroke of paint and change of mind is one act.
+
+`step` takes a State and an Act to the next State; undo is the State before. States are made by the model's thread; what
+a State looks like as an outline on the map is `outlined`. Everything here is in pixels of the whole image (x right,
+y down, from the top-left corner); only an Outline also speaks map coordinates.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import shapely
+from shapely.affinity import affine_transform
+from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
+
+from terraclick.app.engine import Encoded, Frame
+from terraclick.app.images import Scene
+from terraclick.core.click import Click, Reference, Target
+from terraclick.core.focus import Window
+from terraclick.core.predictor import Predictor
+from terraclick.core.session import Session
+from terraclick.core.simulate import squared_depth
+from terraclick.errors import BadClick, BadGrid
+from terraclick.geo.grid import Grid
+from terraclick.geo.measure import area_m2, perimeter_m
+from terraclick.geo.polygonize import polygonize, rasterize
+from terraclick.outline import clean, default_window, score_of, shaped
+
+__all__ = [
+    "Act",
+    "Hint",
+    "PixelClick",
+    "Setup",
+    "Shape",
+    "State",
+    "frame_for",
+    "next_hint",
+    "outlined",
+    "parts_of",
+    "start",
+    "step",
+    "to_map",
+    "to_pixels",
+]
+
+CLASS_SIDE = 2048
+"""A class view has at most so many pixels a side; a wider one is read coarser."""
+CLASS_LATTICE = 64
+COARSEST = 2**10
+
+Surface: TypeAlias = BaseGeometry
+"""A Polygon or MultiPolygon."""
+
+
+@dataclass(frozen=True)
+class PixelClick:
+    """A click in pixels of the image, corner convention, and when it was made (ISO 8601)."""
+
+    x: float
+    y: float
+    positive: bool = True
+    time: str = ""
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing done: click, paint, target, references or clear, with its JSON value."""
+
+    kind: str
+    value: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """What a click session was opened with; view_bounds (x0, y0, x1, y1) and resolution are the map's then."""
+
+    target: Target = Target.OBJECT
+    references: tuple[str, ...] = ()
+    view_bounds: tuple[float, float, float, float] | None = None
+    resolution: float = 1.0
+    bands: tuple[int, ...] | None = None
+    stretch: Any = "auto"
+    seed: Surface | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where a click session stands: what was said, the frame the model saw, its answer, and what was painted."""
+
+    target: Target
+    references: tuple[str, ...]
+    clicks: tuple[PixelClick, ...] = ()
+    paint: tuple[tuple[Surface, bool], ...] = ()
+    frame: Frame | None = None
+    grid: Grid | None = None
+    session: Session | None = None
+    timing: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Milliseconds for reading, encoding and answering of the latest act."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """An outline: in pixels, on the map (the image's crs; None without one), and what is known of it."""
+
+    pixels: Surface
+    map: Surface
+    score: float
+    area_m2: float | None
+    perimeter_m: float | None
+
+
+@dataclass(frozen=True)
+class Hint:
+    """Where one more click would tell most, in pixels; inside: the outline includes the place now."""
+
+    x: float
+    y: float
+    inside: bool
+    uncertainty: float
+
+
+Encode = Callable[[Frame], Encoded]
+Examples = Callable[[Sequence[str]], tuple[Reference, ...]]
+
+
+def start(setup: Setup) -> State:
+    """The state before the first act."""
+    return State(setup.target, setup.references)
+
+
+def step(
+    state: State, act: Act, setup: Setup, scene: Scene, predictor: Predictor, encode: Encode, examples: Examples
+) -> State:
+    """The next state. Raises BadClick (outside the image, nothing to start from), BadGrid, BadImage."""
+    if act.kind == "clear":
+        return replace(start(setup), target=state.target, references=state.references)
+    if act.kind == "paint":
+        geometry, add = act.value
+        return replace(state, paint=(*state.paint, (geometry, add)), timing=(0.0, 0.0, 0.0))
+    if act.kind == "click":
+        click: PixelClick = act.value
+        _check_inside(click, scene)
+        wanted = replace(state, clicks=(*state.clicks, click))
+    elif act.kind == "target":
+        wanted = replace(state, target=Target(act.value), session=None)
+    else:
+        wanted = replace(state, references=tuple(act.value), session=None)
+    if not wanted.clicks:
+        return replace(wanted, frame=None, grid=None, session=None, timing=(0.0, 0.0, 0.0))
+    return _answered(wanted, setup, scene, predictor, encode, examples)
+
+
+def _answered(
+    state: State, setup: Setup, scene: Scene, predictor: Predictor, encode: Encode, examples: Examples
+) -> State:
+    """The state with its clicks answered: only the last one where the view stayed, all of them where it did not."""
+    frame = frame_for(setup, state.target, state.clicks, scene)
+    view = encode(frame)
+    begun = time.perf_counter()
+    session, clicks = state.session, state.clicks[-1:]
+    if session is None or frame != state.frame:
+        session, clicks = _fresh(setup, state, view.grid, scene, examples(state.references)), state.clicks
+    for click in clicks:
+        session = session.add(_in_view(click, scene.grid, view.grid), predictor, view.encoded)
+    spent = 1e3 * (time.perf_counter() - begun)
+    return replace(state, frame=frame, grid=view.grid, session=session, timing=(view.read_ms, view.encode_ms, spent))
+
+
+def _fresh(setup: Setup, state: State, grid: Grid, scene: Scene, references: tuple[Reference, ...]) -> Session:
+    if setup.seed is None:
+        return Session(state.target, references)
+    mask = rasterize([to_map(setup.seed, scene.grid)], grid)
+    return Session.from_mask(mask, state.target, references) if mask.any() else Session(state.target, references)
+
+
+def _check_inside(click: PixelClick, scene: Scene) -> None:
+    rows, cols = scene.shape
+    if not (0 <= click.x < cols and 0 <= click.y < rows):  # also refuses what is not a number
+        raise BadClick(f"the click {click.x:.10g}, {click.y:.10g} lies outside the image of {cols} x {rows} pixels.")
+
+
+def _in_view(click: PixelClick, whole: Grid, grid: Grid) -> Click:
+    x, y = whole.to_map(click.y - 0.5, click.x - 0.5)
+    return grid.to_click(x, y, click.positive)
+
+
+def frame_for(setup: Setup, target: Target, clicks: Sequence[PixelClick], scene: Scene) -> Frame:
+    """What the model is shown for these clicks; depends on nothing else, so that a replay sees the same.
+
+    A class: the map's view when the session was opened, grown to hold the clicks. An object: the square around the
+    first click at the image's own resolution, coarser by a power of two where the map was at 1:4 or more, or where
+    clicks and seed would not fit 4096 pixels.
+    """
+    places = [Click(click.y - 0.5, click.x - 0.5, click.positive) for click in clicks]
+    if setup.seed is not None:
+        left, top, right, bottom = setup.seed.bounds
+        middle = setup.seed.representative_point()
+        places = [Click(middle.y - 0.5, middle.x - 0.5), Click(top, left), Click(bottom - 1, right - 1), *places]
+    if target is Target.CLASS and setup.view_bounds is not None:
+        window, factor = _class_window(setup.view_bounds, places, scene.shape)
+    else:
+        window, factor = _object_window(setup.resolution, places, scene.shape, target)
+    native = scene.grid.metres_per_pixel or 1.0
+    gsd = None if factor == 1 else native * factor
+    return Frame(scene.path, scene.grid.window(window).bounds, gsd, setup.bands, setup.stretch)
+
+
+def _object_window(
+    resolution: float, places: Sequence[Click], shape: tuple[int, int], target: Target
+) -> tuple[Window, int]:
+    factor = 2 ** max(0, math.floor(math.log2(max(resolution, 1.0))) - 1)
+    factor = min(factor, COARSEST)
+    while True:
+        try:
+            return default_window(places, shape, target, factor), factor
+        except BadClick:
+            if factor >= COARSEST:
+                raise
+            factor *= 2
+
+
+def _class_window(
+    bounds: tuple[float, float, float, float], places: Sequence[Click], shape: tuple[int, int]
+) -> tuple[Window, int]:
+    """The map's view on a lattice of 64 view pixels, with every place inside."""
+    rows, cols = shape
+    left = min([bounds[0], *(p.col for p in places)])
+    top = min([bounds[1], *(p.row for p in places)])
+    right = max([bounds[2], *(p.col + 1 for p in places)])
+    bottom = max([bounds[3], *(p.row + 1 for p in places)])
+    left, right = max(0.0, left), min(float(cols), right)
+    top, bottom = max(0.0, top), min(float(rows), bottom)
+    if left >= right or top >= bottom:
+        raise BadGrid("the view misses the image: move the map over it.")
+    factor = 1
+    while max(right - left, bottom - top) / factor > CLASS_SIDE:
+        factor *= 2
+    lattice = CLASS_LATTICE * factor
+    first_col, first_row = int(left // lattice) * lattice, int(top // lattice) * lattice
+    last_col, last_row = (
+        min(cols, math.ceil(right / lattice) * lattice),
+        min(rows, math.ceil(bottom / lattice) * lattice),
+    )
+    return Window(first_row, first_col, last_row - first_row, last_col - first_col), factor
+
+
+# --- what it looks like ----------------------------------------------------------------------------------------------
+
+
+def outlined(state: State, setup: Setup, scene: Scene, simplify_m: float = 0.0, square: bool = False) -> Shape | None:
+    """The outline of a state, paint included, in the shape asked for; None before anything was said."""
+    score = 1.0
+    if state.session is not None and state.session.latest is not None and state.grid is not None:
+        mask = clean(state.session)
+        parts = list(polygonize(mask, state.grid))
+        score = score_of(state.session, mask)
+    elif setup.seed is not None:
+        parts = parts_of(to_map(setup.seed, scene.grid))
+    elif state.paint:
+        parts = []
+    else:
+        return None
+    for geometry, add in state.paint:
+        stroke = to_map(geometry, scene.grid)
+        whole = shapely.union_all([*parts, stroke]) if add else shapely.union_all(parts).difference(stroke)
+        parts = parts_of(whole)
+    on_map = shaped(parts, Grid(scene.grid.transform, scene.grid.crs, scene.shape), simplify_m, square)
+    return shape_of(on_map, scene, score)
+
+
+def shape_of(on_map: Surface, scene: Scene, score: float) -> Shape:
+    """A geometry in the image's own coordinates as a Shape."""
+    crs = scene.grid.crs
+    measured = (area_m2(on_map, crs), perimeter_m(on_map, crs)) if not on_map.is_empty else (None, None)
+    return Shape(to_pixels(on_map, scene.grid), on_map, score, *measured)
+
+
+def parts_of(geometry: BaseGeometry) -> list[Polygon]:
+    """The polygons within any geometry."""
+    return [part for part in shapely.get_parts(geometry).tolist() if isinstance(part, Polygon) and not part.is_empty]
+
+
+def to_map(geometry: Surface, grid: Grid) -> Surface:
+    """From pixels to the image's own coordinates."""
+    a, b, c, d, e, f = tuple(grid.transform)[:6]
+    moved: Surface = affine_transform(geometry, (a, b, d, e, c, f))
+    return moved
+
+
+def to_pixels(geometry: Surface, grid: Grid) -> Surface:
+    """From the image's own coordinates to pixels."""
+    a, b, c, d, e, f = tuple(~grid.transform)[:6]
+    moved: Surface = affine_transform(geometry, (a, b, d, e, c, f))
+    return moved
+
+
+def next_hint(state: State, scene: Scene) -> Hint | None:
+    """The deepest place of the largest doubtful part of the answer, away from the clicks given; None if all is sure.
+
+    Doubtful are probabilities between a quarter and three quarters; a part weighs what its doubt sums up to.
+    """
+    if state.session is None or state.grid is None or not state.clicks:
+        return None
+    latest = state.session.latest
+    if latest is None:
+        return None
+    probs = latest.probs
+    doubt = np.minimum(probs, 1 - probs).astype(np.float32)
+    unsure = doubt > 0.25
+    for click in state.session.clicks:
+        unsure[_disk(click, unsure.shape, 8)] = False
+    count, labels = cv2.connectedComponents(unsure.astype(np.uint8), connectivity=8)
+    if count < 2:
+        return None
+    weight = np.bincount(labels.ravel(), weights=doubt.ravel(), minlength=count)
+    weight[0] = 0
+    part = int(np.argmax(weight))
+    if np.count_nonzero(labels == part) < 12:
+        return None
+    depth = squared_depth(labels == part)
+    row, col = divmod(int(np.argmax(depth)), probs.shape[1])
+    x, y = state.grid.to_map(row, col)
+    at = scene.grid.to_click(x, y)
+    return Hint(at.col + 0.5, at.row + 0.5, bool(latest.mask[row, col]), float(doubt[row, col]))
+
+
+def _disk(click: Click, shape: tuple[int, ...], radius: int) -> tuple[slice, slice]:
+    row, col = round(click.row), round(click.col)
+    return slice(max(0, row - radius), row + radius + 1), slice(max(0, col - radius), col + radius + 1)

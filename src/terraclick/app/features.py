@@ -1,0 +1,249 @@
+"""Objects as GeoJSON features and back, in pixels of an image, in the session's own coordinates, or as lon/lat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely.geometry import LineString, MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
+
+from terraclick.app.clicking import Hint, Shape, Surface, parts_of, to_map, to_pixels
+from terraclick.app.images import Scene
+from terraclick.errors import BadConfig, BadData, BadInput, NotGeoreferenced
+from terraclick.geo.export import WGS84
+from terraclick.geo.store import MapObject, Store, reproject
+
+__all__ = [
+    "CRS84",
+    "MAX_VERTICES",
+    "Places",
+    "TooLarge",
+    "as_surface",
+    "hint_json",
+    "line_of",
+    "outline_json",
+    "surface_of",
+]
+
+CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+MAX_VERTICES = 200_000
+MAX_PARTS = 20_000
+
+
+class TooLarge(BadInput):
+    """More bytes, vertices or features than one request may have."""
+
+
+# --- reading geometries from strangers -------------------------------------------------------------------------------
+
+
+def surface_of(value: Any) -> Surface:
+    """A GeoJSON Polygon or MultiPolygon as valid geometry; self-crossing rings are repaired.
+
+    Raises BadData for anything else and for what encloses nothing, TooLarge beyond 200,000 vertices.
+    """
+    kind, coordinates = _kind(value, ("Polygon", "MultiPolygon"))
+    polygons = [coordinates] if kind == "Polygon" else coordinates
+    budget = [MAX_VERTICES]
+    try:
+        if len(polygons) > MAX_PARTS:
+            raise TooLarge(f"a geometry of {len(polygons)} parts was given: at most {MAX_PARTS} are taken.")
+        rings = [[_points(ring, budget) for ring in polygon] for polygon in polygons]
+        shapes = [Polygon(polygon[0], polygon[1:]) for polygon in rings if polygon]
+    except (TypeError, ValueError, IndexError, KeyError, shapely.errors.GEOSException):
+        raise BadData("a polygon was expected: rings of at least four [x, y] with finite numbers.") from None
+    return as_surface(shapely.make_valid(MultiPolygon(shapes)))
+
+
+def as_surface(geometry: BaseGeometry) -> Surface:
+    """The polygons of a geometry as one Polygon or MultiPolygon. Raises BadData if it encloses nothing."""
+    parts = parts_of(geometry)
+    if not parts or sum(part.area for part in parts) <= 0:
+        raise BadData("this geometry encloses nothing: draw an area.")
+    return parts[0] if len(parts) == 1 else MultiPolygon(parts)
+
+
+def line_of(value: Any) -> LineString:
+    """A GeoJSON LineString. Raises BadData."""
+    _, coordinates = _kind(value, ("LineString",))
+    try:
+        line = LineString(_points(coordinates, [MAX_VERTICES]))
+    except (TypeError, ValueError, IndexError, shapely.errors.GEOSException):
+        raise BadData("a line was expected: at least two [x, y] with finite numbers.") from None
+    if line.length == 0:
+        raise BadData("a line of no length was given: draw from one place to another.")
+    return line
+
+
+def _kind(value: Any, kinds: tuple[str, ...]) -> tuple[str, Any]:
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    if kind not in kinds or not isinstance(value.get("coordinates"), list):
+        raise BadData(f"a geometry of type {str(kind)[:40]} was given; expected {' or '.join(kinds)}.")
+    return str(kind), value["coordinates"]
+
+
+def _points(ring: Any, budget: list[int]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    budget[0] -= len(ring)
+    if budget[0] < 0:
+        raise TooLarge(f"a geometry of more than {MAX_VERTICES} vertices was given: simplify it first.")
+    if not all(isinstance(point, list) and 2 <= len(point) <= 4 for point in ring):
+        raise ValueError
+    points = np.array([[float(point[0]), float(point[1])] for point in ring], dtype=np.float64)
+    if points.ndim != 2 or not np.isfinite(points).all() or np.abs(points).max() > 1e12:
+        raise ValueError
+    return points
+
+
+# --- writing them ----------------------------------------------------------------------------------------------------
+
+
+def _geojson(geometry: BaseGeometry, decimals: int) -> dict[str, Any]:
+    """Polygon or MultiPolygon, outer rings anticlockwise in their own axes."""
+    rings = [
+        [
+            [[round(x, decimals), round(y, decimals)] for x, y in shapely.get_coordinates(ring).tolist()]
+            for ring in (part.exterior, *part.interiors)
+        ]
+        for part in (shapely.orient_polygons(part) for part in parts_of(geometry))
+    ]
+    if len(rings) == 1:
+        return {"type": "Polygon", "coordinates": rings[0]}
+    return {"type": "MultiPolygon", "coordinates": rings}
+
+
+def outline_json(shape: Shape | None, scene: Scene) -> dict[str, Any] | None:
+    """An outline for the map."""
+    if shape is None:
+        return None
+    crs = scene.grid.crs
+    empty = shape.pixels.is_empty
+    decimals = 9 if crs is not None and crs.is_geographic else 4
+    return {
+        "empty": empty,
+        "geometry": None if empty else _geojson(shape.pixels, 4),
+        "map": None if empty or crs is None else _geojson(shape.map, decimals),
+        "crs": crs_name(crs),
+        "score": round(shape.score, 4),
+        "area_px": round(shape.pixels.area, 2),
+        "area_m2": shape.area_m2,
+        "perimeter_m": shape.perimeter_m,
+        "vertices": int(shapely.get_num_coordinates(shape.pixels)),
+        "parts": len(parts_of(shape.pixels)),
+    }
+
+
+def crs_name(crs: Any) -> str | None:
+    """EPSG:n where it has a number, else its name; None for none."""
+    if crs is None:
+        return None
+    code = crs.to_epsg()
+    return str(crs.name) if code is None else f"EPSG:{code}"
+
+
+def hint_json(hint: Hint | None) -> dict[str, Any] | None:
+    """A hint for the map."""
+    if hint is None:
+        return None
+    return {
+        "x": round(hint.x, 3),
+        "y": round(hint.y, 3),
+        "inside": hint.inside,
+        "uncertainty": round(hint.uncertainty, 4),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Carries geometries between the store and what a request speaks: pixels, native or CRS84."""
+
+    store: Store
+    scenes: Mapping[str, Scene]
+    by_key: Mapping[str, Scene]
+
+    def scene_of(self, item: MapObject) -> Scene | None:
+        """The image of an object, if it is one of this server's."""
+        return self.by_key.get(item.image)
+
+    def mode(self, crs: str | None, default: str) -> str:
+        """pixels, native or CRS84, as asked. Raises BadConfig."""
+        if crs in (None, ""):
+            return "pixels" if self.store.crs is None and default == "CRS84" else default
+        if crs in ("pixels", "native"):
+            return str(crs)
+        if crs in ("CRS84", CRS84):
+            if self.store.crs is None:
+                raise NotGeoreferenced("the objects are in image pixels: ask with crs=pixels.")
+            return "CRS84"
+        raise BadConfig(f"no coordinate system {str(crs)[:60]!r} here: give pixels, native or CRS84.")
+
+    def out(self, geometry: BaseGeometry, mode: str, scene: Scene | None) -> dict[str, Any]:
+        """Geometry in the store's crs as GeoJSON in what was asked for."""
+        if mode == "pixels":
+            return _geojson(self.pixels(geometry, scene), 4)
+        crs = self.store.crs
+        if mode == "CRS84" and crs is not None:
+            return _geojson(reproject(geometry, crs, WGS84), 9)
+        return _geojson(geometry, 9 if crs is not None and crs.is_geographic else 4)
+
+    def pixels(self, geometry: BaseGeometry, scene: Scene | None) -> Surface:
+        """Geometry in the store's crs in pixels of an image; as it is where the store keeps pixels."""
+        if self.store.crs is None:
+            return as_surface(geometry)
+        if scene is None:
+            raise BadConfig("pixels of which image? Add image=ID.")
+        return to_pixels(as_surface(reproject(geometry, self.store.crs, scene.grid.crs)), scene.grid)
+
+    def into(self, geometry: Surface, mode: str, scene: Scene | None) -> Surface:
+        """Geometry as a request gave it, in the store's crs. Raises BadConfig, NotGeoreferenced, BadData."""
+        if mode == "CRS84":
+            return as_surface(reproject(geometry, WGS84, self.store.crs))
+        if mode == "native" or self.store.crs is None:
+            return geometry
+        if scene is None:
+            raise BadConfig("pixels of which image? Add image=ID.")
+        return as_surface(reproject(to_map(geometry, scene.grid), scene.grid.crs, self.store.crs))
+
+    def feature(self, item: MapObject, mode: str = "pixels", scene: Scene | None = None) -> dict[str, Any]:
+        """An object as a GeoJSON feature, by default in pixels of its own image (of `scene` where it has none)."""
+        own = self.scene_of(item)
+        geometry: dict[str, Any] | None
+        where = scene or own
+        geometry = (
+            None
+            if mode == "pixels" and where is None and self.store.crs is not None
+            else self.out(item.geometry, mode, where)
+        )
+        return {
+            "type": "Feature",
+            "id": item.uuid,
+            "geometry": geometry,
+            "properties": {
+                "uuid": item.uuid,
+                "image": None if own is None else own.id,
+                "class": item.class_name,
+                "label": item.label,
+                "target": item.target,
+                "score": _finite(item.score),
+                "area_m2": _finite(item.area_m2),
+                "perimeter_m": _finite(item.perimeter_m),
+                "n_clicks": item.n_clicks,
+                "model": item.model,
+                "model_hash": item.model_hash,
+                "status": item.status,
+                "author": item.author,
+                "rev": item.rev,
+                "created": item.created,
+                "updated": item.updated,
+                "attributes": item.attributes,
+            },
+        }
+
+
+def _finite(value: Any) -> float | None:
+    """A number JSON can hold; whatever else another program wrote there is nothing."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

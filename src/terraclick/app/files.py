@@ -1,0 +1,195 @@
+"""Files that come in and go out: polygons uploaded by a browser, exports into the one output folder."""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+import threading
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import shapely
+from affine import Affine
+
+from terraclick.app.clicking import Surface
+from terraclick.app.features import TooLarge, as_surface
+from terraclick.app.images import Scene
+from terraclick.errors import BadConfig, BadData, NotGeoreferenced, UnknownName
+from terraclick.geo.export import FORMATS, import_polygons
+from terraclick.geo.export import export as write_export
+from terraclick.geo.grid import Grid, parse_crs
+from terraclick.geo.store import MapObject
+
+__all__ = ["Exports", "base_name", "formats", "plain", "read_import", "repaired"]
+
+MAX_FEATURES = 50_000
+UNPACKED_BYTES = 256 * 2**20
+SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+
+
+def base_name(path: str) -> str:
+    """The last part of a path of this or another system."""
+    return PureWindowsPath(PurePosixPath(path).name).name
+
+
+def plain(text: str) -> str:
+    """Text on one line, of at most 200 letters, without control characters."""
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()[:200]
+
+
+def formats() -> list[dict[str, Any]]:
+    """What can be written: name, usual ending, whether in pixels of one image."""
+    return [{"name": name, "ending": ending, "pixels": pixels} for name, (ending, pixels, _) in FORMATS.items()]
+
+
+# --- coming in -------------------------------------------------------------------------------------------------------
+
+
+def read_import(name: str, data: bytes, crs: Any) -> list[MapObject]:
+    """Polygons of a GeoJSON, GeoPackage or zipped Shapefile, in `crs` (None: as they are).
+
+    The content must be what the name says; nothing but the given bytes is opened. Raises BadData, TooLarge.
+    """
+    ending = PurePosixPath(name.lower()).suffix
+    with tempfile.TemporaryDirectory(prefix="terraclick-") as folder:
+        path = Path(folder) / f"upload{ending}"
+        if ending in (".geojson", ".json"):
+            if not data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
+                raise BadData("this file is not GeoJSON, whatever its name says.")
+            path.write_bytes(data)
+        elif ending == ".gpkg":
+            if data[:16] != b"SQLite format 3\0":
+                raise BadData("this file is not a GeoPackage, whatever its name says.")
+            path.write_bytes(data)
+        elif ending == ".zip":
+            path = _unpacked(data, Path(folder))
+        else:
+            raise BadData(
+                f"a file that ends in {ending[:20] or 'nothing'} was given: expected .geojson, .gpkg or .zip."
+            )
+        try:
+            found = import_polygons(path, crs)
+        except BadData as error:
+            raise BadData(str(error).replace(str(path), base_name(name)[:80])) from None
+    if len(found) > MAX_FEATURES:
+        raise TooLarge(f"{base_name(name)[:80]} holds {len(found)} polygons: import at most {MAX_FEATURES} at a time.")
+    return found
+
+
+def _unpacked(data: bytes, folder: Path) -> Path:
+    """The one Shapefile of a zip archive, under names of our own."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            chosen = {}
+            for entry in entries[:1000]:
+                ending = PurePosixPath(entry.filename.lower()).suffix
+                if ending in SHAPEFILE:
+                    if ending in chosen:
+                        raise BadData("this archive holds more than one Shapefile: give one at a time.")
+                    chosen[ending] = entry
+            if ".shp" not in chosen:
+                raise BadData("this archive holds no Shapefile (.shp).")
+            if sum(entry.file_size for entry in chosen.values()) > UNPACKED_BYTES:
+                raise TooLarge(f"this archive unpacks to more than {UNPACKED_BYTES >> 20} MiB: split it.")
+            for ending, entry in chosen.items():
+                with archive.open(entry) as source:
+                    content = source.read(UNPACKED_BYTES + 1)
+                if len(content) > UNPACKED_BYTES:
+                    raise TooLarge(f"this archive unpacks to more than {UNPACKED_BYTES >> 20} MiB: split it.")
+                (folder / f"upload{ending}").write_bytes(content)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError) as error:
+        raise BadData(f"this archive is damaged or locked ({type(error).__name__}): pack it again.") from None
+    path = folder / "upload.shp"
+    if path.read_bytes()[:4] != b"\x00\x00\x27\x0a":
+        raise BadData("the .shp in this archive is not a Shapefile, whatever its name says.")
+    return path
+
+
+def repaired(geometry: Any) -> Surface | None:
+    """An imported polygon made valid; None if it encloses nothing."""
+    try:
+        return as_surface(shapely.make_valid(geometry))
+    except (BadData, shapely.errors.GEOSException):
+        return None
+
+
+# --- going out -------------------------------------------------------------------------------------------------------
+
+
+class Exports:
+    """The output folder, and what was written to it since the start. Thread-safe."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._written: dict[str, list[Path]] = {}
+        self._lock = threading.Lock()
+
+    def write(
+        self,
+        items: Sequence[MapObject],
+        format_name: str,
+        name: str,
+        crs_text: str | None,
+        source: Any,
+        scene: Scene | None,
+        overwrite: bool,
+    ) -> dict[str, Any]:
+        """Write objects under a plain name. Raises UnknownName, BadConfig, BadOutput, MissingExtra."""
+        if format_name not in FORMATS:
+            raise UnknownName(f"no format {format_name[:40]!r}. Known: {', '.join(FORMATS)}.")
+        ending, pixels, _ = FORMATS[format_name]
+        if not items:
+            raise BadConfig("no object fits: there is nothing to write.")
+        stem = name[: -len(ending)] if name.lower().endswith(ending) else name
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", stem):
+            raise BadConfig(f"{name[:80]!r} is no name for a file: use letters, digits, dot, dash and underscore.")
+        path = self.folder / (stem + ending)
+        if crs_text is not None and source is None:
+            raise NotGeoreferenced("the objects are in image pixels: leave crs out.")
+        crs = None if crs_text is None else parse_crs(crs_text)
+        grid = None
+        if pixels:
+            if scene is None:
+                raise BadConfig(f"{format_name} is written in pixels: say with image which ones.")
+            grid = scene.grid if source is not None else Grid(Affine.identity(), None, scene.shape)
+        with self._lock:
+            before = {file: file.stat().st_mtime_ns for file in self.folder.glob(f"{stem}*") if file.is_file()}
+            write_export(items, path, format_name, crs, source=source, grid=grid, overwrite=overwrite)
+            now = [file for file in sorted(self.folder.glob(f"{stem}*")) if file.is_file()]
+            parts = [file for file in now if before.get(file) != file.stat().st_mtime_ns or file == path]
+            self._written[path.name] = parts
+        return {
+            "name": path.name,
+            "objects": len(items),
+            "bytes": sum(file.stat().st_size for file in parts),
+            "url": f"/api/exports/{path.name}",
+        }
+
+    def listed(self) -> list[dict[str, Any]]:
+        """What is there of what was written, in order."""
+        with self._lock:
+            written = {name: [file for file in parts if file.is_file()] for name, parts in self._written.items()}
+        return [
+            {"name": name, "bytes": sum(file.stat().st_size for file in parts), "url": f"/api/exports/{name}"}
+            for name, parts in written.items()
+            if parts
+        ]
+
+    def read(self, name: str) -> tuple[bytes, str, str]:
+        """(content, file name, media type); several files come as one zip. Raises UnknownName."""
+        with self._lock:
+            parts = [file for file in self._written.get(name, []) if file.is_file()]
+        if not parts:
+            raise UnknownName(f"no export {name[:80]!r} of this start: see /api/exports.")
+        if len(parts) == 1:
+            media = "application/geo+json" if name.endswith(".geojson") else "application/octet-stream"
+            return parts[0].read_bytes(), parts[0].name, media
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in parts:
+                archive.write(file, file.name)
+        return packed.getvalue(), f"{Path(name).stem}.zip", "application/zip"

@@ -1,0 +1,246 @@
+"""The images a server shows: chosen at its start, known by an id, cut into tiles of their own pixels.
+
+Level `max_zoom` of a pyramid is the image itself in tiles of 256 px; every level below is twice as coarse, and level 0
+is one tile. No coordinate system is needed, and none gets in the way.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.core.focus import Window
+from terraclick.core.predictor import View
+from terraclick.errors import BadImage, BadInput, TerraClickError, UnknownName
+from terraclick.geo.grid import Grid
+from terraclick.geo.raster import (
+    Band,
+    RasterInfo,
+    Stretch,
+    read_bands,
+    read_info,
+    read_limits,
+    read_tile,
+    resolve_image,
+)
+from terraclick.geo.store import image_hash
+
+__all__ = ["TILE", "Scene", "Tiles", "open_scenes"]
+
+TILE = 256
+COARSE_SIDE = 2048
+"""Longest side of the copy from which far-away tiles of an image without overviews are cut."""
+MAX_IMAGES = 10_000
+
+Limits = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One image on the map; key is its path in the session file."""
+
+    id: str
+    key: str
+    path: Path
+    info: RasterInfo
+    bands: tuple[Band, ...]
+    hash: str
+
+    @property
+    def grid(self) -> Grid:
+        """All its pixels."""
+        return self.info.grid
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self.info.grid.shape
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.path.name
+
+    @property
+    def max_zoom(self) -> int:
+        """The level at which a tile pixel is an image pixel."""
+        return max(0, math.ceil(math.log2(max(self.shape) / TILE)))
+
+    def factor(self, z: int) -> int:
+        """Image pixels per tile pixel. Raises UnknownName for a level that is not there."""
+        if not 0 <= z <= self.max_zoom:
+            raise UnknownName(f"{self.name} has no level {z}: give 0 to {self.max_zoom}.")
+        return 1 << (self.max_zoom - z)
+
+
+def open_scenes(names: Sequence[str], warn: Callable[[str], None] = lambda line: None) -> dict[str, Scene]:
+    """The images named, and those in the folders named, by id. `warn` hears of files in folders that cannot be used.
+
+    Raises BadImage for a named file that cannot be used, and where there is nothing to show.
+    """
+    scenes: dict[str, Scene] = {}
+    seen: set[Path] = set()
+    for name in names:
+        folder = Path(name)
+        inside = sorted(folder.iterdir()) if name != "sample" and folder.is_dir() else None
+        for file in [name] if inside is None else [str(path) for path in inside if path.is_file()]:
+            try:
+                scene = _open(file, scenes)
+            except TerraClickError as error:
+                if inside is None:
+                    raise
+                warn(f"left out: {error}")
+                continue
+            if scene.path not in seen:
+                seen.add(scene.path)
+                scenes[scene.id] = scene
+            if len(scenes) > MAX_IMAGES:
+                raise BadImage(f"more than {MAX_IMAGES} images were named: give fewer at a time.")
+    if not scenes:
+        raise BadImage(f"no image in {', '.join(names) or 'the list'}: name a GeoTIFF, JPEG or PNG, or sample.")
+    return scenes
+
+
+def _open(name: str, taken: dict[str, Scene]) -> Scene:
+    path = resolve_image(name)
+    return Scene(
+        _id_of("sample" if name == "sample" else Path(name).stem, taken),
+        "sample" if name == "sample" else str(path),
+        path,
+        read_info(path),
+        read_bands(path),
+        image_hash(path)[:16],
+    )
+
+
+def _id_of(stem: str, taken: dict[str, Scene]) -> str:
+    base = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:60] or "image"
+    number, found = 1, base
+    while found in taken:
+        number += 1
+        found = f"{base}-{number}"
+    return found
+
+
+@dataclass(eq=False)
+class Tiles:
+    """Tiles of scenes; remembers stretches, and a coarse copy of large images without overviews. Thread-safe."""
+
+    capacity: int = 8
+    _limits: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+    _coarse: OrderedDict[Any, View] = field(default_factory=OrderedDict)
+    _locks: dict[Any, threading.Lock] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def tile(
+        self,
+        scene: Scene,
+        z: int,
+        x: int,
+        y: int,
+        bands: Sequence[int] | None = None,
+        stretch: Stretch = "auto",
+        gamma: float = 1.0,
+        kind: str = "",
+    ) -> tuple[bytes, str]:
+        """(encoded picture, media type) of a tile; kind is png, jpg, or "" for whichever fits.
+
+        Raises UnknownName where there is no such tile, BadInput, BadImage.
+        """
+        factor = scene.factor(z)
+        rows, cols = (math.ceil(side / factor / TILE) for side in scene.shape)
+        if not (0 <= x < cols and 0 <= y < rows):
+            raise UnknownName(f"{scene.name} has no tile {x}, {y} at level {z}: it has {cols} x {rows} there.")
+        if not (math.isfinite(gamma) and 0.1 <= gamma <= 10):
+            raise BadInput(f"a gamma of {gamma} was given: expected 0.1 to 10.")
+        chosen, limits = self.limits(scene, bands, stretch)
+        view = self._view(scene, Window(y * TILE, x * TILE, TILE, TILE), factor, chosen, limits)
+        return _encoded(view, gamma, kind)
+
+    def limits(self, scene: Scene, bands: Sequence[int] | None, stretch: Stretch) -> tuple[tuple[int, ...], Limits]:
+        """(bands, their black and white values), worked out once."""
+        key = scene.id, None if bands is None else tuple(bands), repr(stretch)
+        with self._lock:
+            if key in self._limits:
+                self._limits.move_to_end(key)
+                found: tuple[tuple[int, ...], Limits] = self._limits[key]
+                return found
+        found = read_limits(scene.path, bands, stretch)
+        with self._lock:
+            self._limits[key] = found
+            while len(self._limits) > 256:
+                self._limits.popitem(last=False)
+        return found
+
+    def _view(self, scene: Scene, window: Window, factor: int, bands: tuple[int, ...], limits: Limits) -> View:
+        coarse = 2 ** max(0, math.ceil(math.log2(max(scene.shape) / COARSE_SIDE)))
+        if scene.info.has_overviews or coarse < 4 or factor < coarse:
+            return read_tile(scene.path, window, factor, bands, limits)
+        key = scene.id, bands, limits
+        with self._lock:
+            making = self._locks.setdefault(key, threading.Lock())
+        with making:  # one reader makes the copy, the others wait for it
+            with self._lock:
+                whole = self._coarse.get(key)
+            if whole is None:
+                side = max(scene.shape) // coarse + 1
+                whole = read_tile(scene.path, Window(0, 0, side, side), coarse, bands, limits)
+                with self._lock:
+                    self._coarse[key] = whole
+                    while len(self._coarse) > self.capacity:
+                        self._locks.pop(self._coarse.popitem(last=False)[0], None)
+        return _cut(whole, window, factor // coarse)
+
+
+def _cut(whole: View, window: Window, step: int) -> View:
+    """A window of a picture shrunk `step` times, the mean of what is known in each box."""
+    rows = slice(window.row * step, (window.row + window.rows) * step)
+    cols = slice(window.col * step, (window.col + window.cols) * step)
+    image = whole.image[rows, cols]
+    valid = None if whole.valid is None else whole.valid[rows, cols]
+    size = max(1, math.ceil(image.shape[1] / step)), max(1, math.ceil(image.shape[0] / step))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    if valid is None:
+        return View(np.asarray(small, dtype=np.uint8))
+    share = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    bright = small.astype(np.float32) / np.maximum(share, 1e-3)[..., None]
+    return View(np.clip(np.rint(bright), 0, 255).astype(np.uint8), share > 1e-3)
+
+
+def _encoded(view: View, gamma: float, kind: str) -> tuple[bytes, str]:
+    if kind not in ("", "png", "jpg"):
+        raise BadInput(f"tiles of kind {kind!r} were asked for: png and jpg are made.")
+    image = view.image
+    if gamma != 1.0:
+        levels = np.rint(255 * (np.arange(256) / 255) ** (1 / gamma)).astype(np.uint8)
+        image = levels[image]
+    full = view.shape == (TILE, TILE) and view.valid is None
+    if kind == "jpg" or (kind == "" and full):
+        return _written(".jpg", _framed(image, 0)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88]), "image/jpeg"
+    known = np.ones(view.shape, dtype=np.bool_) if view.valid is None else view.valid
+    alpha = _framed(known.astype(np.uint8) * np.uint8(255), 0)
+    bgra = np.dstack([_framed(image, 0)[..., ::-1], alpha])
+    return _written(".png", bgra, [cv2.IMWRITE_PNG_COMPRESSION, 1]), "image/png"
+
+
+def _framed(part: NDArray[np.uint8], fill: int) -> NDArray[np.uint8]:
+    """A picture at the top left of a whole tile."""
+    if part.shape[:2] == (TILE, TILE):
+        return part
+    whole = np.full((TILE, TILE, *part.shape[2:]), fill, dtype=np.uint8)
+    whole[: part.shape[0], : part.shape[1]] = part
+    return whole
+
+
+def _written(ending: str, image: NDArray[np.uint8], options: list[int]) -> bytes:
+    return bytes(cv2.imencode(ending, np.ascontiguousarray(image), options)[1])

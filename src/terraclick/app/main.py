@@ -1,0 +1,331 @@
+"""The server put together: routes, door, errors → status in one table, the page's files; and how it is started."""
+
+from __future__ import annotations
+
+import getpass
+import html
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
+
+from terraclick.app.engine import Busy
+from terraclick.app.features import TooLarge
+from terraclick.app.files import Exports
+from terraclick.app.guard import Guard
+from terraclick.app.images import Scene, open_scenes
+from terraclick.app.routes import router
+from terraclick.app.workspace import Model, Workspace
+from terraclick.errors import (
+    BadConfig,
+    BadInput,
+    BadOutput,
+    BadWeights,
+    Conflict,
+    MissingExtra,
+    TerraClickError,
+    UnknownName,
+)
+from terraclick.geo.store import MapObject, Store, files_hash, open_store
+from terraclick.predictors.load import PREDICTORS, WEIGHTS, load
+
+__all__ = ["STATUS", "Server", "create_app", "model_of", "prepare", "run"]
+
+STATIC = Path(__file__).parent / "static"
+
+STATUS: dict[type[Exception], int] = {
+    UnknownName: 404,
+    Conflict: 409,
+    BadOutput: 409,
+    TooLarge: 413,
+    BadInput: 422,
+    BadConfig: 422,
+    MissingExtra: 501,
+    Busy: 503,
+    BadWeights: 503,
+    MemoryError: 503,
+    TerraClickError: 422,
+}
+"""What an error means in HTTP; the first that fits, from the error's own class upwards."""
+
+MEDIA = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"} | {
+    ".json": "application/json",
+    ".png": "image/png",
+    ".txt": "text/plain",
+    ".woff2": "font/woff2",
+    ".map": "application/json",
+    ".ico": "image/x-icon",
+}
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of an error; 500 for one that nobody raised on purpose."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def create_app(
+    workspace: Workspace,
+    tokens: Mapping[str, str],
+    out: Path,
+    *,
+    session_name: str = "",
+    cookie: str = "terraclick",
+    hosts: Sequence[str] = (),
+    any_address: bool = False,
+) -> Guard:
+    """The ASGI app of a workspace: tokens are token → user, `out` the only folder that exports go to."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> Any:
+        yield
+        workspace.hub.close()
+
+    app = FastAPI(
+        title="TerraClick",
+        description="Click on a thing in an aerial or satellite image, keep its georeferenced outline.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.workspace = workspace
+    app.state.users = sorted(set(tokens.values()))
+    app.state.session_name = session_name
+    app.state.exports = Exports(out)
+    app.include_router(router)
+    app.add_api_route("/", _page, include_in_schema=False)
+    app.add_api_route("/docs", _docs, include_in_schema=False)
+    app.add_api_route("/static/{name:path}", _static, include_in_schema=False)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in STATUS:
+        app.add_exception_handler(kind, _explained)
+    app.add_exception_handler(Exception, _unexpected)
+    return Guard(app, tokens, cookie, tuple(hosts), any_address)
+
+
+async def _explained(request: Request, error: Exception) -> JSONResponse:
+    body: dict[str, Any] = {"error": type(error).__name__, "message": " ".join(str(error).split())}
+    if isinstance(error, MemoryError):
+        body = {"error": "Busy", "message": "there is not enough memory for this view now: zoom in, or try again."}
+    if isinstance(error, Conflict):
+        places = request.app.state.workspace.places
+        for name in ("mine", "theirs"):
+            item = getattr(error, name)
+            body[name] = places.feature(item) if isinstance(item, MapObject) else None
+        body["kept"] = getattr(error, "kept", None)
+    return JSONResponse(body, status_of(error))
+
+
+async def _not_understood(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first.get("loc", ()) if part not in ("body", "query", "path"))[:100]
+    if first.get("type") == "json_invalid":
+        return JSONResponse({"error": "BadRequest", "message": "the body is not JSON."}, 400)
+    return JSONResponse({"error": "BadRequest", "message": f"{where or 'the request'}: {first.get('msg', '')}."}, 422)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return JSONResponse({"error": "UnknownName", "message": "there is no such route: see /docs."}, 404)
+    names = {400: "BadRequest", 405: "BadRequest"}
+    message = " ".join(str(error.detail).split())
+    return JSONResponse(
+        {"error": names.get(error.status_code, "BadRequest"), "message": message}, error.status_code, error.headers
+    )
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    sentence = f"something went wrong inside TerraClick ({type(error).__name__}): see what the server printed."
+    return JSONResponse({"error": "Unexpected", "message": sentence}, 500)
+
+
+async def _page() -> Any:
+    page = STATIC / "index.html"
+    if not page.is_file():
+        return HTMLResponse("<!doctype html><title>TerraClick</title><p>The map is not built: see web/README.md.</p>")
+    return FileResponse(page, media_type="text/html")
+
+
+async def _static(name: str) -> Any:
+    path = (STATIC / name).resolve()
+    if not path.is_relative_to(STATIC) or not path.is_file() or path.suffix not in MEDIA:
+        raise HTTPException(404)
+    return FileResponse(path, media_type=MEDIA[path.suffix], headers={"Cache-Control": "no-cache"})
+
+
+async def _docs(request: Request) -> HTMLResponse:
+    """All routes on one plain page; nothing is fetched from elsewhere."""
+    schema = request.app.openapi()
+    rows = []
+    for path, verbs in schema["paths"].items():
+        for verb, route in verbs.items():
+            asked = [p["name"] for p in route.get("parameters", []) if p["in"] == "query"]
+            cells = (verb.upper(), path, route.get("description", ""), ", ".join(asked))
+            rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>TerraClick: routes</title>'
+        "<h1>TerraClick: routes</h1><p>docs/server.md says what they take and give; "
+        '<a href="/api/openapi.json">/api/openapi.json</a> says it to programs.</p>'
+        "<table><tr><th>verb<th>path<th>what<th>query</tr>" + "".join(rows) + "</table></html>"
+    )
+    return HTMLResponse(page)
+
+
+# --- starting --------------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """A server ready to run: its app, its addresses (one a user), what must be closed at the end."""
+
+    def __init__(self, app: Guard, workspace: Workspace, addresses: dict[str, str], sock: socket.socket) -> None:
+        self.app = app
+        self.workspace = workspace
+        self.addresses = addresses
+        self.sock = sock
+
+
+def model_of(name: str, weights: Path | None = None) -> Model:
+    """A predictor by name with what the map says of it. Raises UnknownName, BadWeights, BadConfig."""
+    if name not in PREDICTORS:
+        raise UnknownName(f"no model {name!r}. Known: {', '.join(PREDICTORS)} (see: terraclick models).")
+    spec = PREDICTORS[name]
+    if weights is not None and not spec.files:
+        raise BadConfig(f"{name} has no weights of that kind: leave --weights out, or choose another --model.")
+    options: dict[str, Any] = {} if weights is None else {"weights": weights}
+    roomy = {"capacity": 96} if name in ("terra", "terra-fused") else {}
+    predictor = load(name, **options, **roomy)
+    rough = load("terra-single", **options) if roomy else None
+    digest = files_hash([(weights or WEIGHTS) / file for file in spec.files])
+    return Model(name, digest, spec.summary, predictor, rough)
+
+
+def prepare(
+    images: Sequence[str],
+    *,
+    session: Path | None = None,
+    store_address: str | None = None,
+    out: Path = Path("."),
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    users: Sequence[str] = (),
+    model: str = "terra",
+    weights: Path | None = None,
+    warn: Callable[[str], None] = lambda line: None,
+) -> Server:
+    """Everything that can be refused is refused here, before anything is served. Raises any TerraClickError."""
+    out = out.resolve()
+    if not out.is_dir():
+        raise BadOutput(f"the output folder {out} does not exist: make it, or give another --out.")
+    if len(set(users)) != len(users) or not all(name.strip() for name in users):
+        raise BadConfig("every --user needs a name of their own.")
+    if model not in PREDICTORS:
+        raise UnknownName(f"no model {model!r}. Known: {', '.join(PREDICTORS)} (see: terraclick models).")
+    scenes = open_scenes(images, warn)
+    sock = _listening(host, port)
+    try:
+        store, session_name = _store(scenes, session, store_address, out)
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        workspace = Workspace(scenes, store, lambda: model_of(model, weights))
+    except BaseException:
+        store.close()
+        sock.close()
+        raise
+    tokens = {secrets.token_urlsafe(24): user for user in users or (_me(),)}
+    at = sock.getsockname()[1]
+    shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
+    shown = f"[{shown}]" if ":" in shown else shown
+    app = create_app(
+        workspace,
+        tokens,
+        out,
+        session_name=session_name,
+        cookie=f"terraclick_{at}",
+        hosts=() if _is_loopback(host) else (host, socket.gethostname(), socket.getfqdn()),
+        any_address=not _is_loopback(host),
+    )
+    addresses = {user: f"http://{shown}:{at}/?token={token}" for token, user in tokens.items()}
+    return Server(app, workspace, addresses, sock)
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "me"
+
+
+def _store(scenes: Mapping[str, Scene], session: Path | None, address: str | None, out: Path) -> tuple[Store, str]:
+    crs = next(iter(scenes.values())).grid.crs
+    if address is not None:
+        if session is not None:
+            raise BadConfig("--session and --store contradict each other: give one of them.")
+        from terraclick.geo.store_postgis import open_postgis
+
+        return open_postgis(address, crs), "postgis"
+    path = session or out / "terraclick.gpkg"
+    if path.suffix.lower() != ".gpkg":
+        raise BadConfig(f"--session {path} does not end in .gpkg: a session is a GeoPackage.")
+    return open_store(path, crs), path.name
+
+
+def _listening(host: str, port: int | None) -> socket.socket:
+    """A bound socket; without a wish the first free port from 8000. Raises BadConfig."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    reason = "no port is free"
+    for wanted in range(8000, 8100) if port is None else (port,):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((host, wanted))
+            sock.listen(128)
+            return sock
+        except (OSError, OverflowError) as error:
+            sock.close()
+            reason = str(getattr(error, "strerror", None) or error)
+    where = f"{host}, port {port}" if port is not None else f"{host}, ports 8000 to 8099"
+    raise BadConfig(f"nothing can listen on {where} ({reason}): give another --host or --port.")
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise SystemExit(0)
+
+
+def run(server: Server) -> None:
+    """Serve until stopped (Ctrl-C or SIGTERM), then close the store."""
+    try:
+        import uvicorn
+    except ModuleNotFoundError as error:
+        raise MissingExtra("the server needs uvicorn: pip install 'terraclick[app]'.") from error
+
+    config = uvicorn.Config(
+        server.app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=3,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    signal.signal(signal.SIGTERM, _stop)  # uvicorn hands signals back once it has shut down
+    try:
+        uvicorn.Server(config).run(sockets=[server.sock])
+    finally:
+        server.workspace.hub.close()
+        server.workspace.close()

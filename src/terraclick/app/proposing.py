@@ -1,0 +1,90 @@
+"""Find the rest: everything in a view that looks like the examples, as separate outlines, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from shapely.geometry import Polygon
+
+from terraclick.app.clicking import Shape, Surface, shape_of
+from terraclick.app.engine import Encoded
+from terraclick.app.images import Scene
+from terraclick.core.click import Click, Prompt, Reference, Target
+from terraclick.core.masks import drop_specks, fill_holes
+from terraclick.core.predictor import Predictor
+from terraclick.errors import BadClick
+from terraclick.geo.grid import Grid
+from terraclick.geo.polygonize import polygonize, rasterize
+from terraclick.outline import PIN_HOLE_PX, SPECK_PX, shaped
+
+__all__ = ["propose"]
+
+MOST_CLICKS = 12
+"""Known objects that serve as clicks."""
+SMALLEST = 0.1
+"""Parts smaller than this share of the examples' median area are left out."""
+
+
+def propose(
+    predictor: Predictor,
+    view: Encoded,
+    scene: Scene,
+    references: Sequence[Reference],
+    same: Sequence[Surface],
+    known: Sequence[Surface],
+    limit: int,
+    simplify_m: float = 0.0,
+    square: bool = False,
+) -> list[Shape]:
+    """Outlines of what looks like `references` and the objects `same`, without what is `known` (both on the map).
+
+    Ranked by mean probability, less for parts far from the median size of `same`. Raises BadClick without examples.
+    """
+    grid = view.grid
+    clicks = tuple(_middles(same, grid))[:MOST_CLICKS]
+    if not clicks and not any(reference.positive for reference in references):
+        raise BadClick("nothing to look for: take an object of the class as an example first.")
+    answer = predictor.predict(view.encoded, Prompt(clicks, Target.CLASS, tuple(references)), None)
+    usual = float(np.median([_area_px(surface, grid) for surface in same])) if same else None
+    mask = answer.mask
+    if known:
+        # a pixel's rim around what is known would only be proposed as a ring
+        taken = rasterize(list(known), grid).astype(np.uint8)
+        mask = mask & (cv2.dilate(taken, np.ones((3, 3), np.uint8)) == 0)
+    least = SPECK_PX if usual is None else max(SPECK_PX, round(SMALLEST * usual))
+    mask = drop_specks(fill_holes(mask, PIN_HOLE_PX), least)
+    labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)[1]
+    areas = np.bincount(labels.ravel())
+    means = np.bincount(labels.ravel(), weights=answer.probs.ravel()) / np.maximum(areas, 1)
+    found: list[tuple[float, Polygon]] = []
+    for polygon in polygonize(mask, grid):
+        at = polygon.representative_point()
+        click = grid.to_click(at.x, at.y)
+        label = labels[_inside(click, grid.shape)]
+        if areas[label] < least:
+            continue
+        likeness = 1.0
+        if usual is not None:
+            ratio = min(areas[label], usual) / max(areas[label], usual)
+            likeness = 0.5 + 0.5 * float(np.sqrt(ratio))
+        found.append((float(means[label]) * likeness, polygon))
+    found.sort(key=lambda pair: -pair[0])
+    return [shape_of(shaped([polygon], grid, simplify_m, square), scene, score) for score, polygon in found[:limit]]
+
+
+def _inside(click: Click, shape: tuple[int, int]) -> tuple[int, int]:
+    return min(max(round(click.row), 0), shape[0] - 1), min(max(round(click.col), 0), shape[1] - 1)
+
+
+def _middles(surfaces: Sequence[Surface], grid: Grid) -> list[Click]:
+    """A click well inside each surface, where that is in the view."""
+    points = (surface.representative_point() for surface in surfaces)
+    clicks = (grid.to_click(point.x, point.y) for point in points)
+    return [click for click in clicks if grid.holds(click)]
+
+
+def _area_px(surface: Surface, grid: Grid) -> float:
+    a, b, _, d, e, _ = tuple(grid.transform)[:6]
+    return float(surface.area / abs(a * e - b * d))

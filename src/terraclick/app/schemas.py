@@ -1,0 +1,266 @@
+"""What requests may say. Unknown fields, numbers that are not finite and over-long texts are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+__all__ = [
+    "AcceptBody",
+    "ClassBody",
+    "ClickBody",
+    "ExportBody",
+    "GeometryBody",
+    "ItemBody",
+    "LineBody",
+    "ManyBody",
+    "MergeBody",
+    "OpenBody",
+    "PaintBody",
+    "PatchItemBody",
+    "PatchSessionBody",
+    "PrefetchBody",
+    "ProposalAcceptBody",
+    "ProposalBody",
+    "ReferenceBody",
+    "SetBody",
+    "ShapeBody",
+    "ViewBody",
+]
+
+Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Long = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+Status = Literal["accepted", "review", "approved", "rejected", "imported", "conflict"]
+TargetName = Literal["object", "class"]
+Tolerance = Annotated[FiniteFloat, Field(ge=0, le=10_000)]
+Ids = Annotated[list[Text], Field(max_length=64)]
+Attributes = Annotated[dict[Text, str | bool | FiniteFloat | int | None], Field(max_length=64)]
+Revision = Annotated[int, Field(ge=0, lt=2**53)]
+Wanted = Ids | Literal["class"]
+
+
+class Body(BaseModel):
+    """The base of all: nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ViewBody(Body):
+    """What the map shows: x0, y0, x1, y1 in pixels, and image pixels per screen pixel."""
+
+    bounds: Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
+    resolution: Annotated[FiniteFloat, Field(gt=0, le=2**20)] = 1.0
+
+
+class SeedOfProposal(Body):
+    """A proposal to start from."""
+
+    proposal: Text
+    item: Annotated[int, Field(ge=0)]
+
+
+class OpenBody(Body):
+    """Begin to outline one thing, or reopen a saved one."""
+
+    image: Text | None = None
+    target: TargetName | None = None
+    class_name: Annotated[Text | None, Field(alias="class")] = None
+    view: ViewBody | None = None
+    references: Wanted | None = None
+    simplify_m: Tolerance = 0.0
+    square: bool = False
+    bands: Annotated[list[int], Field(min_length=1, max_length=3)] | None = None
+    stretch: Literal["auto", "percent", "none"] | list[tuple[FiniteFloat, FiniteFloat]] = "auto"
+    object: Text | None = None
+    seed: SeedOfProposal | dict[str, Any] | None = None
+
+
+class ClickBody(Body):
+    """A click in pixels of the image."""
+
+    x: FiniteFloat
+    y: FiniteFloat
+    positive: bool = True
+
+
+class PaintBody(Body):
+    """A stroke: painted, or erased where add is false."""
+
+    geometry: dict[str, Any]
+    add: bool = True
+
+
+class PatchSessionBody(Body):
+    """What may change while clicking."""
+
+    target: TargetName | None = None
+    class_name: Annotated[Text | None, Field(alias="class")] = None
+    references: Wanted | None = None
+    simplify_m: Tolerance | None = None
+    square: bool | None = None
+
+
+class AcceptBody(Body):
+    """What is kept with the outline."""
+
+    class_name: Annotated[Text | None, Field(alias="class")] = None
+    label: Long | None = None
+    status: Status | None = None
+    attributes: Attributes | None = None
+
+
+class PrefetchBody(Body):
+    """Where somebody may click soon."""
+
+    x: FiniteFloat
+    y: FiniteFloat
+    target: TargetName = "object"
+    view: ViewBody | None = None
+
+
+class Properties(BaseModel):
+    """What of a feature's properties can be set; everything else there is left alone."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    image: Text | None = None
+    class_name: Annotated[Text, Field(alias="class")] = ""
+    label: Long = ""
+    status: Status = "accepted"
+    attributes: Attributes = Field(default_factory=dict)
+    rev: Revision | None = None
+
+
+class ItemBody(BaseModel):
+    """A GeoJSON feature."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: Literal["Feature"]
+    geometry: dict[str, Any]
+    properties: Properties = Field(default_factory=Properties)
+
+
+class PatchItemBody(Body):
+    """What of an object is to change."""
+
+    rev: Revision | None = None
+    class_name: Annotated[Text | None, Field(alias="class")] = None
+    label: Long | None = None
+    status: Status | None = None
+    attributes: Attributes | None = None
+    geometry: dict[str, Any] | None = None
+
+
+class LineBody(Body):
+    """Where to split."""
+
+    line: dict[str, Any]
+    rev: Revision | None = None
+
+
+class GeometryBody(Body):
+    """What to cut out or to add."""
+
+    geometry: dict[str, Any]
+    rev: Revision | None = None
+
+
+class ShapeBody(Body):
+    """How to simplify."""
+
+    simplify_m: Tolerance = 0.0
+    square: bool = False
+    rev: Revision | None = None
+
+
+class Which(Body):
+    """An object as it was seen."""
+
+    id: Text
+    rev: Revision | None = None
+
+
+Many = Annotated[list[Which], Field(min_length=1, max_length=5000)]
+
+
+class ManyBody(Body):
+    """Several objects."""
+
+    objects: Many
+
+
+class MergeBody(Body):
+    """Objects to make one of."""
+
+    objects: Annotated[list[Which], Field(min_length=2, max_length=500)]
+
+
+class SetBody(Body):
+    """What several objects are to have."""
+
+    objects: Many
+    class_name: Annotated[Text | None, Field(alias="class")] = None
+    label: Long | None = None
+    status: Status | None = None
+    attributes: Attributes | None = None
+
+
+class Attribute(Body):
+    """One column of a class."""
+
+    type: Literal["string", "number", "boolean"] = "string"
+    values: Annotated[list[str | FiniteFloat | int | bool], Field(max_length=200)] | None = None
+
+
+class ClassBody(Body):
+    """What is to change of a class; made where it is not there."""
+
+    name: Text | None = None
+    colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
+    key: Annotated[str, Field(pattern=r"^[0-9a-zA-Z]?$")] | None = None
+    kind: Literal["discrete", "coverage"] | None = None
+    schema_: Annotated[dict[Text, Attribute] | None, Field(alias="schema", max_length=64)] = None
+
+
+class ReferenceBody(Body):
+    """An example: a saved object, or a picture with its mask."""
+
+    object: Text | None = None
+    image_png: str | None = None
+    mask_png: str | None = None
+    class_name: Annotated[Text | None, Field(alias="class")] = None
+    positive: bool = True
+
+
+class ProposalBody(Body):
+    """Where to look for the rest, and what it looks like."""
+
+    image: Text
+    class_name: Annotated[Text, Field(alias="class")] = ""
+    view: ViewBody | None = None
+    references: Wanted | None = "class"
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    simplify_m: Tolerance = 0.0
+    square: bool = False
+
+
+class ProposalAcceptBody(Body):
+    """Which proposals to keep."""
+
+    items: Annotated[list[int], Field(min_length=1, max_length=1000)]
+    class_name: Annotated[Text | None, Field(alias="class")] = None
+    status: Status = "accepted"
+
+
+class ExportBody(Body):
+    """What to write, and as what."""
+
+    format: Text
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
+    image: Text | None = None
+    class_name: Annotated[Text | None, Field(alias="class")] = None
+    status: Status | None = None
+    crs: Text | None = None
+    overwrite: bool = False

@@ -1,0 +1,812 @@
+"""What a running server remembers: open click sessions, encodings within a budget, who did what.
+
+`Workspace` is the only place with memory besides the store. Its methods are called from many threads; whatever needs
+the model goes through the one worker thread, everything else runs where it is called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any
+from uuid import uuid4
+
+import cv2
+import numpy as np
+import shapely
+
+from terraclick.app.clicking import (
+    Act,
+    Hint,
+    PixelClick,
+    Setup,
+    Shape,
+    State,
+    Surface,
+    frame_for,
+    next_hint,
+    outlined,
+    start,
+    step,
+    to_map,
+)
+from terraclick.app.engine import Encoded, Encodings, Frame, Priority, Worker, memory_of
+from terraclick.app.events import Hub
+from terraclick.app.features import Places, as_surface, outline_json
+from terraclick.app.images import Scene, Tiles
+from terraclick.app.journal import Deed, Edit, Journal, do, find
+from terraclick.core.click import Reference, Target
+from terraclick.core.predictor import Predictor
+from terraclick.errors import BadClick, BadConfig, BadData, Conflict, UnknownName
+from terraclick.geo.grid import Grid
+from terraclick.geo.polygonize import rasterize
+from terraclick.geo.raster import read_view
+from terraclick.geo.store import (
+    MapObject,
+    Store,
+    StoredClick,
+    StoredDraft,
+    StoredImage,
+    StoredReference,
+    StoredView,
+    reproject,
+)
+from terraclick.outline import MAX_VIEW_PX
+from terraclick.predictors.exported import watching
+
+__all__ = ["STATUSES", "Live", "Model", "Workspace"]
+
+STATUSES = ("accepted", "review", "approved", "rejected", "imported", "conflict")
+MAX_LIVE = 256
+"""Click sessions held in memory; the longest unused are put away in the store and come back when asked for."""
+STATE_BYTES = 256 * 2**20
+"""Bytes of earlier answers kept for undo; beyond it they are made again when needed."""
+EXAMPLE_SIDE = 1024
+MAX_ACTS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The predictor that answers; rough is a faster one for a first look at classes, or None."""
+
+    name: str
+    hash: str
+    summary: str
+    predictor: Predictor
+    rough: Predictor | None = None
+
+
+@dataclass(eq=False)
+class Live:
+    """A click session: what was done (acts, of which `position` count now) and what it came to so far (states)."""
+
+    id: str
+    author: str
+    scene: Scene
+    setup: Setup
+    acts: tuple[Act, ...] = ()
+    position: int = 0
+    class_name: str = ""
+    simplify_m: float = 0.0
+    square: bool = False
+    object: str | None = None
+    rev: int | None = None
+    touched: float = 0.0
+    states: dict[int, State] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    closed: bool = False
+
+    def draft(self) -> StoredDraft:
+        """All of it but the states, as the store keeps it."""
+        content = {
+            "setup": {
+                "target": self.setup.target.value,
+                "references": list(self.setup.references),
+                "view_bounds": self.setup.view_bounds,
+                "resolution": self.setup.resolution,
+                "bands": self.setup.bands,
+                "stretch": self.setup.stretch,
+                "seed": None if self.setup.seed is None else self.setup.seed.wkt,
+            },
+            "acts": [_act_to_json(act) for act in self.acts],
+            "position": self.position,
+            "class": self.class_name,
+            "simplify_m": self.simplify_m,
+            "square": self.square,
+            "object": self.object,
+            "rev": self.rev,
+        }
+        return StoredDraft(self.id, self.author, self.scene.key, content)
+
+
+def _act_to_json(act: Act) -> list[Any]:
+    if act.kind == "click":
+        return ["click", act.value.x, act.value.y, act.value.positive, act.value.time]
+    if act.kind == "paint":
+        return ["paint", act.value[0].wkt, act.value[1]]
+    return [act.kind, act.value]
+
+
+def _act_of(value: Sequence[Any]) -> Act:
+    kind = value[0]
+    if kind == "click":
+        return Act(kind, PixelClick(float(value[1]), float(value[2]), bool(value[3]), str(value[4])))
+    if kind == "paint":
+        return Act(kind, (shapely.from_wkt(value[1]), bool(value[2])))
+    if kind not in ("target", "references", "clear"):
+        raise ValueError(kind)
+    return Act(kind, value[1])
+
+
+def live_of(draft: StoredDraft, scene: Scene) -> Live | None:
+    """The click session a draft describes; None if it is damaged."""
+    try:
+        content, setup = draft.content, draft.content["setup"]
+        stretch = setup["stretch"]
+        return Live(
+            draft.uuid,
+            draft.author,
+            scene,
+            Setup(
+                Target(setup["target"]),
+                tuple(setup["references"]),
+                None if setup["view_bounds"] is None else tuple(setup["view_bounds"]),
+                float(setup["resolution"]),
+                None if setup["bands"] is None else tuple(setup["bands"]),
+                stretch if isinstance(stretch, str) else tuple((float(low), float(high)) for low, high in stretch),
+                None if setup["seed"] is None else shapely.from_wkt(setup["seed"]),
+            ),
+            tuple(_act_of(act) for act in content["acts"]),
+            int(content["position"]),
+            str(content["class"]),
+            float(content["simplify_m"]),
+            bool(content["square"]),
+            content["object"],
+            content["rev"],
+            time.monotonic(),
+        )
+    except (KeyError, TypeError, ValueError, IndexError, shapely.errors.GEOSException):
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """One thing that looks like the examples."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Proposals:
+    """All things in a view that look like the examples of a class, best first; items may be taken one by one."""
+
+    id: str
+    author: str
+    scene: Scene
+    class_name: str
+    view: StoredView
+    items: dict[int, Proposal]
+    ms: float
+
+
+class Workspace:
+    """Scenes, store, model and all that is going on between them; see the top of this file."""
+
+    def __init__(
+        self,
+        scenes: Mapping[str, Scene],
+        store: Store,
+        model: Callable[[], Model],
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        encoding_bytes: int = 512 * 2**20,
+    ) -> None:
+        self.scenes = dict(scenes)
+        self.store = store
+        self.by_key = {scene.key: scene for scene in scenes.values()}
+        self.places = Places(store, self.scenes, self.by_key)
+        self.tiles = Tiles()
+        self.hub = Hub()
+        self.journal = Journal()
+        self.worker = Worker()
+        self.encodings = Encodings(encoding_bytes)
+        self._clock = clock
+        self._live: OrderedDict[str, Live] = OrderedDict()
+        self._proposals: OrderedDict[str, Proposals] = OrderedDict()
+        self._examples: OrderedDict[tuple[str, ...], tuple[Reference, ...]] = OrderedDict()
+        self._lock = threading.RLock()
+        self._model: Model | None = None
+        self._loading = self.worker.submit(Priority.CLICK, lambda: self._load(model))
+        for scene in self.scenes.values():
+            crs = scene.grid.crs
+            store.add_image(StoredImage(scene.key, scene.hash, crs, None if crs is None else scene.grid.bounds))
+
+    def _load(self, model: Callable[[], Model]) -> None:
+        self._model = model()
+
+    @property
+    def model(self) -> Model:
+        """The model; waits until it is loaded. Raises what loading raised."""
+        if self._model is None:
+            self._loading.result()
+        assert self._model is not None
+        return self._model
+
+    def close(self) -> None:
+        """Stop the model's thread and close the store."""
+        self.worker.close()
+        self.store.close()
+
+    def now(self) -> str:
+        """The time as it is stored."""
+        return self._clock().astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+    def scene(self, name: str) -> Scene:
+        """An image by its id. Raises UnknownName."""
+        if name not in self.scenes:
+            raise UnknownName(f"no image {name[:80]!r} on this server: see /api/images.")
+        return self.scenes[name]
+
+    # -- click sessions
+
+    def live(self, name: str, user: str) -> Live:
+        """An open click session of a user's own, from memory or the store. Raises UnknownName."""
+        with self._lock:
+            found = self._live.get(name)
+            if found is not None:
+                self._live.move_to_end(name)
+        if found is None:
+            for draft in self.store.drafts():
+                if draft.uuid == name and draft.image in self.by_key:
+                    found = live_of(draft, self.by_key[draft.image])
+                    if found is not None:
+                        found = self._hold(found)
+        if found is None or found.author != user or found.closed:
+            raise UnknownName(f"no click session {name[:80]!r} of yours: it was accepted or closed.")
+        found.touched = time.monotonic()
+        return found
+
+    def lives(self, user: str) -> list[Live]:
+        """A user's open click sessions, also those of an earlier start, in the order begun."""
+        with self._lock:
+            held = dict(self._live)
+        found = []
+        for draft in self.store.drafts():
+            if draft.author == user and draft.image in self.by_key:
+                live = held.pop(draft.uuid, None) or live_of(draft, self.by_key[draft.image])
+                if live is not None:
+                    found.append(live)
+        return found + [live for live in held.values() if live.author == user and not live.closed]
+
+    def _hold(self, live: Live) -> Live:
+        """Keep a click session in memory; the longest unused beyond the limits are put away."""
+        with self._lock:
+            live = self._live.setdefault(live.id, live)
+            self._live.move_to_end(live.id)
+            while len(self._live) > MAX_LIVE:
+                self._live.popitem(last=False)
+        return live
+
+    def open(self, user: str, scene: Scene, setup: Setup, **fields: Any) -> Live:
+        """Begin to outline one thing."""
+        live = Live(uuid4().hex[:16], user, scene, setup, touched=time.monotonic(), **fields)
+        if setup.seed is not None:
+            self.store.save_draft(live.draft())
+        return self._hold(live)
+
+    def close_live(self, live: Live) -> None:
+        """Forget a click session and its draft."""
+        live.closed = True
+        self.store.delete_draft(live.id)
+        with self._lock:
+            self._live.pop(live.id, None)
+
+    def reopen(self, draft: StoredDraft) -> Live | None:
+        """A click session that was closed, open again."""
+        scene = self.by_key.get(draft.image)
+        live = None if scene is None else live_of(draft, scene)
+        if live is None:
+            return None
+        if live.object is not None:
+            item = find(self.store, live.object)
+            live.rev = None if item is None else item.rev
+        self.store.save_draft(live.draft())
+        with self._lock:
+            self._live.pop(live.id, None)
+        return self._hold(live)
+
+    async def state(self, live: Live) -> State:
+        """Where a click session stands; its acts are answered again if that is not in memory."""
+        found = live.states.get(live.position)
+        return found if found is not None else await self._ask(live, live.acts, live.position)
+
+    async def act(self, live: Live, act: Act, commit: Callable[[Callable[[], None]], Any]) -> State:
+        """Do one more thing: answered, then saved, then true. `commit` runs the saving off the event loop."""
+        if live.position >= MAX_ACTS:
+            raise BadConfig(f"one outline takes at most {MAX_ACTS} acts: accept it, or clear it.")
+        acts = (*live.acts[: live.position], act)
+        before = {position: state for position, state in live.states.items() if position <= live.position}
+        old_states, live.states = live.states, before
+        try:
+            state = await self._ask(live, acts, len(acts))
+        except BaseException:
+            live.states = old_states
+            raise
+        await self._move(live, acts, len(acts), commit)
+        return state
+
+    async def turn(self, live: Live, by: int, commit: Callable[[Callable[[], None]], Any]) -> State:
+        """Undo (−1) or redo (+1) an act; nothing happens at either end."""
+        position = min(max(live.position + by, 0), len(live.acts))
+        state = await self._ask(live, live.acts, position)
+        if position != live.position:
+            await self._move(live, live.acts, position, commit)
+        return state
+
+    async def _move(
+        self, live: Live, acts: tuple[Act, ...], position: int, commit: Callable[[Callable[[], None]], Any]
+    ) -> None:
+        was = live.acts, live.position
+        live.acts, live.position = acts, position
+        try:
+            draft = live.draft()
+            await commit(lambda: self.store.save_draft(draft))
+        except BaseException:
+            live.acts, live.position = was
+            raise
+
+    async def _ask(self, live: Live, acts: tuple[Act, ...], position: int) -> State:
+        return await asyncio.wrap_future(self.worker.submit(Priority.CLICK, lambda: self._fold(live, acts, position)))
+
+    def _fold(self, live: Live, acts: tuple[Act, ...], position: int) -> State:
+        """The state after so many acts, from the latest one that is still known. Runs in the model's thread."""
+        known = max((p for p in live.states if p <= position), default=0)
+        state = live.states.get(known) or start(live.setup)
+        with self._telling(live.scene, live):
+            for index in range(known, position):
+                if index == position - 1:
+                    self._first_look(live, state, acts[index])
+                state = step(
+                    state, acts[index], live.setup, live.scene, self.model.predictor, self._encode, self.examples
+                )
+                live.states[index + 1] = state
+        live.states.setdefault(0, start(live.setup))
+        self._trim()
+        return state
+
+    def _first_look(self, live: Live, state: State, act: Act) -> None:
+        """A rough answer to a click on a class, told as an event while the fine one is made."""
+        rough = self.model.rough
+        if rough is None or act.kind != "click" or state.target is not Target.CLASS:
+            return
+        frame = frame_for(live.setup, state.target, (*state.clicks, act.value), live.scene)
+        if frame in self.encodings:
+            return
+
+        def encode(frame: Frame) -> Encoded:
+            view, grid = read_view(frame.path, frame.bounds, frame.gsd, frame.bands, frame.stretch, MAX_VIEW_PX)
+            return Encoded(grid, rough.encode(view), 0.0, 0.0)
+
+        with watching(lambda done, total: None):
+            found = step(replace(state, session=None), act, live.setup, live.scene, rough, encode, self.examples)
+        data = {"session": live.id, "outline": outline_json(self.outline(live, found), live.scene), "final": False}
+        self.hub.send("answer", data, live.author)
+
+    def _encode(self, frame: Frame) -> Encoded:
+        fresh = frame not in self.encodings
+        found = self.encodings.get(frame, self.model.predictor)
+        if fresh:
+            self.encodings.trim()
+        return found
+
+    def _trim(self) -> None:
+        """Forget earlier answers of the longest unused click sessions once they take too much."""
+        with self._lock:
+            lives = list(self._live.values())
+        seen: set[int] = set()
+        sizes = [(live, sum(memory_of(s.session, seen) for s in list(live.states.values()))) for live in lives]
+        held = sum(size for _, size in sizes)
+        for live, size in sizes[:-1]:
+            if held <= STATE_BYTES:
+                break
+            if not live.lock.locked():
+                live.states = {}
+                held -= size
+
+    @contextmanager
+    def _telling(self, scene: Scene, live: Live | None) -> Any:
+        """Events about how far the encoder is, to whoever waits for it."""
+
+        def tell(done: int, total: int) -> None:
+            if total > 1 or done == 0:
+                data = {"session": None if live is None else live.id, "image": scene.id, "done": done, "total": total}
+                self.hub.send("encode", data, None if live is None else live.author)
+
+        with watching(tell):
+            yield
+
+    def outline(self, live: Live, state: State, simplify_m: float | None = None, square: bool | None = None) -> Any:
+        """A state's outline in the session's own shape, or in another one."""
+        return outlined(
+            state,
+            live.setup,
+            live.scene,
+            live.simplify_m if simplify_m is None else simplify_m,
+            live.square if square is None else square,
+        )
+
+    def hint(self, live: Live, state: State) -> Hint | None:
+        """Where to click next."""
+        return next_hint(state, live.scene)
+
+    async def preview(self, live: Live, click: PixelClick) -> tuple[Shape | None, float] | None:
+        """The outline if one clicked there, and how long it took; None if the view is not encoded or another came."""
+        state = live.states.get(live.position)
+        if state is None:
+            return None
+        frame = frame_for(live.setup, state.target, (*state.clicks, click), live.scene)
+        if frame not in self.encodings:
+            return None
+
+        def ask() -> tuple[Shape | None, float]:
+            begun = time.perf_counter()
+            found = step(
+                state,
+                Act("click", click),
+                live.setup,
+                live.scene,
+                self.model.predictor,
+                self._encode,
+                self.examples,
+            )
+            return self.outline(live, found), 1e3 * (time.perf_counter() - begun)
+
+        try:
+            return await asyncio.wrap_future(self.worker.submit(Priority.PREVIEW, ask, f"preview {live.author}"))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and getattr(task, "cancelling", lambda: 0)():
+                raise  # the person went away, not the question
+            return None
+
+    def prefetch(self, user: str, scene: Scene, setup: Setup, click: PixelClick) -> None:
+        """Read and encode what a click there would need, when nothing else is to be done."""
+        frame = frame_for(setup, setup.target, (click,), scene)
+
+        def fetch() -> None:
+            with self._telling(scene, None):
+                step(start(setup), Act("click", click), setup, scene, self.model.predictor, self._encode, self.examples)
+
+        if frame not in self.encodings:
+            self.worker.submit(Priority.AHEAD, fetch, f"prefetch {user}")
+
+    # -- from click session to object
+
+    def accept(self, user: str, live: Live, state: State, fields: Mapping[str, Any]) -> Deed:
+        """Keep the outline as an object, close the click session; on disk when this returns.
+
+        Raises BadClick if there is no outline, Conflict if the reopened object was saved by somebody else.
+        """
+        shape = self.outline(live, state)
+        if shape is None or shape.pixels.is_empty:
+            raise BadClick("there is no outline to accept: click on the thing first.")
+        theirs = None if live.object is None else find(self.store, live.object)
+        class_name = fields.get("class", live.class_name)
+        geometry = self.to_store(shape, live.scene)
+        geometry = self.bordered(geometry, shape.pixels.area, class_name, live.scene, live.object)
+        clicks, view = self._clicks_of(live, state)
+        base = theirs or MapObject(geometry=geometry, uuid=live.object or "", image=live.scene.key)
+        model = self.model
+        item = replace(
+            base,
+            geometry=geometry,
+            class_name=class_name,
+            label=fields.get("label", base.label),
+            status=fields.get("status", "accepted"),
+            attributes=fields.get("attributes", base.attributes),
+            target=state.target.value,
+            score=round(shape.score, 4) if state.clicks else base.score,
+            author=user,
+            model=model.name if state.clicks else base.model or "hand",
+            model_hash=model.hash if state.clicks else base.model_hash,
+            n_clicks=len(clicks) if state.clicks else base.n_clicks,
+        )
+        kept_clicks, kept_view = (tuple(clicks), view) if state.clicks else (None, None)
+        if live.object is None:
+            edit = Edit(replace(item, rev=0), None, kept_clicks, kept_view, "add")
+        else:
+            edit = Edit(item, live.rev if live.rev is not None else -1, kept_clicks, kept_view)
+        draft = live.draft()
+
+        def and_close() -> None:
+            self.store.delete_draft(live.id)
+
+        deed = self.change(user, f"accept {class_name or 'object'}", [edit], draft, and_close)
+        live.closed = True
+        with self._lock:
+            self._live.pop(live.id, None)
+        return deed
+
+    def to_store(self, shape: Shape, scene: Scene) -> Surface:
+        """An outline's geometry in the store's coordinates."""
+        if self.store.crs is None:
+            return as_surface(shape.pixels)
+        return as_surface(reproject(shape.map, scene.grid.crs, self.store.crs))
+
+    def _clicks_of(self, live: Live, state: State) -> tuple[list[StoredClick], StoredView | None]:
+        """All clicks, those of an earlier time first, in pixels of the view that the model saw last."""
+        frame, grid = state.frame, state.grid
+        if frame is None or grid is None:
+            return [], None
+        found = []
+        earlier = self.store.clicks_of(live.object) if live.object is not None else ()
+        for x, y, positive, when in [
+            *((c.x, c.y, c.positive, c.time) for c in earlier),
+            *((*live.scene.grid.to_map(c.y - 0.5, c.x - 0.5), c.positive, c.time) for c in state.clicks),
+        ]:
+            at = grid.to_click(x, y, positive)
+            found.append(StoredClick(at.row, at.col, x, y, positive, when))
+        bands, stretch = frame.bands, frame.stretch
+        return found, StoredView(live.scene.key, frame.bounds, frame.gsd, bands, stretch, (), grid.shape)
+
+    def bordered(self, geometry: Surface, area_px: float, class_name: str, scene: Scene, uuid: str | None) -> Surface:
+        """An outline of a coverage class cut where other coverage objects are, slivers of a pixel between them closed.
+
+        Raises BadData if all of it is covered already. Other classes come back as they are.
+        """
+        covering = {item.name for item in self.store.classes() if item.kind == "coverage"}
+        if class_name not in covering:
+            return geometry
+        pixel = (geometry.area / max(area_px, 1.0)) ** 0.5
+        left, bottom, right, top = geometry.buffer(2 * pixel).bounds
+        near = self.store.objects(scene.key, bbox=(left, bottom, right, top))
+        others = [item.geometry for item in near if item.class_name in covering and item.uuid != uuid]
+        if not others:
+            return geometry
+        taken = shapely.union_all(others)
+        gap = geometry.buffer(pixel, join_style="mitre").intersection(taken.buffer(pixel, join_style="mitre"))
+        try:
+            return as_surface(shapely.union_all([geometry, gap]).difference(taken))
+        except BadData:
+            raise BadData(f"all of this is covered by other objects of {', '.join(sorted(covering))}.") from None
+
+    # -- objects
+
+    def change(
+        self,
+        user: str,
+        name: str,
+        edits: Sequence[Edit],
+        draft: StoredDraft | None = None,
+        also: Callable[[], None] = lambda: None,
+    ) -> Deed:
+        """Carry out edits in one transaction, remember them for undo, tell everybody.
+
+        Raises Conflict for a stale revision; an outline that would be lost is first kept as an object of its own with
+        status `conflict`, whose uuid is the conflict's `kept`.
+        """
+        try:
+            with self.store.transaction():
+                deed = Deed(name, do(self.store, edits), draft)
+                also()
+        except Conflict as conflict:
+            raise self._both_kept(user, conflict, edits) from None
+        self.journal.record(user, deed)
+        self.tell(deed, user)
+        return deed
+
+    def _both_kept(self, user: str, conflict: Conflict, edits: Sequence[Edit]) -> Conflict:
+        mine, theirs = conflict.mine, conflict.theirs
+        kept = None
+        if isinstance(mine, MapObject) and not (
+            isinstance(theirs, MapObject) and theirs.geometry.equals_exact(mine.geometry, 0.0)
+        ):
+            copy = replace(mine, uuid="", rev=0, status="conflict", author=user, created="", updated="")
+            given = next((edit for edit in edits if edit.item is mine), Edit(mine))
+            deed = Deed("keep my version", do(self.store, [Edit(copy, None, given.clicks, given.view, "add")]))
+            kept = deed.changes[0].uuid
+            self.tell(deed, user)
+        found = Conflict(str(conflict), mine, theirs)
+        found.__dict__["kept"] = kept
+        return found
+
+    def tell(self, deed: Deed, user: str) -> None:
+        """Let everybody know what a deed changed."""
+        changed = [self.places.feature(c.after.item) for c in deed.changes if c.after is not None]
+        deleted = [c.uuid for c in deed.changes if c.after is None]
+        self.hub.send("objects", {"changed": changed, "deleted": deleted, "by": user})
+
+    # -- examples
+
+    def examples(self, names: Sequence[str]) -> tuple[Reference, ...]:
+        """Examples by id, in the order given; those deleted meanwhile are left out."""
+        key = tuple(names)
+        if not key:
+            return ()
+        with self._lock:
+            if key in self._examples:
+                return self._examples[key]
+        known = {item.uuid: item.reference for item in self.store.references()}
+        found = tuple(known[name] for name in key if name in known)
+        with self._lock:
+            self._examples[key] = found
+            while len(self._examples) > 32:
+                self._examples.popitem(last=False)
+        return found
+
+    def forget_examples(self) -> None:
+        """Read them from the store again."""
+        with self._lock:
+            self._examples.clear()
+
+    def reference_ids(self, wanted: str | Sequence[str] | None, class_name: str) -> tuple[str, ...]:
+        """Ids of examples: as given (checked), or all of the class. Raises UnknownName."""
+        if wanted is None:
+            return ()
+        known = [item.uuid for item in self.store.references(class_name if wanted == "class" else None)]
+        if wanted == "class":
+            return tuple(known)
+        for name in wanted:
+            if name not in known:
+                raise UnknownName(f"no example {name[:80]!r}: it may have been deleted.")
+        return tuple(wanted)
+
+    def example_from(self, item: MapObject, class_name: str, positive: bool) -> StoredReference:
+        """Keep an object, with some of the picture around it, as an example of a class."""
+        scene = self.places.scene_of(item)
+        if scene is None:
+            raise BadConfig("this object belongs to no image of this server: there is no picture to keep with it.")
+        outline = to_map(self.places.pixels(item.geometry, scene), scene.grid)
+        pixels = self.places.pixels(item.geometry, scene)
+        left, top, right, bottom = pixels.bounds
+        side = max(right - left, bottom - top, 32.0)
+        margin = 0.5 * side
+        rows, cols = scene.shape
+        x0, y0 = max(0.0, left - margin), max(0.0, top - margin)
+        x1, y1 = min(float(cols), right + margin), min(float(rows), bottom + margin)
+        if x0 >= x1 or y0 >= y1:
+            raise BadData("this object lies outside its image: there is no picture to keep with it.")
+        corners = [scene.grid.to_map(y - 0.5, x - 0.5) for x in (x0, x1) for y in (y0, y1)]
+        bounds = (
+            min(c[0] for c in corners),
+            min(c[1] for c in corners),
+            max(c[0] for c in corners),
+            max(c[1] for c in corners),
+        )
+        factor = max(1.0, max(x1 - x0, y1 - y0) / EXAMPLE_SIDE)
+        gsd = None if factor == 1.0 else (scene.grid.metres_per_pixel or 1.0) * factor
+        view, grid = read_view(scene.path, bounds, gsd)
+        return self._keep_example(class_name, Reference(view.image, rasterize([outline], grid), positive))
+
+    def example_from_png(self, image: str, mask: str, class_name: str, positive: bool) -> StoredReference:
+        """Keep an imported picture and mask (base64 of PNG or JPEG) as an example. Raises BadData."""
+        picture, levels = _picture(image, cv2.IMREAD_COLOR), _picture(mask, cv2.IMREAD_GRAYSCALE)
+        if picture.shape[:2] != levels.shape[:2]:
+            raise BadData("the picture and its mask differ in size: give both of one size.")
+        return self._keep_example(
+            class_name, Reference(np.ascontiguousarray(picture[..., ::-1]), levels > 127, positive)
+        )
+
+    def _keep_example(self, class_name: str, reference: Reference) -> StoredReference:
+        if not reference.mask.any():
+            raise BadData("the mask of this example is empty: mark the thing in it.")
+        return self.store.add_reference(StoredReference(class_name, reference))
+
+    # -- find the rest
+
+    def hold_proposals(self, found: Proposals) -> None:
+        """Remember proposals; the oldest beyond 32 are forgotten."""
+        with self._lock:
+            self._proposals[found.id] = found
+            while len(self._proposals) > 32:
+                self._proposals.popitem(last=False)
+
+    def proposals(self, name: str, user: str) -> Proposals:
+        """Proposals by id. Raises UnknownName."""
+        with self._lock:
+            found = self._proposals.get(name)
+        if found is None or found.author != user:
+            raise UnknownName(f"no proposals {name[:80]!r} of yours: ask for them again.")
+        return found
+
+    def drop_proposals(self, name: str) -> None:
+        """Forget proposals."""
+        with self._lock:
+            self._proposals.pop(name, None)
+
+    async def propose(
+        self,
+        user: str,
+        scene: Scene,
+        class_name: str,
+        setup: Setup,
+        limit: int,
+        simplify_m: float,
+        square: bool,
+    ) -> Proposals:
+        """Everything in a view that looks like the examples (or, without any, like the class's objects there)."""
+        from terraclick.app.proposing import propose
+
+        def ask() -> Proposals:
+            begun = time.perf_counter()
+            frame = frame_for(setup, Target.CLASS, (), scene)
+            with self._telling(scene, None):
+                view = self._encode(frame)
+                known = self._known_in(scene, view.grid)
+                shapes = propose(
+                    self.model.predictor,
+                    view,
+                    scene,
+                    self.examples(setup.references),
+                    [surface for item, surface in known if item.class_name == class_name],
+                    [surface for _, surface in known],
+                    limit,
+                    simplify_m,
+                    square,
+                )
+            seen = StoredView(scene.key, frame.bounds, frame.gsd, frame.bands, frame.stretch, (), view.grid.shape)
+            items = {number: Proposal(shape) for number, shape in enumerate(shapes)}
+            spent = 1e3 * (time.perf_counter() - begun)
+            return Proposals(uuid4().hex[:16], user, scene, class_name, seen, items, spent)
+
+        found = await asyncio.wrap_future(self.worker.submit(Priority.PROPOSAL, ask))
+        self.hold_proposals(found)
+        return found
+
+    def _known_in(self, scene: Scene, grid: Grid) -> list[tuple[MapObject, Surface]]:
+        """Objects of an image that meet a view, with their geometry in the image's own coordinates."""
+        whole = shapely.box(*grid.bounds)
+        found = []
+        for item in self.store.objects(scene.key):
+            surface = to_map(self.places.pixels(item.geometry, scene), scene.grid)
+            if surface.intersects(whole):
+                found.append((item, surface))
+        return found
+
+    # -- counts
+
+    def counts(self, items: Iterable[MapObject]) -> dict[str, dict[str, int]]:
+        """How many objects have each status and each class."""
+        found: dict[str, dict[str, int]] = {"status": {}, "class": {}}
+        for item in items:
+            for name, value in (("status", item.status), ("class", item.class_name)):
+                found[name][value] = found[name].get(value, 0) + 1
+        return found
+
+
+def _picture(text: str, kind: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A base64 PNG or JPEG of at most 4096 px a side; its size is read before it is decoded. Raises BadData."""
+    try:
+        data = base64.b64decode(text.split(",", 1)[-1], validate=True)
+    except (binascii.Error, ValueError):
+        raise BadData("a picture was expected as base64 of a PNG or JPEG file.") from None
+    size = _size_of(data)
+    if size is None or not 0 < max(size) <= 4096 or min(size) < 1:
+        raise BadData("a PNG or JPEG picture of at most 4096 px a side was expected.")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), kind)
+    if image is None:
+        raise BadData("the picture is damaged and cannot be read.")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _size_of(data: bytes) -> tuple[int, int] | None:
+    """(width, height) from the head of a PNG or JPEG file; None for anything else."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if data[:3] != b"\xff\xd8\xff":
+        return None
+    at = 2
+    while at + 9 < len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
+        at += 2 + length
+    return None
