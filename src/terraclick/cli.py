@@ -358,14 +358,40 @@ def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
 
 
 @cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--cost", is_flag=True, help="Measure the papers' networks (all, or NAMES) here: minutes. Needs torch.")
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Threads to measure with.")
 @json_option
-def models(as_json: bool) -> None:
-    """List the models: what they are, their licence, their size, and whether they can be loaded here."""
+def models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool) -> None:
+    """List the models, or NAMES of them: what they are, their licence, their size, and what they need.
+
+    With --cost: parameters, trainable parameters, FLOPs, milliseconds and memory, with random weights.
+    """
     from terraclick.doctor import models
 
-    found = models()
-    lines = [f"{m['name']:<15} {m['summary']} ({m['mb']} MB, {m['licence']}){_lacks(m)}" for m in found]
+    if cost:
+        _print_costs(names, threads, as_json)
+        return
+    listed = models()
+    known = [m["name"] for m in listed]
+    for name in names:
+        if name not in known:
+            raise UnknownName(f"no model {name!r}. Known: {', '.join(known)}.")
+    found = [m for m in listed if m["name"] in names or not names]
+    lines = [f"{m['name']:<20} {m['summary']} ({m['mb']} MB, {m['licence']}){_lacks(m)}" for m in found]
     _print(found, as_json, lines)
+
+
+def _print_costs(names: tuple[str, ...], threads: int, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from terraclick.predictors.cost import cost_lines, costs
+
+    found = []
+    for one in costs(names, threads):
+        click.echo(f"{one.name}: {one.ms_view:.0f} ms a view, {one.ms_click:.0f} ms a click", err=True)
+        found.append(one)
+    _print([asdict(one) for one in found], as_json, cost_lines(found, threads))
 
 
 def _lacks(model: dict[str, Any]) -> str:
