@@ -206,11 +206,18 @@ export function createClicking({ project, stage, history, toast }) {
     api.prefetch(image, { x: point[0], y: -point[1], target, view }).catch(() => {});
   }, 220);
   const soon = debounce((point) => look(point), 45);
+  let under = null;
   const hovering = {
     at(point) {
+      under = point;
       if (!begun()) soon(point);
     },
+    /** The model has looked at more of the image: the outline under the cursor may be known now. */
+    again() {
+      if (under && !begun()) soon(under);
+    },
     cancel() {
+      under = null;
       soon.cancel();
       warm.cancel();
       asked?.abort();
@@ -278,7 +285,6 @@ export function createClicking({ project, stage, history, toast }) {
     examplesOf,
     /** A Change of undo or redo may give a session back, or take it (redo of an accept closes it). */
     adopt,
-    refresh: () => session.value && inOrder(() => working(async () => adopt(await api.session(session.value.id)))),
     paint: (geometry, add) => change((id) => api.paint(id, geometry, add)),
     canUndo: () => Boolean(waiting.length || (session.value?.can_undo && begun())),
     canRedo: () => Boolean(session.value?.can_redo),

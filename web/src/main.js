@@ -77,14 +77,14 @@ async function redo() {
     if (!act && !history.state.value.redo) toast.note("There is nothing to redo.");
   }
 }
-project.afterUndo = (change) => {
+project.afterUndo = (change, { redone = false } = {}) => {
   project.applyChange(change);
   if (change.session) {
     project.className.set(change.session.class ?? "");
     project.target.set(change.session.target);
     tools.use("click");
     clicking.adopt(change.session);
-  } else if (clicking.session.value?.outline) clicking.refresh();
+  } else if (redone && clicking.begun()) clicking.adopt(null);
   const [feature] = change.objects ?? [];
   if (feature?.properties.image === project.image.value?.id && !change.session) project.select(change.objects.map((object) => object.id));
 };
@@ -215,6 +215,7 @@ function listen() {
       encode({ image, done, total }) {
         if (image !== project.image.value?.id) return;
         encoding.set(done < total ? { done, total } : null);
+        if (done >= total) clicking.hovering.again();
         encodingGone();
       },
       answer: ({ session, outline }) => clicking.rough(session, outline),

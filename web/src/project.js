@@ -66,7 +66,7 @@ export function createProject({ history, toast }) {
   const serverAct = (label) => ({
     label,
     undo: async () => project.afterUndo(await api.undo()),
-    redo: async () => project.afterUndo(await api.redo()),
+    redo: async () => project.afterUndo(await api.redo(), { redone: true }),
   });
 
   /** Say what went wrong; after a conflict show what is stored now. */
@@ -96,7 +96,7 @@ export function createProject({ history, toast }) {
     jumpTo: () => {},
 
     classOf: (name) => project.classes.value.find((item) => item.name === name),
-    colourOf: (name) => project.classes.value.find((item) => item.name === name)?.colour ?? "#9aa5b4",
+    colourOf: (name) => project.classes.value.find((item) => item.name === name)?.colour ?? "#7fd1ff",
     selected: () => [...project.selection.value].map((uuid) => project.objects.value.get(uuid)).filter(Boolean),
     revised: (features) => features.map((feature) => ({ id: feature.id, rev: feature.properties.rev })),
 

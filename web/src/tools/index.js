@@ -24,7 +24,6 @@ export function createTools(context) {
   function use(id) {
     const next = list.find((tool) => tool.id === id);
     if (!next || next === current.value) return;
-    current.value?.cancel?.();
     current.value?.stop();
     context.stage.element.className = context.stage.element.className.replace(/\s*\btool-\w+/g, "");
     context.stage.element.classList.add(`tool-${id}`);
