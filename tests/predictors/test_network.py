@@ -16,8 +16,9 @@ from terraclick.models.checkpoint import load_published
 from terraclick.models.crosscut import CrossCutConfig
 from terraclick.models.layers import ClickViTConfig
 from terraclick.models.simpleclick import SimpleClick, SimpleClickConfig
+from terraclick.predictors.inputs import click_points
 from terraclick.predictors.load import load
-from terraclick.predictors.network import NetworkPredictor, click_points
+from terraclick.predictors.network import NetworkPredictor
 from terraclick.predictors.wrappers import Cached, Flipped, Focused, Fused, Refined
 
 TINY = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)

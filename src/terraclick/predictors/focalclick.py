@@ -17,7 +17,8 @@ from terraclick.core.click import Click, Prompt
 from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, next_window, paste, resize
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadClick, BadConfig
-from terraclick.predictors.network import NetworkPredictor, click_points, image_tensor
+from terraclick.predictors.inputs import click_points
+from terraclick.predictors.network import NetworkPredictor, image_tensor
 
 __all__ = ["FocalClickPredictor", "FocalEncoded", "focus_crop"]
 

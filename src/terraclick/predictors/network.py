@@ -7,52 +7,27 @@ slots positive, the last P negative, −1 where empty; logits (1, 1, H, W).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from terraclick.core.click import Click, Prompt
+from terraclick.core.click import Prompt
 from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, paste
 from terraclick.core.predictor import MASK_THRESHOLD, Prediction, Predictor, View
 from terraclick.errors import BadClick, BadConfig
+from terraclick.predictors.inputs import click_points, picture
 
-__all__ = ["Exact", "NetworkEncoded", "NetworkPredictor", "click_points", "image_tensor"]
-
-GREY = (124, 116, 104)
-"""What stands where the picture has no data: the mean colour, which the networks see as zero."""
+__all__ = ["Exact", "NetworkEncoded", "NetworkPredictor", "image_tensor"]
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def click_points(clicks: Sequence[Click], slots: int | None = None) -> NDArray[np.float32]:
-    """Clicks → (1, 2P, 3) float32 of (row, col, order); P = max(positives, negatives, 1), or `slots` if given.
-
-    Raises BadConfig if there are more clicks of one sign than slots.
-    """
-    sides: tuple[list[tuple[float, float, float]], ...] = ([], [])
-    for order, click in enumerate(clicks):
-        sides[0 if click.positive else 1].append((click.row, click.col, float(order)))
-    needed = max(len(sides[0]), len(sides[1]), 1)
-    if slots is not None and slots < needed:
-        raise BadConfig(f"{needed} clicks of one sign do not fit in {slots} slots: give more slots.")
-    points = np.full((1, 2, slots or needed, 3), -1, dtype=np.float32)
-    for sign, side in enumerate(sides):
-        if side:
-            points[0, sign, : len(side)] = side
-    return points.reshape(1, -1, 3)
-
-
 def image_tensor(view: View, device: str = "cpu") -> torch.Tensor:
     """A view → (1, 3, H, W) float32 RGB in 0…1; pixels without data get the mean colour."""
-    image = view.image
-    if view.valid is not None and not view.valid.all():
-        image = np.where(view.valid[..., None], image, np.asarray(GREY, dtype=image.dtype))
-    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
-    return tensor.to(device=device, dtype=torch.float32) / 255
+    return torch.from_numpy(picture(view)).to(device=device, dtype=torch.float32) / 255
 
 
 def _mirrored(points: torch.Tensor, cols: int) -> torch.Tensor:

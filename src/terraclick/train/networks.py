@@ -33,7 +33,7 @@ from terraclick.models.mfp import MfpConfig
 from terraclick.models.refcut import RefCutConfig
 from terraclick.models.simpleclick import SimpleClickConfig
 from terraclick.models.tuning import count_parameters, merge_lora, tune
-from terraclick.predictors.network import click_points
+from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode, EpisodeRule, draw_episode, reader
 from terraclick.train.losses import iterative_click_loss, normalized_focal_loss
 

@@ -1,0 +1,43 @@
+"""What click networks read, as arrays: the picture as a batch of one, the clicks as padded slots. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.core.click import Click
+from terraclick.core.predictor import View
+from terraclick.errors import BadConfig
+
+__all__ = ["GREY", "click_points", "picture"]
+
+GREY = (124, 116, 104)
+"""What stands where the picture has no data: the mean colour, which the networks see as zero."""
+
+
+def click_points(clicks: Sequence[Click], slots: int | None = None) -> NDArray[np.float32]:
+    """Clicks → (1, 2P, 3) float32 of (row, col, order); P = max(positives, negatives, 1), or `slots` if given.
+
+    Raises BadConfig if there are more clicks of one sign than slots.
+    """
+    sides: tuple[list[tuple[float, float, float]], ...] = ([], [])
+    for order, click in enumerate(clicks):
+        sides[0 if click.positive else 1].append((click.row, click.col, float(order)))
+    needed = max(len(sides[0]), len(sides[1]), 1)
+    if slots is not None and slots < needed:
+        raise BadConfig(f"{needed} clicks of one sign do not fit in {slots} slots: give more slots.")
+    points = np.full((1, 2, slots or needed, 3), -1, dtype=np.float32)
+    for sign, side in enumerate(sides):
+        if side:
+            points[0, sign, : len(side)] = side
+    return points.reshape(1, -1, 3)
+
+
+def picture(view: View) -> NDArray[np.uint8]:
+    """A view → (1, 3, H, W) of 0…255; pixels without data get the mean colour."""
+    image = view.image
+    if view.valid is not None and not view.valid.all():
+        image = np.where(view.valid[..., None], image, np.asarray(GREY, dtype=image.dtype))
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
