@@ -32,7 +32,7 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from terraclick.core.click import Click, Reference, Target
 from terraclick.core.focus import Window
-from terraclick.core.masks import clicked_components, drop_specks, fill_holes
+from terraclick.core.masks import clicked_components, drop_specks, fill_holes, mask_box
 from terraclick.core.predictor import Predictor, View
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig, NotGeoreferenced
@@ -275,11 +275,15 @@ def shaped(polygons: list[Polygon], grid: Grid, simplify_m: float, square: bool)
 
 def _parts_under(mask: NDArray[np.bool_], clicks: Sequence[Click]) -> NDArray[np.bool_]:
     """The 8-connected parts of a mask that lie under any of the clicks."""
-    if not clicks or not mask.any():
-        return np.zeros_like(mask)
-    labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1]
+    found = np.zeros_like(mask)
+    box = mask_box(mask) if clicks else None
+    if box is None or not any(mask[_pixel(click, mask.shape)] for click in clicks):
+        return found
+    labels = np.zeros(mask.shape, dtype=np.int32)
+    labels[box] = cv2.connectedComponents(mask[box].astype(np.uint8), connectivity=8)[1]
     under = {int(labels[_pixel(click, mask.shape)]) for click in clicks} - {0}
-    return np.isin(labels, list(under))
+    found[box] = np.isin(labels[box], list(under))
+    return found
 
 
 def _pixel(click: Click, shape: tuple[int, ...]) -> tuple[int, int]:

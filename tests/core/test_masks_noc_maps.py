@@ -62,3 +62,16 @@ def test_click_maps_agree_with_recorded_ones(shared):
             disks, tanh = (recorded[f"maps_r{radius}_{kind}"][row] for kind in ("disk", "tanh"))
             np.testing.assert_array_equal(disk_maps(clicks, (40, 64), radius), disks)
             np.testing.assert_allclose(distance_maps(clicks, (40, 64), radius), tanh, atol=1e-6)
+
+
+def test_cleaning_in_the_box_is_cleaning_in_the_whole_picture():
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        mask = np.zeros((40, 50), dtype=bool)
+        mask[8:30, 9:30] = rng.random((22, 21)) < 0.6
+        corners = np.zeros_like(mask)
+        corners[[0, 0, -1, -1], [0, -1, 0, -1]] = True  # with them the box is the whole picture
+        assert np.array_equal(drop_specks(mask | corners, 4), drop_specks(mask, 4))
+        assert np.array_equal(fill_holes(mask | corners, 3), fill_holes(mask, 3) | corners)
+        click = [Click(*map(float, np.argwhere(mask)[0]))]
+        assert np.array_equal(clicked_components(mask | corners, click), clicked_components(mask, click))

@@ -311,11 +311,15 @@ def next_hint(state: State, scene: Scene) -> Hint | None:
     latest = state.session.latest
     if latest is None:
         return None
-    probs = latest.probs
+    known = np.flatnonzero(latest.probs.any(axis=1)), np.flatnonzero(latest.probs.any(axis=0))
+    if known[0].size == 0:
+        return None
+    top, left = int(known[0][0]), int(known[1][0])
+    probs = latest.probs[top : known[0][-1] + 1, left : known[1][-1] + 1]  # elsewhere all is surely out
     doubt = np.minimum(probs, 1 - probs).astype(np.float32)
     unsure = doubt > 0.25
     for click in state.session.clicks:
-        unsure[_disk(click, unsure.shape, 8)] = False
+        unsure[_disk(Click(click.row - top, click.col - left), 8)] = False
     count, labels = cv2.connectedComponents(unsure.astype(np.uint8), connectivity=8)
     if count < 2:
         return None
@@ -326,11 +330,12 @@ def next_hint(state: State, scene: Scene) -> Hint | None:
         return None
     depth = squared_depth(labels == part)
     row, col = divmod(int(np.argmax(depth)), probs.shape[1])
-    x, y = state.grid.to_map(row, col)
+    x, y = state.grid.to_map(row + top, col + left)
     at = scene.grid.to_click(x, y)
-    return Hint(at.col + 0.5, at.row + 0.5, bool(latest.mask[row, col]), float(doubt[row, col]))
+    return Hint(at.col + 0.5, at.row + 0.5, bool(probs[row, col] > latest.threshold), float(doubt[row, col]))
 
 
-def _disk(click: Click, shape: tuple[int, ...], radius: int) -> tuple[slice, slice]:
+def _disk(click: Click, radius: int) -> tuple[slice, slice]:
     row, col = round(click.row), round(click.col)
-    return slice(max(0, row - radius), row + radius + 1), slice(max(0, col - radius), col + radius + 1)
+    ends = (max(0, row - radius), max(0, row + radius + 1)), (max(0, col - radius), max(0, col + radius + 1))
+    return slice(*ends[0]), slice(*ends[1])

@@ -30,9 +30,14 @@ def polygonize(mask: NDArray[np.bool_], grid: Grid, min_area_px: float = 0) -> l
     """
     if mask.shape != grid.shape:
         raise BadGrid(f"a mask of {mask.shape} pixels was given for a grid of {grid.shape}: read both from one view.")
-    levels = np.ascontiguousarray(mask, dtype=np.uint8)
     found: list[Polygon] = []
-    for shape, _ in rasterio.features.shapes(levels, mask=levels.astype(bool), connectivity=4):
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return found
+    top, left = int(rows[0]), int(cols[0])
+    levels = np.ascontiguousarray(mask[top : rows[-1] + 1, left : cols[-1] + 1], dtype=np.uint8)
+    inside = {"connectivity": 4, "transform": Affine.translation(left, top)}
+    for shape, _ in rasterio.features.shapes(levels, mask=levels.astype(bool), **inside):
         rings = shape["coordinates"]
         for polygon in _valid(Polygon(rings[0], rings[1:])):
             if polygon.area >= min_area_px:
