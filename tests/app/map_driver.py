@@ -132,6 +132,13 @@ class Driver:
         query = "&".join(f"{name}={value}" for name, value in {"crs": "pixels", "limit": 10000, **query}.items())
         return self.get(f"/api/collections/objects/items?{query}")["features"]
 
+    def press_elsewhere(self, feature, values):
+        """Another window of the same person changes an object."""
+        js = """([path, body]) => fetch(path, {method: "PATCH", headers: {"Content-Type": "application/json"},
+                body: JSON.stringify(body)}).then(answer => answer.json())"""
+        path = f"/api/collections/objects/items/{feature['id']}?crs=pixels"
+        return self.page.evaluate(js, [path, {"rev": feature["properties"]["rev"], **values}])
+
     @property
     def listed(self):
         """How many objects the panel counts."""

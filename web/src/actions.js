@@ -208,7 +208,7 @@ export function createActions({ project, stage, clicking, history, toast }) {
         proposals.set(null);
         return toast.note(`Nothing more like your examples of ${name || "this"} was found in this view.`);
       }
-      proposals.set({ id: found.id, class: name, items, at: 0, total: items.length, accepted: 0, rejected: 0 });
+      proposals.set(among({ id: found.id, class: name, all: items, least: 0, at: 0, accepted: 0, rejected: 0 }));
       showCurrent();
       return found;
     } catch (error) {
@@ -217,6 +217,13 @@ export function createActions({ project, stage, clicking, history, toast }) {
       stop();
     }
   }
+
+  /** Of all proposals those that are sure enough are shown and decided. */
+  function among(current) {
+    const items = current.all.filter((item) => item.score >= current.least);
+    return { ...current, items, at: Math.min(current.at, Math.max(0, items.length - 1)) };
+  }
+  const setLeast = (least) => proposals.value && proposals.set(among({ ...proposals.value, least }));
 
   function showCurrent() {
     const item = proposals.value?.items[proposals.value.at];
@@ -237,17 +244,15 @@ export function createActions({ project, stage, clicking, history, toast }) {
           api.acceptProposals(current.id, { items: chosen.map((item) => item.item), class: current.class }),
         );
       const gone = new Set(chosen.map((item) => item.item));
-      const items = current.items.filter((item) => !gone.has(item.item));
-      const next = {
+      const next = among({
         ...current,
-        items,
-        at: Math.min(current.at, Math.max(0, items.length - 1)),
+        all: current.all.filter((item) => !gone.has(item.item)),
         accepted: current.accepted + (yes ? chosen.length : 0),
         rejected: current.rejected + (yes ? 0 : chosen.length),
-      };
+      });
       proposals.set(next);
       showCurrent();
-      if (!items.length) closeProposals();
+      if (!next.all.length) closeProposals();
     } catch {
       // said by a toast already
     } finally {
@@ -347,6 +352,7 @@ export function createActions({ project, stage, clicking, history, toast }) {
     decide,
     decideCurrent,
     focusProposal,
+    setLeast,
     closeProposals,
     saveClass,
     deleteClass,

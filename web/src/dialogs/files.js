@@ -23,7 +23,7 @@ export async function exportDialog({ project, toast }) {
   const formats = await api.formats().catch((error) => (project.explain(error), []));
   if (!formats.length) return;
   const first = formats.find((format) => format.name === "gpkg") ?? formats[0];
-  const name = h("input", { type: "text", value: (project.state.value?.session.name ?? "objects").replace(/\.\w+$/, ""), required: true, pattern: "[^/\\\\]+", maxLength: 80 });
+  const name = h("input", { type: "text", value: (project.state.value?.session.name ?? "objects").replace(/\.\w+$/, ""), required: true, pattern: "[^\\/\\\\]+", maxLength: 80 });
   const image = h("select", h("option", { value: "" }, "All images"), project.images.value.map((item) => h("option", { value: item.id }, item.name)));
   const name_ = h("select", h("option", { value: "" }, "All classes"), project.classes.value.map((item) => h("option", { value: item.name }, item.name)));
   const status = h("select", h("option", { value: "" }, "All states"), (project.state.value?.statuses ?? []).map((item) => h("option", { value: item }, item)));

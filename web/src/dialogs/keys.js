@@ -8,6 +8,7 @@ export function keysDialog({ keys, project, toast }) {
   const content = h("div.stack");
   let listening = null;
 
+  let last = null;
   function draw() {
     const groups = new Map();
     for (const act of ACTS) groups.set(act.group, [...(groups.get(act.group) ?? []), act]);
@@ -21,6 +22,7 @@ export function keysDialog({ keys, project, toast }) {
         classes.length > 0 && h("section", h("h3", "Classes"), classes.map((item) => h("div.line", h("span.row", h("span.swatch", { style: { "--colour": item.colour } }), item.name), h("kbd", item.key)))),
       ),
     );
+    if (last) content.querySelector(`[data-key="${last}"]`)?.focus();
   }
 
   const line = (act) =>
@@ -29,7 +31,7 @@ export function keysDialog({ keys, project, toast }) {
       h("span", act.label),
       h(
         "button",
-        { type: "button", class: listening === act.id ? "listening" : "", "aria-label": `Change the key for: ${act.label}`, dataset: { key: act.id }, onclick: () => ((listening = act.id), draw()) },
+        { type: "button", class: listening === act.id ? "listening" : "", "aria-label": `Change the key for: ${act.label}`, dataset: { key: act.id }, onclick: () => ((listening = last = act.id), draw()) },
         listening === act.id ? "press a key…" : keys.keysOf(act.id).map((key) => h("kbd", pretty(key))),
       ),
     );

@@ -1,8 +1,9 @@
 /** Examples and counter-examples per class, and the proposals that "find the rest" made from them. */
 
-import { fill, h, icon } from "../dom.js";
+import { append, fill, h, icon } from "../dom.js";
 import { api } from "../api.js";
 import { pretty } from "../keys.js";
+import { slider } from "../ui/display.js";
 import { areaText } from "./current.js";
 
 export function examplesPage({ project, actions, keys, dialogs }) {
@@ -31,22 +32,26 @@ export function examplesPage({ project, actions, keys, dialogs }) {
   project.references.on(draw);
   project.classes.on(draw);
 
+  const least = slider("At least this sure", { min: 0, max: 100, step: 1, value: 0, show: (value) => `${value} %`, onchange: (value) => actions.setLeast(value / 100) });
+  actions.proposals.on((current, before) => current && !before && least.set(0), { now: false });
+
+  // The slider stays in place while it is dragged: only what is around it is drawn anew.
+  const head = h("div.row");
+  const all = h("button.button.small.grow", { onclick: () => actions.decide(actions.proposals.value.items, true) });
+  const rows = h("div.list");
+  const decisions = h("div.row");
+  append(found, [h("div.tools", head, decisions, least, h("div.row", all, h("button.button.small.quiet", { onclick: () => actions.closeProposals() }, "Done"))), rows]);
+
   const drawFound = () => {
     const current = actions.proposals.value;
     found.hidden = !current;
     rest.hidden = Boolean(current);
     if (!current) return;
-    const rows = h("div.list", current.items.map((item, at) => proposal(item, at, at === current.at)));
-    fill(
-      found,
-      h(
-        "div.tools",
-        h("div.row", h("b.grow", `${current.items.length} more of ${current.class || "this"}`), h("span.badge.good", `${current.accepted} kept`), h("span.badge.bad", `${current.rejected} refused`)),
-        h("div.row", h("button.button.primary.grow", { onclick: () => actions.decideCurrent(true) }, "Keep ", h("kbd", pretty(keys.keysOf("yes")[0]))), h("button.button.grow", { onclick: () => actions.decideCurrent(false) }, "Refuse ", h("kbd", pretty(keys.keysOf("no")[0])))),
-        h("div.row", h("button.button.small.grow", { onclick: () => actions.decide(current.items, true) }, "Keep all"), h("button.button.small.grow", { onclick: () => actions.decide(current.items.filter((item) => item.score >= 0.8), true) }, "Keep all from 80 %"), h("button.button.small.quiet", { onclick: () => actions.closeProposals() }, "Done")),
-      ),
-      rows,
-    );
+    fill(head, h("b.grow", `${current.all.length} more of ${current.class || "this"}`), h("span.badge.good", `${current.accepted} kept`), h("span.badge.bad", `${current.rejected} refused`));
+    fill(decisions, h("button.button.primary.grow", { onclick: () => actions.decideCurrent(true) }, "Keep ", h("kbd", pretty(keys.keysOf("yes")[0]))), h("button.button.grow", { onclick: () => actions.decideCurrent(false) }, "Refuse ", h("kbd", pretty(keys.keysOf("no")[0]))));
+    all.textContent = `Keep all ${current.items.length}`;
+    all.disabled = !current.items.length;
+    fill(rows, current.items.map((item, at) => proposal(item, at, at === current.at)));
     rows.children[current.at]?.scrollIntoView({ block: "nearest" });
   };
   const proposal = (item, at, current) =>
