@@ -200,8 +200,7 @@ export function createActions({ project, stage, clicking, history, toast }) {
     clicking.hovering.cancel();
     const stop = toast.progress(`Looking for more ${name || "of it"} in this view…`);
     try {
-      const { simplify_m, square } = clicking.shape.value;
-      const found = await api.propose({ image: project.image.value.id, class: name, view: stage.view(), references: "class", limit: 200, simplify_m, square });
+      const found = await api.propose({ image: project.image.value.id, class: name, view: stage.view(), references: "class", limit: 200, ...clicking.wantedShape() });
       if (proposals.value) api.closeProposals(proposals.value.id).catch(() => {});
       const items = found.items.filter((item) => !item.outline.empty);
       if (!items.length) {

@@ -34,12 +34,14 @@ export function createClicking({ project, stage, history, toast }) {
       class: name,
       view: stage.view(),
       references,
-      simplify_m: shape.value.simplify_m,
-      square: shape.value.square,
+      ...wantedShape(),
       bands: tiles.value.bands ?? null,
       stretch: tiles.value.stretch ?? "auto",
     };
   }
+
+  /** Squaring absorbs walls shorter than its tolerance, so it takes the place of simplifying. */
+  const wantedShape = () => (shape.value.walls ? { square: true, simplify_m: shape.value.walls } : { square: false, simplify_m: shape.value.simplify_m });
 
   /** What an unbegun session was opened for; another view means another session, but a little panning does not. */
   function purpose({ image, target, class: name, view, references, bands, stretch }) {
@@ -240,7 +242,7 @@ export function createClicking({ project, stage, history, toast }) {
     }
   });
   const settleShape = debounce(() => {
-    if (session.value) change((id) => api.changeSession(id, shape.value));
+    if (session.value) change((id) => api.changeSession(id, wantedShape()));
   }, 350);
   function setShape(part) {
     shape.set({ ...shape.value, ...part });
@@ -250,7 +252,7 @@ export function createClicking({ project, stage, history, toast }) {
       // kept for this page only
     }
     if (!session.value) return;
-    reshape(shape.value);
+    reshape(wantedShape());
     settleShape();
   }
 
@@ -282,6 +284,7 @@ export function createClicking({ project, stage, history, toast }) {
     reopen,
     hovering,
     setShape,
+    wantedShape,
     examplesOf,
     /** A Change of undo or redo may give a session back, or take it (redo of an accept closes it). */
     adopt,
@@ -306,9 +309,9 @@ const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, 
 
 function readShape() {
   try {
-    const { simplify_m = 0, square = false } = JSON.parse(localStorage.getItem("terraclick.shape") ?? "{}");
-    return { simplify_m, square };
+    const { simplify_m, walls } = JSON.parse(localStorage.getItem("terraclick.shape") ?? "{}");
+    return { simplify_m: Number(simplify_m) || 0, walls: Number(walls) || 0 };
   } catch {
-    return { simplify_m: 0, square: false };
+    return { simplify_m: 0, walls: 0 };
   }
 }

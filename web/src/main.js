@@ -146,7 +146,7 @@ keys.on("hint", () => {
   if (hint) stage.centreOn([hint.x, -hint.y]);
   else toast.note("The model has no question now.");
 });
-keys.on("alternative", () => clicking.setShape({ square: !clicking.shape.value.square }));
+keys.on("alternative", () => clicking.setShape({ walls: clicking.shape.value.walls ? 0 : 4 * (project.image.value?.gsd ?? 1) }));
 keys.on("undo", () => void undo());
 keys.on("redo", () => void redo());
 keys.on("delete", () => void actions.remove());

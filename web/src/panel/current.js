@@ -32,11 +32,12 @@ export function currentCard({ project, clicking, actions, keys, dialogs }) {
 
   const most = () => (project.image.value?.gsd ? Math.max(4, project.image.value.gsd * 16) : 16);
   const simplify = slider("Simplify", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? metres(fromSlider(at, most()), project.image.value, 2) : "off"), onchange: (at) => clicking.setShape({ simplify_m: fromSlider(at, most()) }) });
-  const square = slider("Right angles", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? `walls from ${metres(fromSlider(at, most()), project.image.value, 1)}` : "off"), onchange: (at) => clicking.setShape({ square: at ? Math.max(0.01, fromSlider(at, most())) : false }) });
+  const square = slider("Right angles", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? `walls from ${metres(fromSlider(at, most()), project.image.value, 1)}` : "off"), onchange: (at) => clicking.setShape({ walls: at ? Math.max(0.01, fromSlider(at, most())) : 0 }) });
   const drawShape = () => {
-    const { simplify_m, square: walls } = clicking.shape.value;
+    const { simplify_m, walls } = clicking.shape.value;
     simplify.set(toSlider(simplify_m, most()));
-    square.set(walls === true ? toSlider(most() / 5, most()) : walls ? toSlider(walls, most()) : 0);
+    square.set(toSlider(walls, most()));
+    simplify.classList.toggle("off", walls > 0);
   };
   clicking.shape.on(drawShape);
   project.image.on(drawShape);
