@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from check_click_model import CHECKS, check_click_model
 from parity import close, fixture, image, previous, state
 from torch.nn import functional
 
@@ -181,6 +182,13 @@ def test_contradictions_are_refused(changes, message):
 
 def test_gradients_reach_the_prompt(sample):
     torch.manual_seed(0)
-    net = CrossCut(replace(PAPER, divisions=(1,)))
+    net = CrossCut(replace(PAPER, divisions=(1,), base=replace(BASE, vit=replace(BASE.vit, depth=4))))
     net(*sample).square().mean().backward()
     assert all(p.grad is not None and p.grad.any() for p in net.prompt.parameters())
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_is_a_click_model(check):
+    torch.manual_seed(0)
+    small = SimpleClickConfig(ClickViTConfig(dim=16, heads=2, depth=4), (4, 4, 8, 8), 8)
+    check_click_model(check, CrossCut(CrossCutConfig(small)))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from check_click_model import CHECKS, check_click_model
 from parity import close, fixture, image, previous, state
 
 from terraclick.models.checkpoint import load_published
@@ -52,3 +53,10 @@ def test_odd_sizes_and_gradients():
     assert logits.shape == (1, 1, 150, 130)
     logits.square().mean().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize("check", [check for check in CHECKS if check != "export"])  # modulation is numpy, no graph
+def test_it_is_a_click_model(check):
+    torch.manual_seed(0)
+    small = replace(TINY.base, head=16, vit=ClickViTConfig(dim=16, heads=2, depth=4))
+    check_click_model(check, Mfp(replace(TINY, base=small)))

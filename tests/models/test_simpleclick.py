@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from check_click_model import CHECKS, check_click_model
 from parity import close, fixture, image, previous, state
 
 from terraclick.models.checkpoint import load_published
@@ -112,3 +113,9 @@ def test_windows_that_nothing_touches_are_run_once(net, sample):
             close(warm.answer(encoded, given, points[:, [0, 1]]), net(picture, given, points[:, [0, 1]]), 1e-5)
             assert seen[-1] == windows
     assert seen[0] == 4 and len(seen) == 4
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_is_a_click_model(check):
+    torch.manual_seed(0)
+    check_click_model(check, SimpleClick(replace(D8, vit=ClickViTConfig(dim=16, heads=2, depth=4))))

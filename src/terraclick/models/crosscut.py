@@ -203,6 +203,11 @@ class CrossCutEncoded:
     """Those of them that went through the network."""
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Rows and cols of the picture."""
+        return int(self.image.shape[-2]), int(self.image.shape[-1])
+
+    @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
         kept = [t for p in self.patches.values() for t in (p.tokens, p.features)]
@@ -239,12 +244,12 @@ class CrossCut(SimpleClick):
         if self.settings.divisions is not None:
             return self.settings.divisions
         overlap = self.settings.overlap
-        return (max(1, ceil((max(encoded.image.shape[-2:]) / STRETCH - overlap) / (PATCH - overlap))),)
+        return (max(1, ceil((max(encoded.size) / STRETCH - overlap) / (PATCH - overlap))),)
 
     def patches(self, encoded: CrossCutEncoded, n: int) -> Patches:
         """The division into n, made once: embedded patches and the pass without clicks."""
         if n not in encoded.patches:
-            shape = (encoded.image.shape[-2], encoded.image.shape[-1])
+            shape = encoded.size
             cut = division(shape, n, self.settings.overlap, self.squash)
             tokens = self.backbone.embed(self._cut(resize_map(normalise(encoded.image), cut.size), cut))
             encoded.patches[n] = Patches(cut, tokens, self._features(tokens))
@@ -267,14 +272,15 @@ class CrossCut(SimpleClick):
         """Maps (B · patches, C, h, w) of patches without clicks."""
         if self.settings.prompt_from == "embedding":
             return from_windows(tokens, self.config.vit.window, self._grid)
-        return torch.cat([self.backbone(part, self._grid) for part in tokens.split(self._at_once())])
+        return torch.cat([self.backbone(tokens[part], self._grid) for part in self._parts(len(tokens))])
 
-    def _at_once(self) -> int:
+    def _parts(self, windows: int) -> list[slice]:
         """Windows that go through the network at once: those of as many patches as the memory allows."""
         vit, side = self.config.vit, PATCH // 4 * self.config.upsample
         numbers = self._grid[0] * self._grid[1] * vit.dim * 14 + side * side * self.config.head * 6
         patches = max(1, int(self.settings.memory_mb * 2**20 / (4 * numbers)))
-        return patches * (self._grid[0] // vit.window) ** 2
+        step = patches * (self._grid[0] // vit.window) ** 2
+        return [slice(start, start + step) for start in range(0, windows, step)]
 
     def answer(
         self, encoded: CrossCutEncoded, previous: Tensor, points: Tensor, divisions: tuple[int, ...] | None = None
@@ -301,7 +307,7 @@ class CrossCut(SimpleClick):
         """Logits (B, 1, H, W) of one division."""
         patches = self.patches(encoded, n)
         cut = patches.division
-        shape = (encoded.image.shape[-2], encoded.image.shape[-1])
+        shape = encoded.size
         placed = self._place(points, shape, cut.size)
         canvas = torch.cat([self._shrink(previous, cut.size), click_disk_maps(placed, cut.size, self.config.radius)], 1)
         asked = to_windows(self.embed_clicks(self._cut(canvas, cut)), self.config.vit.window)
@@ -380,8 +386,8 @@ class CrossCut(SimpleClick):
 
     def _run(self, tokens: Tensor, asked: Tensor) -> Tensor:
         """Patches through the network, a few at a time → head logits (B · patches, 1, h, w)."""
-        parts = zip(tokens.split(self._at_once()), asked.split(self._at_once()), strict=True)
-        return torch.cat([self.head(self.neck(self.backbone(a + b, self._grid))) for a, b in parts])
+        parts = self._parts(len(tokens))
+        return torch.cat([self.head(self.neck(self.backbone(tokens[k] + asked[k], self._grid))) for k in parts])
 
     def _run_dirty(self, encoded: CrossCutEncoded, patches: Patches, asked: Tensor, points: Tensor, n: int) -> Tensor:
         """The same, but a patch whose question hardly changed since the click before keeps its answer."""
