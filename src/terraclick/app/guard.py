@@ -62,10 +62,12 @@ class Guard:
             return
         if scope["type"] != "http":
             return
-        began = False
+        began = over = False
 
         async def guarded(event: Any) -> None:
             nonlocal began
+            if over and not began:  # whatever was made of the part that was read
+                raise _TooMuch
             if event["type"] == "http.response.start":
                 began = True
                 given = {name.lower() for name, _ in event["headers"]}
@@ -101,17 +103,19 @@ class Guard:
         got = 0
 
         async def counted() -> Any:
-            nonlocal got
+            nonlocal got, over
             event = await receive()
             if event["type"] == "http.request":
                 got += len(event.get("body", b""))
                 if got > limit:
+                    over = True
                     raise _TooMuch
             return event
 
         try:
             await self.app(scope, counted, guarded)
         except _TooMuch:
+            over = False
             if not began:
                 await _answer(guarded, 413, "TooLarge", too_much)
 

@@ -34,6 +34,7 @@ from terraclick.app.clicking import (
     frame_for,
     next_hint,
     outlined,
+    parts_of,
     start,
     step,
     to_map,
@@ -572,9 +573,14 @@ class Workspace:
         if not others:
             return geometry
         taken = shapely.union_all(others)
-        gap = geometry.buffer(pixel, join_style="mitre").intersection(taken.buffer(pixel, join_style="mitre"))
         try:
-            return as_surface(shapely.union_all([geometry, gap]).difference(taken))
+            left_over = as_surface(geometry.difference(taken))
+            whole = shapely.union_all([left_over, taken])
+            reach = 0.51 * pixel
+            closed = whole.buffer(reach, join_style="mitre").buffer(-reach, join_style="mitre")
+            slivers = parts_of(closed.difference(whole))
+            mine = [sliver for sliver in slivers if sliver.distance(left_over) < 1e-3 * pixel]
+            return as_surface(shapely.union_all([left_over, *mine]).difference(taken))
         except BadData:
             raise BadData(f"all of this is covered by other objects of {', '.join(sorted(covering))}.") from None
 
