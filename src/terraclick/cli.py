@@ -275,16 +275,29 @@ def _report_training(stage: str, done: int, total: int, figures: dict[str, float
 
 
 @cli.command()
-@click.argument("checkpoint", type=EXISTING)
+@click.argument("what", metavar="NAME|CHECKPOINT")
 @click.option("--out", "-o", type=EXISTING, required=True, help="Folder for the files; segment --weights takes it.")
-def export(checkpoint: Path, out: Path) -> None:
-    """Turn a trained CHECKPOINT into a folder of files that click without torch (needs the torch extra)."""
-    room = _torch_room("terraclick.train.export")
-    from terraclick.predictors.load import WEIGHTS
+@click.option("--weights", type=EXISTING, metavar="PATH", help="Weights of the network NAME.")
+@click.option("--size", type=_Numbers(2, "rows,cols", int), metavar="ROWS,COLS", help="Pixels it shall read.")
+def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | None) -> None:
+    """Turn a network into a folder of files that click without torch (making them needs the torch extra).
+
+    NAME is one of the papers' networks (see: terraclick models), whose --weights are given; CHECKPOINT the click_net.pt
+    of a training run.
+    """
+    from terraclick.predictors.load import NETWORKS, WEIGHTS
     from terraclick.segment import check_output, copy_file
 
+    if what in NETWORKS:
+        if weights is None:
+            raise BadWeights(f"{what} needs weights: give --weights PATH, a published checkpoint or a converted one.")
+        check_output(out.parent / "new", may_exist=True)
+        click.echo(_torch_room("terraclick.train.export_network").export_network(what, out, weights, size))
+        return
+    checkpoint = Path(what)
     if not checkpoint.is_file():
-        raise BadWeights(f"{checkpoint} does not exist: give the click_net.pt of a training run.")
+        raise BadWeights(f"{what} is no checkpoint and no network: give the click_net.pt of a run, or a model's name.")
+    room = _torch_room("terraclick.train.export")
     check_output(out.parent / "new", may_exist=True)
     out.mkdir(exist_ok=True)
     room.export_click_net(checkpoint, out / "terra_click_net.onnx")

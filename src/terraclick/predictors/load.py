@@ -11,9 +11,10 @@ from typing import Any
 from terraclick.core.click import Target
 from terraclick.core.focus import FocusRule
 from terraclick.core.predictor import Predictor
-from terraclick.errors import MissingExtra, UnknownName
+from terraclick.errors import BadConfig, MissingExtra, UnknownName
 from terraclick.predictors.classical import GrabCut, RandomWalker
 from terraclick.predictors.exported import Engine, Network, TerraPredictor
+from terraclick.predictors.exported_network import ExportedNetwork, is_exported, read_exported
 from terraclick.predictors.settled import Settled
 from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused
 
@@ -106,6 +107,17 @@ PREDICTORS: dict[str, PredictorSpec] = {
 PAPER_LICENCE = "weights: not shipped, under their authors' terms; network: Apache-2.0, written from the paper"
 
 
+def _exported(
+    name: str, folder: Any, parity: bool = False, precision: str = "float32", device: str = "cpu"
+) -> ExportedNetwork:
+    """The predictor of an exported folder. Raises BadConfig for settings that its files were not made for."""
+    if parity or precision != "float32" or device != "cpu":
+        raise BadConfig(
+            f"{folder} is an exported network, which runs on the CPU in float32 only: give weights instead."
+        )
+    return read_exported(name, folder)
+
+
 def click_network(
     name: str,
     *,
@@ -123,9 +135,14 @@ def click_network(
 ) -> Predictor:
     """A paper's network on one picture: zoom-in and mirror average around it, as published, unless switched off.
 
-    `weights` is a published `.pth` or a converted `.safetensors`; `random` a seed for tests and benchmarks instead.
-    `parity` resizes and maps clicks as published. Raises BadWeights without either, MissingExtra without torch.
+    `weights` is a published `.pth`, a converted `.safetensors`, or a folder of `terraclick export` (which needs no
+    torch and has its own size); `random` a seed for tests and benchmarks instead. `parity` resizes and maps clicks as
+    published. Raises BadWeights without either, MissingExtra without torch.
     """
+    if is_exported(weights):
+        exported = _exported(name, weights, parity=parity, precision=precision, device=device)
+        inside = Cached(Flipped(exported) if flip else exported, capacity)
+        return Focused(inside, FocusRule(exported.size), keep_outside) if zoom else inside
     try:
         from terraclick.models.checkpoint import load_network
         from terraclick.predictors.network import Exact, NetworkPredictor
@@ -153,8 +170,10 @@ def whole_view_network(
 ) -> Predictor:
     """A network that stretches the view by itself and encodes it once; nothing around it, as published.
 
-    Raises BadWeights without weights or a seed, MissingExtra without torch.
+    `weights` and `random` as in `click_network`. Raises BadWeights without either, MissingExtra without torch.
     """
+    if is_exported(weights):
+        return _exported(name, weights, precision=precision, device=device)
     try:
         from terraclick.models.checkpoint import load_network
         from terraclick.predictors.network import NetworkPredictor

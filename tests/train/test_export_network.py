@@ -1,0 +1,127 @@
+"""Paper networks as files for the CPU engine: the same answers without torch, and what is refused."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
+pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
+
+from click.testing import CliRunner  # noqa: E402
+
+from terraclick.cli import cli  # noqa: E402
+from terraclick.core.click import Click  # noqa: E402
+from terraclick.core.predictor import View  # noqa: E402
+from terraclick.core.session import Session  # noqa: E402
+from terraclick.errors import BadConfig, BadWeights  # noqa: E402
+from terraclick.models.checkpoint import load_network, save_network  # noqa: E402
+from terraclick.models.isrefiner import IsRefinerConfig  # noqa: E402
+from terraclick.models.layers import ClickViTConfig  # noqa: E402
+from terraclick.models.mfp import MfpConfig  # noqa: E402
+from terraclick.models.ritm import RitmConfig  # noqa: E402
+from terraclick.models.segnext import SegNextConfig, SegNextViTConfig  # noqa: E402
+from terraclick.models.simpleclick import SimpleClickConfig  # noqa: E402
+from terraclick.predictors.load import load  # noqa: E402
+from terraclick.train import export_network as room  # noqa: E402
+
+VIT = ClickViTConfig(dim=32, heads=2, depth=4, size=224)
+SIMPLE = SimpleClickConfig(VIT, (8, 16, 32, 64), 16)
+SIZE = (224, 224)
+TINY = {
+    "simpleclick-b": SIMPLE,
+    "ritm-hrnet18": RitmConfig(width=4, ocr_width=8, small=True),
+    "segnext-b": SegNextConfig(SegNextViTConfig(dim=16, depth=3, heads=2, size=224), pyramid=(4, 8, 16, 32), head=8),
+    "mfp-b": MfpConfig(SIMPLE),
+    "isrefiner-b": IsRefinerConfig(replace(VIT, dim=64), (8, 16, 32, 64), widths=(8, 16, 24, 32)),
+}
+CLICKS = (Click(60, 90), Click(20, 30, False), Click(80.5, 100))
+
+
+@pytest.fixture(scope="module")
+def view():
+    image = np.random.default_rng(0).integers(0, 80, (130, 170, 3)).astype(np.uint8)
+    image[30:100, 60:130] += 120
+    return View(image)
+
+
+def answers(predictor, view):
+    """Probabilities after each click."""
+    session, encoded, found = Session(), predictor.encode(view), []
+    for click in CLICKS:
+        session = session.add(click, predictor, encoded)
+        found.append(session.latest.probs)
+    return found
+
+
+LARGE = ("ritm-hrnet18", "isrefiner-b")  # graphs of many small steps: tracing takes its time
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LARGE)) for n in TINY])
+def test_the_files_answer_as_the_network(name, tmp_path, view):
+    folder = room.export_network(name, tmp_path / "made", random=0, size=SIZE, config=TINY[name])
+    described = json.loads((folder / "network.json").read_text())
+    assert described["name"] == name and described["difference"] < 1e-3
+    plain = {"zoom": False, "flip": False} if name != "segnext-b" else {}
+    target = {"target": SIZE} if name != "segnext-b" else {}
+    torch_made = load(name, random=0, config=TINY[name], **plain, **target)
+    if name == "segnext-b":
+        torch_made = replace(torch_made, size=SIZE)  # else it stretches by itself, without averaging areas
+    for ours, theirs in zip(answers(load(name, weights=folder, **plain), view), answers(torch_made, view), strict=True):
+        assert np.allclose(ours, theirs, atol=1e-3) and theirs.std() > 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """SimpleClick, exported by the verb from a weights file."""
+    place = tmp_path_factory.mktemp("exported")
+    network = load_network("simpleclick-b", random=0, config=TINY["simpleclick-b"])
+    weights = save_network(network, "simpleclick", TINY["simpleclick-b"], place / "weights.safetensors")
+    words = ["export", "simpleclick-b", "--weights", str(weights), "--out", str(place / "made"), "--size", "224,224"]
+    told = CliRunner().invoke(cli, words)
+    assert told.exit_code == 0, told.output
+    return place / "made"
+
+
+def test_it_clicks_without_torch_and_under_zoom_and_flip(folder):
+    code = f"""
+import sys
+for name in ("torch", "onnx", "safetensors"):
+    sys.modules[name] = None
+import numpy as np
+from terraclick.core.click import Click, Prompt
+from terraclick.core.predictor import View
+from terraclick.predictors.load import load
+predictor = load("simpleclick-b", weights={str(folder)!r})
+view = View(np.random.default_rng(0).integers(0, 255, (130, 170, 3)).astype(np.uint8))
+encoded = predictor.encode(view)
+answer = predictor.predict(encoded, Prompt((Click(60, 90),)), None)
+answer = predictor.predict(encoded, Prompt((Click(60, 90), Click(5, 5, False))), answer)
+print(answer.probs.shape, answer.focus is not None, sorted(np.asarray(predictor.rule.target)))
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert told.stdout.split() == ["(130,", "170)", "True", "[np.int64(224),", "np.int64(224)]"]
+
+
+def test_what_does_not_fit_is_refused(folder, tmp_path):
+    with pytest.raises(BadWeights, match="holds simpleclick-b, not mfp-b"):
+        load("mfp-b", weights=folder)
+    with pytest.raises(BadConfig, match="float32 only"):
+        load("simpleclick-b", weights=folder, parity=True)
+    with pytest.raises(BadConfig, match="cannot be exported"):
+        room.export_network("focalclick-b0", tmp_path / "no", random=0)
+    (tmp_path / "network.json").write_text('{"name": "simpleclick-b"}')
+    with pytest.raises(BadWeights, match="damaged"):
+        load("simpleclick-b", weights=tmp_path)
+    told = CliRunner().invoke(cli, ["export", "simpleclick-b", "--out", str(tmp_path / "x")])
+    assert told.exit_code != 0 and not (tmp_path / "x").exists()
+
+
+def test_files_that_answer_differently_are_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "_difference", lambda *_: 0.5)
+    with pytest.raises(room.BadOutput, match="answer differently"):
+        room.export_network("simpleclick-b", tmp_path / "no", random=0, size=SIZE, config=TINY["simpleclick-b"])
+    assert not list((tmp_path / "no").iterdir())
