@@ -157,7 +157,6 @@ def elsewhere(network: torch.nn.Module, episodes: list[Episode], clicks: int) ->
 
 def cpe(seed: int) -> dict[str, np.ndarray]:
     """CrossCut with and without its prompt: mIoU@5 in patches without clicks (patches of 224 px, to be quick)."""
-    crosscut.PATCH = SIDE
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         world = make_world(Path(folder) / "train", 24, 460, 26, seed)

@@ -51,9 +51,6 @@ from terraclick.models.simpleclick import SIMPLECLICK, SimpleClick, SimpleClickC
 
 __all__ = ["CROSSCUT", "CrossCut", "CrossCutConfig", "CrossCutEncoded", "Division", "disk_weights", "division"]
 
-PATCH = 448
-"""Side of a patch in pixels."""
-
 STRETCH = 1.15
 """Without fixed divisions, as many patches are taken as show the picture shrunk by no more than this."""
 
@@ -65,7 +62,7 @@ class CrossCutConfig:
     """Sizes and settings of a CrossCut network."""
 
     base: SimpleClickConfig = field(default_factory=SimpleClickConfig)
-    """The network that reads a patch."""
+    """The network that reads a patch; its ViT's size is the side of a patch (published: 448)."""
     setting: str = "paper"
     """parity or paper: see the module's docstring."""
     divisions: tuple[int, ...] | None = None
@@ -100,8 +97,9 @@ class CrossCutConfig:
                 raise BadConfig(
                     f"weights {shares} do not fit divisions {self.divisions}: give one share >= 0 for each."
                 )
-        if not 0 <= self.overlap <= PATCH // 2:
-            raise BadConfig(f"patches cannot share {self.overlap} of {PATCH} pixels: give 0 to {PATCH // 2}.")
+        side = self.base.vit.size
+        if not 0 <= self.overlap <= side // 2:
+            raise BadConfig(f"patches cannot share {self.overlap} of {side} pixels: give 0 to {side // 2}.")
         if self.dirty is not None and self.dirty < 0:
             raise BadConfig(f"dirty {self.dirty} is below 0: give 0 (exact) or a small share such as 0.02.")
 
@@ -129,20 +127,20 @@ class Division:
         return [(row, col) for row in self.rows for col in self.cols]
 
 
-def division(shape: tuple[int, int], n: int, overlap: int, squash: bool) -> Division:
-    """n patches along the longer side of a picture of `shape`; `squash` stretches it to a square without overlap."""
+def division(shape: tuple[int, int], n: int, overlap: int, squash: bool, side: int = 448) -> Division:
+    """n patches of `side` along the longer side of a picture; `squash` stretches it to a square without overlap."""
     if squash:
-        starts = tuple(range(0, n * PATCH, PATCH))
-        return Division((n * PATCH, n * PATCH), starts, starts, (n * PATCH, n * PATCH))
-    covered = n * PATCH - (n - 1) * overlap
+        starts = tuple(range(0, n * side, side))
+        return Division((n * side, n * side), starts, starts, (n * side, n * side))
+    covered = n * side - (n - 1) * overlap
     scale = covered / max(shape)
-    size = tuple(max(1, round(side * scale)) for side in shape)
+    size = tuple(max(1, round(length * scale)) for length in shape)
     spans = []
-    for side in size:
-        count = max(1, ceil((side - overlap) / (PATCH - overlap)))
-        room = max(side, PATCH) - PATCH
+    for length in size:
+        count = max(1, ceil((length - overlap) / (side - overlap)))
+        room = max(length, side) - side
         spans.append(tuple(round(k * room / max(count - 1, 1)) for k in range(count)))
-    return Division((size[0], size[1]), spans[0], spans[1], (max(size[0], PATCH), max(size[1], PATCH)))
+    return Division((size[0], size[1]), spans[0], spans[1], (max(size[0], side), max(size[1], side)))
 
 
 def disk_weights(points: Tensor, grid: tuple[int, int], stride: int, radius: float) -> Tensor:
@@ -228,6 +226,11 @@ class CrossCut(SimpleClick):
         self.prompt = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim))
 
     @property
+    def side(self) -> int:
+        """Side of a patch in pixels."""
+        return self.config.vit.size
+
+    @property
     def squash(self) -> bool:
         """Whether pictures are stretched to squares as published."""
         return self.settings.setting == "parity"
@@ -244,27 +247,27 @@ class CrossCut(SimpleClick):
         if self.settings.divisions is not None:
             return self.settings.divisions
         overlap = self.settings.overlap
-        return (max(1, ceil((max(encoded.size) / STRETCH - overlap) / (PATCH - overlap))),)
+        return (max(1, ceil((max(encoded.size) / STRETCH - overlap) / (self.side - overlap))),)
 
     def patches(self, encoded: CrossCutEncoded, n: int) -> Patches:
         """The division into n, made once: embedded patches and the pass without clicks."""
         if n not in encoded.patches:
             shape = encoded.size
-            cut = division(shape, n, self.settings.overlap, self.squash)
+            cut = division(shape, n, self.settings.overlap, self.squash, self.side)
             tokens = self.backbone.embed(self._cut(resize_map(normalise(encoded.image), cut.size), cut))
             encoded.patches[n] = Patches(cut, tokens, self._features(tokens))
         return encoded.patches[n]
 
     def _cut(self, canvas: Tensor, cut: Division) -> Tensor:
-        """A picture (B, C, h, w) at the division's size → its patches (B · patches, C, 448, 448), zeros beyond it."""
+        """A picture (B, C, h, w) at the division's size → its patches (B · patches, C, side, side), zeros beyond it."""
         rows, cols = cut.canvas[0] - canvas.shape[-2], cut.canvas[1] - canvas.shape[-1]
         canvas = functional.pad(canvas, (0, cols, 0, rows))
-        parts = [canvas[..., row : row + PATCH, col : col + PATCH] for row, col in cut.corners]
+        parts = [canvas[..., row : row + self.side, col : col + self.side] for row, col in cut.corners]
         return torch.stack(parts, dim=1).flatten(0, 1)
 
     @property
     def _grid(self) -> tuple[int, int]:
-        side = PATCH // self.config.vit.patch
+        side = self.side // self.config.vit.patch
         return side, side
 
     @torch.no_grad()
@@ -276,8 +279,8 @@ class CrossCut(SimpleClick):
 
     def _parts(self, windows: int) -> list[slice]:
         """Windows that go through the network at once: those of as many patches as the memory allows."""
-        vit, side = self.config.vit, PATCH // 4 * self.config.upsample
-        numbers = self._grid[0] * self._grid[1] * vit.dim * 14 + side * side * self.config.head * 6
+        vit, fine = self.config.vit, self.side // 4 * self.config.upsample
+        numbers = self._grid[0] * self._grid[1] * vit.dim * 14 + fine * fine * self.config.head * 6
         patches = max(1, int(self.settings.memory_mb * 2**20 / (4 * numbers)))
         step = patches * (self._grid[0] // vit.window) ** 2
         return [slice(start, start + step) for start in range(0, windows, step)]
@@ -359,7 +362,7 @@ class CrossCut(SimpleClick):
             grid = (n * self._grid[0], n * self._grid[1])
             return disk_weights(positives, grid, stride, radius) @ whole.reshape(len(positives), -1, whole.shape[-1])
         corners = torch.tensor(cut.corners, dtype=positives.dtype, device=positives.device)
-        middle = corners + (PATCH - 1) / 2
+        middle = corners + (self.side - 1) / 2
         far = (positives[:, :, None, :2] - middle).abs().amax(dim=-1)  # (B, P, patches)
         own = far.argmin(dim=-1)  # the patch in which the click lies deepest
         local = positives.clone()
@@ -429,21 +432,21 @@ class CrossCut(SimpleClick):
         for r, row in enumerate(cut.rows):
             for c, col in enumerate(cut.cols):
                 share = self._share(cut.rows, r, logits)[:, None] * self._share(cut.cols, c, logits)
-                patch = resize_map(logits[:, r, c, None], (PATCH, PATCH), align_corners=True)
-                total[..., row : row + PATCH, col : col + PATCH] += patch * share
-                weight[..., row : row + PATCH, col : col + PATCH] += share
+                patch = resize_map(logits[:, r, c, None], (self.side, self.side), align_corners=True)
+                total[..., row : row + self.side, col : col + self.side] += patch * share
+                weight[..., row : row + self.side, col : col + self.side] += share
         return resize_map((total / weight)[..., : cut.size[0], : cut.size[1]], shape)
 
     def _share(self, starts: tuple[int, ...], k: int, like: Tensor) -> Tensor:
-        """Weight of a patch along one side (448,): falls as a raised cosine over what it shares with a neighbour."""
-        share = like.new_ones(PATCH)
+        """Weight of a patch along one side (side,): falls as a raised cosine over what it shares with a neighbour."""
+        share = like.new_ones(self.side)
         for neighbour, turned in ((k - 1, False), (k + 1, True)):
             if not 0 <= neighbour < len(starts):
                 continue
-            width = PATCH - abs(starts[k] - starts[neighbour])
+            width = self.side - abs(starts[k] - starts[neighbour])
             ramp = 0.5 - 0.5 * torch.cos(torch.pi * (torch.arange(width, device=like.device) + 0.5) / max(width, 1))
             if turned:
-                share[PATCH - width :] *= ramp.flip(0).to(like.dtype)
+                share[self.side - width :] *= ramp.flip(0).to(like.dtype)
             else:
                 share[:width] *= ramp.to(like.dtype)
         return share
