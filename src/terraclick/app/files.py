@@ -73,7 +73,7 @@ def read_import(name: str, data: bytes, crs: Any) -> list[MapObject]:
         try:
             found = import_polygons(path, crs)
         except BadData as error:
-            raise BadData(str(error).replace(str(path), base_name(name)[:80])) from None
+            raise BadData(str(error).replace(str(path), base_name(name)[:80]).replace(f"{folder}/", "")) from None
     if len(found) > MAX_FEATURES:
         raise TooLarge(f"{base_name(name)[:80]} holds {len(found)} polygons: import at most {MAX_FEATURES} at a time.")
     return found
