@@ -16,7 +16,7 @@ $(BASE)/.made: pyproject.toml constraints.txt
 
 $(FULL)/.made: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(FULL)
-	$(FULL)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,formats,benchmark,train,sam]'
+	$(FULL)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,formats,benchmark,train,sam,scale]'
 	touch $@
 
 demo: setup

@@ -198,6 +198,42 @@ def sample(out: Path, overwrite: bool) -> None:
     copy_sample(out, overwrite)
 
 
+@cli.command("map")
+@click.argument("scene")
+@click.option("--model", required=True, metavar="NAME|PATH", help="A map model by name, or the folder of your own.")
+@click.option("--out", "-o", type=EXISTING, required=True, help="GeoTIFF of class numbers to write.")
+@click.option("--confidence", type=EXISTING, metavar="FILE.tif", help="Also write how sure each pixel is, percent.")
+@click.option("--heatmaps", type=EXISTING, metavar="FILE.tif", help="Also write a heatmap per class, percent.")
+@click.option("--polygons", type=EXISTING, metavar="FILE", help="Also write polygons with shared borders; see formats.")
+@click.option("--explain", "explained", type=EXISTING, metavar="FOLDER", help="Also draw the heatmaps over the scene.")
+@click.option("--min-area", type=click.IntRange(min=1), default=64, show_default=True, help="Smallest polygon, pixels.")
+@click.option(
+    "--simplify", "simplify_m", type=float, default=0.0, metavar="M", help="Simplify borders within M metres."
+)
+@click.option(
+    "--executor", default="local", show_default=True, metavar="KIND", help="local, processes, dask or dask://HOST:PORT."
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes here (default: one per core).")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same map.")
+@click.option("--overwrite", is_flag=True, help="Replace existing output files.")
+@click.option("--bounds", type=BOUNDS, metavar="L,B,R,T", help="The part of the scene to map (default: all).")
+@click.option("--gsd", type=float, metavar="M", help="Metres per pixel to map at (default: the scene's own).")
+@click.option("--bands", type=BANDS, metavar="R,G,B", help="Bands to see as red, green, blue; or one band.")
+@click.option("--stretch", default="auto", show_default=True, help="auto, percent, none or MIN,MAX.")
+@click.option("--overlap", type=float, default=0.25, show_default=True, help="Share of a tile its neighbour sees too.")
+@json_option
+def map_verb(scene: str, model: str, as_json: bool, stretch: str, **words: Any) -> None:
+    """Name every pixel of SCENE: a class map, and on request polygons, confidence and heatmaps."""
+    from terraclick.region import MapJob, run_map
+    from terraclick.segment import parse_stretch
+
+    chosen = {name: words.pop(name) for name in ("bounds", "gsd", "bands", "overlap")}
+    job = MapJob(scene, model, stretch=parse_stretch(stretch), **chosen)
+    report = run_map(job, progress=_progress_of("tiles"), **words)
+    answer = {"files": report.files, "pixels": report.pixels, "tiles": report.tiles, "polygons": report.polygons}
+    _print(answer, as_json, [report.sentence])
+
+
 @cli.command()
 @click.option("--predictor", required=True, help="One of `terraclick models`.")
 @click.option("--target", type=TARGET, required=True, help="Object tasks or class tasks.")
@@ -354,7 +390,7 @@ def convert(
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: the first free from 8000).")
 @click.option("--user", "users", multiple=True, metavar="NAME", help="Repeat it for several people: a token for each.")
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
-@click.option("--weights", type=EXISTING, metavar="DIR", help="Folder of an exported model of your own.")
+@click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
     """Open a map in the browser to outline things on IMAGES (files, folders, or the word sample)."""
@@ -368,6 +404,24 @@ def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
 
         webbrowser.open(next(iter(server.addresses.values())))
     room.run(server)
+
+
+@cli.command()
+@click.argument("session", type=EXISTING)
+@click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
+@click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
+@click.option("--images", type=EXISTING, metavar="FOLDER", help="Where the images lie now, if they were moved.")
+@json_option
+def replay(session: Path, model: str, weights: Path | None, images: Path | None, as_json: bool) -> None:
+    """Answer the clicks stored in SESSION (a .gpkg) again: NoC, IoU with what was accepted, seconds per object."""
+    from terraclick.app import replay as room
+    from terraclick.geo.store import GeoPackageStore
+    from terraclick.predictors.load import load
+
+    predictor = load(model) if weights is None else load(model, weights=weights)
+    with GeoPackageStore.open(session) as store:
+        found = room.replay(store, predictor, model, images, _progress_of("objects"))
+    _print(found.to_json(), as_json, found.lines())
 
 
 @cli.command()

@@ -346,7 +346,7 @@ def run(
 
     def answers() -> Iterator[tuple[MapObject, Outline]]:
         how: dict[str, Any] = {"bounds": bounds, "gsd": gsd, "pixels": pixels, "bands": bands, "simplify_m": simplify_m}
-        how |= {"stretch": _stretch(stretch), "square": square, "references": examples}
+        how |= {"stretch": parse_stretch(stretch), "square": square, "references": examples}
         every = outlines(str(path), [r.clicks for r in requests], target, predictor, **how)
         for request, answer in zip(requests, every, strict=True):
             progress(len(found) + len(missed) + 1, len(requests))
@@ -366,7 +366,7 @@ def run(
             answers(),
             None if pixels else crs or info.grid.crs,
             bands,
-            _stretch(stretch),
+            parse_stretch(stretch),
             append=append,
             overwrite=overwrite,
             references=own,
@@ -383,7 +383,7 @@ def run(
     elif not session_file:
         export(kept, out, kind, crs, source=source, grid=grid, overwrite=overwrite)
     if preview is not None:
-        picture(preview, image, found, pixels, bands, _stretch(stretch))
+        picture(preview, image, found, pixels, bands, parse_stretch(stretch))
     summary = {
         "out": out,
         "objects": len(kept),
@@ -461,7 +461,7 @@ def _model_hash(model: str, weights: Path | None) -> str:
     return files_hash([(weights or WEIGHTS) / name for name in PREDICTORS[model].files])
 
 
-def _stretch(text: str) -> Any:
+def parse_stretch(text: str) -> Any:
     """auto, percent and none as they are, MIN,MAX as two numbers."""
     if "," not in text:
         return text

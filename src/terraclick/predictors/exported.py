@@ -166,8 +166,12 @@ class Network:
             raise BadWeights(f"the model file {path.name} cannot be loaded: {reason}.") from None
 
     def __call__(self, inputs: dict[str, NDArray[Any]]) -> FloatArray:
-        """Run on named inputs; returns the only output."""
-        return np.asarray(self._session.run(None, inputs)[0], dtype=np.float32)
+        """Run on named inputs; returns the first output."""
+        return self.outputs(inputs)[0]
+
+    def outputs(self, inputs: dict[str, NDArray[Any]]) -> list[FloatArray]:
+        """Run on named inputs; returns every output in order."""
+        return [np.asarray(output, dtype=np.float32) for output in self._session.run(None, inputs)]
 
 
 def encode_picture(encoder: Network, image: NDArray[np.uint8]) -> FloatArray:
