@@ -1,5 +1,7 @@
 """Torch networks as predictors: the published evaluation loop, click by click, and what every predictor promises."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.errors import BadClick, BadConfig, BadWeights
-from terraclick.models.checkpoint import load_published
+from terraclick.models.checkpoint import load_network, load_published
 from terraclick.models.crosscut import CrossCutConfig
 from terraclick.models.layers import ClickViTConfig
 from terraclick.models.simpleclick import SimpleClick, SimpleClickConfig
@@ -106,13 +108,17 @@ def test_pixels_without_data_do_not_matter(plain, view):
     assert np.array_equal(answers[0].probs, answers[1].probs)
 
 
-def test_bfloat16_masks_agree(plain, view):
-    half = NetworkPredictor(plain.network, plain.size, precision="bfloat16")
-    exact = plain.predict(plain.encode(view), Prompt(CLICKS), None)
-    rough = half.predict(half.encode(view), Prompt(CLICKS), None)
-    level = float(np.median(exact.probs))
-    far = np.abs(exact.probs - level) > 0.01 * np.ptp(exact.probs)
-    assert iou((exact.probs > level) & far, (rough.probs > level) & far) > 0.98
+def test_bfloat16_masks_agree(shared):
+    arrays, _ = fixture(shared, "simpleclick_tiny_d12_x1")
+    network = load_published("simpleclick", state(arrays), TINY)
+    seen = View(arrays["image_u8"][0])
+    answers = []
+    for precision in ("float32", "bfloat16"):
+        predictor = NetworkPredictor(network, precision=precision)
+        answers.append(predictor.predict(predictor.encode(seen), Prompt(CLICKS), None))
+    assert 0.2 < answers[0].mask.mean() < 0.8
+    assert iou(*(answer.mask for answer in answers)) >= 0.99
+    assert not np.array_equal(answers[0].probs, answers[1].probs)
 
 
 def test_wrong_use_is_refused(plain, view):
@@ -149,3 +155,14 @@ def test_crosscut_by_name(parity, view):
     first = predictor.predict(encoded, Prompt(CLICKS[:1]), None)
     second = predictor.predict(encoded, Prompt(CLICKS), first)
     assert second.probs.shape == view.shape and not np.array_equal(first.probs, second.probs)
+
+
+def test_progressive_answers_end_in_the_whole_one(plain, view):
+    small = replace(TINY, vit=ClickViTConfig(dim=32, heads=2, depth=4, size=224))
+    predictor = NetworkPredictor(load_network("crosscut", random=0, config=CrossCutConfig(small, divisions=(1, 2))))
+    encoded = predictor.encode(view)
+    first, last = predictor.progressive(encoded, Prompt(CLICKS), None)
+    assert np.array_equal(last.probs, predictor.predict(encoded, Prompt(CLICKS), None).probs)
+    assert not np.array_equal(first.probs, last.probs)
+    with pytest.raises(BadConfig, match="answers in one step"):
+        next(plain.progressive(plain.encode(view), Prompt(CLICKS), None))

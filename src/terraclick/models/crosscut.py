@@ -390,7 +390,7 @@ class CrossCut(SimpleClick):
     def _run(self, tokens: Tensor, asked: Tensor) -> Tensor:
         """Patches through the network, a few at a time → head logits (B · patches, 1, h, w)."""
         parts = self._parts(len(tokens))
-        return torch.cat([self.head(self.neck(self.backbone(tokens[k] + asked[k], self._grid))) for k in parts])
+        return torch.cat([self.score(self.backbone(tokens[k] + asked[k], self._grid)) for k in parts])
 
     def _run_dirty(self, encoded: CrossCutEncoded, patches: Patches, asked: Tensor, points: Tensor, n: int) -> Tensor:
         """The same, but a patch whose question hardly changed since the click before keeps its answer."""
@@ -411,7 +411,7 @@ class CrossCut(SimpleClick):
             kept, logits = before.asked.clone(), list(before.logits.split(1))
         for patch in dirty:
             kept[patch] = asked[patch]
-            logits[patch] = self.head(self.neck(self.backbone(tokens[patch] + asked[patch], self._grid)))
+            logits[patch] = self.score(self.backbone(tokens[patch] + asked[patch], self._grid))
         encoded.asked += count
         encoded.computed += len(dirty)
         answered = Answered(kept, torch.cat(logits))

@@ -7,7 +7,7 @@ slots positive, the last P negative, −1 where empty; logits (1, 1, H, W).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,6 +93,31 @@ class NetworkPredictor:
 
     def predict(self, encoded: NetworkEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Probabilities of the whole view."""
+        given, points, extra = self._inputs(encoded, prompt, previous)
+        with torch.inference_mode(), self.arithmetic():
+            logits = self.network.answer(encoded.kept, given, points, **extra)
+        return self._prediction(logits, encoded.shape)
+
+    def progressive(self, encoded: NetworkEncoded, prompt: Prompt, previous: Prediction | None) -> Iterator[Prediction]:
+        """Answers that get better, the last of them what `predict` says: one per division of CrossCut.
+
+        Raises BadConfig, when first asked, if the network answers in one step only.
+        """
+        if not hasattr(self.network, "progressive"):
+            raise BadConfig("this network answers in one step: call predict, or take crosscut-b with divisions.")
+        given, points, extra = self._inputs(encoded, prompt, previous)
+        steps = self.network.progressive(encoded.kept, given, points, **extra)
+        while True:
+            with torch.inference_mode(), self.arithmetic():
+                logits = next(steps, None)
+            if logits is None:
+                return
+            yield self._prediction(logits, encoded.shape)
+
+    def _inputs(
+        self, encoded: NetworkEncoded, prompt: Prompt, previous: Prediction | None
+    ) -> tuple[torch.Tensor, torch.Tensor, Mapping[str, Any]]:
+        """Previous probabilities (B, 1, H, W), points (B, 2P, 3) and what else the network is told; B = 2 mirrored."""
         if not prompt.positives and not prompt.references and previous is None:
             raise BadClick("only excluding clicks were given: add at least one click on the thing you want.")
         whole, rule = Window(0, 0, *encoded.shape), self._rule()
@@ -102,13 +127,15 @@ class NetworkPredictor:
         points = torch.from_numpy(click_points(crop_clicks(prompt.clicks, whole, rule), self.slots)).to(self.device)
         if self.mirror:
             given, points = torch.cat([given, given.flip(-1)]), torch.cat([points, _mirrored(points, size[1])])
-        extra = {} if self.extra is None else self.extra(prompt)
-        with torch.inference_mode(), self.arithmetic():
-            logits = self.network.answer(encoded.kept, given, points, **extra).float()
-            if self.mirror:
-                logits = (logits[:1] + logits[1:].flip(-1)) / 2
-            probs = torch.sigmoid(logits)[0, 0].cpu().numpy()
-        return Prediction(paste(probs, whole, encoded.shape, rule), None, self.threshold)
+        return given, points, {} if self.extra is None else self.extra(prompt)
+
+    def _prediction(self, logits: torch.Tensor, shape: tuple[int, int]) -> Prediction:
+        """Logits (B, 1, h, w) → probabilities of the view, the mirror image averaged in."""
+        logits = logits.float()
+        if self.mirror:
+            logits = (logits[:1] + logits[1:].flip(-1)) / 2
+        probs = torch.sigmoid(logits)[0, 0].cpu().numpy()
+        return Prediction(paste(probs, Window(0, 0, *shape), shape, self._rule()), None, self.threshold)
 
     def _rule(self) -> FocusRule:
         return FocusRule(target=self.size, parity=self.parity)
