@@ -34,8 +34,8 @@ from terraclick.errors import (
     TerraClickError,
     UnknownName,
 )
-from terraclick.geo.store import MapObject, Store, files_hash, open_store
-from terraclick.predictors.load import PREDICTORS, WEIGHTS, load
+from terraclick.geo.store import MapObject, Store, files_hash, image_hash, open_store
+from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS, PredictorSpec, load
 
 __all__ = ["STATUS", "Server", "create_app", "model_of", "prepare", "run"]
 
@@ -196,18 +196,28 @@ class Server:
 
 
 def model_of(name: str, weights: Path | None = None) -> Model:
-    """A predictor by name with what the map says of it. Raises UnknownName, BadWeights, BadConfig."""
-    if name not in PREDICTORS:
-        raise UnknownName(f"no model {name!r}. Known: {', '.join(PREDICTORS)} (see: terraclick models).")
-    spec = PREDICTORS[name]
-    if weights is not None and not spec.files:
-        raise BadConfig(f"{name} has no weights of that kind: leave --weights out, or choose another --model.")
+    """A predictor by name with what the map says of it. Raises UnknownName, BadWeights, BadConfig, MissingExtra."""
+    spec = _spec(name)
     options: dict[str, Any] = {} if weights is None else {"weights": weights}
-    roomy = {"capacity": 96} if name in ("terra", "terra-fused") else {}
-    predictor = load(name, **options, **roomy)
-    rough = load("terra-single", **options) if roomy else None
-    digest = files_hash([(weights or WEIGHTS) / file for file in spec.files])
+    ours = name in ("terra", "terra-fused")
+    try:
+        predictor = load(name, **options, **({"capacity": 96} if ours else {}))
+    except TypeError:
+        raise BadConfig(f"{name} has no weights: leave --weights out, or choose another --model.") from None
+    rough = load("terra-single", **options) if ours else None
+    if name in NETWORKS:
+        digest = image_hash(weights)[:16] if weights is not None and weights.is_file() else ""
+    else:
+        digest = files_hash([(weights or WEIGHTS) / file for file in spec.files])
     return Model(name, digest, spec.summary, predictor, rough)
+
+
+def _spec(name: str) -> PredictorSpec:
+    spec = PREDICTORS.get(name) or NETWORKS.get(name)
+    if spec is None:
+        known = ", ".join((*PREDICTORS, *NETWORKS))
+        raise UnknownName(f"no model {name!r}. Known: {known} (see: terraclick models).")
+    return spec
 
 
 def prepare(
@@ -229,8 +239,7 @@ def prepare(
         raise BadOutput(f"the output folder {out} does not exist: make it, or give another --out.")
     if len(set(users)) != len(users) or not all(name.strip() for name in users):
         raise BadConfig("every --user needs a name of their own.")
-    if model not in PREDICTORS:
-        raise UnknownName(f"no model {model!r}. Known: {', '.join(PREDICTORS)} (see: terraclick models).")
+    _spec(model)
     scenes = open_scenes(images, warn)
     sock = _listening(host, port)
     try:

@@ -1,0 +1,202 @@
+"""A session is a benchmark of its own: answer every object's stored clicks again and compare with what was accepted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from shapely.affinity import affine_transform
+
+from terraclick.core.click import Click, Target
+from terraclick.core.masks import iou
+from terraclick.core.noc import number_of_clicks
+from terraclick.core.predictor import Predictor
+from terraclick.core.session import Session
+from terraclick.errors import BadData, BadInput
+from terraclick.geo.grid import Grid
+from terraclick.geo.polygonize import rasterize
+from terraclick.geo.raster import read_info, read_view, resolve_image
+from terraclick.geo.store import MapObject, Store, StoredView, reproject
+from terraclick.outline import MAX_VIEW_PX, clean
+
+__all__ = ["Replay", "Replayed", "replay"]
+
+LEVELS = (80, 85, 90)
+MAX_CLICKS = 20
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One object: IoU with the accepted outline after each of its clicks; times in seconds, None where unknown.
+
+    `person_s` runs from its first click to its acceptance, `model_s` is the model's time for one click.
+    """
+
+    uuid: str
+    class_name: str
+    target: str
+    ious: tuple[float, ...]
+    person_s: float | None
+    model_s: float
+
+
+@dataclass(frozen=True)
+class Replay:
+    """All objects of a session: those answered again, and uuid and reason of those that could not be."""
+
+    model: str
+    objects: tuple[Replayed, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Averages and rows. NoC counts an object that never reaches the level as 20 clicks, as usual."""
+        rows = [
+            {
+                "uuid": item.uuid,
+                "class": item.class_name,
+                "target": item.target,
+                "clicks": len(item.ious),
+                "ious": [round(value, 4) for value in item.ious],
+                "person_s": item.person_s,
+                "model_s": round(item.model_s, 4),
+            }
+            for item in self.objects
+        ]
+        timed = [item.person_s for item in self.objects if item.person_s is not None]
+        return {
+            "model": self.model,
+            "objects": len(self.objects),
+            "skipped": [{"uuid": uuid, "reason": reason} for uuid, reason in self.skipped],
+            "clicks": sum(len(item.ious) for item in self.objects),
+            "noc": {
+                str(level): _mean([number_of_clicks(item.ious, level / 100, MAX_CLICKS) for item in self.objects])
+                for level in LEVELS
+            },
+            "iou_first": _mean([item.ious[0] for item in self.objects]),
+            "iou": _mean([item.ious[-1] for item in self.objects]),
+            "person_s": None if not timed else round(float(np.median(timed)), 2),
+            "model_s": _mean([item.model_s for item in self.objects]),
+            "rows": rows,
+        }
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        found = self.to_json()
+        said = [f"{'object':<36}  {'class':<16} clicks   IoU  seconds"]
+        for item in self.objects:
+            seconds = "" if item.person_s is None else f"{item.person_s:7.1f}"
+            said.append(
+                f"{item.uuid:<36}  {item.class_name[:16]:<16} {len(item.ious):>6}  {item.ious[-1]:.3f}  {seconds}"
+            )
+        said += [f"{uuid:<36}  left out: {reason}" for uuid, reason in self.skipped]
+        said.append(f"{self.model}: {found['objects']} objects, {found['clicks']} clicks")
+        if self.objects:
+            noc = ", ".join(f"NoC@{level} {found['noc'][str(level)]:.2f}" for level in LEVELS)
+            person = "" if found["person_s"] is None else f", {found['person_s']:.1f} s per object (median, by hand)"
+            said.append(f"{noc}, IoU {found['iou_first']:.3f} after the first click, {found['iou']:.3f} after the last")
+            said.append(f"{1e3 * found['model_s']:.0f} ms per click{person}")
+        return said
+
+
+def replay(
+    store: Store,
+    predictor: Predictor,
+    model: str,
+    folder: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Replay:
+    """Answer the stored clicks of every object on the view it was made from.
+
+    Images are read where the session says, or under their name in `folder`. Objects without clicks (drawn, imported,
+    merged) and those whose image is gone are left out with the reason. Examples that were shown are not stored with the
+    object and not shown again. Raises BadData if there is no object at all.
+    """
+    items = store.objects()
+    if not items:
+        raise BadData("the session holds no object: there is nothing to replay.")
+    done: list[Replayed] = []
+    skipped: list[tuple[str, str]] = []
+    shown: tuple[Any, Grid, Any, Any] | None = None
+    for number, item in enumerate(sorted(items, key=lambda item: item.image), start=1):
+        progress(number, len(items))
+        clicks, view = store.clicks_of(item.uuid), store.view_of(item.uuid)
+        if not clicks or view is None:
+            skipped.append((item.uuid, "it has no clicks"))
+            continue
+        try:
+            if shown is None or shown[0] != view:
+                shown = (view, *_encoded(view, predictor, folder))
+            _, grid, encoded, whole = shown
+            done.append(
+                _again(
+                    item,
+                    [Click(c.row, c.col, c.positive) for c in clicks],
+                    grid,
+                    encoded,
+                    whole,
+                    store,
+                    predictor,
+                    _seconds(item, clicks[0].time),
+                )
+            )
+        except BadInput as error:
+            skipped.append((item.uuid, str(error)))
+    return Replay(model, tuple(done), tuple(skipped))
+
+
+def _encoded(view: StoredView, predictor: Predictor, folder: Path | None) -> tuple[Grid, Any, Grid]:
+    path = resolve_image(view.image if folder is None else folder / Path(view.image).name)
+    seen, grid = read_view(path, view.bounds, view.gsd, view.bands, view.stretch, MAX_VIEW_PX)
+    if grid.shape != view.shape:
+        raise BadData(f"{path.name} now gives a view of {grid.shape} pixels, not {view.shape}: it is another file.")
+    return grid, predictor.encode(seen), read_info(path).grid
+
+
+def _again(
+    item: MapObject,
+    clicks: list[Click],
+    grid: Grid,
+    encoded: Any,
+    whole: Grid,
+    store: Store,
+    predictor: Predictor,
+    person_s: float | None,
+) -> Replayed:
+    if store.crs is None:
+        a, b, c, d, e, f = tuple(whole.transform)[:6]
+        geometry = affine_transform(item.geometry, (a, b, d, e, c, f))
+    else:
+        geometry = reproject(item.geometry, store.crs, grid.crs)
+    truth = rasterize([geometry], grid)
+    session, found = Session(Target(item.target)), []
+    begun = time.perf_counter()
+    for click in clicks:
+        session = session.add(click, predictor, encoded)
+        found.append(iou(clean(session), truth))
+    return Replayed(
+        item.uuid,
+        item.class_name,
+        item.target,
+        tuple(found),
+        person_s,
+        (time.perf_counter() - begun) / len(clicks),
+    )
+
+
+def _seconds(item: MapObject, first: str) -> float | None:
+    """From an object's first click to its acceptance; None for what took over an hour (or has no times)."""
+    try:
+        begun, kept = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (first, item.created))
+    except ValueError:
+        return None
+    spent = (kept - begun).total_seconds()
+    return round(spent, 2) if 0 <= spent <= 3600 else None
+
+
+def _mean(values: list[Any]) -> float:
+    return round(float(np.mean(values)), 4) if values else 0.0
