@@ -84,6 +84,21 @@ def tiny(config=TINY):
     return network.eval()
 
 
+class OneLook(torch.nn.Module):
+    """What is exported: one pass, the modulated map given; modulation is arithmetic outside of the network."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image, previous, points):
+        return self.network.look(self.network.encode(image), previous, previous, points)
+
+
+def test_one_look_is_exported():
+    check_click_model("export", OneLook(tiny()))
+
+
 UNTRAINED = ("gate.", "dense_fusion")
 """Parts that an ablation or a quirk leaves out of the answer."""
 

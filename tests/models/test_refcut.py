@@ -46,7 +46,7 @@ def tiny(spread=0.3):
     return network
 
 
-@pytest.mark.parametrize("check", [check for check in CHECKS if check != "export"])
+@pytest.mark.parametrize("check", CHECKS)
 def test_it_is_a_click_model(check):
     silent = ("positive.inner.weight", "negative.inner.weight")  # without references they multiply zeros
     check_click_model(check, tiny(), silent=silent)

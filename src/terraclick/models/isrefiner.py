@@ -115,14 +115,30 @@ def _as_map(tokens: Tensor, like: Tensor) -> Tensor:
     return tokens.transpose(1, 2).reshape(len(tokens), -1, *like.shape[-2:])
 
 
-def _attend(attention: nn.MultiheadAttention, query: Tensor, source: Tensor) -> Tensor:
-    """Attention of query (B, N, C) over source (B, M, C) → (B, N, C)."""
-    return attention(query, source, source, need_weights=False)[0]
-
-
 def _resize(x: Tensor, like: Tensor) -> Tensor:
     """Bilinear resize to another map's size."""
     return resize_map(x, (like.shape[-2], like.shape[-1]))
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of one set of tokens over another; weights named as in torch's MultiheadAttention."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, query: Tensor, source: Tensor) -> Tensor:
+        """query (B, N, C) over source (B, M, C) → (B, N, C)."""
+        dim = query.shape[-1]
+        q = functional.linear(query, self.in_proj_weight[:dim], self.in_proj_bias[:dim])
+        k, v = functional.linear(source, self.in_proj_weight[dim:], self.in_proj_bias[dim:]).chunk(2, dim=-1)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
+        return self.out_proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 class GatedFusion(nn.Module):
@@ -194,8 +210,8 @@ class FeatureFusion(nn.Module):
 
     def __init__(self, dim: int, heads: int, theta: float | None) -> None:
         super().__init__()
-        self.early_attention = nn.MultiheadAttention(dim, heads, batch_first=True)
-        self.image_attention = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.early_attention = CrossAttention(dim, heads)
+        self.image_attention = CrossAttention(dim, heads)
         self.early_norm = nn.LayerNorm(dim)
         self.image_norm = nn.LayerNorm(dim)
         self.theta = nn.Parameter(torch.full((1, 1, dim), 1.0 if theta is None else theta), requires_grad=theta is None)
@@ -211,8 +227,8 @@ class FeatureFusion(nn.Module):
     def forward(self, early: Tensor, image: Tensor) -> Tensor:
         """early (B, N, C), image (B, C, h, w) with N = h·w → F_HQ (B, C/4, 4h, 4w)."""
         tokens = _tokens(image)
-        early = self.early_norm(early + self.theta * _attend(self.early_attention, early, tokens))
-        tokens = self.image_norm(tokens + _attend(self.image_attention, tokens, early))
+        early = self.early_norm(early + self.theta * self.early_attention(early, tokens))
+        tokens = self.image_norm(tokens + self.image_attention(tokens, early))
         return self.up(_as_map(tokens, image))
 
 
@@ -237,18 +253,18 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
-        self.token_attention = nn.MultiheadAttention(dim, heads, batch_first=True)
-        self.self_attention = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.token_attention = CrossAttention(dim, heads)
+        self.self_attention = CrossAttention(dim, heads)
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
-        self.feature_attention = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.feature_attention = CrossAttention(dim, heads)
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(4))
 
     def forward(self, token: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """token (B, 1, C), features (B, N, C) → both, updated."""
-        token = self.norms[0](token + _attend(self.token_attention, token, features))
-        token = self.norms[1](token + _attend(self.self_attention, token, token))
+        token = self.norms[0](token + self.token_attention(token, features))
+        token = self.norms[1](token + self.self_attention(token, token))
         token = self.norms[2](token + self.mlp(token))
-        return token, self.norms[3](features + _attend(self.feature_attention, features, token))
+        return token, self.norms[3](features + self.feature_attention(features, token))
 
 
 class FinalToken(nn.Module):
@@ -256,29 +272,34 @@ class FinalToken(nn.Module):
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.attention = CrossAttention(dim, heads)
         self.norm = nn.LayerNorm(dim)
         self.mlp = nn.Sequential(nn.Linear(dim, dim // 2), nn.GELU(), nn.Linear(dim // 2, dim // 4))
 
     def forward(self, token: Tensor, features: Tensor) -> Tensor:
         """token (B, 1, C), features (B, N, C) → (B, C/4)."""
-        return self.mlp(self.norm(token + _attend(self.attention, token, features)))[:, 0]
+        return self.mlp(self.norm(token + self.attention(token, features)))[:, 0]
 
 
 class DynamicConv(nn.Module):
-    """A 3 × 3 convolution to one channel whose kernel and bias come from a vector per picture (equation 7)."""
+    """A 3 × 3 convolution to one channel whose kernel and bias come from a vector per picture (equation 7).
+
+    Channels are summed before the nine taps are: one matrix product for the whole batch.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        self.dim = dim
         self.kernel = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, 9 * dim + 1))
 
     def forward(self, features: Tensor, token: Tensor) -> Tensor:
         """features (B, C, H, W), token (B, C) → (B, 1, H, W)."""
-        batch, channels, height, width = features.shape
         kernel = self.kernel(token)
-        weight, bias = kernel[:, :-1].reshape(batch, channels, 3, 3), kernel[:, -1]
-        out = functional.conv2d(features.reshape(1, -1, height, width), weight, bias, padding=1, groups=batch)
-        return out.view(batch, 1, height, width)
+        height, width = features.shape[-2:]
+        taps = kernel[:, :-1].unflatten(1, (self.dim, 9)).transpose(1, 2) @ features.flatten(2)  # (B, 9, H·W)
+        taps = functional.pad(taps.unflatten(2, (height, width)), (1, 1, 1, 1))
+        parts = [taps[:, 3 * row + col, row : row + height, col : col + width] for row in range(3) for col in range(3)]
+        return (torch.stack(parts).sum(dim=0) + kernel[:, -1, None, None])[:, None]
 
 
 class ScaleFusion(nn.Module):
