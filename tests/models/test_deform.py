@@ -44,3 +44,11 @@ def test_torchvision_agrees_or_is_named():
     else:
         with pytest.raises(MissingExtra, match="pip install torchvision"):
             native_deform_conv2d(x, offset, weight)
+
+
+def test_half_precision_samples_where_full_precision_does():
+    x, weight = torch.randn(1, 2, 8, 300), torch.randn(3, 2, 3, 3)
+    offset = torch.full((1, 18, 8, 300), 0.25)
+    exact = deform_conv2d(x, offset, weight)
+    rough = deform_conv2d(x.bfloat16(), offset.bfloat16(), weight.bfloat16())
+    assert (rough.float() - exact).abs().max() < 0.1

@@ -99,6 +99,18 @@ def test_one_look_is_exported():
     check_click_model("export", OneLook(tiny()))
 
 
+@torch.inference_mode()
+def test_bfloat16_hardly_moves_the_mask():
+    network, (image, before, points) = tiny(), click_inputs(2)
+    exact = network(image, before, points)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = network(image, before, points).float()
+    assert (rough - exact).abs().mean() < 0.05 * exact.std()
+    level = exact.median()
+    both, either = ((exact > level) & (rough > level)).sum(), ((exact > level) | (rough > level)).sum()
+    assert both / either > 0.97
+
+
 UNTRAINED = ("gate.", "dense_fusion")
 """Parts that an ablation or a quirk leaves out of the answer."""
 

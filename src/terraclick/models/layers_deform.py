@@ -23,16 +23,17 @@ def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None
     batch, channels, height, width = x.shape
     side = weight.shape[-1]
     taps = side * side
-    steps = torch.arange(side, device=x.device, dtype=x.dtype) - side // 2
-    down = torch.arange(height, device=x.device, dtype=x.dtype).view(1, 1, height, 1)
-    right = torch.arange(width, device=x.device, dtype=x.dtype).view(1, 1, 1, width)
-    moved = offset.view(batch, taps, 2, height, width)
+    exact = torch.promote_types(x.dtype, torch.float32)  # half precision would misplace samples by whole pixels
+    steps = torch.arange(side, device=x.device, dtype=exact) - side // 2
+    down = torch.arange(height, device=x.device, dtype=exact).view(1, 1, height, 1)
+    right = torch.arange(width, device=x.device, dtype=exact).view(1, 1, 1, width)
+    moved = offset.to(exact).view(batch, taps, 2, height, width)
     rows = down + steps.repeat_interleave(side).view(1, taps, 1, 1) + moved[:, :, 0]  # (B, k², H, W)
     cols = right + steps.repeat(side).view(1, taps, 1, 1) + moved[:, :, 1]
     place = torch.stack([(2 * cols + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)
     place = place.view(batch, taps * height, width, 2)
-    sampled = functional.grid_sample(x, place, mode="bilinear", padding_mode="zeros", align_corners=False)
-    sampled = sampled.view(batch, channels * taps, height * width)  # taps vary faster than channels, as in the kernel
+    sampled = functional.grid_sample(x.to(exact), place, mode="bilinear", padding_mode="zeros", align_corners=False)
+    sampled = sampled.to(x.dtype).view(batch, channels * taps, height * width)  # taps vary faster, as in the kernel
     out = (weight.view(len(weight), channels * taps) @ sampled).view(batch, len(weight), height, width)
     return out if bias is None else out + bias.view(1, -1, 1, 1)
 
