@@ -51,10 +51,14 @@ __all__ = [
     "StoredImage",
     "StoredReference",
     "StoredView",
+    "check_geometry",
     "files_hash",
     "image_hash",
+    "new_uuid",
     "open_store",
+    "png",
     "reproject",
+    "utc_now",
 ]
 
 VERSION = 1
@@ -563,15 +567,18 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """The time, with its zone."""
     return datetime.now(timezone.utc)
 
 
-def _new_uuid() -> str:
+def new_uuid() -> str:
+    """A random name for an object."""
     return str(uuid4())
 
 
-def _png(array: NDArray[np.uint8]) -> bytes:
+def png(array: NDArray[np.uint8]) -> bytes:
+    """A picture (h, w[, 3] BGR) as PNG."""
     return bytes(cv2.imencode(".png", array)[1])
 
 
@@ -585,8 +592,8 @@ class GeoPackageStore:
         self,
         path: Path,
         db: sqlite3.Connection,
-        clock: Callable[[], datetime] = _now,
-        new_uuid: Callable[[], str] = _new_uuid,
+        clock: Callable[[], datetime] = utc_now,
+        new_uuid: Callable[[], str] = new_uuid,
     ) -> None:
         self.path = path
         self._db: sqlite3.Connection | None = db
@@ -601,8 +608,8 @@ class GeoPackageStore:
         cls,
         path: str | Path,
         crs: CRS | None,
-        clock: Callable[[], datetime] = _now,
-        new_uuid: Callable[[], str] = _new_uuid,
+        clock: Callable[[], datetime] = utc_now,
+        new_uuid: Callable[[], str] = new_uuid,
     ) -> GeoPackageStore:
         """A new session file with geometry in `crs` (None: image pixels).
 
@@ -630,7 +637,7 @@ class GeoPackageStore:
 
     @classmethod
     def open(
-        cls, path: str | Path, clock: Callable[[], datetime] = _now, new_uuid: Callable[[], str] = _new_uuid
+        cls, path: str | Path, clock: Callable[[], datetime] = utc_now, new_uuid: Callable[[], str] = new_uuid
     ) -> GeoPackageStore:
         """An existing session file. Raises BadData if it is missing, damaged, no session, or of a newer version."""
         path = Path(path)
@@ -708,7 +715,7 @@ class GeoPackageStore:
         `clicks` and `view` replace the stored ones unless None. Raises Conflict (with `mine` and `theirs`, None if it
         was deleted) if somebody else saved it meanwhile.
         """
-        geometry = _check_geometry(reproject(item.geometry, crs or self._crs, self._crs))
+        geometry = check_geometry(reproject(item.geometry, crs or self._crs, self._crs))
         with self._transaction() as db:
             theirs = self._find(db, item.uuid)
             if theirs is None or theirs.rev != item.rev:
@@ -821,8 +828,8 @@ class GeoPackageStore:
     def add_reference(self, item: StoredReference) -> StoredReference:
         """Keep an example of a class and give it back with its uuid and time; crop and mask are stored losslessly."""
         stored = replace(item, uuid=item.uuid or self._new_uuid(), created=item.created or self._time())
-        crop = _png(np.ascontiguousarray(item.reference.image[..., ::-1]))
-        mask = _png(item.reference.mask.astype(np.uint8) * np.uint8(255))
+        crop = png(np.ascontiguousarray(item.reference.image[..., ::-1]))
+        mask = png(item.reference.mask.astype(np.uint8) * np.uint8(255))
         row = (stored.uuid, item.class_name, item.reference.positive, crop, mask, stored.created)
         with self._transaction() as db:
             db.execute(
@@ -1050,7 +1057,7 @@ class GeoPackageStore:
             replace(
                 item,
                 uuid=item.uuid or self._new_uuid(),
-                geometry=_check_geometry(reproject(item.geometry, crs or image_crs, self._crs)),
+                geometry=check_geometry(reproject(item.geometry, crs or image_crs, self._crs)),
                 n_clicks=item.n_clicks or len(clicks),
                 rev=item.rev + 1,
                 created=item.created or now,
@@ -1147,8 +1154,8 @@ class GeoPackageStore:
 def open_store(
     path: str | Path,
     crs: CRS | None = None,
-    clock: Callable[[], datetime] = _now,
-    new_uuid: Callable[[], str] = _new_uuid,
+    clock: Callable[[], datetime] = utc_now,
+    new_uuid: Callable[[], str] = new_uuid,
 ) -> GeoPackageStore:
     """Open the session at `path`, or create it with geometry in `crs`. Raises what `open` and `create` raise."""
     if Path(path).exists():
@@ -1172,7 +1179,8 @@ def _attributes(text: str | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _check_geometry(geometry: BaseGeometry) -> MultiPolygon:
+def check_geometry(geometry: BaseGeometry) -> MultiPolygon:
+    """A polygon as a store keeps it. Raises BadData for what is empty, not finite, or no polygon."""
     multi = _as_multi(geometry)
     if multi.is_empty or not np.isfinite(shapely.get_coordinates(multi)).all():
         raise BadData("an empty polygon, or one with a coordinate that is not a number, was given: nothing to store.")

@@ -1,0 +1,230 @@
+"""What both stores promise, asked of both; the PostGIS one on a server of its own (Debian's postgresql and postgis)."""
+
+import os
+import shutil
+import subprocess
+import threading
+from dataclasses import replace
+from glob import glob
+from itertools import count
+
+import numpy as np
+import pytest
+from pyproj import CRS
+from shapely.geometry import box
+
+from terraclick.core.click import Reference
+from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
+from terraclick.geo.store import (
+    MapClass,
+    MapObject,
+    StoredClick,
+    StoredDraft,
+    StoredImage,
+    StoredReference,
+    StoredView,
+    open_store,
+)
+
+UTM = CRS.from_epsg(32633)
+SQUARE = box(500000, 4649700, 500030, 4649720)
+VIEW = StoredView("a.tif", (0.0, 0.0, 9.0, 9.0), 0.3, (3, 2, 1), ((0.0, 99.0),) * 3, (2, 3), (30, 40))
+CLICKS = (StoredClick(1.5, 2.0, 500001.5, 4649719.0), StoredClick(3, 4, 5, 6, False, "2026-01-01T00:00:00Z"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The address of a database of this run; TERRACLICK_POSTGIS names one that is there already."""
+    if "TERRACLICK_POSTGIS" in os.environ:
+        yield os.environ["TERRACLICK_POSTGIS"]
+        return
+    found = sorted(glob("/usr/lib/postgresql/*/bin/initdb"))
+    if not found or not glob("/usr/share/postgresql/*/extension/postgis.control"):
+        pytest.skip("postgresql with postgis is not installed here")
+    bin_folder = os.path.dirname(found[-1])
+    folder = tmp_path_factory.mktemp("postgres", numbered=True)
+    as_user = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        as_user = ["runuser", "-u", "postgres", "--"]
+        for part in (folder, *list(folder.parents)[:3]):
+            os.chmod(part, 0o755)
+        shutil.chown(folder, "postgres")
+    data = folder / "data"
+    run = {"check": True, "capture_output": True, "timeout": 120}
+    subprocess.run([*as_user, f"{bin_folder}/initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N"], **run)
+    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c port=5499"
+    start = [*as_user, f"{bin_folder}/pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start"]
+    subprocess.run(start, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    yield f"postgresql://postgres@/postgres?host={folder}&port=5499"
+    subprocess.run([*as_user, f"{bin_folder}/pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
+
+
+@pytest.fixture(params=["gpkg", pytest.param("postgis", marks=pytest.mark.slow)])
+def begin(request, tmp_path):
+    """Opens the store of this test, again at every call."""
+    if request.param == "gpkg":
+        opener = lambda crs=UTM: open_store(tmp_path / "s.gpkg", crs)  # noqa: E731
+    else:
+        from terraclick.geo.store_postgis import open_postgis
+
+        address = f"{request.getfixturevalue('server')}#t{next(NUMBERS)}"
+        opener = lambda crs=UTM: open_postgis(address, crs)  # noqa: E731
+    opened = []
+
+    def open_and_note(*args):
+        opened.append(opener(*args))
+        return opened[-1]
+
+    yield open_and_note
+    for store in opened:
+        store.close()
+
+
+NUMBERS = count()
+
+
+def test_what_is_kept_comes_back(begin):
+    store = begin()
+    store.add_image(StoredImage("a.tif", "h", UTM, (0.0, 0.0, 9.0, 9.0)))
+    item = MapObject(geometry=SQUARE, image="a.tif", class_name="house", label="ä", score=0.5, attributes={"n": 1})
+    kept = store.add(item, CLICKS, VIEW)
+    store.close()
+    store = begin(None)
+    found = store.get(kept.uuid)
+    assert found == kept and found.rev == 1 and found.geometry.equals(SQUARE)
+    assert found.area_m2 == pytest.approx(600, rel=1e-3)
+    assert store.clicks_of(kept.uuid)[0] == replace(CLICKS[0], time=kept.created)
+    assert store.clicks_of(kept.uuid)[1] == CLICKS[1] and store.view_of(kept.uuid) == VIEW
+    assert store.crs == UTM and store.images()[0] == StoredImage("a.tif", "h", UTM, (0.0, 0.0, 9.0, 9.0))
+    store.delete(kept.uuid)
+    assert store.objects() == [] and store.clicks_of(kept.uuid) == () and store.view_of(kept.uuid) is None
+
+
+def test_revisions(begin):
+    store = begin()
+    kept = store.add(MapObject(geometry=SQUARE))
+    second = store.update(replace(kept, label="b"))
+    assert (second.rev, store.get(kept.uuid).label) == (2, "b")
+    with pytest.raises(Conflict) as told:
+        store.update(replace(kept, label="c"))
+    assert told.value.theirs == second and told.value.mine.label == "c"
+    with pytest.raises(Conflict):
+        store.add(kept)
+    store.delete(kept.uuid)
+    with pytest.raises(Conflict) as told:
+        store.update(second)
+    assert told.value.theirs is None
+    assert store.add(second).rev == 3
+
+
+def test_questions(begin):
+    store = begin()
+    for i, name in enumerate(("a", "b", "a")):
+        store.add(MapObject(geometry=box(500000 + 100 * i, 0, 500010 + 100 * i, 10), class_name=name, status="x" * i))
+    assert [item.status for item in store.objects(class_name="a")] == ["", "xx"]
+    assert len(store.objects(status="x")) == 1 and store.objects(image="none") == []
+    assert len(store.objects(bbox=(500050, -5, 500105, 5))) == 1
+    for act in (lambda: store.get("no"), lambda: store.delete("no"), lambda: store.delete_reference("no")):
+        with pytest.raises(UnknownName):
+            act()
+    with pytest.raises(UnknownName):
+        store.add(MapObject(geometry=SQUARE, image="never added.tif"))
+    with pytest.raises(BadData):
+        store.add(MapObject(geometry=SQUARE.exterior))
+
+
+def test_classes_examples_drafts(begin):
+    store = begin()
+    store.set_class(MapClass("house", "#010203", "1", "coverage", {"roof": {"type": "string"}}))
+    kept = store.add(MapObject(geometry=SQUARE, class_name="house"))
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    example = store.add_reference(StoredReference("house", Reference(image, image[..., 0] > 99, False)))
+    store.rename_class("house", "barn")
+    (found,) = store.references("barn")
+    assert found.uuid == example.uuid and not found.reference.positive
+    assert np.array_equal(found.reference.image, image) and np.array_equal(found.reference.mask, image[..., 0] > 99)
+    assert (store.get(kept.uuid).class_name, store.get(kept.uuid).rev) == ("barn", 2)
+    assert store.classes() == (MapClass("barn", "#010203", "1", "coverage", {"roof": {"type": "string"}}),)
+    store.save_draft(StoredDraft("d", "anna", "a.tif", {"acts": []}))
+    store.save_draft(StoredDraft("d", "anna", "a.tif", {"acts": [1]}))
+    assert [draft.content for draft in store.drafts()] == [{"acts": [1]}]
+    store.delete_draft("d")
+    store.delete_reference(example.uuid)
+    store.delete_class("barn")
+    assert (store.drafts(), store.references(), store.classes()) == ((), (), ())
+
+
+def test_all_or_nothing(begin):
+    store = begin()
+    kept = store.add(MapObject(geometry=SQUARE))
+    with pytest.raises(UnknownName), store.transaction():
+        store.add(MapObject(geometry=SQUARE))
+        store.delete(kept.uuid)
+        store.get("nobody")
+    assert [item.uuid for item in store.objects()] == [kept.uuid]
+
+
+def test_two_at_once_lose_nothing(begin):
+    stores = [begin(), begin()]
+    kept = stores[0].add(MapObject(geometry=SQUARE, n_clicks=0))
+
+    def count_up(store):
+        for _ in range(20):
+            while True:
+                item = store.get(kept.uuid)
+                try:
+                    store.update(replace(item, n_clicks=item.n_clicks + 1))
+                    break
+                except Conflict:
+                    continue
+
+    threads = [threading.Thread(target=count_up, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (stores[0].get(kept.uuid).n_clicks, stores[0].get(kept.uuid).rev) == (40, 41)
+
+
+def test_pixels_and_odd_systems(begin):
+    store = begin(None)
+    assert store.crs is None
+    assert store.add(MapObject(geometry=box(0, 0, 9, 9))).area_m2 is None
+    with pytest.raises(NotGeoreferenced):
+        store.add_image(StoredImage("a.tif", "", UTM))
+
+
+@pytest.mark.slow
+def test_postgis_takes_any_system_and_notices_other_programs(server):
+    import psycopg
+
+    from terraclick.geo.store_postgis import open_postgis
+
+    own = CRS.from_proj4("+proj=laea +lat_0=12.5 +lon_0=7.25 +datum=WGS84 +units=m")
+    store = open_postgis(f"{server}#own", own)
+    kept = store.add(MapObject(geometry=box(0, 0, 10, 10)))
+    with psycopg.connect(server, autocommit=True) as db:
+        assert db.execute("SELECT ST_SRID(geom) FROM own.objects").fetchone()[0] >= 910000
+        db.execute("UPDATE own.objects SET geom = ST_Multi(ST_MakeEnvelope(0, 0, 20, 10, ST_SRID(geom)))")
+        db.execute("INSERT INTO own.objects (geom) SELECT geom FROM own.objects LIMIT 1")
+    assert (store.get(kept.uuid).rev, round(store.get(kept.uuid).area_m2)) == (2, 200)
+    assert len(store.objects()) == 2 and store.crs == own
+    with psycopg.connect(server, autocommit=True) as db:  # the connection is lost: the next call makes a new one
+        db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query <> ''"
+        )
+    with pytest.raises(BadOutput):
+        store.objects()
+    assert len(store.objects()) == 2
+    store.close()
+
+
+def test_addresses_that_cannot_be():
+    pytest.importorskip("psycopg")
+    from terraclick.geo.store_postgis import open_postgis
+
+    for address in ("mysql://x", "postgresql://x#Robert'); DROP", "work.gpkg"):
+        with pytest.raises(BadConfig):
+            open_postgis(address)
+    with pytest.raises(BadOutput, match="cannot be used"):
+        open_postgis("postgresql:///none?host=/nowhere")
