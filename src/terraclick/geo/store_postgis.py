@@ -232,8 +232,8 @@ class PostgisStore:
         with self._transaction() as db:
             db.execute(
                 'INSERT INTO classes (name, colour, "key", kind, schema) VALUES (%s, %s, %s, %s, %s) '
-                'ON CONFLICT (name) DO UPDATE SET colour = excluded.colour, "key" = excluded."key", kind = excluded.kind, '
-                "schema = excluded.schema",
+                'ON CONFLICT (name) DO UPDATE SET colour = excluded.colour, "key" = excluded."key", '
+                "kind = excluded.kind, schema = excluded.schema",
                 (item.name, item.colour, item.key, item.kind, json.dumps(item.schema)),
             )
 
