@@ -5,7 +5,7 @@ FULL := .venv-test
 export OMP_NUM_THREADS ?= 2
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slow lint clean
+.PHONY: setup programs demo test test-slow lint clean
 
 setup: $(BASE)/.made
 
@@ -19,6 +19,9 @@ $(FULL)/.made: pyproject.toml constraints.txt
 	$(FULL)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,formats,benchmark,train,sam,scale]'
 	touch $@
 
+programs:
+	sh dev/programs.sh
+
 demo: setup
 	sh dev/demo.sh $(BASE)/bin/terraclick out
 	@echo "environment: $$(du -sm $(BASE) | cut -f1) MB in $(BASE)"
@@ -28,10 +31,10 @@ lint: $(FULL)/.made
 	$(FULL)/bin/ruff format --check .
 	$(FULL)/bin/mypy
 
-test: lint
+test: lint programs
 	$(FULL)/bin/python -m pytest -q -m "not slow"
 
-test-slow: $(FULL)/.made
+test-slow: $(FULL)/.made programs
 	$(FULL)/bin/python -m pytest -q -m slow
 
 clean:
