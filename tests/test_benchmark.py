@@ -56,6 +56,7 @@ def test_the_protocol_is_locked():
         "robot": "RITM: deepest point of the deeper error",
         "limit": None,
         "seed": 0,
+        "references": "none",
     }
 
 
@@ -78,6 +79,25 @@ def test_small_objects_and_leftover_classes_are_no_tasks(squares):
     assert [task.cls for task in draw_tasks(dataset, Target.CLASS, EvalProtocol())] == ["roof", "roof"]
     assert len(draw_tasks(dataset, Target.OBJECT, preset("small"))) == 2
     assert len(draw_tasks(dataset, Target.OBJECT, EvalProtocol(limit=1))) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "signs"),
+    [("none", []), ("both", [True, False]), ("positive", [True]), ("negative", [False]), ("swapped", [False, True])],
+)
+def test_references_come_from_the_next_picture(squares, kind, signs):
+    dataset = replace(open_dataset(squares), classes={1: "roof", 2: "lawn"})
+    first, second = (
+        task for task in draw_tasks(dataset, Target.CLASS, EvalProtocol(references=kind)) if task.cls == "roof"
+    )
+    shown = first.references(kind)
+    assert [reference.positive for reference in shown] == signs
+    for reference in shown:
+        assert np.array_equal(reference.image, second.picture.image())
+        wanted = reference.positive != (kind == "swapped")
+        assert np.array_equal(reference.mask, second.truth()[0] if wanted else ~second.truth()[0])
+    with pytest.raises(BadConfig, match="swapped"):
+        EvalProtocol(references="all")
 
 
 def test_grabcut_outlines_the_squares_and_a_killed_run_goes_on(squares, tmp_path):

@@ -27,7 +27,7 @@ from terraclick.core.predictor import MASK_THRESHOLD, Predictor, View
 from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import NO_TASK, Dataset, class_tasks, object_tasks
-from terraclick.data.sample import Task
+from terraclick.data.sample import REFERENCES, Task
 from terraclick.errors import BadConfig, BadData, MissingExtra, UnknownName
 from terraclick.predictors.load import load
 
@@ -70,12 +70,16 @@ class EvalProtocol:
     """Tasks drawn per dataset; None for all."""
     seed: int = 0
     """Seed of that draw."""
+    references: str = "none"
+    """What the predictor is shown of the next picture with the class: none, both masks, positive, negative, swapped."""
 
     def __post_init__(self) -> None:
         if not self.thresholds or list(self.thresholds) != sorted(set(self.thresholds)):
             raise BadConfig(f"thresholds {self.thresholds} must be ascending and different, such as 0.80,0.85,0.90.")
         if not 0 < self.thresholds[0] <= self.thresholds[-1] <= 1:
             raise BadConfig(f"thresholds {self.thresholds} must lie in 0–1 (80 means 0.80 on the command line).")
+        if self.references not in REFERENCES:
+            raise BadConfig(f"references {self.references!r} are not known: give one of {', '.join(REFERENCES)}.")
         if self.max_clicks < 1:
             raise BadConfig(f"max_clicks {self.max_clicks} must be at least 1.")
 
@@ -89,7 +93,7 @@ PRESETS: dict[str, EvalProtocol] = {
     "crosscut": EvalProtocol(thresholds=(0.70, 0.75, 0.80)),
     "isrefiner": EvalProtocol(thresholds=(0.80, 0.85, 0.90)),
     "segmap": EvalProtocol(thresholds=(0.80, 0.85, 0.90, 0.95)),
-    "refcut": EvalProtocol(thresholds=(0.80, 0.85, 0.90)),
+    "refcut": EvalProtocol(thresholds=(0.80, 0.85, 0.90), references="both"),
     "small": EvalProtocol(min_area=64, max_area=256),
 }
 
@@ -120,10 +124,10 @@ def draw_tasks(dataset: Dataset, target: Target, protocol: EvalProtocol) -> list
         tasks = object_tasks(dataset, protocol.min_area, protocol.max_area)
     else:
         tasks = class_tasks(dataset, protocol.class_fill)
-    if protocol.limit is None or len(tasks) <= protocol.limit:
-        return tasks
-    chosen = np.random.default_rng(protocol.seed).choice(len(tasks), protocol.limit, replace=False)
-    return [tasks[index] for index in sorted(chosen)]
+    if protocol.limit is not None and len(tasks) > protocol.limit:
+        chosen = np.random.default_rng(protocol.seed).choice(len(tasks), protocol.limit, replace=False)
+        tasks = [tasks[index] for index in sorted(chosen)]
+    return tasks if protocol.references == "none" else [task.with_example(dataset) for task in tasks]
 
 
 def run_task(
@@ -135,7 +139,7 @@ def run_task(
     started = clock()
     encoded = predictor.encode(view)
     encode_seconds, click_seconds = clock() - started, 0.0
-    session, mask = Session(task.target), np.zeros(truth.shape, np.bool_)
+    session, mask = Session(task.target, task.references(protocol.references)), np.zeros(truth.shape, np.bool_)
     ious: list[float] = []
     while len(ious) < protocol.max_clicks and (not ious or ious[-1] < protocol.thresholds[-1]):
         click = next_click(mask, truth, ignore, session.clicks)
@@ -324,6 +328,8 @@ def _work(task: Task) -> TaskResult:
 def _key(predictor: str, target: Target, protocol: EvalProtocol, options: dict[str, Any]) -> str:
     """What a journal belongs to: predictor, target, protocol (but for the draw) and options."""
     settled = {name: value for name, value in asdict(protocol).items() if name not in ("limit", "seed")}
+    if protocol.references == "none":
+        del settled["references"]  # journals from before there were any go on
     words = json.dumps([predictor, target.value, settled, options], sort_keys=True, default=str)
     return hashlib.sha256(words.encode()).hexdigest()[:16]
 

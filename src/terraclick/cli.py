@@ -103,6 +103,7 @@ BANDS = _Numbers(None, "band numbers from 1 such as 4,3,2", int)
 LEVELS = _Numbers(None, "percentages such as 80,85,90", int)
 EXISTING = click.Path(exists=False, path_type=Path)
 TARGET = click.Choice(["object", "class"])
+SHOWN = ["none", "both", "positive", "negative", "swapped"]
 WEIGHTS_HELP = "Folder of an exported model of your own, or a paper network's checkpoint."
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, for programs.")
 
@@ -244,6 +245,7 @@ def map_verb(scene: str, model: str, as_json: bool, stretch: str, **words: Any) 
 @click.option("--iou", type=LEVELS, help="Percentages to count clicks for, such as 80,85,90.")
 @click.option("--limit", type=click.IntRange(min=1), help="So many tasks per dataset, drawn with --seed.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and the intervals.")
+@click.option("--references", type=click.Choice(SHOWN), help="Examples from the next picture (default: the preset's).")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 @click.option("--resume", type=EXISTING, help="Journal: tasks finished in it are not run again.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
@@ -263,6 +265,8 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
     chosen = {"limit": words["limit"], "seed": words["seed"]}
     if words["iou"] is not None:
         chosen["thresholds"] = tuple(level / 100 for level in words["iou"])
+    if words["references"] is not None:
+        chosen["references"] = words["references"]
     protocol = replace(room.preset(words["preset"]), **chosen)
     options = {} if words["weights"] is None else {"weights": words["weights"]}
     report = room.run_benchmark(

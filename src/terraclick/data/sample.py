@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Target
+from terraclick.core.click import Reference, Target
+from terraclick.errors import BadConfig
 
 if TYPE_CHECKING:
-    from terraclick.data.datasets import Picture
+    from terraclick.data.datasets import Dataset, Picture
 
-__all__ = ["Task"]
+__all__ = ["REFERENCES", "Task"]
+
+REFERENCES = ("none", "both", "positive", "negative", "swapped")
+"""What a predictor is shown before it is clicked: RefCut's table 3, and both masks exchanged: does it read them?"""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class Task:
     instance: int
     target: Target
     picture: Picture
+    example: Picture | None = None
+    """Another picture that shows the class, if one was asked for and there is one."""
+    others: tuple[int, ...] = ()
+    """Ids of the classes that count as what it is not."""
 
     @property
     def name(self) -> str:
@@ -39,3 +47,26 @@ class Task:
         if self.target is Target.CLASS:
             return classes == self.class_id, classes == 255
         return self.picture.instances() == self.instance, classes == 255
+
+    def with_example(self, dataset: Dataset) -> Task:
+        """The task with the next picture of its dataset, by file name, that shows its class (RefCut, section 3.3)."""
+        pictures = sorted(dataset.pictures, key=lambda picture: picture.image_file)
+        here = [picture.image_file for picture in pictures].index(self.picture.image_file)
+        for picture in pictures[here + 1 :] + pictures[:here]:
+            if any(thing.cls == self.class_id for thing in picture.objects):
+                others = tuple(number for number in dataset.task_classes if number != self.class_id)
+                return replace(self, example=picture, others=others)
+        return self
+
+    def references(self, kind: str) -> tuple[Reference, ...]:
+        """The example by one of `REFERENCES`; masks that would be empty are left out. Raises BadConfig or BadData."""
+        if kind not in REFERENCES:
+            raise BadConfig(f"references {kind!r} are not known: give one of {', '.join(REFERENCES)}.")
+        if self.example is None or kind == "none":
+            return ()
+        image, classes = self.example.image(), self.example.classes()
+        found = []
+        for positive, mask in ((True, classes == self.class_id), (False, np.isin(classes, self.others))):
+            if mask.any() and kind in ("both", "swapped", "positive" if positive else "negative"):
+                found.append(Reference(image, mask, positive != (kind == "swapped")))
+        return tuple(found)
