@@ -2,6 +2,8 @@
 
 import { fill, h, icon } from "../dom.js";
 
+const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+
 export function classesPage({ project, dialogs }) {
   const list = h("div.list");
   const draw = () => {
@@ -12,7 +14,7 @@ export function classesPage({ project, dialogs }) {
         "div.class-row",
         { class: item.name === project.className.value ? "active" : "", onclick: () => project.className.set(item.name), ondblclick: () => dialogs.editClass(item), dataset: { class: item.name } },
         h("span.swatch", { style: { "--colour": item.colour, width: "16px", height: "16px" } }),
-        h("div.ellipsis", h("b", { style: { fontWeight: 550 } }, item.name), " ", h("span.muted", [item.kind === "coverage" && "coverage", Object.keys(item.schema ?? {}).length && `${Object.keys(item.schema).length} columns`].filter(Boolean).join(" · "))),
+        h("div.ellipsis", h("b", { style: { fontWeight: 550 } }, item.name), " ", h("span.muted", [item.kind === "coverage" && "coverage", Object.keys(item.schema ?? {}).length && plural(Object.keys(item.schema).length, "column")].filter(Boolean).join(" · "))),
         h("span.row.muted", h("span", { title: "Objects in this image" }, counts.get(item.name) ?? 0), item.key && h("kbd", item.key)),
         h("button.tool", { "aria-label": `Edit ${item.name}`, title: "Edit", onclick: (event) => (event.stopPropagation(), dialogs.editClass(item)) }, icon("edit", 15)),
       ),

@@ -14,7 +14,7 @@ export const areaText = (outline) => {
 
 /** Most values of the sliders are small: they run with the square of the handle. */
 const toSlider = (value, most) => Math.sqrt(value / most) * 100;
-const fromSlider = (at, most) => Math.round((at / 100) ** 2 * most * 100) / 100;
+const fromSlider = (at, most) => (at / 100) ** 2 * most;
 
 export function currentCard({ project, clicking, actions, keys, dialogs }) {
   const swatch = h("span.swatch");
@@ -32,7 +32,7 @@ export function currentCard({ project, clicking, actions, keys, dialogs }) {
 
   const most = () => (project.image.value?.gsd ? Math.max(4, project.image.value.gsd * 16) : 16);
   const simplify = slider("Simplify", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? metres(fromSlider(at, most()), project.image.value, 2) : "off"), onchange: (at) => clicking.setShape({ simplify_m: fromSlider(at, most()) }) });
-  const square = slider("Right angles", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? `walls from ${metres(fromSlider(at, most()), project.image.value, 1)}` : "off"), onchange: (at) => clicking.setShape({ walls: at ? Math.max(0.01, fromSlider(at, most())) : 0 }) });
+  const square = slider("Right angles", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? `walls from ${metres(fromSlider(at, most()), project.image.value, 2)}` : "off"), onchange: (at) => clicking.setShape({ walls: fromSlider(at, most()) }) });
   const drawShape = () => {
     const { simplify_m, walls } = clicking.shape.value;
     simplify.set(toSlider(simplify_m, most()));

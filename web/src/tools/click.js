@@ -24,7 +24,7 @@ export function clickTool({ stage, project, clicking }) {
     icon: "click",
     advice: () =>
       clicking.begun()
-        ? [["include", "left click: this too"], ["exclude", "right click: not this"], ["accept", "accept"], ["clear", "clear"]]
+        ? [["include", "left: this too"], ["exclude", "right: not this"], ["accept", "accept"], ["clear", "clear"]]
         : [["include", project.target.value === "class" ? "click on a kind of thing" : "click on a thing"], ["target", project.target.value === "class" ? "only this object" : "everything like it"]],
     start() {
       map.on("click", onClick);

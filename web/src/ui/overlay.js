@@ -10,14 +10,14 @@ export function createOverlay({ project, stage, tools, clicking, actions, keys, 
     const lines = proposals
       ? [["yes", "keep"], ["no", "refuse"], ["clear", "stop"]]
       : tools.current.value?.advice() ?? [];
-    const hint = !proposals && tools.is("click") && clicking.session.value?.hint && clicking.begun() ? [["hint", "is the ? part of it?"], ["yes", "yes"], ["no", "no"]] : [];
+    const hint = !proposals && tools.is("click") && clicking.session.value?.hint && clicking.begun() ? [["yes no", "is the ? part of it"]] : [];
     fill(advice, [...lines, ...hint].map(([act, text]) => sentence(act, text)));
     advice.hidden = !lines.length || !project.image.value;
   };
   const sentence = (act, text) => {
     if (act === "include" || act === "exclude") return h("span", { class: act }, text);
-    const key = act && keys.keysOf(act)[0];
-    return h("span", key && [h("kbd", pretty(key)), " "], text);
+    const pressed = act.split(" ").map((id) => keys.keysOf(id)[0]).filter(Boolean);
+    return h("span", pressed.map((key) => [h("kbd", pretty(key)), " "]), text);
   };
   for (const value of [project.target, project.selection, project.image, clicking.session, tools.current, actions.proposals, keys.own]) value.on(drawAdvice);
 
