@@ -1,14 +1,13 @@
 """Deformable convolution: recorded truth, gradients, and what it must be with plain offsets."""
 
-import importlib.util
-
 import pytest
 import torch
 from parity import close, fixture
 from torch.nn import functional
 
 from terraclick.errors import MissingExtra
-from terraclick.models.layers_deform import DeformConv2d, deform_conv2d, native_deform_conv2d
+from terraclick.models import layers_deform
+from terraclick.models.layers_deform import DeformConv2d, deform_conv2d, has_native, native_deform_conv2d
 
 
 def test_parity_deform_conv2d(shared):
@@ -38,12 +37,26 @@ def test_a_new_layer_is_a_plain_convolution():
 
 
 def test_torchvision_agrees_or_is_named():
-    x, offset, weight = torch.randn(1, 2, 5, 5), torch.randn(1, 18, 5, 5), torch.randn(3, 2, 3, 3)
-    if importlib.util.find_spec("torchvision"):
+    if has_native():
+        x, offset, weight = torch.randn(1, 2, 5, 5), torch.randn(1, 18, 5, 5), torch.randn(3, 2, 3, 3)
         close(native_deform_conv2d(x, offset, weight), deform_conv2d(x, offset, weight), 1e-4)
     else:
         with pytest.raises(MissingExtra, match="pip install torchvision"):
-            native_deform_conv2d(x, offset, weight)
+            DeformConv2d(2, 3, native=True)
+
+
+def test_torchvision_is_taken_where_it_loads_and_not_when_traced(monkeypatch):
+    calls = []
+    monkeypatch.setattr(layers_deform, "has_native", lambda: True)
+    native = lambda *given: calls.append(1) or deform_conv2d(*given)  # noqa: E731
+    monkeypatch.setattr(layers_deform, "native_deform_conv2d", native)
+    x = torch.randn(1, 2, 6, 6)
+    taken, left = DeformConv2d(2, 3), DeformConv2d(2, 3, native=False)
+    left(x), taken(x)
+    assert len(calls) == 1
+    monkeypatch.setattr(torch.jit, "is_tracing", lambda: True)
+    taken(x)
+    assert len(calls) == 1
 
 
 def test_half_precision_samples_where_full_precision_does():

@@ -76,8 +76,8 @@ class IsRefinerConfig:
     """Radius in pixels of the disk painted for a click."""
     quirks: bool = False
     """Keep the published code's dead fusion, scrambled view and batch rule."""
-    native: bool = False
-    """Take torchvision's deformable convolution instead of ours."""
+    native: bool | None = None
+    """Whether torchvision's deformable convolution is taken instead of ours; None = where it loads."""
 
     def __post_init__(self) -> None:
         if self.early not in EARLY:
@@ -175,7 +175,7 @@ class ResBlock(nn.Module):
     The shortcut shrinks before its convolution instead of after it: the two commute, and it costs a quarter.
     """
 
-    def __init__(self, inside: int, outside: int, deformable: bool, native: bool) -> None:
+    def __init__(self, inside: int, outside: int, deformable: bool, native: bool | None) -> None:
         super().__init__()
         self.conv = DeformConv2d(inside, outside, native) if deformable else nn.Conv2d(inside, outside, 3, padding=1)
         self.norm = nn.BatchNorm2d(outside)
@@ -192,7 +192,7 @@ class ResBlock(nn.Module):
 class ImageExtractor(nn.Module):
     """The image's own features at 1/16, from one plain and three deformable residual blocks (figure 4)."""
 
-    def __init__(self, dim: int, widths: Sequence[int], native: bool) -> None:
+    def __init__(self, dim: int, widths: Sequence[int], native: bool | None) -> None:
         super().__init__()
         sizes = (3, *widths)
         self.blocks = nn.Sequential(

@@ -1,10 +1,12 @@
 """Deformable convolution (Dai et al. 2017): each tap of a 3 × 3 kernel samples at a learned offset.
 
-Written with `grid_sample`, so that it runs and differentiates wherever torch does; torchvision's operator is taken
-where it is installed and asked for. Both read the same weights and offsets and give the same answer.
+Written with `grid_sample`, so that it runs, differentiates and exports wherever torch does; where torchvision is
+installed its operator is taken instead. Both read the same weights and offsets and give the same answer.
 """
 
 from __future__ import annotations
+
+import importlib.util
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from torch.nn import functional
 
 from terraclick.errors import MissingExtra
 
-__all__ = ["DeformConv2d", "deform_conv2d", "native_deform_conv2d"]
+__all__ = ["DeformConv2d", "deform_conv2d", "has_native", "native_deform_conv2d"]
 
 
 def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -38,27 +40,43 @@ def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None
     return out if bias is None else out + bias.view(1, -1, 1, 1)
 
 
-def native_deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The same by torchvision's operator. Raises MissingExtra where torchvision is not installed."""
+def has_native() -> bool:
+    """Whether torchvision's operator loads here."""
+    if importlib.util.find_spec("torchvision") is None:
+        return False
     try:
-        from torchvision.ops import deform_conv2d as native
-    except ImportError as error:
-        raise MissingExtra("torchvision is not installed: pip install torchvision, or leave native=False.") from error
+        from torchvision.ops import deform_conv2d  # noqa: F401
+    except (ImportError, RuntimeError, OSError):  # built for another torch
+        return False
+    return True
+
+
+def native_deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The same by torchvision's operator."""
+    from torchvision.ops import deform_conv2d as native
+
     return native(x, offset, weight, bias, padding=weight.shape[-1] // 2)
 
 
 class DeformConv2d(nn.Module):
-    """A 3 × 3 convolution whose offsets an ordinary 3 × 3 convolution predicts."""
+    """A 3 × 3 convolution whose offsets an ordinary 3 × 3 convolution predicts.
 
-    def __init__(self, inside: int, outside: int, native: bool = False) -> None:
+    native None takes torchvision's operator where it loads (not while tracing); True raises MissingExtra where it does
+    not, False never takes it.
+    """
+
+    def __init__(self, inside: int, outside: int, native: bool | None = None) -> None:
         super().__init__()
+        self.native = native is not False and has_native()
+        if native and not self.native:
+            raise MissingExtra("torchvision does not load: pip install torchvision, or leave native out.")
         self.offset = nn.Conv2d(inside, 18, 3, padding=1)
         nn.init.zeros_(self.offset.weight)
         nn.init.zeros_(self.offset.bias)
         plain = nn.Conv2d(inside, outside, 3, padding=1)
         self.weight, self.bias = plain.weight, plain.bias
-        self._operator = native_deform_conv2d if native else deform_conv2d
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, O, H, W)."""
-        return self._operator(x, self.offset(x), self.weight, self.bias)
+        operator = native_deform_conv2d if self.native and not torch.jit.is_tracing() else deform_conv2d
+        return operator(x, self.offset(x), self.weight, self.bias)
