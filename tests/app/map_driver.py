@@ -61,7 +61,7 @@ class Driver:
 
     def __init__(self, page, address):
         self.page, self.address, self.complaints = page, address, []
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(45_000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._hear)
 
