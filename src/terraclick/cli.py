@@ -287,7 +287,7 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
 @click.option("--out", "-o", type=EXISTING, required=True, help="Folder for checkpoints and the log.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--steps", type=click.IntRange(min=1), help="End this call at that step; --resume goes on from there.")
-@click.option("--start", type=EXISTING, help="A click_net.pt, or the checkpoint a paper's network extends.")
+@click.option("--start", type=EXISTING, help="A click_net.pt, the checkpoint a paper's network extends, or ImageNet weights.")
 @click.option("--device", default="cpu", show_default=True, help="Where a paper's network is trained: cpu, cuda.")
 def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, start: Path | None, device: str) -> None:
     """Train a model by RECIPE (needs the torch extra)."""
@@ -299,10 +299,17 @@ def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, s
         chosen = networks.NETWORK_RECIPES[recipe]()
         click.echo(networks.train_network(chosen, data, out, start, resume, steps, _report_training, device))
         return
-    if recipe not in RECIPES:
-        raise UnknownName(f"no recipe {recipe!r}. Known: {', '.join((*RECIPES, *networks.NETWORK_RECIPES))}.")
+    maps = _torch_room("terraclick.train.semantic_recipes").SEMANTIC_RECIPES
+    if recipe not in RECIPES and recipe not in maps:
+        known = ", ".join((*RECIPES, *networks.NETWORK_RECIPES, *maps))
+        raise UnknownName(f"no recipe {recipe!r}. Known: {known}.")
     if device != "cpu":
         raise BadConfig(f"{recipe} is trained on the CPU: leave --device out.")
+    if recipe in maps:
+        chosen = maps[recipe]() if start is None else replace(maps[recipe](), weights=str(start))
+        room = _torch_room("terraclick.train.semantic")
+        click.echo(room.train(chosen, data, out, resume, steps, _report_training))
+        return
     config = RECIPES[recipe]()
     if start is not None:
         config = replace(config, start=str(start))
@@ -323,7 +330,7 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
     """Turn a network into a folder of files that click without torch (making them needs the torch extra).
 
     NAME is one of the papers' networks (see: terraclick models), whose --weights are given; CHECKPOINT the click_net.pt
-    of a training run.
+    of a training run, or the map_net.pt of a class map for `terraclick map`.
     """
     from terraclick.predictors.load import NETWORKS, WEIGHTS
     from terraclick.segment import check_output, copy_file
@@ -339,6 +346,9 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
         raise BadWeights(f"{what} is no checkpoint and no network: give the click_net.pt of a run, or a model's name.")
     room = _torch_room("terraclick.train.export")
     check_output(out.parent / "new", may_exist=True)
+    if room.read_checkpoint(checkpoint).get("arch") == "bicor-map":
+        click.echo(_torch_room("terraclick.train.export_map").export_map(checkpoint, out))
+        return
     out.mkdir(exist_ok=True)
     room.export_click_net(checkpoint, out / "terra_click_net.onnx")
     copy_file(WEIGHTS / "terra_encoder.onnx", out / "terra_encoder.onnx")

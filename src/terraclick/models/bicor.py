@@ -181,7 +181,7 @@ class HbisLayer(nn.Module):
         """F2CE: each embedding meets the mean of its strongest pixels, through a gate. The choice has no gradient."""
         with torch.no_grad():
             heat = torch.sigmoid(scores)
-            pixels = heat.shape[-1]
+            pixels = int(heat.shape[-1])  # a plain number for the exporter too
             count = min(max(round(self.config.top_k * pixels), self.config.min_pixels), pixels)
             strongest = heat.topk(count, dim=-1)
             chosen = torch.zeros_like(heat).scatter(-1, strongest.indices, strongest.values)

@@ -18,28 +18,41 @@ __all__ = ["dice_loss", "fisher_loss", "main_loss", "scatter_ratio", "smoothed_c
 
 def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.05) -> Tensor:
     """Cross-entropy with label smoothing; ignored pixels count as zeros in the mean, as published."""
-    logs = functional.log_softmax(logits, dim=1)
-    valid = (labels >= 0) & (labels < logits.shape[1])
-    picked = logs.gather(1, torch.where(valid, labels, 0)[:, None])[:, 0]
-    loss = (1 - smoothing) * picked + smoothing / logits.shape[1] * logs.sum(1)
-    return -(loss * valid).mean()
+    return _cross_entropy(functional.log_softmax(logits, dim=1), *_known(logits, labels), smoothing)
 
 
 def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 0.05) -> Tensor:
     """1 − dice of each class over the whole batch; classes that no label shows count as zero in the mean."""
-    classes = logits.shape[1]
-    valid = (labels >= 0) & (labels < classes)
-    probs = torch.softmax(logits, dim=1) * valid[:, None]
-    truth = functional.one_hot(torch.where(valid, labels, 0), classes).permute(0, 3, 1, 2) * valid[:, None]
-    common = (probs * truth).sum((0, 2, 3))
-    present = truth.sum((0, 2, 3))
-    score = (2 * common + smooth) / (probs.sum((0, 2, 3)) + present + smooth).clamp_min(1e-7)
-    return ((1 - score) * (present > 0)).mean()
+    return _dice(functional.log_softmax(logits, dim=1), *_known(logits, labels), smooth)
 
 
 def main_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Smoothed cross-entropy + dice (eq. 13)."""
-    return smoothed_cross_entropy(logits, labels) + dice_loss(logits, labels)
+    logs, (picked, valid) = functional.log_softmax(logits, dim=1), _known(logits, labels)
+    return _cross_entropy(logs, picked, valid, 0.05) + _dice(logs, picked, valid, 0.05)
+
+
+def _known(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Labels with ignored ones as class 0, and which count: (B, H, W) both."""
+    valid = (labels >= 0) & (labels < logits.shape[1])
+    return torch.where(valid, labels, 0), valid
+
+
+def _cross_entropy(logs: Tensor, picked: Tensor, valid: Tensor, smoothing: float) -> Tensor:
+    hit = logs.gather(1, picked[:, None])[:, 0]
+    loss = (1 - smoothing) * hit + smoothing / logs.shape[1] * logs.sum(1)
+    return -(loss * valid).mean()
+
+
+def _dice(logs: Tensor, picked: Tensor, valid: Tensor, smooth: float) -> Tensor:
+    """Sums per class by index, so that nothing one-hot is made."""
+    classes, place = logs.shape[1], picked.flatten()
+    probs, counts = logs.exp() * valid[:, None], valid.flatten().to(logs.dtype)
+    empty = torch.zeros(classes, dtype=logs.dtype, device=logs.device)
+    common = empty.index_add(0, place, probs.gather(1, picked[:, None]).flatten())
+    present = empty.index_add(0, place, counts)
+    score = (2 * common + smooth) / (probs.sum((0, 2, 3)) + present + smooth).clamp_min(1e-7)
+    return ((1 - score) * (present > 0)).mean()
 
 
 def fisher_loss(embeddings: tuple[Tensor, ...], setting: str = "parity") -> Tensor:
@@ -68,7 +81,7 @@ def scatter_ratio(embeddings: Tensor, pairs: bool) -> Tensor:
 def total_loss(
     output: BicorOutput, labels: Tensor, config: BicorConfig, heat: float = 0.1, fisher: float = 1.0
 ) -> Tensor:
-    """Main loss + `heat` · supervision of every layer's heatmaps (λ₁) + `fisher` · `fisher_loss` [+ 0.4 · auxiliary]."""
+    """Main loss + `heat` · supervision of every layer's heatmaps (λ₁) + `fisher` · Fisher's [+ 0.4 · auxiliary]."""
     loss = main_loss(output.logits, labels)
     if output.auxiliary is not None:
         loss = loss + 0.4 * smoothed_cross_entropy(output.auxiliary, labels)

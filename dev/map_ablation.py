@@ -1,0 +1,115 @@
+"""The rows of BiCoR-Seg's Table 4 on the drone chips, several seeds each, from features encoded once.
+
+    python dev/map_ablation.py encode DATA WORK            # a frozen encoder over all chips, about 90 CPU-seconds
+    python dev/map_ablation.py run DATA WORK [--seeds 5] [--steps 150] [--rows attention,hbis,...]
+    python dev/map_ablation.py table WORK
+
+Finished runs are lines of WORK/rows.jsonl and are not run again. Judged on the devtest chips, and for the classes they
+share on the Dubai pictures (building, vegetation, water), which are of another sensor, place and resolution.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from terraclick.train import semantic
+from terraclick.train.semantic_data import read_parts
+from terraclick.train.semantic_recipes import drone_map
+
+BASE = replace(drone_map(), setting="paper", optimizer="adam", variants=1, heat=0.0, fisher=0.0)
+ROWS = {
+    "attention": {"decoder": "attention"},
+    "hbis": {},
+    "hbis+fisher": {"fisher": 1.0},
+    "hbis+heat": {"heat": 0.1},
+    "hbis+both": {"heat": 0.1, "fisher": 1.0},
+    "L=1": {"heat": 0.1, "fisher": 1.0, "layers": 1},
+    "L=3": {"heat": 0.1, "fisher": 1.0, "layers": 3},
+    "top-k 0.005": {"heat": 0.1, "fisher": 1.0, "top_k": 0.005},
+    "top-k 0.1": {"heat": 0.1, "fisher": 1.0, "top_k": 0.1},
+    "top-k 0.5": {"heat": 0.1, "fisher": 1.0, "top_k": 0.5},
+    "code, both": {"heat": 0.1, "fisher": 1.0, "setting": "parity"},
+}
+PARTS = {"train": BASE.train_on, "devtest": BASE.judge_on, "dubai": ("devtest/dubai_tile1",)}
+
+
+def encode(data, work):
+    network = semantic.build_network(BASE)
+    for part, folders in PARTS.items():
+        features = semantic.encode_all(BASE, network, read_parts(BASE, data, folders), 1)
+        arrays = {f"map{k}": np.stack([f.maps[k] for f in features]) for k in range(4)}
+        np.savez(work / f"{part}.npz", labels=np.stack([f.labels for f in features]), **arrays)
+        print(part, len(features), flush=True)
+
+
+def load(work, part):
+    with np.load(work / f"{part}.npz") as kept:
+        maps, labels = [kept[f"map{k}"] for k in range(4)], kept["labels"]
+    return [semantic.Features(tuple(m[i] for m in maps), labels[i]) for i in range(len(labels))]
+
+
+def run(data, work, rows, seeds, steps):
+    torch.set_num_threads(1)
+    parts = {part: load(work, part) for part in PARTS}
+    path = work / "rows.jsonl"
+    done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    known = {(d["row"], d["seed"], d["steps"]) for d in done}
+    for seed in range(seeds):
+        for row in rows:
+            if (row, seed, steps) in known:
+                continue
+            epochs = steps * BASE.batch / len(parts["train"])
+            config = replace(BASE, seed=seed, epochs=epochs, **ROWS[row])
+            started = time.process_time()
+            network = semantic.train_on_features(config, semantic.build_network(config), parts["train"])
+            spent = time.process_time() - started
+            result = {"row": row, "seed": seed, "steps": steps, "train_seconds": round(spent, 1)}
+            for part in ("devtest", "dubai"):
+                scores = semantic.evaluate(config, network, parts[part])
+                result[part] = scores.figures() | {"iou": scores.iou.tolist()}
+            with path.open("a") as file:
+                file.write(json.dumps(result) + "\n")
+            print(row, seed, {k: round(v, 4) for k, v in result["devtest"].items() if k != "iou"}, flush=True)
+
+
+def table(work):
+    done = [json.loads(line) for line in (work / "rows.jsonl").read_text().splitlines()]
+    for steps in sorted({d["steps"] for d in done}):
+        print(f"{steps} steps\n| row | seeds | devtest mIoU | OA | mean F1 | dubai mIoU | CPU s |")
+        print("|---|---|---|---|---|---|---|")
+        for row in ROWS:
+            group = [d for d in done if d["row"] == row and d["steps"] == steps]
+            if group:
+                cells = [column(group, part, name) for part, name in COLUMNS]
+                seconds = np.mean([d["train_seconds"] for d in group])
+                print(f"| {row} | {len(group)} | {' | '.join(cells)} | {seconds:.0f} |")
+
+
+COLUMNS = (("devtest", "miou"), ("devtest", "oa"), ("devtest", "mf1"), ("dubai", "miou"))
+
+
+def column(group, part, name):
+    values = 100 * np.array([d[part][name] for d in group])
+    return f"{values.mean():.2f} ± {values.std(ddof=1) if len(values) > 1 else 0:.2f}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("verb", choices=["encode", "run", "table"])
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--rows", default="attention,hbis,hbis+fisher,hbis+heat,hbis+both")
+    words = parser.parse_args()
+    if words.verb == "encode":
+        words.folders[1].mkdir(parents=True, exist_ok=True)
+        encode(*words.folders)
+    elif words.verb == "run":
+        run(*words.folders, words.rows.split(","), words.seeds, words.steps)
+    else:
+        table(*words.folders)

@@ -1,0 +1,154 @@
+"""Pictures with a class for every pixel, in the folders that people have them in.
+
+- `loveda`: `Train|Val/Urban|Rural/images_png/*.png` with `masks_png/*.png` (0 = no data, 1–7 = classes).
+- `isprs`: `train|test/images_1024/*.tif` with `masks_1024/*.png` (0–5 = classes, anything above ignored), as GeoSeg's
+  splitting script leaves Vaihingen and Potsdam.
+- `terraclick`: the dataset folders of docs/protocol.md; classes by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.data.datasets import open_dataset
+from terraclick.errors import BadData
+from terraclick.train.semantic_recipes import SemanticConfig
+
+__all__ = ["IGNORE", "Labelled", "draw_crop", "read_parts", "turned"]
+
+IGNORE = 255
+"""Label of pixels that teach and count nothing."""
+
+SCALES = (0.75, 1.0, 1.25, 1.5)
+"""How much a training crop may be enlarged."""
+
+MOST_OF_ONE = 0.75
+"""A crop with a larger share of one class is drawn again, up to ten times."""
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One picture and its labels; files are read when asked for. `table` maps mask values to class indices."""
+
+    name: str
+    image_file: Path
+    mask_file: Path
+    table: tuple[int, ...]
+
+    def image(self) -> Image:
+        """(H, W, 3) uint8 RGB. Raises BadData."""
+        return np.asarray(cv2.cvtColor(_read(self.image_file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+
+    def labels(self) -> Image:
+        """(H, W) uint8 class indices, 255 = ignore. Raises BadData."""
+        mask = _read(self.mask_file, cv2.IMREAD_UNCHANGED)
+        if mask.ndim != 2:
+            raise BadData(f"{self.mask_file} has {mask.shape[2]} channels: masks are single-channel PNG of class ids.")
+        return np.asarray(self.table, np.uint8)[mask]
+
+    def both(self) -> tuple[Image, Image]:
+        """Picture and labels of one size. Raises BadData where they differ."""
+        image, labels = self.image(), self.labels()
+        if image.shape[:2] != labels.shape:
+            raise BadData(f"{self.image_file} is {image.shape[:2]}, its mask {labels.shape}: they must be of one size.")
+        return image, labels
+
+
+def _read(path: Path, flags: int) -> NDArray[Any]:
+    coded = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, np.uint8)
+    pixels = cv2.imdecode(coded, flags) if coded.size else None
+    if pixels is None:
+        raise BadData(f"{path} is missing or no picture: restore the file.")
+    return np.asarray(pixels)
+
+
+def read_parts(config: SemanticConfig, root: Path, parts: Sequence[str]) -> list[Labelled]:
+    """The labelled pictures of some parts of a folder, by name. Raises BadData, saying what was expected where."""
+    found = []
+    for part in parts:
+        samples = LAYOUTS[config.layout](config, root / part)
+        if not samples:
+            raise BadData(f"{root / part} holds no labelled pictures: {EXPECTED[config.layout]} was expected there.")
+        found += samples
+    return found
+
+
+def _pairs(images: Path, masks: Path, ending: str, table: tuple[int, ...], prefix: str) -> list[Labelled]:
+    files = sorted(images.glob(f"*{ending}"))
+    return [Labelled(f"{prefix}{file.stem}", file, masks / f"{file.stem}.png", table) for file in files]
+
+
+def _loveda(config: SemanticConfig, folder: Path) -> list[Labelled]:
+    table = (IGNORE, *range(len(config.classes)), *[IGNORE] * (255 - len(config.classes)))
+    found = []
+    for kind in ("Rural", "Urban"):
+        found += _pairs(folder / kind / "images_png", folder / kind / "masks_png", ".png", table, f"{kind}_")
+    return found
+
+
+def _isprs(config: SemanticConfig, folder: Path) -> list[Labelled]:
+    table = (*range(len(config.classes)), *[IGNORE] * (256 - len(config.classes)))
+    return _pairs(folder / "images_1024", folder / "masks_1024", ".tif", table, "")
+
+
+def _terraclick(config: SemanticConfig, folder: Path) -> list[Labelled]:
+    dataset = open_dataset(folder)
+    table = [IGNORE] * 256
+    for number, name in dataset.classes.items():
+        if name in config.names:
+            table[number] = config.names.index(name)
+    return [Labelled(p.id, p.folder / p.image_file, p.folder / p.mask_file, tuple(table)) for p in dataset.pictures]
+
+
+LAYOUTS: dict[str, Callable[[SemanticConfig, Path], list[Labelled]]] = {
+    "loveda": _loveda,
+    "isprs": _isprs,
+    "terraclick": _terraclick,
+}
+EXPECTED = {
+    "loveda": "Urban/ and Rural/ with images_png/ and masks_png/",
+    "isprs": "images_1024/*.tif with masks_1024/*.png",
+    "terraclick": "a dataset folder with meta.json",
+}
+
+
+def turned(array: NDArray[Any], turn: int) -> NDArray[Any]:
+    """One of the eight turns and mirror images (0 = as it is) of (H, W, …)."""
+    array = np.rot90(array, turn % 4)
+    return np.ascontiguousarray(array[:, ::-1] if turn >= 4 else array)
+
+
+def draw_crop(sample: Labelled, side: int, rng: np.random.Generator) -> tuple[Image, Image]:
+    """A square of side × side pixels: enlarged or shrunk, turned, mirrored, not too much of one class.
+
+    A picture smaller than the crop is mirrored outwards; labels beyond it are ignored.
+    """
+    image, labels = sample.both()
+    scale = float(rng.choice(SCALES))
+    take = max(1, round(side / scale))
+    below, right = max(take - image.shape[0], 0), max(take - image.shape[1], 0)
+    if below or right:
+        image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REFLECT_101)
+        labels = cv2.copyMakeBorder(labels, 0, below, 0, right, cv2.BORDER_CONSTANT, value=IGNORE)
+    for _ in range(10):
+        row = int(rng.integers(image.shape[0] - take + 1))
+        col = int(rng.integers(image.shape[1] - take + 1))
+        truth = labels[row : row + take, col : col + take]
+        counts = np.bincount(truth[truth != IGNORE].ravel(), minlength=1)
+        if counts.sum() and counts.max() / counts.sum() <= MOST_OF_ONE:
+            break
+    piece = image[row : row + take, col : col + take]
+    if take != side:
+        piece = cv2.resize(piece, (side, side), interpolation=cv2.INTER_AREA if take > side else cv2.INTER_LINEAR)
+        truth = cv2.resize(truth, (side, side), interpolation=cv2.INTER_NEAREST)
+    turn = int(rng.integers(8))
+    return turned(np.asarray(piece), turn), turned(np.asarray(truth), turn)

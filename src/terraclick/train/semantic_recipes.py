@@ -1,0 +1,166 @@
+"""Recipes of class maps: plain values, named like `loveda-bicor`; each a function that returns a `SemanticConfig`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from terraclick.errors import BadConfig
+
+__all__ = ["SEMANTIC_RECIPES", "SemanticConfig", "drone_map", "loveda", "potsdam", "vaihingen"]
+
+Classes = tuple[tuple[str, str], ...]
+"""(name, #rrggbb) in the order of the logits."""
+
+LOVEDA: Classes = (
+    ("background", "#ffffff"),
+    ("building", "#e03c31"),
+    ("road", "#f5c242"),
+    ("water", "#2f6fd0"),
+    ("barren", "#9b7fb5"),
+    ("forest", "#1d7a34"),
+    ("agriculture", "#f2a977"),
+)
+ISPRS: Classes = (
+    ("impervious", "#ffffff"),
+    ("building", "#2b4bd8"),
+    ("low vegetation", "#3ed1d1"),
+    ("tree", "#2fae3d"),
+    ("car", "#f2e341"),
+    ("clutter", "#d23b2f"),
+)
+DRONE: Classes = (
+    ("building", "#c0392b"),
+    ("clutter", "#8e7cc3"),
+    ("vegetation", "#2e9e45"),
+    ("water", "#2f6fd0"),
+    ("ground", "#d8c9a8"),
+    ("car", "#f2e341"),
+)
+
+
+@dataclass(frozen=True)
+class SemanticConfig:
+    """All that decides a training run of a class map."""
+
+    name: str
+    """The recipe's name, kept with the results."""
+    layout: str
+    """`loveda`, `isprs` (GeoSeg's folders of Vaihingen and Potsdam) or `terraclick` (docs/protocol.md)."""
+    classes: Classes
+    """Names and colours."""
+    train_on: tuple[str, ...] = ("train",)
+    """Parts that are trained on; for the terraclick layout names of datasets."""
+    judge_on: tuple[str, ...] = ("val",)
+    """Parts that are judged on."""
+    uncounted: tuple[str, ...] = ()
+    """Classes left out of the means (ISPRS: clutter)."""
+    encoder: str = "convnext-base"
+    """A name in `models.bicor.ENCODERS`."""
+    weights: str | None = None
+    """File of ImageNet weights for a ConvNeXt; None = random for ConvNeXt, the registry's for EfficientNet-Lite0."""
+    frozen: bool = False
+    """Whether the encoder stays as it is; its features are then computed once per picture and kept."""
+    variants: int = 1
+    """Frozen only: how many turned and mirrored copies of each picture are encoded (of the 8 there are)."""
+    crop: int = 512
+    """Side of a training crop in pixels; frozen: of the cut from the kept features, a multiple of 56."""
+    side: int | None = None
+    """Frozen only: pictures are resized to this side, a multiple of 56, before they are encoded."""
+    embed: int = 256
+    """Channels of the decoder."""
+    layers: int = 2
+    """HBIS layers."""
+    top_k: float = 0.02
+    """Share of pixels an embedding is updated from."""
+    decoder: str = "hbis"
+    """`hbis` or `attention`."""
+    setting: str = "parity"
+    """`parity` or `paper`, see `models/bicor.py`."""
+    heat: float = 0.1
+    """Weight of heatmap supervision."""
+    fisher: float = 1.0
+    """Weight of the Fisher loss (whose λ₂ is inside)."""
+    optimizer: str = "adamw"
+    """`adamw` or `adam`."""
+    rate: float = 8e-5
+    """Peak learning rate; falls to `min_rate` along a cosine."""
+    min_rate: float = 1e-6
+    """Last learning rate."""
+    decay: float = 0.01
+    """Weight decay."""
+    lookahead: bool = True
+    """Whether slow weights follow the fast ones (every 5 steps, half way)."""
+    batch: int = 8
+    """Pictures per step, over all processes; any number from 1."""
+    epochs: float = 30
+    """Passes over the training pictures."""
+    seed: int = 0
+    """Of weights, order and crops."""
+    threads: int = 1
+    """Numeric threads of a process."""
+
+    def __post_init__(self) -> None:
+        if self.layout not in ("loveda", "isprs", "terraclick"):
+            raise BadConfig(f"layout {self.layout!r} was given: choose loveda, isprs or terraclick.")
+        if self.optimizer not in ("adamw", "adam"):
+            raise BadConfig(f"optimizer {self.optimizer!r} was given: choose adamw or adam.")
+        if self.batch < 1 or not self.epochs > 0 or not 1 <= self.variants <= 8:
+            raise BadConfig("batch must be at least 1, epochs positive and variants 1 to 8: correct the recipe.")
+        if self.encoder == "vit-s14" and not self.frozen:
+            raise BadConfig("the encoder vit-s14 is not trained: set frozen=True, or take another encoder.")
+        if self.frozen and (self.side is None or self.side % 56 or self.crop % 56 or self.crop > self.side):
+            raise BadConfig("frozen features need side and crop as multiples of 56, crop at most side: correct them.")
+        if not self.frozen and self.crop % 32:
+            raise BadConfig(f"a crop of {self.crop} pixels was given: a multiple of 32 was expected.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in the order of the logits."""
+        return tuple(name for name, _ in self.classes)
+
+
+def loveda() -> SemanticConfig:
+    """LoveDA as published: ConvNeXt-B, trained on Train, judged on Val."""
+    return SemanticConfig("loveda-bicor", "loveda", LOVEDA, ("Train",), ("Val",))
+
+
+def vaihingen() -> SemanticConfig:
+    """Vaihingen as published: 1024² pieces, clutter trained on and not counted."""
+    return SemanticConfig("vaihingen-bicor", "isprs", ISPRS, ("train",), ("test",), ("clutter",))
+
+
+def potsdam() -> SemanticConfig:
+    """Potsdam as published."""
+    return SemanticConfig("potsdam-bicor", "isprs", ISPRS, ("train",), ("test",), ("clutter",))
+
+
+def drone_map() -> SemanticConfig:
+    """Six classes of drone pictures (0.1 m) on the frozen encoder of the click model: minutes on one core."""
+    return SemanticConfig(
+        "drone-map",
+        "terraclick",
+        DRONE,
+        ("train/dronedeploy_sample",),
+        ("devtest/dronedeploy_sample",),
+        encoder="vit-s14",
+        frozen=True,
+        variants=2,
+        crop=168,
+        side=336,
+        embed=64,
+        rate=2e-3,
+        min_rate=1e-5,
+        lookahead=False,
+        batch=8,
+        epochs=12,
+    )
+
+
+SEMANTIC_RECIPES: dict[str, Callable[[], SemanticConfig]] = {
+    "loveda-bicor": loveda,
+    "vaihingen-bicor": vaihingen,
+    "potsdam-bicor": potsdam,
+    "drone-map": drone_map,
+}
+"""Recipes by name."""

