@@ -208,19 +208,22 @@ export function createClicking({ project, stage, history, toast }) {
     api.prefetch(image, { x: point[0], y: -point[1], target, view }).catch(() => {});
   }, 220);
   const soon = debounce((point) => look(point), 45);
+  const rested = debounce((point) => look(point), 600); // everything alike is much work: only where the mouse rests
+  const lookSoon = (point) => (project.target.value === "class" ? rested : soon)(point);
   let under = null;
   const hovering = {
     at(point) {
       under = point;
-      if (!begun()) soon(point);
+      if (!begun()) lookSoon(point);
     },
     /** The model has looked at more of the image: the outline under the cursor may be known now. */
     again() {
-      if (under && !begun()) soon(under);
+      if (under && !begun()) lookSoon(under);
     },
     cancel() {
       under = null;
       soon.cancel();
+      rested.cancel();
       warm.cancel();
       asked?.abort();
       stage.showOutline("preview", null);

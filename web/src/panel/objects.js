@@ -85,7 +85,7 @@ export function objectsPage({ project, actions, keys, tools, clicking }) {
         title: "Click: go there · double click: go on clicking",
       },
       h("span.swatch", { style: { "--colour": project.colourOf(p.class) } }),
-      h("div", { style: { minWidth: 0 } }, h("div.name.ellipsis", p.label || p.class || "No class"), h("div.detail.ellipsis", [p.label && p.class, outline, p.n_clicks ? `${p.n_clicks} ${p.n_clicks === 1 ? "click" : "clicks"}` : p.status === "imported" ? "imported" : sure ? "found" : "by hand"].filter(Boolean).join(" · "))),
+      h("div", { style: { minWidth: 0 } }, h("div.name.ellipsis", p.label || p.class || "No class"), h("div.detail.ellipsis", [p.label && p.class, outline, p.n_clicks ? `${p.n_clicks} ${p.n_clicks === 1 ? "click" : "clicks"}` : p.status === "imported" ? "imported" : sure ? "found" : "by hand", project.state.value?.users?.length > 1 && p.author].filter(Boolean).join(" · "))),
       h("div.side", p.status !== "accepted" && h("span.badge", { class: { approved: "good", rejected: "bad", conflict: "bad", review: "unsure", imported: "unsure" }[p.status] ?? "" }, p.status), sure && h("span", { title: "How sure the model was" }, sure)),
     );
   }
