@@ -76,6 +76,15 @@ def test_references_may_lack_a_mask_or_be_absent(drawn):
     assert 8 < absent < 30 and {(True, True), (True, False), (False, True)} <= set(given)
 
 
+def test_decoded_pictures_are_kept_within_bounds(tiny_dataset):
+    datasets = open_datasets(tiny_dataset)
+    wide, narrow = reader(datasets), reader(datasets, keep_mb=0)
+    assert wide(0, 0) is wide(0, 0) and np.array_equal(wide(0, 1).image, narrow(0, 1).image)
+    first = narrow(0, 0)
+    narrow(0, 1)
+    assert narrow(0, 0) is not first
+
+
 STEPS = {
     "simpleclick": TINY,
     "icl": replace(TINY, loss="icl"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,14 +79,25 @@ class Labels:
     classes: NDArray[np.uint8]
     instances: NDArray[np.uint16]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self.image.nbytes + self.classes.nbytes + self.instances.nbytes
 
-def reader(datasets: Sequence[Dataset], keep: int = 48) -> Callable[[int, int], Labels]:
-    """(dataset, picture) numbers → decoded picture; the latest `keep` stay in memory."""
 
-    @lru_cache(maxsize=keep)
+def reader(datasets: Sequence[Dataset], keep_mb: int = 1024) -> Callable[[int, int], Labels]:
+    """(dataset, picture) numbers → decoded picture; the latest that fit in about `keep_mb` stay in memory."""
+    kept: OrderedDict[tuple[int, int], Labels] = OrderedDict()
+
     def read(dataset: int, picture: int) -> Labels:
-        found = datasets[dataset].pictures[picture]
-        return Labels(found.image(), found.classes(), found.instances())
+        key = dataset, picture
+        if key not in kept:
+            found = datasets[dataset].pictures[picture]
+            kept[key] = Labels(found.image(), found.classes(), found.instances())
+        kept.move_to_end(key)
+        while len(kept) > 1 and sum(labels.nbytes for labels in kept.values()) > keep_mb << 20:
+            kept.popitem(last=False)
+        return kept[key]
 
     return read
 
