@@ -8,7 +8,7 @@ import torch
 from parity import close, fixture, state
 
 from terraclick.core.click import Click, Prompt
-from terraclick.core.focus import FocusRule
+from terraclick.core.focus import FocusRule, resize_aligned
 from terraclick.core.masks import iou
 from terraclick.core.predictor import View
 from terraclick.core.session import Session
@@ -166,3 +166,20 @@ def test_progressive_answers_end_in_the_whole_one(plain, view):
     assert not np.array_equal(first.probs, last.probs)
     with pytest.raises(BadConfig, match="answers in one step"):
         next(plain.progressive(plain.encode(view), Prompt(CLICKS), None))
+
+
+def test_crosscut_in_parity_is_stretched_fused_and_mirrored_as_published():
+    """To 896² with corners aligned, divisions' logits averaged, then the mirror image's, then back."""
+    small = SimpleClickConfig(ClickViTConfig(dim=16, heads=2, depth=4), (4, 8, 16, 32), 8)
+    image = np.random.default_rng(0).integers(0, 255, (90, 130, 3)).astype(np.uint8)
+    predictor = load("crosscut-b", random=0, config=CrossCutConfig(small), parity=True, divisions=(1, 2))
+    ours = predictor.predict(predictor.encode(View(image)), Prompt(CLICKS), None)
+    network = load_network("crosscut", random=0, config=CrossCutConfig(small, "parity", (1, 2)))
+    picture = torch.from_numpy(resize_aligned(image, (896, 896)).transpose(2, 0, 1)[None]) / 255
+    clicks = [(c.row * 896 / 90, c.col * 896 / 130, k) for k, c in enumerate(CLICKS)]
+    mirror = [(row, 895 - col, k) for row, col, k in clicks]
+    points = torch.tensor([[c[0], c[2], c[1], (-1, -1, -1)] for c in (clicks, mirror)])
+    with torch.inference_mode():
+        logits = network(torch.cat([picture, picture.flip(-1)]), torch.zeros(2, 1, 896, 896), points)
+        probs = torch.sigmoid((logits[:1] + logits[1:].flip(-1)) / 2)[0, 0].numpy()
+    close(ours.probs, resize_aligned(probs, (90, 130)), 1e-5)
