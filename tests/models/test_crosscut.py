@@ -165,6 +165,18 @@ def test_prompts_reach_patches_without_clicks(recorded, sample):
     assert (before - after)[..., 250:, 370:].abs().max() > 1e-3
 
 
+def test_prompts_from_the_patch_embedding_run_no_block(recorded, sample):
+    """As the paper writes it; a flat picture has one feature everywhere, for positions are left out too."""
+    net = network(recorded, PAPER, divisions=(2,), prompt_from="embedding")
+    ran = []
+    net.backbone.blocks[0].register_forward_hook(lambda *_: ran.append(1))
+    with torch.inference_mode():
+        patches = net.patches(net.encode(torch.full((1, 3, 840, 840), 0.3)), 2)
+        assert ran == [] and patches.features.shape == (4, 32, 28, 28)
+        close(patches.features.std(dim=(0, 2, 3)), torch.zeros(32), 1e-5)
+        assert not torch.allclose(net(*sample), network(recorded, PAPER, divisions=(2,))(*sample), atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -31,6 +31,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import ceil
+from threading import Lock
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +42,6 @@ from terraclick.errors import BadConfig
 from terraclick.models.layers import (
     FAR,
     click_disk_maps,
-    from_windows,
     normalise,
     resize_map,
     to_windows,
@@ -199,6 +200,8 @@ class CrossCutEncoded:
     """Patches that answers were made of so far."""
     computed: int = 0
     """Those of them that went through the network."""
+    lock: Any = field(default_factory=Lock, repr=False)
+    """Held while `answered` changes: sessions may share an encoding."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -254,8 +257,9 @@ class CrossCut(SimpleClick):
         if n not in encoded.patches:
             shape = encoded.size
             cut = division(shape, n, self.settings.overlap, self.squash, self.side)
-            tokens = self.backbone.embed(self._cut(resize_map(normalise(encoded.image), cut.size), cut))
-            encoded.patches[n] = Patches(cut, tokens, self._features(tokens))
+            pictures = self._cut(resize_map(normalise(encoded.image), cut.size), cut)
+            tokens = self.backbone.embed(pictures)
+            encoded.patches[n] = Patches(cut, tokens, self._features(pictures, tokens))
         return encoded.patches[n]
 
     def _cut(self, canvas: Tensor, cut: Division) -> Tensor:
@@ -271,10 +275,10 @@ class CrossCut(SimpleClick):
         return side, side
 
     @torch.no_grad()
-    def _features(self, tokens: Tensor) -> Tensor:
-        """Maps (B · patches, C, h, w) of patches without clicks."""
+    def _features(self, pictures: Tensor, tokens: Tensor) -> Tensor:
+        """Maps (B · patches, C, h, w) of patches without clicks; in the paper's way without positions either."""
         if self.settings.prompt_from == "embedding":
-            return from_windows(tokens, self.config.vit.window, self._grid)
+            return self.backbone.patch_embed(pictures)
         return torch.cat([self.backbone(tokens[part], self._grid) for part in self._parts(len(tokens))])
 
     def _parts(self, windows: int) -> list[slice]:
@@ -412,13 +416,14 @@ class CrossCut(SimpleClick):
         for patch in dirty:
             kept[patch] = asked[patch]
             logits[patch] = self.score(self.backbone(tokens[patch] + asked[patch], self._grid))
-        encoded.asked += count
-        encoded.computed += len(dirty)
         answered = Answered(kept, torch.cat(logits))
-        encoded.answered[n, clicks] = answered
-        encoded.answered.move_to_end((n, clicks))
-        while len(encoded.answered) > self.REMEMBERED:
-            encoded.answered.popitem(last=False)
+        with encoded.lock:
+            encoded.asked += count
+            encoded.computed += len(dirty)
+            encoded.answered[n, clicks] = answered
+            encoded.answered.move_to_end((n, clicks))
+            while len(encoded.answered) > self.REMEMBERED:
+                encoded.answered.popitem(last=False)
         return answered.logits
 
     def _assemble(self, logits: Tensor, cut: Division, batch: int, shape: tuple[int, int]) -> Tensor:
