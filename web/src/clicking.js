@@ -292,7 +292,7 @@ export function createClicking({ project, stage, history, toast }) {
     /** A Change of undo or redo may give a session back, or take it (redo of an accept closes it). */
     adopt,
     paint: (geometry, add) => change((id) => api.paint(id, geometry, add)),
-    canUndo: () => Boolean(waiting.length || (session.value?.can_undo && begun())),
+    canUndo: () => Boolean(waiting.length || session.value?.can_undo),
     canRedo: () => Boolean(session.value?.can_redo),
     undo: () => change((id) => api.sessionStep(id, "undo")),
     redo: () => change((id) => api.sessionStep(id, "redo")),
