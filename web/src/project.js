@@ -77,8 +77,9 @@ export function createProject({ history, toast }) {
       const deleted = theirs ? [] : [mine?.id].filter(Boolean);
       apply({ objects: theirs ? [theirs] : [], deleted });
       if (kept) await project.loadObjects();
-      const what = kept ? "Your version was kept beside theirs, with status conflict." : "Theirs is shown now.";
-      toast.error(`${error.message} ${what}`, kept ? { label: "Show", run: () => project.jumpTo(kept) } : undefined);
+      const who = theirs ? `${theirs.properties.author || "Somebody"} changed this object meanwhile.` : "Somebody deleted this object meanwhile.";
+      const what = kept ? "Your version was kept beside it, with the state conflict." : theirs ? "It is shown as it is now: do your change again." : "";
+      toast.error(`${who} ${what}`, kept ? { label: "Show", run: () => project.jumpTo(kept) } : undefined);
       return;
     }
     toast.error(error.message);

@@ -1,6 +1,7 @@
 /** The list of objects: filter, sort, jump to, select many, relabel; only the rows in sight exist. */
 
 import { fill, h, icon } from "../dom.js";
+import { area, toMap } from "../geometry.js";
 import { debounce, signal } from "../signal.js";
 import { areaText } from "./current.js";
 import { attributeFields } from "./fields.js";
@@ -74,7 +75,7 @@ export function objectsPage({ project, actions, keys, tools, clicking }) {
   function row(feature, at) {
     const p = feature.properties;
     const chosen = project.selection.value.has(feature.id);
-    const [outline, sure] = [areaText(p), p.score === null || p.score === undefined ? "" : `${Math.round(p.score * 100)} %`];
+    const [outline, sure] = [areaText({ ...p, area_px: p.area_m2 === null && feature.geometry ? area(toMap(feature.geometry)) : undefined }), p.score === null || p.score === undefined ? "" : `${Math.round(p.score * 100)} %`];
     return h(
       "div.item",
       {
