@@ -251,7 +251,8 @@ class MixHead(nn.Module):
             level = functional.conv2d(x, linear.weight[:, :, None, None], linear.bias)
             total = total + resize_map(functional.conv2d(level, share), size)
         features = self.dropout(functional.relu(self.norm(total)))
-        return self.logits(features), features
+        with torch.autocast(features.device.type, enabled=False):  # a mask's border does not bear bfloat16 here
+            return self.logits(features.to(self.logits.weight.dtype)), features
 
 
 class ConvNorm(nn.Module):
@@ -306,8 +307,10 @@ class Refiner(nn.Module):
         x = self.image_conv3(self.image_conv2(x))
         x = x + resize_map(self.refine_fusion(features), (x.shape[-2], x.shape[-1]), align_corners=True)
         x = self.refine_fusion3(self.refine_fusion2(x))
-        detail = resize_map(self.refine_pred(x), size, align_corners=True)
-        trimap = resize_map(self.refine_trimap(x), size, align_corners=True)
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.to(self.refine_pred.weight.dtype)
+            detail = resize_map(self.refine_pred(x), size, align_corners=True)
+            trimap = resize_map(self.refine_trimap(x), size, align_corners=True)
         share = trimap.sigmoid()
         return detail * share + coarse * (1 - share), trimap
 

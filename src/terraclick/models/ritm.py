@@ -230,8 +230,11 @@ class HighResolutionNet(nn.Module):
         features = torch.cat([resize_map(x, size, align_corners=True) for x in maps], dim=1)  # (B, 15·width, H/4, W/4)
         aux = self.aux_head(features)
         features = self.conv3x3_ocr(features)
-        features = self.ocr_distri_head(features, self.ocr_gather_head(features, aux))
-        return self.cls_head(features), aux
+        kind = self.cls_head.weight.dtype
+        with torch.autocast(features.device.type, enabled=False):  # a mask's border does not bear bfloat16 here
+            features, coarse = features.to(kind), aux.to(kind)
+            features = self.ocr_distri_head(features, self.ocr_gather_head(features, coarse))
+            return self.cls_head(features), aux
 
 
 class Scale(nn.Module):

@@ -131,7 +131,9 @@ class SegNext(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)
         for block in self.fusion_blocks:
             tokens = block(tokens)
-        logits = self.head(self.neck(tokens.transpose(1, 2).reshape(x.shape)))
+        maps = self.neck(tokens.transpose(1, 2).reshape(x.shape))
+        with torch.autocast(x.device.type, enabled=False):  # a mask's border does not bear bfloat16 here
+            logits = self.head([level.to(self.head.logits.weight.dtype) for level in maps])
         return resize_map(resize_map(logits, self.square, align_corners=True), encoded.size)
 
     def forward(self, image: Tensor, previous: Tensor, points: Tensor) -> Tensor:
