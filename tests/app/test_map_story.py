@@ -237,6 +237,47 @@ def test_a_key_can_be_changed_and_is_remembered(driver):
     driver.key("Escape")
 
 
+def test_classes_are_undone_like_everything_else(driver):
+    page = driver.page
+    make_class(driver, "barn")
+    driver.show(400, 300, zoom=5)
+    square(driver, 330, 280, 400, 340)
+    page.click("[data-page=classes]")
+    page.dblclick('[data-class="barn"]')
+    page.fill("dialog input[type=text] >> nth=0", "stable")
+    driver.act(lambda: page.click("dialog footer .primary"), "/api/classes/barn", "PUT")
+    page.wait_for_selector('[data-class="stable"]')
+    assert driver.objects()[0]["properties"]["class"] == "stable"
+    page.locator(".map").focus()
+    driver.press("Control+z", "/api/classes/stable", "PUT")
+    page.wait_for_selector('[data-class="barn"]')
+    assert driver.objects()[0]["properties"]["class"] == "barn"
+    driver.press("Control+z", "/api/undo")
+    assert not driver.objects()
+
+
+def test_imported_polygons_are_reviewed_by_key(driver, tmp_path):
+    rings = [[[x, 600], [x + 40, 600], [x + 40, 630], [x, 630], [x, 600]] for x in (600, 700)]
+    shapes = [{"type": "Polygon", "coordinates": [ring]} for ring in rings]
+    features = [{"type": "Feature", "properties": {}, "geometry": shape} for shape in shapes]
+    (tmp_path / "two.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    page = driver.page
+    driver.key("Control+i")
+    page.set_input_files("dialog input[type=file]", tmp_path / "two.geojson")
+    page.select_option("dialog select >> nth=1", "pixels")
+    driver.act(lambda: page.click("dialog footer .primary"), "/api/import")
+    page.wait_for_selector("dialog", state="detached")
+    assert {feature["properties"]["status"] for feature in driver.objects()} == {"imported"}
+    page.wait_for_timeout(400)
+    driver.key("g")
+    page.wait_for_timeout(500)
+    driver.press("y", "/objects/set")
+    page.wait_for_timeout(500)
+    driver.press("n", "/objects/set")
+    assert {feature["properties"]["status"] for feature in driver.objects()} == {"approved", "rejected"}
+    assert "2 of 2 reviewed" in page.locator(".foot").inner_text()
+
+
 @pytest.mark.slow
 def test_the_whole_job_and_its_export_against_the_truth(driver, town):
     page = driver.page
