@@ -33,7 +33,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import CRSError, ProjError
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
@@ -313,7 +313,10 @@ def reproject(geometry: BaseGeometry, source: CRS | None, target: CRS | None) ->
         raise NotGeoreferenced(f"a geometry cannot be carried {side}: one of the two sides has no coordinate system.")
     if source.equals(target, ignore_axis_order=True):
         return geometry
-    transformer = Transformer.from_crs(source, target, always_xy=True)
+    try:
+        transformer = Transformer.from_crs(source, target, always_xy=True)
+    except ProjError:
+        raise BadData(f"nothing leads from {source.name} to {target.name}: choose another CRS.") from None
     moved: BaseGeometry = shapely.transform(geometry, transformer.transform, interleaved=False)
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise BadData(f"a geometry lies outside the area where {target.name} is defined: choose another CRS.")
