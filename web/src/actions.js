@@ -38,8 +38,13 @@ export function createActions({ project, stage, clicking, history, toast }) {
     return change;
   }
   const brush = (feature, geometry, adding) => onObject(adding ? "add" : "cut", adding ? "paint" : "erase", feature, { geometry });
-  const reshape = (features, body) =>
-    Promise.all(features.map((feature) => quietly(onObject("shape", "change the shape", feature, body))));
+  /** Simplify or square saved objects as the sliders of the panel say. */
+  async function reshape(features = project.selected()) {
+    const wanted = clicking.wantedShape();
+    if (!wanted.square && !wanted.simplify_m) return toast.note("Set the sliders Simplify or Right angles first; this then applies them to what is selected.");
+    for (const feature of features) await quietly(onObject("shape", "change the shape", feature, wanted));
+    return null;
+  }
 
   async function merge() {
     const features = project.selected();

@@ -58,10 +58,11 @@ export function createClicking({ project, stage, history, toast }) {
     return opened;
   }
 
-  /** The session to click in: the open one, or a new one for what the map shows now. */
-  async function ensure() {
+  /** The session to click in: the open one, or a new one for what the map shows now. Looking loses nothing to redo. */
+  async function ensure({ looking = false } = {}) {
     if (opening) await opening;
-    if (session.value && (begun() || openedFor === purpose(body()))) return session.value;
+    const holds = looking && (session.value?.can_undo || session.value?.can_redo);
+    if (session.value && (begun() || holds || openedFor === purpose(body()))) return session.value;
     const stale = session.value;
     opening = open().finally(() => (opening = null));
     const opened = await opening;
@@ -80,6 +81,7 @@ export function createClicking({ project, stage, history, toast }) {
     stage.showClicks([...clicks(), ...waiting], current?.outline && !waiting.length ? current.hint : null);
     stage.showOutline("answer", current?.outline && !current.outline.empty ? current.outline.geometry : null);
     if (begun()) stage.showOutline("preview", null);
+    stage.showOutline("area", current?.outline && current.target === "class" ? frame(current.view?.bounds) : null);
   }
 
   async function working(work) {
@@ -192,7 +194,7 @@ export function createClicking({ project, stage, history, toast }) {
   const look = latest(async (point) => {
     if (begun() || busy.value || !stage.isOnImage(point)) return;
     try {
-      const current = await ensure();
+      const current = await ensure({ looking: true });
       if (begun()) return;
       asked = new AbortController();
       const answer = await api.preview(current.id, { x: point[0], y: -point[1], positive: true }, asked.signal);
@@ -307,6 +309,12 @@ export function createClicking({ project, stage, history, toast }) {
     },
   };
 }
+
+const frame = (bounds) => {
+  if (!bounds) return null;
+  const [x0, y0, x1, y1] = bounds;
+  return { type: "Polygon", coordinates: [[[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]] };
+};
 
 const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
 

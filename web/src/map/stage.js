@@ -164,7 +164,7 @@ export function createStage(element, project, display) {
       }
       if (fresh.length) source.addFeatures(fresh);
     },
-    /** Put one geometry (or none) into the outline's layer under a name: "answer" or "preview". */
+    /** Put one geometry (or none) into the outline's layer under a name: "answer", "preview" or "area". */
     showOutline(name, geometry) {
       const source = sources.outline;
       const known = source.getFeatureById(name);

@@ -51,6 +51,7 @@ export function createStyles(project, display) {
   function outline(feature) {
     if (display.peeking.value) return undefined;
     const colour = project.colourOf(project.className.value);
+    if (feature.getId() === "area") return answered;
     if (feature.getId() === "preview")
       return cached(`preview|${colour}`, () => [
         new Style({ stroke: new Stroke({ color: "rgba(0, 0, 0, 0.5)", width: 3.5 }), fill: new Fill({ color: rgba(colour, 0.1) }) }),
@@ -62,6 +63,9 @@ export function createStyles(project, display) {
       new Style({ stroke: new Stroke({ color: rgba(colour, 0.9), width: 1 }), zIndex: 7 }),
     ]);
   }
+
+  /** The part of the image that an answer for everything alike covers. */
+  const answered = new Style({ stroke: new Stroke({ color: "rgba(255, 255, 255, 0.5)", width: 1, lineDash: [2, 6] }) });
 
   function proposal(feature) {
     if (display.peeking.value) return undefined;

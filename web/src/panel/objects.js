@@ -123,6 +123,7 @@ export function objectsPage({ project, actions, keys, tools, clicking }) {
       h("b", chosen.length === 1 ? "1 selected" : `${chosen.length} selected`),
       chosen.length === 1 && act("click", "Go on clicking on it", "reopen", () => actions.reopen(chosen[0].id)),
       chosen.length > 1 && act("merge", "Merge", "merge", () => actions.merge()),
+      act("object", "Simplify or square it as the sliders say", "", () => actions.reshape()),
       act("star", "Use as an example", "example", () => actions.addExample(true)),
       act("trash", "Delete", "delete", () => actions.remove()),
       h("div.row", { style: { width: "100%" } }, classes, states),
