@@ -14,15 +14,16 @@ Two settings. `parity` computes what the published code computes:
   bank batch-minor; at n = 4 the code loops over samples and is right).
 
 `paper`, our default, departs from it in each of these:
-- the picture keeps its aspect ratio and its own resolution as long as n patches suffice (else it is shrunk to fit);
+- the picture keeps its shape; without given divisions it is cut in as many patches as keep its resolution (shrunk by
+  15 % at most), with them its longer side is scaled to n patches, and the shorter takes as many as it needs;
 - patches overlap by an eighth and are blended with a raised cosine, so that no seam shows;
 - the previous answer is resized bilinearly, clicks with the half pixel, disks have their 5 px at the size patches see;
 - an empty slot is never nearest, however far the clicks are; without a positive click the prompt is zero;
 - rows of a batch do not see each other.
-Both take the features from the click-free pass, which `encode` makes once per picture and division; the published code
-repeats it at every click. Features under a disk are sums over the few tokens that bilinear upsampling mixes there, and
-the nearest click is looked up at the four pixels per token that survive the published resizing; a map of S × S × C
-numbers (2.5 GB at n = 2) never exists.
+Both take the features from the click-free pass (or, with `prompt_from="embedding"`, as the paper writes it), which
+`encode` makes once per picture and division; the published code repeats it at every click. Features under a disk are
+sums over the few tokens that bilinear upsampling mixes there, and the nearest click is looked up at the four pixels per
+token that survive the published resizing; a map of S × S × C numbers (2.5 GB at n = 2) never exists.
 """
 
 from __future__ import annotations
