@@ -32,34 +32,48 @@ def picture(tmp_path):
     return tmp_path / "photo.png"
 
 
-@pytest.fixture
-def serve(tmp_path):
-    """Makes a client of a fresh server; call it again with the same session for a second start."""
+def starter(folder):
+    """A function that starts servers in a folder, and one that stops those still running."""
     opened = []
 
     def begin(*images, user="anna", users=("anna", "ben"), session="work.gpkg", predictor=None):
         scenes = open_scenes([str(image) for image in images])
-        store = open_store(tmp_path / session, next(iter(scenes.values())).grid.crs)
+        store = open_store(folder / session, next(iter(scenes.values())).grid.crs)
         space = Workspace(scenes, store, lambda: Model("bright", "b0", "sees bright things", predictor or Bright()))
         tokens = {f"token-{name}": name for name in users}
-        out = tmp_path / "out"
+        out = folder / "out"
         out.mkdir(exist_ok=True)
         app = create_app(space, tokens, out, session_name=session)
         client = TestClient(app, base_url="http://127.0.0.1:8000", headers={"Authorization": f"Bearer token-{user}"})
         client.__enter__()
         client.space = space
-        opened.append((client, space))
+        opened.append(client)
         return client
 
     def stop(client):
         client.__exit__(None, None, None)
         client.space.close()
-        opened.remove((client, client.space))
+        opened.remove(client)
 
     begin.stop = stop
+    return begin, lambda: [stop(client) for client in list(opened)]
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts servers; call it again with the same session for a second start."""
+    begin, end = starter(tmp_path)
     yield begin
-    for client, _ in list(opened):
-        stop(client)
+    end()
+
+
+@pytest.fixture(scope="session")
+def same_client(tmp_path_factory):
+    """One server for all tests that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("same")
+    begin, end = starter(folder)
+    yield begin(draw(folder / "town.tif"))
+    end()
 
 
 @pytest.fixture

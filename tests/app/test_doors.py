@@ -8,13 +8,13 @@ from tests_app_help import ring
 ITEMS = "/api/collections/objects/items"
 
 
-def test_no_token_no_entry(client):
+def test_no_token_no_entry(same_client):
     bare = {"Authorization": ""}
-    assert client.get("/api/state", headers=bare).status_code == 401
-    assert client.get("/api/state", headers={"Authorization": "Bearer wrong"}).status_code == 401
-    assert client.get("/api/openapi.json", headers=bare).status_code == 401
-    assert client.get("/no/such/page", headers=bare).status_code == 401
-    assert [client.get(path, headers=bare).status_code for path in ("/", "/docs")] == [200, 200]
+    assert same_client.get("/api/state", headers=bare).status_code == 401
+    assert same_client.get("/api/state", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert same_client.get("/api/openapi.json", headers=bare).status_code == 401
+    assert same_client.get("/no/such/page", headers=bare).status_code == 401
+    assert [same_client.get(path, headers=bare).status_code for path in ("/", "/docs")] == [200, 200]
 
 
 def test_the_first_page_sets_a_strict_cookie(client):
@@ -27,13 +27,13 @@ def test_the_first_page_sets_a_strict_cookie(client):
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "10.0.0.7", "[", "localhost:80@evil"])
-def test_a_foreign_host_is_refused(client, host):
-    assert client.get("/api/state", headers={"Host": host}).status_code == 400
+def test_a_foreign_host_is_refused(same_client, host):
+    assert same_client.get("/api/state", headers={"Host": host}).status_code == 400
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST"])
-def test_its_own_names_are_known(client, host):
-    assert client.get("/api/state", headers={"Host": host}).status_code == 200
+def test_its_own_names_are_known(same_client, host):
+    assert same_client.get("/api/state", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -46,52 +46,52 @@ def test_its_own_names_are_known(client, host):
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_a_foreign_page_is_refused(client, headers):
-    assert client.post("/api/undo", headers=headers).status_code == 403
-    assert client.get("/api/state", headers=headers).status_code == 403
+def test_a_foreign_page_is_refused(same_client, headers):
+    assert same_client.post("/api/undo", headers=headers).status_code == 403
+    assert same_client.get("/api/state", headers=headers).status_code == 403
 
 
-def test_its_own_page_is_not(client):
+def test_its_own_page_is_not(same_client):
     own = {"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-origin"}
-    assert client.get("/api/state", headers=own).status_code == 200
+    assert same_client.get("/api/state", headers=own).status_code == 200
 
 
-def test_answers_tell_the_browser_to_be_careful(client):
+def test_answers_tell_the_browser_to_be_careful(same_client):
     for path in ("/", "/api/state", "/docs", "/nowhere"):
-        headers = client.get(path).headers
+        headers = same_client.get(path).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
         assert "access-control-allow-origin" not in headers
 
 
-def test_oversized_bodies(client):
+def test_oversized_bodies(same_client):
     big = json.dumps({"image": "town", "class": "x" * 3_000_000})
-    assert client.post("/api/sessions", content=big).status_code == 413
+    assert same_client.post("/api/sessions", content=big).status_code == 413
 
     def drip():
         for _ in range(40):
             yield b" " * 100_000
 
-    answer = client.post("/api/sessions", content=drip(), headers={"Content-Type": "application/json"})
+    answer = same_client.post("/api/sessions", content=drip(), headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
     many = ring(0, 0, 9, 9)
     many["coordinates"][0] = [[i % 7, i % 5] for i in range(200_001)]
     feature = {"type": "Feature", "geometry": many, "properties": {"image": "town"}}
     text = json.dumps(feature, separators=(",", ":"))
     assert len(text) < 2 * 2**20
-    answer = client.post(ITEMS, content=text, headers={"Content-Type": "application/json"})
+    answer = same_client.post(ITEMS, content=text, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]) == (413, "TooLarge")
 
 
-def test_bodies_that_are_not_json(client):
+def test_bodies_that_are_not_json(same_client):
     kind = {"Content-Type": "application/json"}
-    assert client.post("/api/sessions", content="{", headers=kind).status_code == 400
-    assert client.post("/api/sessions", content="[" * 100_000, headers=kind).status_code in (400, 422)
-    assert client.post("/api/sessions", content=b"\xff\xfe", headers=kind).status_code in (400, 422)
+    assert same_client.post("/api/sessions", content="{", headers=kind).status_code == 400
+    assert same_client.post("/api/sessions", content="[" * 100_000, headers=kind).status_code in (400, 422)
+    assert same_client.post("/api/sessions", content=b"\xff\xfe", headers=kind).status_code in (400, 422)
     plain = {"Content-Type": "text/plain"}
-    assert client.post("/api/sessions", content='{"image": "town"}', headers=plain).status_code in (400, 415, 422)
-    assert client.post("/api/sessions", json={"image": "town", "evil": 1}).status_code == 422
+    assert same_client.post("/api/sessions", content='{"image": "town"}', headers=plain).status_code in (400, 415, 422)
+    assert same_client.post("/api/sessions", json={"image": "town", "evil": 1}).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -109,14 +109,14 @@ def test_bodies_that_are_not_json(client):
         "/api/exports/work.gpkg",
     ],
 )
-def test_paths_lead_nowhere_else(client, path):
-    answer = client.get(path)
+def test_paths_lead_nowhere_else(same_client, path):
+    answer = same_client.get(path)
     assert answer.status_code == 404 and "passwd" not in answer.text.replace(path, "").replace("etc/passwd", "")
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "http://127.0.0.1:1/x.tif", "/vsicurl/http://x", "../town", ""])
-def test_images_are_ids_and_nothing_else(client, name):
-    assert client.post("/api/sessions", json={"image": name}).status_code == 404
+def test_images_are_ids_and_nothing_else(same_client, name):
+    assert same_client.post("/api/sessions", json={"image": name}).status_code == 404
 
 
 def test_script_in_labels_stays_text(client):
@@ -130,8 +130,8 @@ def test_script_in_labels_stays_text(client):
     assert client.post(ITEMS, params={"crs": "pixels"}, json=control).status_code == 422
 
 
-def test_the_docs_fetch_nothing(client):
-    page = client.get("/docs").text
+def test_the_docs_fetch_nothing(same_client):
+    page = same_client.get("/docs").text
     assert "http://" not in page and "https://" not in page and "/api/sessions/{name}/clicks" in page
 
 

@@ -37,9 +37,9 @@ def test_classes_are_made_renamed_and_deleted(client):
 @pytest.mark.parametrize(
     "body", [{"colour": "red"}, {"colour": "#12345"}, {"kind": "both"}, {"key": "12"}, {"schema": {"a": {"type": "x"}}}]
 )
-def test_classes_that_cannot_be(client, body):
-    assert client.put("/api/classes/house", json=body).status_code == 422
-    assert client.get("/api/classes").json() == {"classes": []}
+def test_classes_that_cannot_be(same_client, body):
+    assert same_client.put("/api/classes/house", json=body).status_code == 422
+    assert same_client.get("/api/classes").json() == {"classes": []}
 
 
 def test_an_object_becomes_an_example(client):
@@ -82,11 +82,11 @@ def test_find_the_rest(client):
     assert client.delete(f"/api/proposals/{found['id']}").status_code == 204
 
 
-def test_without_an_example_nothing_is_found(client):
-    answer = client.post("/api/proposals", json={"image": "town", "class": "house", "view": VIEW})
+def test_without_an_example_nothing_is_found(same_client):
+    answer = same_client.post("/api/proposals", json={"image": "town", "class": "house", "view": VIEW})
     assert (answer.status_code, answer.json()["error"]) == (422, "BadClick")
     no = {"image": "town", "class": "house", "references": ["nobody"]}
-    assert client.post("/api/proposals", json=no).status_code == 404
+    assert same_client.post("/api/proposals", json=no).status_code == 404
 
 
 def test_examples_reach_the_model_and_can_change(client):

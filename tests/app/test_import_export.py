@@ -123,19 +123,19 @@ VRT = b"""<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>/etc/passwd</Sr
         ("", b""),
     ],
 )
-def test_files_that_are_not_what_they_say(client, name, data):
+def test_files_that_are_not_what_they_say(same_client, name, data):
     pytest.importorskip("pyogrio")
-    answer = send(client, name, data)
+    answer = send(same_client, name, data)
     assert answer.status_code in (404, 422), answer.text
     assert set(answer.json()) == {"error", "message"} and "/tmp" not in answer.text
-    assert client.get("/api/state").json()["objects"] == 0
+    assert same_client.get("/api/state").json()["objects"] == 0
 
 
-def test_a_bomb_is_not_unpacked(client, monkeypatch):
+def test_a_bomb_is_not_unpacked(same_client, monkeypatch):
     monkeypatch.setattr("terraclick.app.files.UNPACKED_BYTES", 2**22)
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as out, out.open("a.shp", "w", force_zip64=True) as file:
         for _ in range(5):
             file.write(b"\0" * 2**20)
-    answer = send(client, "a.zip", bomb.getvalue())
+    answer = send(same_client, "a.zip", bomb.getvalue())
     assert (answer.status_code, answer.json()["error"]) == (413, "TooLarge")

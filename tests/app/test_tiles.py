@@ -13,21 +13,21 @@ def picture(answer):
     return image
 
 
-def test_the_last_level_is_the_image(client):
-    about = client.get("/api/images/town").json()
+def test_the_last_level_is_the_image(same_client):
+    about = same_client.get("/api/images/town").json()
     assert (about["width"], about["height"], about["max_zoom"]) == (800, 600, 2)
-    tile = picture(client.get("/api/images/town/tiles/pixels/2/0/0.png"))
+    tile = picture(same_client.get("/api/images/town/tiles/pixels/2/0/0.png"))
     assert tile.shape == (256, 256, 4) and tile[120, 150, :3].tolist() == [200, 200, 200]
     assert tile[99, 150, 0] == 20 and (tile[..., 3] == 255).all()
-    edge = picture(client.get("/api/images/town/tiles/pixels/2/3/2"))
+    edge = picture(same_client.get("/api/images/town/tiles/pixels/2/3/2"))
     assert edge.shape[2] == 4 and edge[87, 31, 3] == 255 and edge[88, 0, 3] == 0 == edge[0, 32, 3]
-    coarse = picture(client.get("/api/images/town/tiles/pixels/0/0/0.png"))
+    coarse = picture(same_client.get("/api/images/town/tiles/pixels/0/0/0.png"))
     assert coarse[30, 37, 0] == 200 and coarse[150, 0, 3] == 0
 
 
 @pytest.mark.parametrize("where", ["3/0/0", "2/4/0", "2/0/3", "2/-1/0", "2/0/-1", "-1/0/0", "2/0/x", "99/0/0"])
-def test_tiles_that_are_not_there(client, where):
-    assert client.get(f"/api/images/town/tiles/pixels/{where}").status_code in (404, 422)
+def test_tiles_that_are_not_there(same_client, where):
+    assert same_client.get(f"/api/images/town/tiles/pixels/{where}").status_code in (404, 422)
 
 
 def test_bands_stretch_and_gamma(serve, tmp_path):
@@ -74,7 +74,7 @@ def test_folders_are_listed_and_what_is_no_image_left_out(serve, tmp_path):
     assert [image["name"] for image in found] == ["Town One.tif", "town-one.tif"]
 
 
-def test_tiles_may_be_kept_only_when_the_version_is_named(client):
+def test_tiles_may_be_kept_only_when_the_version_is_named(same_client):
     path = "/api/images/town/tiles/pixels/0/0/0"
-    assert "max-age=60" in client.get(path).headers["cache-control"]
-    assert "max-age=604800" in client.get(path, params={"v": "1"}).headers["cache-control"]
+    assert "max-age=60" in same_client.get(path).headers["cache-control"]
+    assert "max-age=604800" in same_client.get(path, params={"v": "1"}).headers["cache-control"]

@@ -122,6 +122,7 @@ def test_questions(begin):
     for i, name in enumerate(("a", "b", "a")):
         store.add(MapObject(geometry=box(500000 + 100 * i, 0, 500010 + 100 * i, 10), class_name=name, status="x" * i))
     assert [item.status for item in store.objects(class_name="a")] == ["", "xx"]
+    assert sorted(store.tally()) == [("", "a", "", 1), ("", "a", "xx", 1), ("", "b", "x", 1)]
     assert len(store.objects(status="x")) == 1 and store.objects(image="none") == []
     assert len(store.objects(bbox=(500050, -5, 500105, 5))) == 1
     for act in (lambda: store.get("no"), lambda: store.delete("no"), lambda: store.delete_reference("no")):

@@ -74,7 +74,7 @@ Json = dict[str, Any]
 @router.get("/api/state", tags=["start"])
 def state(space: Space, user: User, request: Request) -> Json:
     """Who you are, what answers, where it is saved, and how far the work is."""
-    items = space.store.objects()
+    counts = space.counts()
     undo, redo = space.journal.names(user)
     crs = space.store.crs
     model = space.model
@@ -91,8 +91,8 @@ def state(space: Space, user: User, request: Request) -> Json:
             "crs_name": None if crs is None else crs.name,
         },
         "images": len(space.scenes),
-        "objects": len(items),
-        "counts": space.counts(items),
+        "objects": sum(counts["status"].values()),
+        "counts": {name: counts[name] for name in ("status", "class")},
         "can_undo": undo[0] if undo else None,
         "can_redo": redo[0] if redo else None,
     }
@@ -148,9 +148,7 @@ def _tenth(bounds: Sequence[float]) -> float:
 @router.get("/api/images", tags=["images"])
 def images(space: Space, user: User) -> Json:
     """All images of this server."""
-    counts: dict[str, int] = {}
-    for item in space.store.objects():
-        counts[item.image] = counts.get(item.image, 0) + 1
+    counts = space.counts()["image"]
     return {"images": [_image_json(space, scene, counts.get(scene.key, 0)) for scene in space.scenes.values()]}
 
 
@@ -158,7 +156,7 @@ def images(space: Space, user: User) -> Json:
 def image(image: str, space: Space, user: User) -> Json:
     """One image."""
     scene = space.scene(image)
-    return _image_json(space, scene, len(space.store.objects(scene.key)))
+    return _image_json(space, scene, space.counts()["image"].get(scene.key, 0))
 
 
 @router.get("/api/images/{image}/statistics", tags=["images"])
@@ -934,7 +932,7 @@ def _class_json(item: MapClass, objects: int) -> Json:
 @router.get("/api/classes", tags=["classes"])
 def classes(space: Space, user: User) -> Json:
     """All classes."""
-    counts = space.counts(space.store.objects())["class"]
+    counts = space.counts()["class"]
     return {"classes": [_class_json(item, counts.get(item.name, 0)) for item in space.store.classes()]}
 
 
@@ -956,7 +954,7 @@ def put_class(name: str, body: ClassBody, space: Space, user: User) -> Json:
         changed = [space.places.feature(item) for item in space.store.objects(class_name=new_name)]
         space.hub.send("objects", {"changed": changed, "deleted": [], "by": user})
     found = next(item for item in space.store.classes() if item.name == new_name)
-    return _class_json(found, len(space.store.objects(class_name=new_name)))
+    return _class_json(found, space.counts()["class"].get(new_name, 0))
 
 
 def _check_name(name: str) -> None:

@@ -12,7 +12,7 @@ import binascii
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -779,12 +779,12 @@ class Workspace:
 
     # -- counts
 
-    def counts(self, items: Iterable[MapObject]) -> dict[str, dict[str, int]]:
-        """How many objects have each status and each class."""
-        found: dict[str, dict[str, int]] = {"status": {}, "class": {}}
-        for item in items:
-            for name, value in (("status", item.status), ("class", item.class_name)):
-                found[name][value] = found[name].get(value, 0) + 1
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many objects each image (by its path), class and status has."""
+        found: dict[str, dict[str, int]] = {"image": {}, "class": {}, "status": {}}
+        for image, class_name, status, number in self.store.tally():
+            for name, value in (("image", image), ("class", class_name), ("status", status)):
+                found[name][value] = found[name].get(value, 0) + number
         return found
 
 

@@ -217,6 +217,10 @@ class Store(Protocol):
         """Objects in the order they were kept; bbox is in the store's CRS."""
         ...
 
+    def tally(self) -> list[tuple[str, str, str, int]]:
+        """(image, class, status, how many objects) for all there are."""
+        ...
+
     def clicks_of(self, uuid: str) -> tuple[StoredClick, ...]:
         """The clicks of an object in the order given."""
         ...
@@ -782,6 +786,13 @@ class GeoPackageStore:
         query = f"SELECT {_COLUMNS}, geom FROM objects WHERE {' AND '.join(conditions)} ORDER BY fid"
         with self._reading() as db:
             return [self._object(row) for row in db.execute(query, values)]
+
+    def tally(self) -> list[tuple[str, str, str, int]]:
+        """(image, class, status, how many objects) for all there are, without reading them."""
+        names = "coalesce(image, ''), coalesce(class, ''), coalesce(status, '')"
+        query = f"SELECT {names}, count(*) FROM objects WHERE uuid IS NOT NULL AND geom IS NOT NULL GROUP BY 1, 2, 3"
+        with self._reading() as db:
+            return [(image, name, status, number) for image, name, status, number in db.execute(query).fetchall()]
 
     def clicks_of(self, uuid: str) -> tuple[StoredClick, ...]:
         """The clicks of an object in the order given; empty for one that has none."""

@@ -202,6 +202,13 @@ class PostgisStore:
         with self._reading() as db:
             return [self._object(row) for row in db.execute(query, values).fetchall()]
 
+    def tally(self) -> list[tuple[str, str, str, int]]:
+        """(image, class, status, how many objects) for all there are, without reading them."""
+        names = "coalesce(image, ''), coalesce(class, ''), coalesce(status, '')"
+        query = f"SELECT {names}, count(*) FROM objects WHERE geom IS NOT NULL GROUP BY 1, 2, 3"
+        with self._reading() as db:
+            return [(image, name, status, number) for image, name, status, number in db.execute(query).fetchall()]
+
     def clicks_of(self, uuid: str) -> tuple[StoredClick, ...]:
         """The clicks of an object in the order given."""
         query = 'SELECT "row", col, x, y, positive, time FROM clicks WHERE object = %s ORDER BY "order"'
