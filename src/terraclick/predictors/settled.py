@@ -45,8 +45,8 @@ class SettleRule:
     """A window stays while its IoU with the fitting one is at least this."""
     moves: int = 3
     """Most times a window may move for the first answer."""
-    later_moves: int = 3
-    """Most times it may move for a later one, on top of following the answer before."""
+    later_moves: int = 1
+    """Most times it may move for a later one, only when cut off, on top of following the answer before."""
     tail: float = 0.25
     """Growth, in sides, of a window whose answer runs over its edge."""
 
@@ -102,7 +102,8 @@ class Settled:
         for move in range(moves + 1):
             answer = self._look(encoded, window, prompt, previous)
             fitting, cut_off = self._fitting(answer, window, encoded, prompt.clicks)
-            fits = _iou(fitting, window) >= self.rule.keep_iou and not cut_off
+            near = previous is not None or _iou(fitting, window) >= self.rule.keep_iou
+            fits = near and not cut_off
             if fits or fitting == window or move == moves:
                 break
             window = fitting
