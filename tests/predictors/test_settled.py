@@ -134,3 +134,12 @@ def test_a_later_click_looks_once_where_the_answer_before_was():
     looked = Bright()
     Settled(looked, rule).predict(view, Prompt((Click(200, 230), Click(30, 30, False))), first)
     assert looked.seen == [(first.focus.rows, first.focus.cols)]
+
+
+def test_a_later_answer_that_runs_over_the_edge_is_followed_once():
+    view = scene((190, 10, 20, 480))
+    rule = SettleRule(first=96, smallest=32, moves=0, later_moves=1)
+    first = ask(view, [Click(200, 250)], rule=rule)
+    looked = Bright()
+    Settled(looked, rule).predict(view, Prompt((Click(200, 250), Click(30, 30, False))), first)
+    assert len(looked.seen) == 2 and first.focus.cols < looked.seen[0][1] < looked.seen[1][1]
