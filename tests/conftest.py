@@ -2,6 +2,9 @@
 
 import importlib.util
 import os
+import shutil
+import subprocess
+from glob import glob
 from pathlib import Path
 
 import pytest
@@ -34,3 +37,30 @@ def tiny_dataset(tmp_path_factory) -> Path:
 def own_dataset(tmp_path) -> Path:
     """The same, for one test to change."""
     return _make(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="session")
+def postgis(tmp_path_factory):
+    """The address of a database of this run; TERRACLICK_POSTGIS names one that is there already."""
+    if "TERRACLICK_POSTGIS" in os.environ:
+        yield os.environ["TERRACLICK_POSTGIS"]
+        return
+    found = sorted(glob("/usr/lib/postgresql/*/bin/initdb"))
+    if not found or not glob("/usr/share/postgresql/*/extension/postgis.control"):
+        pytest.skip("postgresql with postgis is not installed here")
+    bin_folder = os.path.dirname(found[-1])
+    folder = tmp_path_factory.mktemp("postgres", numbered=True)
+    as_user = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        as_user = ["runuser", "-u", "postgres", "--"]
+        for part in folder.parents[:2]:  # of this run: let the server's user pass through
+            os.chmod(part, os.stat(part).st_mode | 0o011)
+        shutil.chown(folder, "postgres")
+    data = folder / "data"
+    run = {"check": True, "capture_output": True, "timeout": 120}
+    subprocess.run([*as_user, f"{bin_folder}/initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N"], **run)
+    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c port=5499"
+    start = [*as_user, f"{bin_folder}/pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start"]
+    subprocess.run(start, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    yield f"postgresql://postgres@/postgres?host={folder}&port=5499"
+    subprocess.run([*as_user, f"{bin_folder}/pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)

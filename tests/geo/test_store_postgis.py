@@ -1,11 +1,7 @@
 """What both stores promise, asked of both; the PostGIS one on a server of its own (Debian's postgresql and postgis)."""
 
-import os
-import shutil
-import subprocess
 import threading
 from dataclasses import replace
-from glob import glob
 from itertools import count
 
 import numpy as np
@@ -32,33 +28,6 @@ VIEW = StoredView("a.tif", (0.0, 0.0, 9.0, 9.0), 0.3, (3, 2, 1), ((0.0, 99.0),) 
 CLICKS = (StoredClick(1.5, 2.0, 500001.5, 4649719.0), StoredClick(3, 4, 5, 6, False, "2026-01-01T00:00:00Z"))
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """The address of a database of this run; TERRACLICK_POSTGIS names one that is there already."""
-    if "TERRACLICK_POSTGIS" in os.environ:
-        yield os.environ["TERRACLICK_POSTGIS"]
-        return
-    found = sorted(glob("/usr/lib/postgresql/*/bin/initdb"))
-    if not found or not glob("/usr/share/postgresql/*/extension/postgis.control"):
-        pytest.skip("postgresql with postgis is not installed here")
-    bin_folder = os.path.dirname(found[-1])
-    folder = tmp_path_factory.mktemp("postgres", numbered=True)
-    as_user = []
-    if os.geteuid() == 0:  # the server refuses to run as root
-        as_user = ["runuser", "-u", "postgres", "--"]
-        for part in (folder, *list(folder.parents)[:3]):
-            os.chmod(part, 0o755)
-        shutil.chown(folder, "postgres")
-    data = folder / "data"
-    run = {"check": True, "capture_output": True, "timeout": 120}
-    subprocess.run([*as_user, f"{bin_folder}/initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N"], **run)
-    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c port=5499"
-    start = [*as_user, f"{bin_folder}/pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start"]
-    subprocess.run(start, check=True, timeout=120, stdout=subprocess.DEVNULL)
-    yield f"postgresql://postgres@/postgres?host={folder}&port=5499"
-    subprocess.run([*as_user, f"{bin_folder}/pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
-
-
 @pytest.fixture(params=["gpkg", pytest.param("postgis", marks=pytest.mark.slow)])
 def begin(request, tmp_path):
     """Opens the store of this test, again at every call."""
@@ -67,7 +36,7 @@ def begin(request, tmp_path):
     else:
         from terraclick.geo.store_postgis import open_postgis
 
-        address = f"{request.getfixturevalue('server')}#t{next(NUMBERS)}"
+        address = f"{request.getfixturevalue('postgis')}#t{next(NUMBERS)}"
         opener = lambda crs=UTM: open_postgis(address, crs)  # noqa: E731
     opened = []
 
@@ -196,21 +165,21 @@ def test_pixels_and_odd_systems(begin):
 
 
 @pytest.mark.slow
-def test_postgis_takes_any_system_and_notices_other_programs(server):
+def test_postgis_takes_any_system_and_notices_other_programs(postgis):
     import psycopg
 
     from terraclick.geo.store_postgis import open_postgis
 
     own = CRS.from_proj4("+proj=laea +lat_0=12.5 +lon_0=7.25 +datum=WGS84 +units=m")
-    store = open_postgis(f"{server}#own", own)
+    store = open_postgis(f"{postgis}#own", own)
     kept = store.add(MapObject(geometry=box(0, 0, 10, 10)))
-    with psycopg.connect(server, autocommit=True) as db:
+    with psycopg.connect(postgis, autocommit=True) as db:
         assert db.execute("SELECT ST_SRID(geom) FROM own.objects").fetchone()[0] >= 910000
         db.execute("UPDATE own.objects SET geom = ST_Multi(ST_MakeEnvelope(0, 0, 20, 10, ST_SRID(geom)))")
         db.execute("INSERT INTO own.objects (geom) SELECT geom FROM own.objects LIMIT 1")
     assert (store.get(kept.uuid).rev, round(store.get(kept.uuid).area_m2)) == (2, 200)
     assert len(store.objects()) == 2 and store.crs == own
-    with psycopg.connect(server, autocommit=True) as db:  # the connection is lost: the next call makes a new one
+    with psycopg.connect(postgis, autocommit=True) as db:  # the connection is lost: the next call makes a new one
         db.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query <> ''"
         )
