@@ -220,6 +220,19 @@ def test_what_others_do_shows_up_and_a_stale_save_keeps_both(driver):
     other = driver.press_elsewhere(mine, {"label": "theirs"})
     page.wait_for_selector('.item .name:has-text("theirs")')
     assert other["properties"]["rev"] == mine["properties"]["rev"] + 1
+    page.route("**/api/events", lambda route: route.abort())  # from here on this window hears nothing of the others
+    driver.open()
+    driver.show(365, 310, zoom=5)
+    driver.press_elsewhere(other, {"label": "theirs again"})
+    driver.key("e")
+    page.mouse.click(*driver.at(365, 310))
+    page.wait_for_timeout(200)
+    drag(driver, (330, 280), (310, 270))
+    page.wait_for_selector('.toast:has-text("changed this object meanwhile")')
+    page.unroute("**/api/events")
+    driver.open()
+    assert sorted(feature["properties"]["status"] for feature in driver.objects()) == ["accepted", "conflict"]
+    driver.complaints.clear()  # the answer 409 and the closed stream are what this is about
 
 
 def test_a_key_can_be_changed_and_is_remembered(driver):

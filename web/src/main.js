@@ -83,6 +83,7 @@ project.afterUndo = (change, { redone = false } = {}) => {
     project.className.set(change.session.class ?? "");
     project.target.set(change.session.target);
     tools.use("click");
+    clicking.drop();
     clicking.adopt(change.session);
   } else if (redone && clicking.begun()) clicking.adopt(null);
   const [feature] = change.objects ?? [];
