@@ -80,7 +80,7 @@ export function createClicking({ project, stage, history, toast }) {
     const current = session.value;
     stage.showClicks([...clicks(), ...waiting], current?.outline && !waiting.length ? current.hint : null);
     stage.showOutline("answer", current?.outline && !current.outline.empty ? current.outline.geometry : null);
-    if (begun()) stage.showOutline("preview", null);
+    if (begun() && !waiting.length) stage.showOutline("preview", null);
     stage.showOutline("area", current?.outline && current.target === "class" ? frame(current.view?.bounds) : null);
   }
 
@@ -104,7 +104,7 @@ export function createClicking({ project, stage, history, toast }) {
       toast.note("Left-click the thing itself first; a right click then takes away what is too much.");
       return Promise.resolve();
     }
-    hovering.cancel();
+    hovering.cancel({ keep: positive && !begun() }); // what was promised stays until the answer is there
     waiting.push(mark);
     draw();
     return inOrder(() =>
@@ -118,6 +118,7 @@ export function createClicking({ project, stage, history, toast }) {
           if (next.outline?.empty) toast.note("Nothing was found there. Another click, or Tab for everything alike, may help.");
         } finally {
           if (waiting.includes(mark)) waiting.splice(waiting.indexOf(mark), 1);
+          if (!waiting.length) stage.showOutline("preview", null);
           draw();
         }
       }),
@@ -222,13 +223,13 @@ export function createClicking({ project, stage, history, toast }) {
     again() {
       if (under && !begun()) lookSoon(under);
     },
-    cancel() {
+    cancel({ keep = false } = {}) {
       under = null;
       soon.cancel();
       rested.cancel();
       warm.cancel();
       asked?.abort();
-      stage.showOutline("preview", null);
+      if (!keep) stage.showOutline("preview", null);
     },
   };
 
