@@ -92,6 +92,16 @@ def test_clicks_and_the_previous_answer_matter(name, view):
     assert not np.array_equal(base, ask((Click(30, 50),), Prediction(1 - previous.probs)))
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_bfloat16_hardly_moves_the_answer(name, view):
+    """Untrained networks: their masks have no border to compare. Clicks are answered in float32 from what was kept."""
+    exact, rough = (
+        answers.predict(answers.encode(view), Prompt((Click(30, 50),)), None).probs
+        for answers in (predictor(name), predictor(name, precision="bfloat16"))
+    )
+    assert 0 < np.abs(exact - rough).mean() < 0.1 * exact.std()
+
+
 class Watched:
     """A stand-in network that keeps what it is given and answers with a ramp from left to right."""
 

@@ -111,6 +111,11 @@ def _tensors(value: Any) -> list[torch.Tensor]:
     return [value] if isinstance(value, torch.Tensor) else [part for item in value for part in _tensors(item)]
 
 
+def _floats(value: Any) -> Any:
+    """Tensors, or lists of them, in float32."""
+    return value.float() if isinstance(value, torch.Tensor) else [_floats(part) for part in value]
+
+
 @dataclass(frozen=True, eq=False)
 class SamPredictor:
     """Answer clicks with a network of the SAM family. Raises BadClick without a positive click or previous answer."""
@@ -122,7 +127,7 @@ class SamPredictor:
     device: str = "cpu"
     """Where the network runs."""
     precision: str = "float32"
-    """float32, bfloat16 or float16 arithmetic (autocast)."""
+    """float32, bfloat16 or float16 arithmetic (autocast) of the image encoder; clicks are answered in float32."""
     threshold: float = 0.5
     """Probability above which a pixel belongs to the mask: logit 0, as published."""
 
@@ -149,7 +154,7 @@ class SamPredictor:
             kept = {"image_embeddings": features[0], "intermediate_embeddings": features[1]}
         else:
             kept = {"image_embeddings": features}
-        return SamEncoded(kept, view.shape, filled)
+        return SamEncoded({name: _floats(value) for name, value in kept.items()}, view.shape, filled)
 
     def predict(self, encoded: SamEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Probabilities of the whole view."""
@@ -161,7 +166,7 @@ class SamPredictor:
         places = [[(c.col + 0.5) * scale[1] - 0.5, (c.row + 0.5) * scale[0] - 0.5] for c in prompt.clicks]
         labels = [[[int(c.positive) for c in prompt.clicks]]]
         mask = None if previous is None else self._mask_prompt(previous, encoded)
-        with torch.inference_mode(), self._arithmetic():
+        with torch.inference_mode():
             answer = self.network(
                 **encoded.kept,
                 input_points=torch.tensor([[places]], device=self.device),
