@@ -136,7 +136,7 @@ def test_what_all_names_is_defined_in_the_file(path):
     body = ast.parse(path.read_text()).body
     assigned = [node for node in body if isinstance(node, ast.Assign)]
     names = next((ast.literal_eval(n.value) for n in assigned if getattr(n.targets[0], "id", "") == "__all__"), [])
-    defined = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    defined = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
     defined |= {target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)}
     defined |= {node.target.id for node in body if isinstance(node, ast.AnnAssign)}
     assert path.name == "__init__.py" or set(names) <= defined

@@ -1,0 +1,302 @@
+"""The routes of click sessions: one thing being outlined."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from starlette.concurrency import run_in_threadpool
+
+from terraclick.app.clicking import Act, PixelClick, Setup, State, Surface
+from terraclick.app.depends import Json, Space, User, features_of, given_of
+from terraclick.app.features import hint_json, outline_json, surface_of
+from terraclick.app.schemas import (
+    AcceptBody,
+    ClickBody,
+    OpenBody,
+    PaintBody,
+    PatchSessionBody,
+    SeedOfProposal,
+    ViewBody,
+)
+from terraclick.app.workspace import Live, Workspace
+from terraclick.core.click import Target
+from terraclick.errors import BadConfig, UnknownName
+
+__all__ = ["router", "setup_of", "shown"]
+
+router = APIRouter()
+
+
+def setup_of(
+    target: Target,
+    references: tuple[str, ...],
+    view: ViewBody | None,
+    bands: Sequence[int] | None = None,
+    stretch: Any = "auto",
+    seed: Surface | None = None,
+) -> Setup:
+    """What a click session begins with, of what a request said."""
+    bounds = None
+    if view is not None:
+        x0, y0, x1, y1 = view.bounds
+        bounds = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+    return Setup(
+        target,
+        references,
+        bounds,
+        1.0 if view is None else view.resolution,
+        None if bands is None else tuple(bands),
+        stretch if isinstance(stretch, str) else tuple((float(low), float(high)) for low, high in stretch),
+        seed,
+    )
+
+
+def _brief(live: Live) -> Json:
+    """A click session without what must be computed."""
+    acts = live.acts[: live.position]
+    clear = max((i for i, act in enumerate(acts) if act.kind == "clear"), default=-1) + 1
+    target, references = live.setup.target.value, list(live.setup.references)
+    for act in acts:
+        if act.kind == "target":
+            target = act.value
+        elif act.kind == "references":
+            references = list(act.value)
+    clicks = [act.value for act in acts[clear:] if act.kind == "click"]
+    return {
+        "id": live.id,
+        "image": live.scene.id,
+        "target": target,
+        "class": live.class_name,
+        "author": live.author,
+        "object": live.object,
+        "rev": live.rev,
+        "clicks": [{"x": click.x, "y": click.y, "positive": click.positive} for click in clicks],
+        "can_undo": live.position > 0,
+        "can_redo": live.position < len(live.acts),
+        "references": references,
+        "simplify_m": live.simplify_m,
+        "square": live.square,
+        "saved": True,
+    }
+
+
+def _session_json(space: Workspace, live: Live, state: State, began: float) -> Json:
+    scene = live.scene
+    view = None
+    if state.frame is not None and state.grid is not None:
+        grid = state.grid
+        corners = [grid.to_map(row - 0.5, col - 0.5) for row, col in ((0, 0), grid.shape)]
+        (top, left), (bottom, right) = [(c.row + 0.5, c.col + 0.5) for c in (scene.grid.to_click(*p) for p in corners)]
+        view = {
+            "bounds": [round(value, 3) for value in (left, top, right, bottom)],
+            "shape": list(grid.shape),
+            "gsd": grid.metres_per_pixel,
+        }
+    read, encode, predict = state.timing
+    return _brief(live) | {
+        "model": space.model.name,
+        "view": view,
+        "outline": outline_json(space.outline(live, state), scene),
+        "hint": hint_json(space.hint(live, state)),
+        "timing": {
+            "read_ms": round(read, 1),
+            "encode_ms": round(encode, 1),
+            "predict_ms": round(predict, 1),
+            "total_ms": round(1e3 * (time.perf_counter() - began), 1),
+        },
+    }
+
+
+async def shown(space: Workspace, live: Live, state: State, began: float) -> Json:
+    """A click session as the map sees it, made off the event loop."""
+    return await run_in_threadpool(_session_json, space, live, state, began)
+
+
+@router.get("/api/sessions", tags=["click sessions"])
+def sessions(space: Space, user: User) -> Json:
+    """Your open click sessions, also those that a crash left."""
+    return {"sessions": [_brief(live) for live in space.lives(user)]}
+
+
+@router.post("/api/sessions", status_code=201, tags=["click sessions"])
+async def open_session(body: OpenBody, space: Space, user: User) -> Json:
+    """Begin to outline one thing."""
+    began = time.perf_counter()
+    live = await run_in_threadpool(_opened, body, space, user)
+    return await shown(space, live, await space.state(live), began)
+
+
+def _opened(body: OpenBody, space: Workspace, user: str) -> Live:
+    item, seed = None, None
+    if body.object is not None:
+        item = space.store.get(body.object)
+        scene = space.places.scene_of(item) if body.image is None else space.scene(body.image)
+        if scene is None:
+            raise BadConfig("this object belongs to no image of this server: give the image to look at.")
+        seed = space.places.pixels(item.geometry, scene)
+    elif body.image is None:
+        raise BadConfig("an image is needed: give image, or object to reopen one.")
+    else:
+        scene = space.scene(body.image)
+    if isinstance(body.seed, SeedOfProposal):
+        found = space.proposals(body.seed.proposal, user)
+        if found.scene is not scene or body.seed.item not in found.items:
+            raise UnknownName(f"no proposal {body.seed.item} on this image: ask for them again.")
+        seed = found.items[body.seed.item].shape.pixels
+    elif body.seed is not None:
+        seed = surface_of(body.seed)
+    class_name = body.class_name if body.class_name is not None else (item.class_name if item else "")
+    target = Target(body.target or (item.target if item and item.target in ("object", "class") else "object"))
+    references = space.reference_ids(body.references, class_name)
+    if body.bands is not None or body.stretch != "auto":
+        space.tiles.limits(scene, body.bands, body.stretch if isinstance(body.stretch, str) else tuple(body.stretch))
+    setup = setup_of(target, references, body.view, body.bands, body.stretch, seed)
+    fields = {"simplify_m": body.simplify_m, "square": body.square, "class_name": class_name}
+    return space.open(user, scene, setup, object=item.uuid if item else None, rev=item.rev if item else None, **fields)
+
+
+@router.get("/api/sessions/{name}", tags=["click sessions"])
+async def session(name: str, space: Space, user: User) -> Json:
+    """One of your click sessions."""
+    began = time.perf_counter()
+    live = await run_in_threadpool(space.live, name, user)
+    async with live.lock:
+        return await shown(space, live, await space.state(live), began)
+
+
+async def _act(space: Workspace, name: str, user: str, make: Callable[[Live], Act | None]) -> Json:
+    began = time.perf_counter()
+    live = await run_in_threadpool(space.live, name, user)
+    async with live.lock:
+        _check_open(live)
+        act = await run_in_threadpool(make, live)
+        found = await space.state(live) if act is None else await space.act(live, act, run_in_threadpool)
+        return await shown(space, live, found, began)
+
+
+def _check_open(live: Live) -> None:
+    if live.closed:
+        raise UnknownName(f"no click session {live.id!r} of yours: it was accepted or closed.")
+
+
+@router.post("/api/sessions/{name}/clicks", tags=["click sessions"])
+async def click(name: str, body: ClickBody, space: Space, user: User) -> Json:
+    """One more click."""
+    return await _act(
+        space, name, user, lambda live: Act("click", PixelClick(body.x, body.y, body.positive, space.now()))
+    )
+
+
+@router.post("/api/sessions/{name}/paint", tags=["click sessions"])
+async def paint(name: str, body: PaintBody, space: Space, user: User) -> Json:
+    """Paint a part on, or erase one."""
+    return await _act(space, name, user, lambda live: Act("paint", (surface_of(body.geometry), body.add)))
+
+
+@router.post("/api/sessions/{name}/clear", tags=["click sessions"])
+async def clear(name: str, space: Space, user: User) -> Json:
+    """Begin again, with the same target and examples."""
+    return await _act(space, name, user, lambda live: Act("clear"))
+
+
+async def _turn(space: Workspace, name: str, user: str, by: int) -> Json:
+    began = time.perf_counter()
+    live = await run_in_threadpool(space.live, name, user)
+    async with live.lock:
+        _check_open(live)
+        return await shown(space, live, await space.turn(live, by, run_in_threadpool), began)
+
+
+@router.delete("/api/sessions/{name}/clicks/last", tags=["click sessions"])
+@router.post("/api/sessions/{name}/undo", tags=["click sessions"])
+async def undo_act(name: str, space: Space, user: User) -> Json:
+    """Without the latest act."""
+    return await _turn(space, name, user, -1)
+
+
+@router.post("/api/sessions/{name}/redo", tags=["click sessions"])
+async def redo_act(name: str, space: Space, user: User) -> Json:
+    """The act undone last, again."""
+    return await _turn(space, name, user, 1)
+
+
+@router.patch("/api/sessions/{name}", tags=["click sessions"])
+async def patch_session(name: str, body: PatchSessionBody, space: Space, user: User) -> Json:
+    """Another target, class, examples or shape."""
+    began = time.perf_counter()
+    live = await run_in_threadpool(space.live, name, user)
+    async with live.lock:
+        _check_open(live)
+        class_name = live.class_name if body.class_name is None else body.class_name
+        references = None
+        if body.references is not None:
+            references = await run_in_threadpool(space.reference_ids, body.references, class_name)
+        found = await space.state(live)
+        if body.target is not None and body.target != found.target.value:
+            found = await space.act(live, Act("target", body.target), run_in_threadpool)
+        if references is not None and references != found.references:
+            found = await space.act(live, Act("references", list(references)), run_in_threadpool)
+        live.class_name = class_name
+        live.simplify_m = live.simplify_m if body.simplify_m is None else body.simplify_m
+        live.square = live.square if body.square is None else body.square
+        if live.acts:
+            await run_in_threadpool(space.store.save_draft, live.draft())
+        return await shown(space, live, found, began)
+
+
+@router.get("/api/sessions/{name}/outline", tags=["click sessions"])
+async def outline_in_shape(
+    name: str,
+    space: Space,
+    user: User,
+    simplify_m: Annotated[float, Query(ge=0, le=10_000)] = 0.0,
+    square: bool = False,
+) -> Json | None:
+    """The outline in another shape, for sliders."""
+    live = await run_in_threadpool(space.live, name, user)
+    found = await space.state(live)
+    shape = await run_in_threadpool(space.outline, live, found, simplify_m, square)
+    return outline_json(shape, live.scene)
+
+
+@router.get("/api/sessions/{name}/preview", tags=["click sessions"])
+async def preview(
+    name: str,
+    space: Space,
+    user: User,
+    x: float,
+    y: float,
+    positive: bool = True,
+) -> Json:
+    """The outline if one clicked there."""
+    live = await run_in_threadpool(space.live, name, user)
+    found = await space.preview(live, PixelClick(x, y, positive))
+    if found is None:
+        return {"ready": False, "outline": None, "ms": None}
+    shape, spent = found
+    return {"ready": True, "outline": outline_json(shape, live.scene), "ms": round(spent, 1)}
+
+
+@router.post("/api/sessions/{name}/accept", status_code=201, tags=["click sessions"])
+async def accept(name: str, body: AcceptBody, space: Space, user: User) -> Json:
+    """Keep the outline as an object; saved when this answers."""
+    live = await run_in_threadpool(space.live, name, user)
+    async with live.lock:
+        _check_open(live)
+        found = await space.state(live)
+        fields = given_of(body)
+        deed = await run_in_threadpool(space.accept, user, live, found, fields)
+    return features_of(space, deed)[0]
+
+
+@router.delete("/api/sessions/{name}", status_code=204, tags=["click sessions"])
+async def close_session(name: str, space: Space, user: User) -> Response:
+    """Close a click session without keeping anything."""
+    live = await run_in_threadpool(space.live, name, user)
+    async with live.lock:
+        _check_open(live)
+        await run_in_threadpool(space.close_live, live)
+    return Response(status_code=204)

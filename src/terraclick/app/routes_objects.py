@@ -1,0 +1,455 @@
+"""The routes of objects: OGC API Features, then what a map does with them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from terraclick.app import shaping
+from terraclick.app.clicking import Surface
+from terraclick.app.depends import Json, Space, User, change_json, given_of, tenth
+from terraclick.app.features import CRS84, line_of, surface_of
+from terraclick.app.images import Scene
+from terraclick.app.journal import Deed, Edit, find
+from terraclick.app.routes_clicks import shown
+from terraclick.app.schemas import (
+    GeometryBody,
+    ItemBody,
+    LineBody,
+    ManyBody,
+    MergeBody,
+    PatchItemBody,
+    SetBody,
+    ShapeBody,
+    Which,
+)
+from terraclick.app.workspace import Workspace
+from terraclick.errors import BadConfig, BadInput, Conflict, UnknownName
+from terraclick.geo.export import WGS84
+from terraclick.geo.store import MapObject, reproject
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+_ITEMS = "/api/collections/objects/items"
+CONFORMS = [
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/create-replace-delete",
+]
+GEOJSON = "application/geo+json"
+
+
+def _base(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
+
+
+def _link(request: Request, rel: str, path: str, media: str = "application/json", title: str = "") -> Json:
+    return {"href": _base(request) + path, "rel": rel, "type": media, "title": title}
+
+
+@router.get("/api", tags=["objects"])
+def landing(request: Request, user: User) -> Json:
+    """The landing page of OGC API Features."""
+    return {
+        "title": "TerraClick",
+        "description": "Objects outlined by clicks on aerial and satellite images.",
+        "links": [
+            _link(request, "self", "/api"),
+            _link(request, "service-desc", "/api/openapi.json", "application/vnd.oai.openapi+json;version=3.0"),
+            _link(request, "service-doc", "/docs", "text/html"),
+            _link(request, "conformance", "/api/conformance"),
+            _link(request, "data", "/api/collections"),
+        ],
+    }
+
+
+@router.get("/api/conformance", tags=["objects"])
+def conformance(user: User) -> Json:
+    """What of the standard is kept."""
+    return {"conformsTo": CONFORMS}
+
+
+def _collection(request: Request, space: Workspace) -> Json:
+    found: Json = {
+        "id": "objects",
+        "title": "Objects",
+        "itemType": "feature",
+        "crs": [CRS84],
+        "links": [
+            _link(request, "self", "/api/collections/objects"),
+            _link(request, "items", _ITEMS, GEOJSON, "Objects"),
+        ],
+    }
+    items = space.store.objects()
+    if items and space.store.crs is not None:
+        import shapely
+
+        box = shapely.box(*shapely.total_bounds([item.geometry for item in items]))
+        found["extent"] = {"spatial": {"bbox": [list(reproject(box, space.store.crs, WGS84).bounds)], "crs": CRS84}}
+    return found
+
+
+@router.get("/api/collections", tags=["objects"])
+def collections(request: Request, space: Space, user: User) -> Json:
+    """There is one collection."""
+    return {"links": [_link(request, "self", "/api/collections")], "collections": [_collection(request, space)]}
+
+
+@router.get("/api/collections/objects", tags=["objects"])
+def collection(request: Request, space: Space, user: User) -> Json:
+    """The collection of objects."""
+    return _collection(request, space)
+
+
+SORTS: Mapping[str, Callable[[MapObject], Any]] = {
+    "created": lambda item: item.created,
+    "updated": lambda item: item.updated,
+    "score": lambda item: -1.0 if item.score is None else item.score,
+    "area_m2": lambda item: item.geometry.area if item.area_m2 is None else item.area_m2,
+    "class": lambda item: item.class_name.casefold(),
+    "status": lambda item: item.status,
+    "label": lambda item: item.label.casefold(),
+}
+
+
+def _where(space: Workspace, crs: str | None, image: str | None) -> tuple[str, Scene | None]:
+    return space.places.mode(crs, "CRS84"), None if image is None else space.scene(image)
+
+
+@router.get(_ITEMS, tags=["objects"])
+def items(
+    request: Request,
+    space: Space,
+    user: User,
+    bbox: str | None = None,
+    limit: Annotated[int, Query(ge=1)] = 1000,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    crs: str | None = None,
+    image: str | None = None,
+    class_name: Annotated[str | None, Query(alias="class")] = None,
+    status: str | None = None,
+    author: str | None = None,
+    label: str | None = None,
+    sort: str | None = None,
+) -> Response:
+    """Objects as a FeatureCollection."""
+    mode, scene = _where(space, crs, image)
+    box = None if bbox is None else _bbox(space, bbox, mode, scene)
+    found = space.store.objects(None if scene is None else scene.key, class_name, status, box)
+    found = [
+        item
+        for item in found
+        if (author is None or item.author == author) and (label is None or label.casefold() in item.label.casefold())
+    ]
+    if sort is not None:
+        name = sort.removeprefix("-")
+        if name not in SORTS:
+            raise BadConfig(f"no order {sort[:40]!r}: give one of {', '.join(SORTS)}, with - for descending.")
+        found.sort(key=SORTS[name], reverse=sort.startswith("-"))
+    page = found[offset : offset + min(limit, 10_000)]
+    links = [_link(request, "self", f"{_ITEMS}?{request.url.query}".rstrip("?"), GEOJSON)]
+    if offset + len(page) < len(found):
+        next_page = request.url.include_query_params(offset=offset + len(page)).query
+        links.append(_link(request, "next", f"{_ITEMS}?{next_page}", GEOJSON))
+    answer = {
+        "type": "FeatureCollection",
+        "features": [space.places.feature(item, mode, scene) for item in page],
+        "numberMatched": len(found),
+        "numberReturned": len(page),
+        "timeStamp": space.now(),
+        "links": links,
+    }
+    return Response(json.dumps(answer, allow_nan=False), media_type=GEOJSON)
+
+
+def _bbox(space: Workspace, text: str, mode: str, scene: Scene | None) -> tuple[float, float, float, float]:
+    import shapely
+
+    try:
+        numbers = [float(part) for part in text.split(",")]
+        if len(numbers) == 6:
+            numbers = [*numbers[:2], *numbers[3:5]]
+        left, bottom, right, top = numbers
+        if not all(abs(value) < 1e12 for value in numbers) or left > right:
+            raise ValueError
+    except ValueError:
+        raise BadInput(f"bbox={text[:80]} was given; expected four numbers LEFT,BOTTOM,RIGHT,TOP.") from None
+    box = shapely.box(left, min(bottom, top), max(right, left + 1e-12), max(bottom, top, bottom + 1e-12))
+    moved = space.places.into(shapely.segmentize(box, max(tenth(box.bounds), 1e-9)), mode, scene)
+    x0, y0, x1, y1 = moved.bounds
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def _one(space: Workspace, item: MapObject, mode: str, scene: Scene | None, status: int = 200) -> Response:
+    headers = {"ETag": f'"{item.rev}"'}
+    if status == 201:
+        headers["Location"] = f"{_ITEMS}/{item.uuid}"
+    body = json.dumps(space.places.feature(item, mode, scene), allow_nan=False)
+    return Response(body, status, headers, GEOJSON)
+
+
+def _rev(request: Request, given: int | None) -> int | None:
+    """The revision a change is based on, from the body or the If-Match header."""
+    if given is not None:
+        return given
+    tag = request.headers.get("if-match", "").strip().strip('"')
+    return int(tag) if tag.isdigit() and len(tag) < 16 else None
+
+
+@router.post(_ITEMS, status_code=201, tags=["objects"])
+def create(
+    body: ItemBody, request: Request, space: Space, user: User, crs: str | None = None, image: str | None = None
+) -> Response:
+    """An object drawn by hand."""
+    mode, scene = _where(space, crs, image or body.properties.image)
+    geometry = space.places.into(surface_of(body.geometry), mode, scene)
+    given = body.properties
+    geometry = _bordered(space, geometry, given.class_name, scene, None)
+    item = MapObject(
+        geometry=geometry,
+        image="" if scene is None else scene.key,
+        class_name=given.class_name,
+        label=given.label,
+        status=given.status,
+        attributes=dict(given.attributes),
+        author=user,
+        model="hand",
+    )
+    deed = space.change(user, f"draw {given.class_name or 'object'}", [Edit(item, None, (), None, "add")])
+    return _one(space, _after(deed), mode, scene, 201)
+
+
+def _bordered(space: Workspace, geometry: Surface, class_name: str, scene: Scene | None, uuid: str | None) -> Surface:
+    if scene is None:
+        return geometry
+    return space.bordered(geometry, space.places.pixels(geometry, scene).area, class_name, scene, uuid)
+
+
+def _after(deed: Deed) -> MapObject:
+    snapshot = deed.changes[0].after
+    if snapshot is None:
+        raise UnknownName("the object is gone.")
+    return snapshot.item
+
+
+@router.get(_ITEMS + "/{uuid}", tags=["objects"])
+def item(uuid: str, space: Space, user: User, crs: str | None = None, image: str | None = None) -> Response:
+    """One object."""
+    mode, scene = _where(space, crs, image)
+    return _one(space, space.store.get(uuid), mode, scene)
+
+
+@router.put(_ITEMS + "/{uuid}", tags=["objects"])
+def put(
+    uuid: str,
+    body: ItemBody,
+    request: Request,
+    space: Space,
+    user: User,
+    crs: str | None = None,
+    image: str | None = None,
+) -> Response:
+    """An object as it is to be."""
+    theirs = find(space.store, uuid)
+    rev = _rev(request, body.properties.rev)
+    if theirs is None and rev is None:
+        raise UnknownName(f"no object {uuid[:80]!r}: it may have been deleted.")
+    mode, scene = _where(space, crs, image or body.properties.image)
+    own = scene or (None if theirs is None else space.places.scene_of(theirs))
+    geometry = space.places.into(surface_of(body.geometry), mode, own)
+    given = body.properties
+    base = theirs or MapObject(geometry=geometry, uuid=uuid, image="" if own is None else own.key, model="hand")
+    item = replace(
+        base,
+        geometry=_bordered(space, geometry, given.class_name, own, uuid),
+        class_name=given.class_name,
+        label=given.label,
+        status=given.status,
+        attributes=dict(given.attributes),
+        author=user,
+    )
+    deed = space.change(user, f"change {given.class_name or 'object'}", [Edit(item, rev)])
+    return _one(space, _after(deed), mode, scene)
+
+
+@router.patch(_ITEMS + "/{uuid}", tags=["objects"])
+def patch(
+    uuid: str,
+    body: PatchItemBody,
+    request: Request,
+    space: Space,
+    user: User,
+    crs: str | None = None,
+    image: str | None = None,
+) -> Response:
+    """Some of an object otherwise."""
+    theirs = space.store.get(uuid)
+    mode, scene = _where(space, crs, image)
+    given = given_of(body)
+    item = _set(theirs, given, user)
+    if body.geometry is not None:
+        own = scene or space.places.scene_of(theirs)
+        geometry = space.places.into(surface_of(body.geometry), mode, own)
+        item = replace(item, geometry=_bordered(space, geometry, item.class_name, own, uuid))
+    what = "reshape" if body.geometry is not None else "change"
+    deed = space.change(user, f"{what} {item.class_name or 'object'}", [Edit(item, _rev(request, body.rev))])
+    return _one(space, _after(deed), mode, scene)
+
+
+def _set(item: MapObject, given: Json, user: str) -> MapObject:
+    return replace(
+        item,
+        class_name=given.get("class", item.class_name),
+        label=given.get("label", item.label),
+        status=given.get("status", item.status),
+        attributes=item.attributes | given.get("attributes", {}),
+        author=user,
+    )
+
+
+@router.delete(_ITEMS + "/{uuid}", status_code=204, tags=["objects"])
+def delete(
+    uuid: str, request: Request, space: Space, user: User, rev: Annotated[int | None, Query(ge=0)] = None
+) -> Response:
+    """Take an object away."""
+    theirs = space.store.get(uuid)
+    space.change(user, f"delete {theirs.class_name or 'object'}", [Edit(theirs, _rev(request, rev), kind="delete")])
+    return Response(status_code=204)
+
+
+# --- what a map does with them ---------------------------------------------------------------------------------------
+
+
+def _fetched(space: Workspace, uuid: str, rev: int | None) -> tuple[MapObject, Scene | None]:
+    """An object at the revision it was seen at. Raises Conflict, UnknownName."""
+    item = space.store.get(uuid)
+    if rev is not None and rev != item.rev:
+        sentence = f"object {uuid} is at revision {item.rev}, yours is {rev}: reload it and apply your change again."
+        raise Conflict(sentence, None, item)
+    return item, space.places.scene_of(item)
+
+
+@router.post("/api/objects/merge", tags=["objects"])
+def merge(body: MergeBody, space: Space, user: User) -> Json:
+    """One object of several."""
+    found = [_fetched(space, which.id, which.rev)[0] for which in _unlike(body.objects)]
+    first, *rest = found
+    geometry = shaping.merged([item.geometry for item in found])
+    edits = [Edit(replace(first, geometry=geometry, author=user), first.rev)]
+    edits += [Edit(item, item.rev, kind="delete") for item in rest]
+    return change_json(space, "merge", space.change(user, f"merge {len(found)} objects", edits))
+
+
+def _unlike(objects: Sequence[Which]) -> list[Which]:
+    """Each object once."""
+    return list({which.id: which for which in objects}.values())
+
+
+@router.post("/api/objects/set", tags=["objects"])
+def set_many(body: SetBody, space: Space, user: User) -> Json:
+    """The same class, status, label or attributes for several."""
+    given = {key: value for key, value in given_of(body).items() if key != "objects"}
+    if not given:
+        raise BadConfig("nothing to set: give class, status, label or attributes.")
+    found = [_fetched(space, which.id, which.rev)[0] for which in _unlike(body.objects)]
+    edits = [Edit(_set(item, given, user), item.rev) for item in found]
+    return change_json(space, "set", space.change(user, f"change {len(edits)} objects", edits))
+
+
+@router.post("/api/objects/delete", tags=["objects"])
+def delete_many(body: ManyBody, space: Space, user: User) -> Json:
+    """Several objects away."""
+    found = [_fetched(space, which.id, which.rev)[0] for which in _unlike(body.objects)]
+    edits = [Edit(item, item.rev, kind="delete") for item in found]
+    return change_json(space, "delete", space.change(user, f"delete {len(edits)} objects", edits))
+
+
+@router.post("/api/objects/{uuid}/split", tags=["objects"])
+def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
+    """An object in parts along a line."""
+    item, scene = _fetched(space, uuid, body.rev)
+    parts = shaping.split(space.places.pixels(item.geometry, scene), line_of(body.line))
+    first, *rest = (space.places.into(part, "pixels", scene) for part in parts)
+    edits = [Edit(replace(item, geometry=first, author=user), item.rev)]
+    for part in rest:
+        copy = replace(item, geometry=part, uuid="", rev=0, created="", updated="", author=user)
+        edits.append(Edit(copy, None, (), None, "add"))
+    return change_json(space, "split", space.change(user, f"split {item.class_name or 'object'}", edits))
+
+
+@router.post("/api/objects/{uuid}/cut", tags=["objects"])
+def cut(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
+    """A hole in an object, or a piece off."""
+    item, scene = _fetched(space, uuid, body.rev)
+    left = shaping.without(space.places.pixels(item.geometry, scene), surface_of(body.geometry))
+    return _reshaped(space, user, "cut", item, space.places.into(left, "pixels", scene))
+
+
+@router.post("/api/objects/{uuid}/add", tags=["objects"])
+def add(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
+    """A piece painted on."""
+    item, scene = _fetched(space, uuid, body.rev)
+    whole = shaping.merged([space.places.pixels(item.geometry, scene), surface_of(body.geometry)])
+    geometry = _bordered(space, space.places.into(whole, "pixels", scene), item.class_name, scene, uuid)
+    return _reshaped(space, user, "add", item, geometry)
+
+
+@router.post("/api/objects/{uuid}/shape", tags=["objects"])
+def reshape(uuid: str, body: ShapeBody, space: Space, user: User) -> Json:
+    """An object with fewer vertices, or right angles."""
+    item, scene = _fetched(space, uuid, body.rev)
+    if scene is None:
+        raise BadConfig("this object belongs to no image of this server: it cannot be reshaped here.")
+    pixels = space.places.pixels(item.geometry, scene)
+    shape = shaping.reshaped(pixels, scene, body.simplify_m, body.square)
+    return _reshaped(space, user, "shape", item, space.to_store(shape, scene))
+
+
+def _reshaped(space: Workspace, user: str, act: str, item: MapObject, geometry: Surface) -> Json:
+    deed = space.change(
+        user, f"{act} {item.class_name or 'object'}", [Edit(replace(item, geometry=geometry, author=user), item.rev)]
+    )
+    return change_json(space, act, deed)
+
+
+@router.get("/api/undo", tags=["objects"])
+def undoable(space: Space, user: User) -> Json:
+    """What you can undo and redo, newest first."""
+    undo, redo = space.journal.names(user)
+    return {"undo": undo, "redo": redo}
+
+
+@router.post("/api/undo", tags=["objects"])
+async def undo(space: Space, user: User) -> Json:
+    """Your latest act on objects undone; an accept gives its click session back."""
+    deed = await run_in_threadpool(space.journal.undo, user, space.store)
+    await run_in_threadpool(space.tell, deed, user)
+    session = None
+    if deed.draft is not None:
+        live = await run_in_threadpool(space.reopen, deed.draft)
+        if live is not None:
+            session = await shown(space, live, await space.state(live), time.perf_counter())
+    return change_json(space, f"undo {deed.name}", deed, session)
+
+
+@router.post("/api/redo", tags=["objects"])
+async def redo(space: Space, user: User) -> Json:
+    """The act undone last, again."""
+    deed = await run_in_threadpool(space.journal.redo, user, space.store)
+    if deed.draft is not None:
+        try:
+            await run_in_threadpool(lambda: space.close_live(space.live(deed.draft.uuid, user)))  # type: ignore[union-attr]
+        except UnknownName:
+            pass
+    await run_in_threadpool(space.tell, deed, user)
+    return change_json(space, f"redo {deed.name}", deed)

@@ -1,0 +1,294 @@
+"""The routes of classes, examples, imports and exports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from terraclick.app import files, shaping
+from terraclick.app.depends import Json, Space, User, change_json
+from terraclick.app.features import outline_json
+from terraclick.app.journal import Edit
+from terraclick.app.routes_clicks import setup_of
+from terraclick.app.schemas import (
+    ClassBody,
+    ExportBody,
+    ProposalAcceptBody,
+    ProposalBody,
+    ReferenceBody,
+    ViewBody,
+)
+from terraclick.app.workspace import Workspace
+from terraclick.core.click import Target
+from terraclick.errors import BadConfig, BadData, Conflict, UnknownName
+from terraclick.geo.store import MapClass, MapObject, StoredReference
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+def _class_json(item: MapClass, objects: int) -> Json:
+    return {
+        "name": item.name,
+        "colour": item.colour,
+        "key": item.key,
+        "kind": item.kind,
+        "schema": item.schema or {},
+        "objects": objects,
+    }
+
+
+@router.get("/api/classes", tags=["classes"])
+def classes(space: Space, user: User) -> Json:
+    """All classes."""
+    counts = space.counts()["class"]
+    return {"classes": [_class_json(item, counts.get(item.name, 0)) for item in space.store.classes()]}
+
+
+@router.put("/api/classes/{name:path}", tags=["classes"])
+def put_class(name: str, body: ClassBody, space: Space, user: User) -> Json:
+    """Make or change a class; with another name, its objects follow."""
+    _check_name(name)
+    old = next((item for item in space.store.classes() if item.name == name), MapClass(name))
+    given = body.model_dump(by_alias=True, exclude_none=True)
+    new_name = given.pop("name", name)
+    _check_name(new_name)
+    with space.store.transaction():
+        space.store.set_class(replace(old, **given))
+        if new_name != name:
+            space.store.rename_class(name, new_name)
+    space.forget_examples()
+    space.hub.send("classes", {"by": user})
+    if new_name != name:
+        changed = [space.places.feature(item) for item in space.store.objects(class_name=new_name)]
+        space.hub.send("objects", {"changed": changed, "deleted": [], "by": user})
+    found = next(item for item in space.store.classes() if item.name == new_name)
+    return _class_json(found, space.counts()["class"].get(new_name, 0))
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > 200 or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+        raise BadConfig("a class needs a name of 1 to 200 letters.")
+
+
+@router.delete("/api/classes/{name:path}", status_code=204, tags=["classes"])
+def delete_class(name: str, space: Space, user: User, move_to: str | None = None) -> Response:
+    """Take a class away; its objects move to another one."""
+    known = {item.name for item in space.store.classes()}
+    if name not in known:
+        raise UnknownName(f"no class {name[:80]!r}: see /api/classes.")
+    if move_to is not None and move_to not in known - {name}:
+        raise UnknownName(f"no class {move_to[:80]!r} to move to: see /api/classes.")
+    found = space.store.objects(class_name=name)
+    if found and move_to is None:
+        raise Conflict(f"{len(found)} objects are {name}: say with move_to which class they become.")
+    if found:
+        edits = [Edit(replace(item, class_name=move_to or "", author=user), item.rev) for item in found]
+        space.change(
+            user, f"move {len(found)} objects to {move_to}", edits, None, lambda: space.store.delete_class(name)
+        )
+    else:
+        space.store.delete_class(name)
+    space.hub.send("classes", {"by": user})
+    return Response(status_code=204)
+
+
+# --- examples --------------------------------------------------------------------------------------------------------
+
+
+def _reference_json(item: StoredReference) -> Json:
+    rows, cols = item.reference.mask.shape
+    return {
+        "id": item.uuid,
+        "class": item.class_name,
+        "positive": item.reference.positive,
+        "width": cols,
+        "height": rows,
+        "created": item.created,
+    }
+
+
+@router.get("/api/references", tags=["examples"])
+def references(space: Space, user: User, class_name: Annotated[str | None, Query(alias="class")] = None) -> Json:
+    """Saved examples."""
+    return {"references": [_reference_json(item) for item in space.store.references(class_name)]}
+
+
+@router.post("/api/references", status_code=201, tags=["examples"])
+def add_reference(body: ReferenceBody, space: Space, user: User) -> Json:
+    """Keep an example."""
+    if body.object is not None:
+        item = space.store.get(body.object)
+        class_name = item.class_name if body.class_name is None else body.class_name
+        found = space.example_from(item, class_name, body.positive)
+    elif body.image_png is not None and body.mask_png is not None:
+        found = space.example_from_png(body.image_png, body.mask_png, body.class_name or "", body.positive)
+    else:
+        raise BadConfig("an example needs object, or image_png and mask_png.")
+    space.forget_examples()
+    space.hub.send("references", {"by": user})
+    return _reference_json(found)
+
+
+@router.get("/api/references/{uuid}/picture", tags=["examples"])
+def picture(uuid: str, space: Space, user: User) -> Response:
+    """An example's picture, dimmed where it is not meant."""
+    for item in space.store.references():
+        if item.uuid == uuid:
+            return Response(shaping.dimmed(item.reference), media_type="image/png")
+    raise UnknownName(f"no example {uuid[:80]!r}: it may have been deleted.")
+
+
+@router.delete("/api/references/{uuid}", status_code=204, tags=["examples"])
+def delete_reference(uuid: str, space: Space, user: User) -> Response:
+    """Take an example away."""
+    space.store.delete_reference(uuid)
+    space.forget_examples()
+    space.hub.send("references", {"by": user})
+    return Response(status_code=204)
+
+
+@router.post("/api/proposals", tags=["examples"])
+async def proposals(body: ProposalBody, space: Space, user: User) -> Json:
+    """Find the rest: all that looks like the examples, best first."""
+    scene = space.scene(body.image)
+    names = await run_in_threadpool(space.reference_ids, body.references, body.class_name)
+    rows, cols = scene.shape
+    view = body.view or ViewBody(bounds=[0, 0, cols, rows])
+    setup = setup_of(Target.CLASS, names, view)
+    found = await space.propose(user, scene, body.class_name, setup, body.limit, body.simplify_m, body.square)
+    entries = [
+        {"item": number, "score": round(item.shape.score, 4), "outline": outline_json(item.shape, scene)}
+        for number, item in found.items.items()
+    ]
+    return {
+        "id": found.id,
+        "image": scene.id,
+        "class": found.class_name,
+        "items": entries,
+        "ms": round(found.ms, 1),
+    }
+
+
+@router.post("/api/proposals/{name}/accept", tags=["examples"])
+def accept_proposals(name: str, body: ProposalAcceptBody, space: Space, user: User) -> Json:
+    """Keep proposals as objects."""
+    found = space.proposals(name, user)
+    class_name = found.class_name if body.class_name is None else body.class_name
+    model = space.model
+    edits = []
+    for number in dict.fromkeys(body.items):
+        if number not in found.items:
+            raise UnknownName(f"no proposal {number}: it was taken, or never made.")
+        shape = found.items[number].shape
+        geometry = space.to_store(shape, found.scene)
+        item = MapObject(
+            geometry=space.bordered(geometry, shape.pixels.area, class_name, found.scene, None),
+            image=found.scene.key,
+            class_name=class_name,
+            target="class",
+            score=round(shape.score, 4),
+            status=body.status,
+            author=user,
+            model=model.name,
+            model_hash=model.hash,
+        )
+        edits.append(Edit(item, None, (), found.view, "add"))
+    deed = space.change(user, f"accept {len(edits)} proposals", edits)
+    for number in body.items:
+        found.items.pop(number, None)
+    return change_json(space, "accept", deed)
+
+
+@router.delete("/api/proposals/{name}", status_code=204, tags=["examples"])
+def drop_proposals(name: str, space: Space, user: User) -> Response:
+    """Forget proposals."""
+    space.proposals(name, user)
+    space.drop_proposals(name)
+    return Response(status_code=204)
+
+
+# --- import and export ------------------------------------------------------------------------------------------------
+
+
+@router.post("/api/import", tags=["files"])
+async def import_polygons(
+    request: Request,
+    space: Space,
+    user: User,
+    name: str,
+    image: str | None = None,
+    class_name: Annotated[str, Query(alias="class", max_length=200)] = "",
+    crs: str | None = None,
+) -> Json:
+    """Polygons of a file (the body) as objects to correct."""
+    data = await request.body()
+    return await run_in_threadpool(_imported, space, user, name, data, image, class_name, crs)
+
+
+def _imported(
+    space: Workspace, user: str, name: str, data: bytes, image: str | None, class_name: str, crs: str | None
+) -> Json:
+    scene = None if image is None else space.scene(image)
+    if crs not in (None, "", "pixels"):
+        raise BadConfig("an imported file says itself where it lies; crs may only be pixels.")
+    in_pixels = crs == "pixels" or space.store.crs is None
+    if in_pixels and scene is None and space.store.crs is not None:
+        raise BadConfig("pixels of which image? Add image=ID.")
+    found = files.read_import(name, data, None if in_pixels else space.store.crs)
+    edits = []
+    for item in found:
+        geometry = files.repaired(item.geometry)
+        if geometry is None:
+            continue
+        if in_pixels:
+            geometry = space.places.into(geometry, "pixels", scene)
+        item = replace(
+            item,
+            geometry=geometry,
+            image="" if scene is None else scene.key,
+            class_name=files.plain(item.class_name) or class_name,
+            label=files.plain(item.label),
+            status="imported",
+            author=user,
+        )
+        edits.append(Edit(item, None, (), None, "add"))
+    if not edits:
+        raise BadData(f"{name[:80]} holds no polygon that encloses anything.")
+    return change_json(space, "import", space.change(user, f"import {len(edits)} objects", edits))
+
+
+@router.get("/api/formats", tags=["files"])
+def formats(user: User) -> Json:
+    """What can be written."""
+    return {"formats": files.formats()}
+
+
+@router.post("/api/exports", status_code=201, tags=["files"])
+def export(body: ExportBody, space: Space, user: User, request: Request) -> Json:
+    """Write objects to the output folder."""
+    scene = None if body.image is None else space.scene(body.image)
+    found = space.store.objects(None if scene is None else scene.key, body.class_name, body.status)
+    names = {key: one.name for key, one in space.by_key.items()}
+    shown = [replace(item, image=names.get(item.image, files.base_name(item.image))) for item in found]
+    return request.app.state.exports.write(
+        shown, body.format, body.name, body.crs, space.store.crs, scene, body.overwrite
+    )
+
+
+@router.get("/api/exports", tags=["files"])
+def exports(user: User, request: Request) -> Json:
+    """What was written since the start."""
+    return {"exports": request.app.state.exports.listed()}
+
+
+@router.get("/api/exports/{name}", tags=["files"])
+def download(name: str, user: User, request: Request) -> Response:
+    """One of the files written since the start."""
+    data, file_name, media = request.app.state.exports.read(name)
+    headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+    return Response(data, media_type=media, headers=headers)
