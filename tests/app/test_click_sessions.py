@@ -105,6 +105,8 @@ def test_a_preview_keeps_nothing(client):
     click(client, name, 150, 120)
     seen = client.get(f"/api/sessions/{name}/preview?x=122&y=102&positive=false").json()
     assert seen["ready"] and seen["outline"]["area_px"] < 2400
+    client.space._live[name].states.clear()
+    assert client.get(f"/api/sessions/{name}/preview?x=122&y=102").json()["ready"] is False
     assert client.get(f"/api/sessions/{name}").json()["outline"]["area_px"] == 2400
 
 

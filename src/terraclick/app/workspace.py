@@ -451,7 +451,9 @@ class Workspace:
     async def preview(self, live: Live, click: PixelClick) -> tuple[Shape | None, float] | None:
         """The outline if one clicked there, and how long it took; None if the view is not encoded or another came."""
         state = live.states.get(live.position)
-        if state is None:
+        if state is None:  # put away: made again when nothing else is to be done
+            acts, position = live.acts, live.position
+            self.worker.submit(Priority.AHEAD, lambda: self._fold(live, acts, position), f"fold {live.id}")
             return None
         frame = frame_for(live.setup, state.target, (*state.clicks, click), live.scene)
         if frame not in self.encodings:
