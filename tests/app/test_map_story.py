@@ -235,6 +235,30 @@ def test_what_others_do_shows_up_and_a_stale_save_keeps_both(driver):
     driver.complaints.clear()  # the answer 409 and the closed stream are what this is about
 
 
+def test_peeking_and_the_swipe_show_the_picture_alone(driver):
+    page = driver.page
+    driver.show(400, 300, zoom=5)
+    square(driver, 330, 280, 400, 340)
+    driver.key("c")
+    page.mouse.move(*driver.at(560, 330))
+    x, y = driver.at(340, 290)
+    assert x < page.locator(".map").bounding_box()["width"] / 2
+
+    def look():
+        page.wait_for_timeout(500)
+        return page.screenshot(clip={"x": x, "y": y, "width": 12, "height": 12})
+
+    shown = look()
+    page.keyboard.down("t")
+    bare = look()
+    page.keyboard.up("t")
+    assert look() == shown != bare
+    driver.key("w")
+    assert look() == bare
+    driver.key("w")
+    assert look() == shown
+
+
 def test_a_key_can_be_changed_and_is_remembered(driver):
     page = driver.page
     driver.key("?")

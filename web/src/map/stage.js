@@ -30,9 +30,9 @@ export function createStage(element, project, display) {
   const base = new TileLayer({ className: "base", preload: 1, cacheSize: 1024 });
   const layers = {
     // drawn as one picture that moves with the map: thousands of objects pan as smoothly as none
-    objects: new VectorImageLayer({ source: sources.objects, style: styles.object, imageRatio: 1.3, renderBuffer: 60 }),
-    proposals: new VectorLayer({ source: sources.proposals, style: styles.proposal, updateWhileInteracting: true }),
-    outline: new VectorLayer({ source: sources.outline, style: styles.outline, updateWhileInteracting: true, updateWhileAnimating: true }),
+    objects: new VectorImageLayer({ className: "swiped", source: sources.objects, style: styles.object, imageRatio: 1.3, renderBuffer: 60 }),
+    proposals: new VectorLayer({ className: "swiped", source: sources.proposals, style: styles.proposal, updateWhileInteracting: true }),
+    outline: new VectorLayer({ className: "swiped", source: sources.outline, style: styles.outline, updateWhileInteracting: true, updateWhileAnimating: true }),
     sketch: new VectorLayer({ source: sources.sketch, style: styles.sketch, updateWhileInteracting: true }),
     clicks: new VectorLayer({ source: sources.clicks, style: styles.click, updateWhileInteracting: true, updateWhileAnimating: true }),
   };

@@ -106,23 +106,9 @@ export function createSwipe({ stage, display }) {
   const place = () => {
     const at = display.swipe.value;
     handle.hidden = at === null;
-    if (at !== null) handle.style.left = `${at * 100}%`;
-    stage.map.render();
+    stage.element.classList.toggle("swiping", at !== null);
+    if (at !== null) stage.element.style.setProperty("--swipe", `${at * 100}%`);
   };
-  const clip = (event) => {
-    const at = display.swipe.value;
-    if (at === null) return;
-    const context = event.context;
-    context.save();
-    context.beginPath();
-    context.rect(at * context.canvas.width, 0, context.canvas.width, context.canvas.height);
-    context.clip();
-  };
-  const release = (event) => display.swipe.value !== null && event.context.restore();
-  for (const layer of ["objects", "outline", "proposals"].map((name) => stage.layers[name])) {
-    layer.on("prerender", clip);
-    layer.on("postrender", release);
-  }
   handle.addEventListener("pointerdown", (event) => {
     handle.setPointerCapture(event.pointerId);
     event.stopPropagation();
