@@ -44,7 +44,7 @@ from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_info, read_limits, read_tile, read_view, resolve_image
 from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredImage, files_hash, image_hash
-from terraclick.predictors.maps import MapSpec, load_map, map_files
+from terraclick.predictors.maps import MAP_MODELS, MapSpec, load_map, map_files
 from terraclick.scale import map_tiles
 
 __all__ = [
@@ -225,8 +225,9 @@ def map_scene(
         _check_output(path, overwrite)
     if heatmaps is not None:
         job = replace(job, heat=True)
-    scene = str(resolve_image(job.scene)) if job.scene != "sample" else "sample"
     spec = load_map(job.model, 1).spec
+    scene = str(resolve_image(job.scene))
+    job = replace(job, scene=scene, model=job.model if job.model in MAP_MODELS else str(Path(job.model).resolve()))
     if heatmaps is not None and not spec.heat:
         raise BadConfig(f"{job.model} gives no heatmaps: leave --heatmaps and --explain out, or take another model.")
     plan, factor, grid = _layout(job, spec)

@@ -260,7 +260,7 @@ class BicorDecoder(nn.Module):
         super().__init__()
         self.config = config
         self.aggregate = Aggregator(config.channels, config.embed)
-        self.embeddings = nn.Parameter(torch.randn(config.classes, config.embed) * 0.02)
+        self.embeddings = nn.Parameter(torch.randn(config.classes, config.embed))
         layer = HbisLayer if config.decoder == "hbis" else AttentionLayer
         self.layers = nn.ModuleList(layer(config) for _ in range(config.layers))
         self.head = ClassHead(config.embed, auxiliary=config.setting == "parity")

@@ -131,6 +131,8 @@ class MapModelSpec:
     summary: str
     licence: str
     build: Callable[[int | None], MapModel]
+    folder: Path | None = None
+    """Where its files are, if it has any."""
 
 
 MAP_MODELS: dict[str, MapModelSpec] = {
@@ -170,8 +172,7 @@ def open_map(folder: Path, threads: int | None = None) -> OnnxMap:
 
 def map_files(name: str) -> list[Path]:
     """The files that decide what a map model answers; none for a method without weights."""
-    folder = Path(name)
-    if name in MAP_MODELS:
+    folder = MAP_MODELS[name].folder if name in MAP_MODELS else Path(name)
+    if folder is None:
         return []
-    files = [folder / "map.json", folder / "map_net.onnx"]
-    return [*files, WEIGHTS / "terra_encoder.onnx"]
+    return [folder / "map.json", folder / "map_net.onnx", WEIGHTS / "terra_encoder.onnx"]
