@@ -11,7 +11,13 @@ onnx = pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
 from terraclick.errors import BadWeights  # noqa: E402
 from terraclick.models.terra import ClickNet  # noqa: E402
 from terraclick.predictors.exported import Network  # noqa: E402
-from terraclick.train.export import export_click_net, export_encoder, quantize_weights, read_checkpoint  # noqa: E402
+from terraclick.train.export import (  # noqa: E402
+    export_click_net,
+    export_encoder,
+    exported_weights,
+    quantize_weights,
+    read_checkpoint,
+)
 
 
 @pytest.fixture
@@ -94,3 +100,18 @@ def test_an_export_leaves_nothing_beside_its_file(tmp_path):
     export_click_net(tmp_path / "net.pt", tmp_path / "out.onnx")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net.pt", "out.onnx"]
     assert (tmp_path / "out.onnx").stat().st_size < (tmp_path / "net.pt").stat().st_size * 0.6
+
+
+def test_an_exported_net_can_be_trained_on(tmp_path):
+    torch.manual_seed(0)
+    net = ClickNet()
+    for weight in net.parameters():  # a trained net has no two layers of zeros, which the file would keep once
+        torch.nn.init.normal_(weight, std=0.1)
+    torch.save({"arch": "terra-click-net", "weights": net.state_dict()}, tmp_path / "net.pt")
+    export_click_net(tmp_path / "net.pt", tmp_path / "net.onnx")
+    found = exported_weights(tmp_path / "net.onnx")
+    assert found.keys() == net.state_dict().keys()
+    assert all(torch.allclose(found[name], value, rtol=1e-3, atol=1e-4) for name, value in net.state_dict().items())
+    (tmp_path / "bad.onnx").write_bytes(b"nothing")
+    with pytest.raises(BadWeights):
+        exported_weights(tmp_path / "bad.onnx")

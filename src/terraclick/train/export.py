@@ -16,7 +16,7 @@ from terraclick.core.bank import MAP_CHANNELS, SLOTS
 from terraclick.errors import BadWeights
 from terraclick.models.terra import ClickNet, TerraEncoder
 
-__all__ = ["export", "export_click_net", "export_encoder", "quantize_weights", "read_checkpoint"]
+__all__ = ["export", "export_click_net", "export_encoder", "exported_weights", "quantize_weights", "read_checkpoint"]
 
 OPSET = 17
 
@@ -116,6 +116,30 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadWeights(f"{path} holds a {type(content).__name__}, not what a training run saves: give another file.")
     return content
+
+
+def exported_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict of an exported click net (float16 precision), to train on from it. Raises BadWeights.
+
+    Layers without a bias became anonymous matrices in the graph; they are known by their shapes.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    try:
+        graph = onnx.load(str(path)).graph
+    except Exception:  # the parser raises errors of its own library
+        raise BadWeights(f"{path} is not an ONNX file: give a click_net.pt or an exported click net.") from None
+    arrays = {t.name.removesuffix(".half"): numpy_helper.to_array(t).astype(np.float32) for t in graph.initializer}
+    wanted = {name: tuple(value.shape) for name, value in ClickNet().state_dict().items()}
+    anonymous = {array.T.shape: array.T for name, array in arrays.items() if "MatMul" in name}
+    found = {}
+    for name, shape in wanted.items():
+        array = arrays.get(name, anonymous.get(shape))
+        if array is None or array.shape != shape:
+            raise BadWeights(f"{path} lacks {name} {shape}: give a click net that this version exported.")
+        found[name] = torch.from_numpy(np.ascontiguousarray(array))
+    return found
 
 
 def export_encoder(weights: Path, path: Path, int8: bool = True) -> None:

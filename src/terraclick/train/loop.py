@@ -36,7 +36,7 @@ from terraclick.predictors.exported import Network, encode_picture, network_inpu
 from terraclick.train.borrow import Borrowed, Lenders, bank_row
 from terraclick.train.config import TrainConfig
 from terraclick.train.crops import Crop, draw_crop
-from terraclick.train.export import read_checkpoint
+from terraclick.train.export import exported_weights, read_checkpoint
 from terraclick.train.losses import click_loss, dice_loss, normalized_focal_loss
 
 __all__ = ["Episode", "train"]
@@ -193,7 +193,8 @@ def _initial_net(config: TrainConfig) -> ClickNet:
     if not config.start:
         net.backbone.load_state_dict(initial_backbone(config.normalize), strict=not config.normalize)
         return net.to(memory_format=torch.channels_last)
-    state = read_checkpoint(Path(config.start)).get("weights", {})
+    start = Path(config.start)
+    state = exported_weights(start) if start.suffix == ".onnx" else read_checkpoint(start).get("weights", {})
     for name, module in net.named_modules():
         if isinstance(module, NormalizedConv) and module.norm is not None and f"{name}.bias" in state:
             state = {**state, **_identity_norm(name, state[f"{name}.bias"])}
