@@ -287,7 +287,11 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
 @click.option("--out", "-o", type=EXISTING, required=True, help="Folder for checkpoints and the log.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--steps", type=click.IntRange(min=1), help="End this call at that step; --resume goes on from there.")
-@click.option("--start", type=EXISTING, help="A click_net.pt or exported .onnx of it, a paper network's checkpoint or ImageNet weights.")
+@click.option(
+    "--start",
+    type=EXISTING,
+    help="A click_net.pt or exported .onnx of it, a paper network's checkpoint or ImageNet weights.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Where a paper's network is trained: cpu, cuda.")
 def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, start: Path | None, device: str) -> None:
     """Train a model by RECIPE (needs the torch extra)."""
