@@ -210,7 +210,7 @@ def test_a_plain_vit_starts_a_network(layout, tmp_path):
     x = torch.rand(5, 32)
     gamma = weights.get("blocks.2.ls1.gamma", torch.ones(32))
     scaled = (x @ weights["blocks.2.attn.proj.weight"].T + weights["blocks.2.attn.proj.bias"]) * gamma
-    close(network.backbone.blocks[2].attn.proj(x).detach(), scaled, 1e-5)
+    close(network.backbone.blocks[2].attn.proj(x).detach(), scaled)
     again = initialise("simpleclick", tmp_path / "vit.pth", config=TINY)
     assert torch.equal(network.head.logits.weight, again.head.logits.weight)
 

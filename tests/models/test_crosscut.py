@@ -84,7 +84,7 @@ def test_disk_weights_are_the_mean_of_the_upsampled_map():
     for slot in range(3):
         disk = click_disk_maps(points[:, [slot, 3]], (64, 96))[0, 0]
         mean = (upsampled[0] * disk).sum((1, 2)) / disk.sum()
-        close(weights[0, slot] @ tokens[0].flatten(1).T, mean, 1e-6)
+        close(weights[0, slot] @ tokens[0].flatten(1).T, mean)
     assert weights[0, 3].abs().sum() == 0
 
 
@@ -94,15 +94,15 @@ def test_fusion_is_the_weighted_mean_and_comes_step_by_step(recorded, sample):
         encoded = net.encode(sample[0])
         first, second = net.progressive(encoded, *sample[1:])
         one, two = (net.divided(encoded, *sample[1:], n) for n in (1, 2))
-        close(first, one, 1e-5)
-        close(second, one / 4 + two * 0.75, 1e-5)
-        close(net.answer(encoded, *sample[1:]), second, 1e-6)
+        close(first, one)
+        close(second, one / 4 + two * 0.75)
+        close(net.answer(encoded, *sample[1:]), second)
 
 
 def test_memory_budget_changes_no_answer(recorded, sample):
     with torch.inference_mode():
         small, large = (network(recorded, memory_mb=mb)(*sample) for mb in (1, 4000))
-    close(small, large, 1e-5)
+    close(small, large)
 
 
 def test_an_exact_dirty_run_is_the_full_run(recorded, sample):
@@ -118,10 +118,10 @@ def test_an_exact_dirty_run_is_the_full_run(recorded, sample):
         more = one.clone()
         more[:, 4] = points[:, 4]
         more[:, 4, 2] = 1.0
-        close(dirty.answer(encoded, empty, more), full(picture, empty, more), 1e-5)
+        close(dirty.answer(encoded, empty, more), full(picture, empty, more))
         assert (encoded.asked, encoded.computed) == (8, 5)  # an excluding click changes the one patch it falls in
         again = dirty.answer(encoded, before, points)
-        close(again, full(picture, before, points), 1e-5)
+        close(again, full(picture, before, points))
     with pytest.raises(BadConfig, match="one picture at a time"):
         dirty(*(torch.cat([part, part]) for part in sample))
 
@@ -150,7 +150,7 @@ def test_paper_setting_does_not_mix_a_batch(recorded):
     points = torch.tensor([[[100.0, 200, 0], [-1, -1, -1]], [[250.0, 90, 0], [10, 10, 1]]])
     with torch.inference_mode():
         both = net(picture, before, points)
-        close(both[1:], net(picture[1:], before[1:], points[1:]), 1e-5)
+        close(both[1:], net(picture[1:], before[1:], points[1:]))
     assert both.shape == (2, 1, 300, 500)
 
 

@@ -26,14 +26,14 @@ def test_gradients_are_right():
 def test_no_offset_is_plain_and_a_whole_step_is_a_shift():
     x, weight = torch.randn(1, 3, 6, 7), torch.randn(4, 3, 3, 3)
     plain = functional.conv2d(x, weight, padding=1)
-    close(deform_conv2d(x, torch.zeros(1, 18, 6, 7), weight), plain, 1e-5)
+    close(deform_conv2d(x, torch.zeros(1, 18, 6, 7), weight), plain)
     down = torch.tensor([1.0, 0.0]).repeat(9).view(1, 18, 1, 1).expand(-1, -1, 6, 7)
-    close(deform_conv2d(x, down, weight)[..., :-2, :], plain[..., 1:-1, :], 1e-5)
+    close(deform_conv2d(x, down, weight)[..., :-2, :], plain[..., 1:-1, :])
 
 
 def test_a_new_layer_is_a_plain_convolution():
     layer, x = DeformConv2d(3, 5), torch.randn(2, 3, 8, 6)
-    close(layer(x).detach(), functional.conv2d(x, layer.weight, layer.bias, padding=1).detach(), 1e-5)
+    close(layer(x).detach(), functional.conv2d(x, layer.weight, layer.bias, padding=1).detach())
 
 
 def test_torchvision_agrees_or_is_named():

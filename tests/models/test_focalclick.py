@@ -46,7 +46,7 @@ def test_a_trimap_that_is_nowhere_sure_leaves_the_coarse_answer():
     coarse = net.coarse(net.encode(image), previous, points)
     torch.nn.init.constant_(net.refiner.refine_trimap.bias, -1e4)
     refined = net.refine(image, points, coarse, torch.tensor([[0.0, 0, 64, 64]]))
-    assert torch.allclose(refined, coarse.logits, atol=1e-5)
+    assert torch.allclose(refined, coarse.logits, atol=1e-4)
 
 
 def by_hand(array, top, bottom, left, right, size):
@@ -86,7 +86,7 @@ def test_roi_align_is_the_sampled_mean(box):
     top, bottom, left, right = box
     cut = roi_align(maps, torch.tensor([[top, left, bottom, right]]), (3, 4))
     for channel in range(2):
-        assert torch.allclose(cut[0, channel], by_hand(maps[0, channel], *box, (3, 4)), atol=1e-5)
+        assert torch.allclose(cut[0, channel], by_hand(maps[0, channel], *box, (3, 4)), atol=1e-4)
 
 
 def test_roi_align_equals_torchvision():
@@ -95,7 +95,7 @@ def test_roi_align_equals_torchvision():
     for top, bottom, left, right in BOXES:
         cut = roi_align(maps, torch.tensor([[top, left, bottom, right]]), (3, 4))
         rois = torch.tensor([[0, left, top, right, bottom]])
-        assert torch.allclose(cut, torchvision.ops.roi_align(maps, rois, (3, 4), aligned=True), atol=1e-5)
+        assert torch.allclose(cut, torchvision.ops.roi_align(maps, rois, (3, 4), aligned=True), atol=1e-4)
 
 
 def published_state(config):

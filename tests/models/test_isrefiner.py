@@ -144,7 +144,7 @@ def test_every_ablation_is_a_setting(change):
     if change.get("theta"):
         assert not network.refiner.fusion.theta.requires_grad
         network.refiner.fusion.theta.fill_(change["theta"])
-    same = torch.allclose(network(*inputs), whole(*inputs), atol=1e-6)
+    same = torch.allclose(network(*inputs), whole(*inputs), atol=1e-4)
     assert same == (change.get("theta") == 1.0)  # the learned θ starts at one
 
 
@@ -172,7 +172,7 @@ def test_a_first_click_is_answered_twice_and_the_map_is_modulated():
         [torch.from_numpy(modulate_isrefiner(b[0].numpy(), p.numpy())) for b, p in zip(before, points, strict=True)]
     )[:, None]
     expected = network.look(encoded, before, modulated, points)
-    close(network(image, torch.cat([0 * before[:1], before[1:]]), points), expected, 1e-5)
+    close(network(image, torch.cat([0 * before[:1], before[1:]]), points), expected)
 
 
 @pytest.mark.parametrize(

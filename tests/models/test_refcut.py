@@ -64,14 +64,14 @@ def test_each_mask_matters_and_none_is_an_answer_too():
         for other in answers[i + 1 :]:
             assert not torch.allclose(one, other, atol=1e-4)
     empty = network.references(picture, torch.zeros_like(mask), None)
-    close(network(*inputs, references=empty), answers[0], 1e-6)
+    close(network(*inputs, references=empty), answers[0])
 
 
 @torch.inference_mode()
 def test_training_starts_from_plain_simpleclick():
     network, inputs = RefCut(TINY).eval(), click_inputs(1)
     seen = network.references(torch.rand(1, 3, 50, 60), torch.ones(1, 1, 50, 60), None)
-    close(network(*inputs, references=seen), network.base(*inputs), 1e-6)
+    close(network(*inputs, references=seen), network.base(*inputs))
 
 
 @torch.inference_mode()

@@ -63,7 +63,7 @@ def test_a_row_of_a_batch_is_answered_as_alone(net, sample):
     with torch.inference_mode():
         both = net(picture, before, points)
         alone = net(picture[1:], before[1:], points[1:])
-        close(both[1:], alone, 1e-5, 0)
+        close(both[1:], alone)
         assert torch.equal(alone, net(picture[1:], before[1:], points[1:]))
 
 
@@ -72,7 +72,7 @@ def test_padding_slots_and_order_do_not_matter(net, sample):
     more = torch.full((1, 8, 3), -1.0)
     more[0, 3], more[0, 4] = points[0, 0], points[0, 2]
     with torch.inference_mode():
-        close(net(picture, before, more), net(picture, before, points), 1e-6, 0)
+        close(net(picture, before, more), net(picture, before, points))
 
 
 @pytest.mark.parametrize("size", [(224, 224), (300, 420), (91, 500)])
@@ -110,7 +110,7 @@ def test_windows_that_nothing_touches_are_run_once(net, sample):
     with torch.inference_mode():
         encoded = warm.encode(picture)
         for given, windows in ((torch.zeros_like(before), 1), (corner, 2), (before, 4)):
-            close(warm.answer(encoded, given, points[:, [0, 1]]), net(picture, given, points[:, [0, 1]]), 1e-5)
+            close(warm.answer(encoded, given, points[:, [0, 1]]), net(picture, given, points[:, [0, 1]]))
             assert seen[-1] == windows
     assert seen[0] == 4 and len(seen) == 4
 

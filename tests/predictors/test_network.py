@@ -96,7 +96,7 @@ def test_a_mirrored_view_is_answered_mirrored(plain, view):
     clicks = tuple(Click(c.row, 149 - c.col, c.positive) for c in CLICKS)
     straight = predictor.predict(predictor.encode(view), Prompt(CLICKS), None)
     across = predictor.predict(predictor.encode(mirror), Prompt(clicks), None)
-    close(straight.probs, across.probs[:, ::-1], 1e-5)
+    close(straight.probs, across.probs[:, ::-1])
 
 
 def test_pixels_without_data_do_not_matter(plain, view):
@@ -182,4 +182,4 @@ def test_crosscut_in_parity_is_stretched_fused_and_mirrored_as_published():
     with torch.inference_mode():
         logits = network(torch.cat([picture, picture.flip(-1)]), torch.zeros(2, 1, 896, 896), points)
         probs = torch.sigmoid((logits[:1] + logits[1:].flip(-1)) / 2)[0, 0].numpy()
-    close(ours.probs, resize_aligned(probs, (90, 130)), 1e-5)
+    close(ours.probs, resize_aligned(probs, (90, 130)))

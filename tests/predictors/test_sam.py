@@ -188,7 +188,7 @@ def test_a_folder_is_read_as_it_was_written(name, tmp_path, view, monkeypatch):
     read = load(name, weights=tmp_path)
     prompt = Prompt((Click(30, 50),))
     answer = made.predict(made.encode(view), prompt, None)
-    assert np.allclose(read.predict(read.encode(view), prompt, None).probs, answer.probs, atol=1e-5)
+    assert np.allclose(read.predict(read.encode(view), prompt, None).probs, answer.probs, atol=1e-4)
 
 
 def test_a_video_folder_of_sam_2_gives_its_image_part(tmp_path, view):
