@@ -19,6 +19,7 @@ from terraclick.core.predictor import View  # noqa: E402
 from terraclick.core.session import Session  # noqa: E402
 from terraclick.errors import BadConfig, BadWeights  # noqa: E402
 from terraclick.models.checkpoint import load_network, save_network  # noqa: E402
+from terraclick.models.crosscut import CrossCutConfig  # noqa: E402
 from terraclick.models.isrefiner import IsRefinerConfig  # noqa: E402
 from terraclick.models.layers import ClickViTConfig  # noqa: E402
 from terraclick.models.mfp import MfpConfig  # noqa: E402
@@ -36,6 +37,7 @@ TINY = {
     "ritm-hrnet18": RitmConfig(width=4, ocr_width=8, small=True),
     "segnext-b": SegNextConfig(SegNextViTConfig(dim=16, depth=3, heads=2, size=224), pyramid=(4, 8, 16, 32), head=8),
     "mfp-b": MfpConfig(SIMPLE),
+    "crosscut-b": CrossCutConfig(SIMPLE, divisions=(1, 2)),
     "isrefiner-b": IsRefinerConfig(replace(VIT, dim=64), (8, 16, 32, 64), widths=(8, 16, 24, 32)),
 }
 CLICKS = (Click(60, 90), Click(20, 30, False), Click(80.5, 100))
@@ -65,11 +67,14 @@ def test_the_files_answer_as_the_network(name, tmp_path, view):
     folder = room.export_network(name, tmp_path / "made", random=0, size=SIZE, config=TINY[name])
     described = json.loads((folder / "network.json").read_text())
     assert described["name"] == name and described["difference"] < 1e-3
-    plain = {"zoom": False, "flip": False} if name != "segnext-b" else {}
-    target = {"target": SIZE} if name != "segnext-b" else {}
-    torch_made = load(name, random=0, config=TINY[name], **plain, **target)
+    plain, target = {"zoom": False, "flip": False}, {"target": SIZE}
     if name == "segnext-b":
-        torch_made = replace(torch_made, size=SIZE)  # else it stretches by itself, without averaging areas
+        plain = target = {}
+    elif name == "crosscut-b":
+        plain, target = {"flip": False}, {"divisions": (1, 2)}
+    torch_made = load(name, random=0, config=TINY[name], **plain, **target)
+    if name in ("segnext-b", "crosscut-b"):  # else they stretch by themselves, without averaging areas
+        torch_made = replace(getattr(torch_made, "inner", torch_made), size=SIZE)
     for ours, theirs in zip(answers(load(name, weights=folder, **plain), view), answers(torch_made, view), strict=True):
         assert np.allclose(ours, theirs, atol=1e-3) and theirs.std() > 0
 
@@ -113,6 +118,8 @@ def test_what_does_not_fit_is_refused(folder, tmp_path):
         load("simpleclick-b", weights=folder, parity=True)
     with pytest.raises(BadConfig, match="cannot be exported"):
         room.export_network("focalclick-b0", tmp_path / "no", random=0)
+    with pytest.raises(BadConfig, match="divisions of its own"):
+        load("crosscut-b", weights=folder, divisions=(2,))
     (tmp_path / "network.json").write_text('{"name": "simpleclick-b"}')
     with pytest.raises(BadWeights, match="damaged"):
         load("simpleclick-b", weights=tmp_path)

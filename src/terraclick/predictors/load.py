@@ -230,8 +230,13 @@ def crosscut(
     """CrossCut on a whole view: `divisions` (2, 3, 4) fuses them with `shares`, None keeps the view's resolution.
 
     `parity` squashes the view to 896² and mixes mirror images as published; `dirty` see `CrossCutConfig`. Weights and
-    errors as in `click_network`.
+    errors as in `click_network`; an exported folder has its own divisions.
     """
+    if is_exported(weights):
+        if (divisions, shares, dirty) != (None, None, None):
+            raise BadConfig(f"{weights} was exported with divisions of its own: leave divisions, shares and dirty out.")
+        exported = _exported(name, weights, parity=parity, precision=precision, device=device)
+        return Cached(Flipped(exported) if flip else exported, capacity)
     try:
         from terraclick.models.checkpoint import load_network, preset_of
         from terraclick.predictors.network import Exact, NetworkPredictor

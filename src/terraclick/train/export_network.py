@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from terraclick.errors import BadConfig, BadOutput
 from terraclick.models.checkpoint import family_of, load_network
+from terraclick.models.crosscut import CrossCut, CrossCutEncoded
 from terraclick.predictors.cost import side_of
 from terraclick.predictors.exported_network import DESCRIPTION, Graph
 
 __all__ = ["EXPORTABLE", "export_network"]
 
-EXPORTABLE = ("simpleclick", "ritm", "segnext", "mfp", "isrefiner")
+EXPORTABLE = ("simpleclick", "ritm", "segnext", "mfp", "isrefiner", "crosscut")
 """Families whose work is one graph before and one graph after the clicks."""
 
 OPSET = 18
@@ -34,14 +35,13 @@ CLOSE = 2e-3
 class Before(nn.Module):
     """Picture → the tensors that a network keeps of it."""
 
-    def __init__(self, network: Any, names: tuple[str, ...]) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network, self.names = network, names
+        self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """(1, 3, H, W) in 0…1 → kept tensors."""
-        encoded = self.network.encode(image)
-        return tuple(getattr(encoded, name) for name in self.names)
+        return tuple(_kept(self.network.encode(image)).values())
 
 
 class Click(nn.Module):
@@ -53,10 +53,30 @@ class Click(nn.Module):
 
     def forward(self, previous: Tensor, modulated: Tensor, points: Tensor, *kept: Tensor) -> Tensor:
         """previous and modulated (1, 1, H, W), points (1, 2P, 3), what was kept → logits (1, 1, H, W)."""
-        encoded = replace(self.encoded, **dict(zip(self.names, kept, strict=True)))
+        encoded = _filled(self.encoded, dict(zip(self.names, kept, strict=True)))
         if self.modulated:
             return self.network.look(encoded, previous, modulated, points)
         return self.network.answer(encoded, previous, points)
+
+
+def _kept(encoded: Any) -> dict[str, Tensor]:
+    """The tensors that a network keeps of a picture, by name."""
+    if isinstance(encoded, CrossCutEncoded):
+        parts = ("tokens", "features")
+        return {f"{part}_{n}": getattr(patches, part) for n, patches in encoded.patches.items() for part in parts}
+    found = {field.name: getattr(encoded, field.name) for field in fields(encoded)}
+    return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def _filled(encoded: Any, kept: Mapping[str, Tensor]) -> Any:
+    """The same encoding with other tensors."""
+    if isinstance(encoded, CrossCutEncoded):
+        patches = {
+            n: replace(one, tokens=kept[f"tokens_{n}"], features=kept[f"features_{n}"])
+            for n, one in encoded.patches.items()
+        }
+        return CrossCutEncoded(encoded.image, patches)
+    return replace(encoded, **kept)
 
 
 def export_network(
@@ -79,6 +99,8 @@ def export_network(
             f"{', '.join(EXPORTABLE)}; use the others with torch."
         )
     network = load_network(name, weights, random, config)
+    if isinstance(network, CrossCut):
+        network.settings = replace(network.settings, dirty=None)  # a graph remembers no answers
     rows, cols = size or (side_of(name), side_of(name))
     out = Path(out)
     try:
@@ -124,14 +146,14 @@ def _write(name: str, network: Any, size: tuple[int, int], folder: Path) -> dict
     encoded = network.encode(given["image"])
     if not is_dataclass(encoded):
         raise BadConfig(f"{name} keeps a {type(encoded).__name__} of a picture, which cannot be exported.")
-    names = tuple(field.name for field in fields(encoded) if isinstance(getattr(encoded, field.name), Tensor))
+    kept = _kept(encoded)
+    names = tuple(kept)
     modulation = _modulation(network)
     click = Click(network, encoded, names, modulation is not None).eval()
-    kept = tuple(getattr(encoded, part) for part in names)
     labels = [f"kept_{part}" for part in names]
     with _tracing():
         torch.onnx.export(
-            Before(network, names).eval(),
+            Before(network).eval(),
             (given["image"],),
             str(folder / "encode.onnx"),
             input_names=["image"],
@@ -141,7 +163,7 @@ def _write(name: str, network: Any, size: tuple[int, int], folder: Path) -> dict
         )
         torch.onnx.export(
             click,
-            (given["previous"], given["modulated"], given["points"], *kept),
+            (given["previous"], given["modulated"], given["points"], *kept.values()),
             str(folder / "click.onnx"),
             input_names=["previous", "modulated", "points", *labels],
             output_names=["logits"],
@@ -178,8 +200,7 @@ def _modulation(network: Any) -> Mapping[str, Any] | None:
 def _difference(network: Any, click: Click, labels: list[str], size: tuple[int, int], folder: Path) -> float:
     """Largest difference of a logit between the network and its files, relative to the largest logit if that is > 1."""
     other = _inputs(size, 5, 1)  # another number of slots, too
-    encoded = network.encode(other["image"])
-    kept = [getattr(encoded, part) for part in click.names]
+    kept = list(_kept(network.encode(other["image"])).values())
     expected = click(other["previous"], other["modulated"], other["points"], *kept)
     before, after = Graph(folder / "encode.onnx"), Graph(folder / "click.onnx")
     found = before.outputs({"image": other["image"].numpy()})
