@@ -14,7 +14,7 @@ pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
 from click.testing import CliRunner  # noqa: E402
 
 from terraclick.cli import cli  # noqa: E402
-from terraclick.core.click import Click  # noqa: E402
+from terraclick.core.click import Click, Prompt, Reference  # noqa: E402
 from terraclick.core.predictor import View  # noqa: E402
 from terraclick.core.session import Session  # noqa: E402
 from terraclick.errors import BadConfig, BadWeights  # noqa: E402
@@ -23,6 +23,7 @@ from terraclick.models.crosscut import CrossCutConfig  # noqa: E402
 from terraclick.models.isrefiner import IsRefinerConfig  # noqa: E402
 from terraclick.models.layers import ClickViTConfig  # noqa: E402
 from terraclick.models.mfp import MfpConfig  # noqa: E402
+from terraclick.models.refcut import RefCut, RefCutConfig  # noqa: E402
 from terraclick.models.ritm import RitmConfig  # noqa: E402
 from terraclick.models.segnext import SegNextConfig, SegNextViTConfig  # noqa: E402
 from terraclick.models.simpleclick import SimpleClickConfig  # noqa: E402
@@ -77,6 +78,30 @@ def test_the_files_answer_as_the_network(name, tmp_path, view):
         torch_made = replace(getattr(torch_made, "inner", torch_made), size=SIZE)
     for ours, theirs in zip(answers(load(name, weights=folder, **plain), view), answers(torch_made, view), strict=True):
         assert np.allclose(ours, theirs, atol=1e-3) and theirs.std() > 0
+
+
+@pytest.mark.parametrize("resize", ["area", "bilinear"])
+def test_an_exported_refcut_reads_references(resize, tmp_path, view):
+    torch.manual_seed(0)
+    network = RefCut(RefCutConfig(SIMPLE, reference_side=224, mask_resize=resize))
+    for part in (network.positive, network.negative):
+        torch.nn.init.normal_(part.outer.weight, std=0.3)  # a new one's prompts are zero
+    weights = save_network(network, "refcut", network.config, tmp_path / "weights")
+    folder = room.export_network("refcut-b", tmp_path / "made", weights, SIZE)
+    plain = {"zoom": False, "flip": False}
+    ours = load("refcut-b", weights=folder, **plain)
+    theirs = load("refcut-b", weights=weights, target=SIZE, **plain)
+    mask = np.zeros((60, 90), bool)
+    mask[7:40, 20:53] = True
+    picture = np.random.default_rng(1).integers(0, 255, (60, 90, 3)).astype(np.uint8)
+    shown = (Reference(picture, mask), Reference(picture[::-1], mask), Reference(picture, ~mask, False))
+    found = []
+    for clicks, references in ((CLICKS[:1], ()), (CLICKS, shown[:1]), (CLICKS, shown), ((), shown)):
+        prompt = Prompt(clicks, references=references)
+        one, two = (each.predict(each.encode(view), prompt, None).probs for each in (ours, theirs))
+        assert np.allclose(one, two, atol=1e-3)
+        found.append(one)
+    assert all(not np.allclose(one, found[0], atol=1e-2) for one in found[1:])
 
 
 @pytest.fixture(scope="module")

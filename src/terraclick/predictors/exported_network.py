@@ -1,7 +1,8 @@
 """A paper's network on the CPU inference engine, from the folder that `terraclick export NAME` wrote: no torch.
 
 The folder holds `encode.onnx` (picture → what does not depend on clicks), `click.onnx` (that, the previous answer and
-the clicks → logits) and `network.json`. MFP's and RS-ISRefiner's modulation runs between the two, in numpy.
+the clicks → logits) and `network.json`; RefCut's also `reference.onnx`. MFP's and RS-ISRefiner's modulation runs
+between the two, in numpy.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from terraclick.core.modulation import MODULATIONS
 from terraclick.core.predictor import MASK_THRESHOLD, Prediction, View
 from terraclick.errors import BadClick, BadWeights
 from terraclick.predictors.exported import Network
+from terraclick.predictors.exported_references import ExportedReferences
 from terraclick.predictors.inputs import click_points, picture
 
 __all__ = ["DESCRIPTION", "ExportedEncoded", "ExportedNetwork", "Graph", "is_exported", "read_exported"]
@@ -56,7 +58,7 @@ class ExportedEncoded:
 
 @dataclass(frozen=True, eq=False)
 class ExportedNetwork:
-    """Answer clicks with two exported graphs. Raises BadClick without a positive click or a previous answer."""
+    """Answer clicks with exported graphs. Raises BadClick without a positive click, a reference or an answer before."""
 
     encoder: Graph
     """`encode.onnx`."""
@@ -68,6 +70,8 @@ class ExportedNetwork:
     """Names of what the encoder hands to the clicks."""
     modulation: Mapping[str, Any] | None = None
     """`rule` and its settings where probabilities are modulated before a click is answered."""
+    references: ExportedReferences | None = None
+    """Where the network reads references: what makes numbers of them."""
     threshold: float = MASK_THRESHOLD
     """Probability above which a pixel belongs to the mask."""
 
@@ -86,11 +90,14 @@ class ExportedNetwork:
 
     def predict(self, encoded: ExportedEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Probabilities of the whole view."""
-        if not prompt.clicks or (not prompt.positives and previous is None):
+        shown = self.references is not None and prompt.references
+        if not shown and (not prompt.clicks or (not prompt.positives and previous is None)):
             raise BadClick("only excluding clicks were given: add at least one click on the thing you want.")
         whole = Window(0, 0, *encoded.shape)
         points = click_points(crop_clicks(prompt.clicks, whole, self.rule))
         before = np.zeros(self.size, np.float32) if previous is None else crop(previous.probs, whole, self.rule)
+        if self.references is not None:
+            encoded = replace(encoded, kept={**encoded.kept, "references": self.references(prompt)})
         if self.modulation is None:
             probs = self._look(encoded, before, before, points)
         else:
@@ -124,6 +131,8 @@ def read_exported(name: str, folder: str | Path, threads: int | None = None) -> 
         described = json.loads((folder / DESCRIPTION).read_text())
         found, kept, modulation = described["name"], tuple(described["kept"]), described["modulation"]
         rows, cols = described["size"]
+        shown = described.get("references")
+        settings = None if shown is None else (int(shown["side"]), int(shown["dim"]), str(shown["mask_resize"]))
     except (OSError, ValueError, KeyError, TypeError):
         raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
     if found != name:
@@ -131,4 +140,5 @@ def read_exported(name: str, folder: str | Path, threads: int | None = None) -> 
     if modulation is not None and modulation.get("rule") not in MODULATIONS:
         raise BadWeights(f"{folder / DESCRIPTION} asks for an unknown modulation: export {name} again.")
     graphs = [Graph(folder / file, threads) for file in ("encode.onnx", "click.onnx")]
-    return ExportedNetwork(graphs[0], graphs[1], (int(rows), int(cols)), kept, modulation)
+    references = None if settings is None else ExportedReferences(Graph(folder / "reference.onnx", threads), *settings)
+    return ExportedNetwork(graphs[0], graphs[1], (int(rows), int(cols)), kept, modulation, references)

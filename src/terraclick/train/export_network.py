@@ -1,4 +1,7 @@
-"""A paper's network to files that the CPU inference engine runs: one graph before the clicks, one for each click."""
+"""A paper's network to files that the CPU inference engine runs: one graph before the clicks, one for each click.
+
+RefCut's reference pictures have a third one.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,13 @@ from torch import Tensor, nn
 from terraclick.errors import BadConfig, BadOutput
 from terraclick.models.checkpoint import family_of, load_network
 from terraclick.models.crosscut import CrossCut, CrossCutEncoded
+from terraclick.models.refcut import RefCut
 from terraclick.predictors.cost import side_of
 from terraclick.predictors.exported_network import DESCRIPTION, Graph
 
 __all__ = ["EXPORTABLE", "export_network"]
 
-EXPORTABLE = ("simpleclick", "ritm", "segnext", "mfp", "isrefiner", "crosscut")
+EXPORTABLE = ("simpleclick", "ritm", "segnext", "mfp", "isrefiner", "crosscut", "refcut")
 """Families whose work is one graph before and one graph after the clicks."""
 
 OPSET = 18
@@ -44,18 +48,32 @@ class Before(nn.Module):
         return tuple(_kept(self.network.encode(image)).values())
 
 
+class Shown(nn.Module):
+    """RefCut's reference picture → its features."""
+
+    def __init__(self, network: RefCut) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(1, 3, S, S) in 0…1 → (1, C, h, w)."""
+        return self.network.features(image)
+
+
 class Click(nn.Module):
-    """Kept tensors, previous answer, modulated answer and clicks → logits."""
+    """Kept tensors, previous answer, modulated answer, clicks and references → logits."""
 
     def __init__(self, network: Any, encoded: Any, names: tuple[str, ...], modulated: bool) -> None:
         super().__init__()
         self.network, self.encoded, self.names, self.modulated = network, encoded, names, modulated
 
-    def forward(self, previous: Tensor, modulated: Tensor, points: Tensor, *kept: Tensor) -> Tensor:
-        """previous and modulated (1, 1, H, W), points (1, 2P, 3), what was kept → logits (1, 1, H, W)."""
+    def forward(self, previous: Tensor, modulated: Tensor, points: Tensor, references: Tensor, *kept: Tensor) -> Tensor:
+        """previous, modulated (1, 1, H, W), points (1, 2P, 3), references (1, 2, C), kept → logits (1, 1, H, W)."""
         encoded = _filled(self.encoded, dict(zip(self.names, kept, strict=True)))
         if self.modulated:
             return self.network.look(encoded, previous, modulated, points)
+        if isinstance(self.network, RefCut):
+            return self.network.answer(encoded, previous, points, references)
         return self.network.answer(encoded, previous, points)
 
 
@@ -115,15 +133,21 @@ def export_network(
     return out
 
 
-def _inputs(size: tuple[int, int], slots: int, seed: int) -> dict[str, Tensor]:
-    """Picture, answers and clicks of the right shapes."""
+def _inputs(network: Any, size: tuple[int, int], slots: int, seed: int) -> dict[str, Tensor]:
+    """Picture, answers, clicks and references of the right shapes."""
     rng = torch.Generator().manual_seed(seed)
     points = torch.full((1, 2 * slots, 3), -1.0)
     for order, slot in enumerate((0, slots)):
         points[0, slot, :2] = torch.rand(2, generator=rng) * torch.tensor([size[0] - 1.0, size[1] - 1.0])
         points[0, slot, 2] = order
     maps = {name: torch.rand(1, 1, *size, generator=rng) for name in ("previous", "modulated")}
-    return {"image": torch.rand(1, 3, *size, generator=rng), **maps, "points": points}
+    dim = network.config.base.vit.dim if isinstance(network, RefCut) else 1
+    shown = {"points": points, "references": torch.rand(1, 2, dim, generator=rng)}
+    return {"image": torch.rand(1, 3, *size, generator=rng), **maps, **shown}
+
+
+ASKED = ("previous", "modulated", "points", "references")
+"""What a click's graph may read beside what was kept, in order."""
 
 
 @contextmanager
@@ -142,7 +166,7 @@ def _tracing() -> Iterator[None]:
 @torch.no_grad()
 def _write(name: str, network: Any, size: tuple[int, int], folder: Path) -> dict[str, Any]:
     """Both graphs into a folder → what `network.json` says of them."""
-    given = _inputs(size, 3, 0)
+    given = _inputs(network, size, 3, 0)
     encoded = network.encode(given["image"])
     if not is_dataclass(encoded):
         raise BadConfig(f"{name} keeps a {type(encoded).__name__} of a picture, which cannot be exported.")
@@ -163,26 +187,42 @@ def _write(name: str, network: Any, size: tuple[int, int], folder: Path) -> dict
         )
         torch.onnx.export(
             click,
-            (given["previous"], given["modulated"], given["points"], *kept.values()),
+            (*(given[part] for part in ASKED), *kept.values()),
             str(folder / "click.onnx"),
-            input_names=["previous", "modulated", "points", *labels],
+            input_names=[*ASKED, *labels],
             output_names=["logits"],
             dynamic_axes={"points": {1: "slots"}},
             opset_version=OPSET,
             dynamo=False,
         )
+        if isinstance(network, RefCut):
+            side = network.config.reference_side
+            torch.onnx.export(
+                Shown(network).eval(),
+                (torch.rand(1, 3, side, side),),
+                str(folder / "reference.onnx"),
+                input_names=["image"],
+                output_names=["features"],
+                opset_version=OPSET,
+                dynamo=False,
+            )
     difference = _difference(network, click, labels, size, folder)
     if difference > CLOSE:
         raise BadOutput(
             f"the exported files of {name} answer differently (by {difference:.2g}): nothing was written; use torch."
         )
-    return {
+    described = {
         "name": name,
         "size": list(size),
         "kept": labels,
         "modulation": modulation,
         "difference": float(f"{difference:.2g}"),
     }
+    if isinstance(network, RefCut):
+        config = network.config
+        settings = {"side": config.reference_side, "dim": config.base.vit.dim, "mask_resize": config.mask_resize}
+        described["references"] = settings
+    return described
 
 
 def _modulation(network: Any) -> Mapping[str, Any] | None:
@@ -199,11 +239,11 @@ def _modulation(network: Any) -> Mapping[str, Any] | None:
 
 def _difference(network: Any, click: Click, labels: list[str], size: tuple[int, int], folder: Path) -> float:
     """Largest difference of a logit between the network and its files, relative to the largest logit if that is > 1."""
-    other = _inputs(size, 5, 1)  # another number of slots, too
+    other = _inputs(network, size, 5, 1)  # another number of slots, too
     kept = list(_kept(network.encode(other["image"])).values())
-    expected = click(other["previous"], other["modulated"], other["points"], *kept)
+    expected = click(*(other[part] for part in ASKED), *kept)
     before, after = Graph(folder / "encode.onnx"), Graph(folder / "click.onnx")
     found = before.outputs({"image": other["image"].numpy()})
-    asked = {part: other[part].numpy() for part in ("previous", "modulated", "points")}
+    asked = {part: other[part].numpy() for part in ASKED}
     answer = after.outputs({**dict(zip(labels, found, strict=True)), **asked})[0]
     return float((torch.from_numpy(answer) - expected).abs().max() / expected.abs().max().clamp(min=1))
