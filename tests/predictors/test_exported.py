@@ -1,6 +1,6 @@
 """The shipped model on the CPU engine: properties of its parts and of whole answers, not their quality."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -151,6 +151,18 @@ def test_a_click_in_one_patch_reaches_the_others():
     predictor = fake()
     probs = predictor.predict(predictor.encode(View(image)), Prompt((Click(40, 30),), Target.CLASS), None).probs
     assert probs[40, 270] > 0.6 > 0.5 > probs[40, 150]
+
+
+def test_without_deep_prompts_the_bank_is_empty(view):
+    clicked = Prompt((Click(20, 20),), Target.CLASS)
+    whole = fake(division=2)
+    plain = replace(whole, deep_prompts=False)
+    answers = [one.predict(one.encode(view), clicked, None).probs for one in (whole, plain)]
+    assert np.ptp(answers[0]) > 0 and not np.array_equal(*answers)
+    assert (
+        plain.predict(plain.encode(view), Prompt((Click(30, 30),), Target.CLASS), None).probs.tobytes()
+        == answers[1].tobytes()
+    )
 
 
 def test_references_change_the_answer_and_are_encoded_once(view):

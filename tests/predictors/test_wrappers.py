@@ -9,7 +9,7 @@ from terraclick.core.predictor import Prediction, View
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig
 from terraclick.predictors.classical import GrabCut, RandomWalker
-from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused, Refined
+from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused, Modulated, Refined
 
 RULE = FocusRule((48, 48), min_crop=24)
 INNERS = {"grabcut": GrabCut(rounds=1), "randomwalk": RandomWalker(max_side=48)}
@@ -20,6 +20,7 @@ WRAPPERS = {
     "flipped": Flipped,
     "refined": lambda inner: Refined(Focused(inner, RULE), 2, adaptive=True),
     "fused": lambda inner: Fused((inner, Focused(inner, RULE)), (1, 2)),
+    "modulated": lambda inner: Modulated(inner, "mfp"),
     "cached": Cached,
     "by target": lambda inner: ByTarget({Target.OBJECT: Focused(inner, RULE), Target.CLASS: inner}),
 }
@@ -118,3 +119,13 @@ def test_errors_name_the_way_out(view):
     for inner in INNERS.values():
         with pytest.raises(BadClick, match="add a positive click"):
             inner.predict(inner.encode(view), Prompt(CLICKS[1:2]), None)
+
+
+def test_modulated_pulls_the_answer_before_towards_the_last_click():
+    spy, before = Spy(), Prediction(np.full((40, 40), 0.4, np.float32))
+    Modulated(spy).predict((40, 40), Prompt((Click(10, 10), Click(30, 30, False))), before)
+    assert spy.previous.probs[30, 30] == 0 and spy.previous.probs[30, 33] < before.probs[30, 33]
+    Modulated(spy).predict((40, 40), Prompt((Click(10, 10),)), None)
+    assert spy.previous is None
+    with pytest.raises(BadConfig, match="Known: mfp, isrefiner"):
+        Modulated(spy, "more")

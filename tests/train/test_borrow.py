@@ -45,6 +45,13 @@ def test_negative_references_show_another_class():
     assert {(prompt.crop, prompt.positive) for prompt in drawn} == {(1, True), (2, False)}
 
 
+def test_an_example_is_one_thing_or_all_of_a_class_of_another_crop():
+    thing = (Target.OBJECT, CROPS[0].tasks[0][1])
+    mixed = [replace(part, tasks=(*part.tasks, thing), classes=part.classes * 2) for part in CROPS]
+    drawn = {Lenders(mixed).example(0, 1, np.random.default_rng(seed)) for seed in range(40)}
+    assert drawn == {None, (1, 0), (1, 1)}
+
+
 def test_rows_of_borrowed_prompts():
     click = bank_row(CROPS, Borrowed(1, 0, True, 10.0, 5.0, (0, 2)))
     assert click.place == (10.0, 133.0) and click.feature[0] == pytest.approx(1) and click.feature[1] == 0

@@ -20,18 +20,24 @@ def turn(array: NDArray[Any], quarter: int, mirrored: bool) -> NDArray[Any]:
 
 
 def jitter_sensor(image: Image, rng: np.random.Generator) -> Image:
-    """Random gain, contrast, colour cast, haze, greyness, blur, noise and JPEG of an (H, W, 3) uint8 picture."""
+    """Random gain, contrast, colour cast, haze, gamma, one band only, bands in another order, blur, noise and JPEG.
+
+    image (H, W, 3) uint8 → the same shape. One band stands for panchromatic pictures (any mix of the three), another
+    order of the bands for colour-infrared ones.
+    """
     x = image.astype(np.float32)
     if rng.random() < 0.8:
         x = (x - 127) * rng.uniform(0.7, 1.35) + 127 + rng.uniform(-30, 30)
         x *= rng.uniform(0.9, 1.1, 3).astype(np.float32)
     if rng.random() < 0.15:
         x = x * 0.7 + rng.uniform(150, 220) * 0.3
-    if rng.random() < 0.12:
-        x = np.repeat((x @ np.array([0.3, 0.5, 0.2], np.float32))[..., None], 3, axis=2)
-    elif rng.random() < 0.06:
+    if rng.random() < 0.18:
+        x = np.repeat((x @ rng.dirichlet((2.0, 3.0, 1.5)).astype(np.float32))[..., None], 3, axis=2)
+    elif rng.random() < 0.1:
         x = x[..., rng.permutation(3)]
     x = np.clip(x, 0, 255)
+    if rng.random() < 0.25:
+        x = 255 * (x / 255) ** np.float32(np.exp(rng.uniform(-0.5, 0.5)))
     if rng.random() < 0.2:
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.2))
     if rng.random() < 0.2:

@@ -216,6 +216,8 @@ class TerraPredictor:
     overlap: float = 0.125
     examples: Predictor | None = None
     """Encodes pictures of references; give a `Cached` one, so that an example is encoded once, not at every click."""
+    deep_prompts: bool = True
+    """Whether clicks and references are compared with the tokens; without it clicks are disks alone (an ablation)."""
 
     def encode(self, view: View) -> TerraEncoded:
         """Cut the view in patches and run the encoder on each; independent of clicks."""
@@ -241,6 +243,7 @@ class TerraPredictor:
         bank += [
             self._reference(reference.image, reference.mask, reference.positive) for reference in prompt.references
         ]
+        bank = bank if self.deep_prompts else []
         before = None if previous is None else previous.probs
         total = np.zeros(encoded.shape, np.float32)
         weight = np.zeros(encoded.shape, np.float32)

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.division import fuse
 from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, next_window, paste
+from terraclick.core.modulation import MODULATIONS
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadConfig
+from terraclick.predictors.inputs import click_points
 
-__all__ = ["ByTarget", "Cached", "Flipped", "Focused", "Fused", "Refined"]
+__all__ = ["ByTarget", "Cached", "Flipped", "Focused", "Fused", "Modulated", "Refined"]
 
 FloatArray = NDArray[np.float32]
 
@@ -143,6 +145,32 @@ class Refined:
                 break
             previous, answer = answer, self.inner.predict(encoded, prompt, answer)
         return answer
+
+
+@dataclass(frozen=True, eq=False)
+class Modulated:
+    """Pull the previous answer towards the last click before the inner predictor reads it (MFP, RS-ISRefiner).
+
+    rule is a name of `core.modulation.MODULATIONS`. Raises BadConfig for another.
+    """
+
+    inner: Predictor
+    rule: str = "isrefiner"
+
+    def __post_init__(self) -> None:
+        if self.rule not in MODULATIONS:
+            raise BadConfig(f"no modulation {self.rule!r}. Known: {', '.join(MODULATIONS)}.")
+
+    def encode(self, view: View) -> Any:
+        """The inner encoding."""
+        return self.inner.encode(view)
+
+    def predict(self, encoded: Any, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """The inner answer to the same clicks and the modulated previous answer."""
+        if previous is not None and prompt.clicks:
+            probs = MODULATIONS[self.rule](previous.probs, click_points(prompt.clicks)[0])
+            previous = replace(previous, probs=probs)
+        return self.inner.predict(encoded, prompt, previous)
 
 
 @dataclass(frozen=True, eq=False)

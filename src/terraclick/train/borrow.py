@@ -60,10 +60,13 @@ class Lenders:
         self.crops = crops
         self.by_class: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         self.by_picture: dict[tuple[str, str, int], list[tuple[int, int]]] = defaultdict(list)
+        self.objects: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         self.classes: dict[str, list[int]] = defaultdict(list)
         for index, crop in enumerate(crops):
             for task, (cls, (target, _)) in enumerate(zip(crop.classes, crop.tasks, strict=True)):
-                if target is Target.CLASS:
+                if target is Target.OBJECT:
+                    self.objects[crop.source[0], cls].append((index, task))
+                else:
                     self.by_class[crop.source[0], cls].append((index, task))
                     self.by_picture[(*crop.source, cls)].append((index, task))
                     if cls not in self.classes[crop.source[0]]:
@@ -97,16 +100,24 @@ class Lenders:
                 borrowed.append(Borrowed(*place, positive, float(rows[pixel]), float(cols[pixel]), offset))
         return tuple(borrowed)
 
+    def example(self, crop: int, cls: int, rng: np.random.Generator) -> tuple[int, int] | None:
+        """(crop, task) that shows one thing of a class, or all of it, from another crop at whatever scale that has."""
+        others = self.objects[self.crops[crop].source[0], cls]
+        if not others or rng.random() < 0.4:
+            return self.lender(crop, cls, rng, 0.2)
+        chosen = others[rng.integers(len(others))]
+        return None if chosen[0] == crop else chosen
+
     def references(self, crop: int, cls: int, rng: np.random.Generator) -> tuple[Borrowed, ...]:
         """One to three references of a class, and sometimes one of another class as a negative; () if none can lend."""
         borrowed = []
         for _ in range(int(rng.integers(1, 4))):
-            place = self.lender(crop, cls, rng, 0.2)
+            place = self.example(crop, cls, rng)
             if place is not None:
                 borrowed.append(Borrowed(*place, True))
         others = [number for number in self.classes[self.crops[crop].source[0]] if number != cls]
         if borrowed and others and rng.random() < 0.4:
-            place = self.lender(crop, others[rng.integers(len(others))], rng, 0.2)
+            place = self.example(crop, others[rng.integers(len(others))], rng)
             if place is not None:
                 borrowed.append(Borrowed(*place, False))
         return tuple(borrowed)

@@ -391,6 +391,7 @@ class _Run:
             prompt = Prompt(episode.clicks, self._target(episode))
             bank = click_rows(episode.clicks, [features], [window])
             bank += [bank_row(self.crops, borrowed) for borrowed in episode.borrowed]
+            bank = bank if self.config.deep_prompts else []
             before = None if episode.previous is None else episode.previous.astype(np.float32) / np.float32(255)
             samples.append(network_inputs(crop.image, features, bank, prompt, window, before))
         inputs = {name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in samples[0]}
