@@ -273,3 +273,20 @@ def test_frozen_features_are_cut_where_all_maps_cells_end(tmp_path):
     losses = []
     semantic.train_on_features(config, network, features, lambda stage, a, b, f: losses.append(f["loss"]))
     assert losses[-1] < losses[0]
+
+
+def test_balanced_crops_show_rare_classes_as_often_as_the_recipe_asks():
+    """One of eight pictures is half class 1, the others all class 0: class 1 has a sixteenth of the pixels."""
+    labels = [np.zeros((112, 112), np.uint8) for _ in range(8)]
+    labels[5][:, 56:] = 1
+    features = [semantic.Features((np.zeros((1, 2, 2), np.float16),), label) for label in labels]
+    config = replace(loveda(), frozen=True, side=112, crop=56)
+    for power in (0.0, 0.5, 1.0):
+        crops = semantic.BalancedCrops.of(features, config, power)
+        rng = np.random.default_rng(0)
+        drawn = [crops.draw(rng) for _ in range(4000)]
+        share = np.mean([labels[i][row : row + 56, col : col + 56].mean() for i, row, col in drawn])
+        weight = (1 / 16) ** power
+        assert share == pytest.approx(weight / (weight + (15 / 16) ** power), abs=0.03)
+    with pytest.raises(BadConfig, match="balance"):
+        replace(loveda(), balance=0.5)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terraclick.errors import BadConfig, BadWeights
+from terraclick.errors import BadConfig, BadData, BadWeights
 from terraclick.models.bicor import ENCODERS, Bicor, BicorConfig, BicorDecoder
 from terraclick.models.checkpoint import read_published, rename
 from terraclick.models.convnext import RENAMES, UNUSED
@@ -238,19 +238,67 @@ def standardise(decoder: BicorDecoder, features: Sequence[Features]) -> None:
             layer.bias.sub_(layer.weight @ mean)
 
 
+LATTICE = 56
+"""Crops of kept features start at multiples of so many pixels, where all maps' cells end."""
+
+
 def cut_features(feature: Features, config: SemanticConfig, rng: np.random.Generator) -> Features:
-    """A square of the recipe's crop out of kept features, on a lattice of 56 pixels, where all maps' cells end."""
+    """A square of the recipe's crop out of kept features, anywhere on the lattice."""
     side = feature.labels.shape[0]
     if config.crop >= side:
         return feature
-    row, col = (int(rng.integers((side - config.crop) // 56 + 1)) * 56 for _ in range(2))
+    row, col = (int(rng.integers((side - config.crop) // LATTICE + 1)) * LATTICE for _ in range(2))
+    return feature_square(feature, row, col, config.crop)
+
+
+def feature_square(feature: Features, row: int, col: int, crop: int) -> Features:
+    """The square of `crop` pixels from (row, col) on, in labels and every map."""
+    side = feature.labels.shape[0]
     maps = []
     for m in feature.maps:
         share = m.shape[-1] / side
-        cells = round(config.crop * share)
+        cells = round(crop * share)
         top, left = round(row * share), round(col * share)
         maps.append(m[:, top : top + cells, left : left + cells])
-    return Features(tuple(maps), feature.labels[row : row + config.crop, col : col + config.crop])
+    return Features(tuple(maps), feature.labels[row : row + crop, col : col + crop])
+
+
+@dataclass(frozen=True, eq=False)
+class BalancedCrops:
+    """All squares of the lattice, each with a chance: a class weighs its share of the pixels to a power below one.
+
+    With power 0 every class teaches as much as every other, with power 1 every pixel; a class's weight is dealt out
+    among the squares by how much of the class each shows.
+    """
+
+    places: tuple[tuple[int, int, int], ...]
+    """(sample, row, col)."""
+    chances: NDArray[np.float64]
+    """Running sum of the chances, up to 1."""
+
+    @staticmethod
+    def of(features: Sequence[Features], config: SemanticConfig, power: float) -> BalancedCrops:
+        """Count every class in every square. Raises BadData where no label is a class."""
+        classes = len(config.classes)
+        places, counts = [], []
+        for index, feature in enumerate(features):
+            starts = range(0, max(feature.labels.shape[0] - config.crop, 0) + 1, LATTICE)
+            for row, col in ((r, c) for r in starts for c in starts):
+                part = feature.labels[row : row + config.crop, col : col + config.crop]
+                counts.append(np.bincount(part.ravel(), minlength=256)[:classes])
+                places.append((index, row, col))
+        table = np.array(counts, np.float64)
+        total = table.sum(axis=0)
+        if not total.any():
+            raise BadData("no label of the training pictures is one of the recipe's classes: check the masks.")
+        shown = total > 0
+        chances = (table[:, shown] / total[shown]) @ (total[shown] / total.sum()) ** power
+        return BalancedCrops(tuple(places), np.cumsum(chances / chances.sum()))
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int, int]:
+        """(sample, row, col) of a square."""
+        at = int(np.searchsorted(self.chances, rng.random(), side="right"))
+        return self.places[min(at, len(self.places) - 1)]
 
 
 # --- the loop --------------------------------------------------------------------------------------------------------
@@ -333,8 +381,14 @@ def train_on_features(
 def _draw_features(
     config: SemanticConfig, features: Sequence[Features]
 ) -> Callable[[int, np.random.Generator], tuple[Any, Tensor]]:
+    crops = None if config.balance is None else BalancedCrops.of(features, config, config.balance)
+
     def draw(index: int, rng: np.random.Generator) -> tuple[Any, Tensor]:
-        cut = cut_features(features[index], config, rng)
+        if crops is None:
+            cut = cut_features(features[index], config, rng)
+        else:
+            sample, row, col = crops.draw(rng)
+            cut = feature_square(features[sample], row, col, config.crop)
         maps = [torch.from_numpy(m.astype(np.float32)) for m in cut.maps]
         return maps, torch.from_numpy(cut.labels.astype(np.int64))
 

@@ -67,8 +67,11 @@ class SemanticConfig:
     """Side of a training crop in pixels; frozen: of the cut from the kept features, a multiple of 56."""
     side: int | None = None
     """Frozen only: pictures are resized to this side, a multiple of 56, before they are encoded."""
+    balance: float | None = None
+    """Frozen only: classes weigh their share of the pixels to this power (0 = all alike) when crops are drawn; None
+    takes picture after picture."""
     embed: int = 256
-    """Channels of the decoder."""
+    """Channels of the decoder; the last map has a sixteenth of them, which must suffice to tell the classes apart."""
     layers: int = 2
     """HBIS layers."""
     top_k: float = 0.02
@@ -109,6 +112,8 @@ class SemanticConfig:
             raise BadConfig("batch must be at least 1, epochs positive and variants 1 to 8: correct the recipe.")
         if self.encoder == "vit-s14" and not self.frozen:
             raise BadConfig("the encoder vit-s14 is not trained: set frozen=True, or take another encoder.")
+        if self.balance is not None and (not self.frozen or not 0 <= self.balance <= 1):
+            raise BadConfig(f"balance {self.balance} was given: 0 to 1, and for frozen encoders only.")
         if self.frozen and (self.side is None or self.side % 56 or self.crop % 56 or self.crop > self.side):
             raise BadConfig("frozen features need side and crop as multiples of 56, crop at most side: correct them.")
         if not self.frozen and self.crop % 32:
