@@ -1,9 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terraclick.core.division import blend_weights, choose_division, divide, fuse
+from terraclick.core.division import blend_weights, choose_division, divide, fuse, patch_windows
 from terraclick.errors import BadConfig
 
 
@@ -15,6 +17,20 @@ def test_patches_cover_the_view_and_their_weights_sum_to_one(rows, cols, n, over
         assert window.row + window.rows <= rows and window.col + window.cols <= cols
         total[window.slices] += weight
     np.testing.assert_allclose(total, 1, atol=1e-5)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(8, 120), st.floats(0, 0.5))
+def test_patches_of_a_given_size_cover_every_pixel(rows, cols, patch, share):
+    overlap = int(patch * share)
+    covered = np.zeros((rows, cols), bool)
+    windows = patch_windows((rows, cols), patch, overlap)
+    for window in windows:
+        assert window.rows == window.cols == patch
+        covered[max(window.row, 0) : window.row + patch, max(window.col, 0) : window.col + patch] = True
+    assert covered.all()
+    columns = sorted({window.col for window in windows})
+    assert all(b - a <= patch - overlap for a, b in pairwise(columns))
 
 
 def test_division_keeps_native_resolution():

@@ -50,6 +50,14 @@ def test_crop_then_paste_is_the_identity_at_native_size():
     np.testing.assert_array_equal(again, probs)
 
 
+def test_a_window_over_the_edge_is_clipped_on_both_sides():
+    array, window = np.arange(30).reshape(5, 6), Window(-2, 4, 4, 9)
+    inside, place = window.clipped(array.shape)
+    assert (inside, place) == (Window(0, 4, 2, 2), Window(2, 0, 2, 2))
+    assert array[inside.slices].tolist() == [[4, 5], [10, 11]]
+    assert array[Window(-9, -9, 3, 3).clipped(array.shape)[0].slices].size == 0
+
+
 def test_clicks_map_half_pixel_exactly():
     (click,) = crop_clicks([Click(9.5, 9.5)], Window(0, 0, 20, 20), FocusRule((40, 80)))
     assert (click.row, click.col) == (19.5, 39.5)

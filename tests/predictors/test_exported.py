@@ -1,12 +1,9 @@
 """The shipped model on the CPU engine: properties of its parts and of whole answers, not their quality."""
 
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from terraclick.core.click import Click, Prompt, Reference, Target
 from terraclick.core.focus import Window
@@ -21,7 +18,6 @@ from terraclick.predictors.exported import (
     click_planes,
     cut,
     network_inputs,
-    patch_windows,
 )
 from terraclick.predictors.load import terra_engine
 from terraclick.predictors.wrappers import Cached
@@ -59,20 +55,6 @@ def view():
     image = np.random.default_rng(3).integers(0, 80, (130, 170, 3)).astype(np.uint8)
     image[40:90, 60:120] += 120
     return View(image)
-
-
-@settings(deadline=None)
-@given(st.integers(1, 300), st.integers(1, 300), st.integers(8, 120), st.floats(0, 0.5))
-def test_patches_cover_every_pixel(rows, cols, patch, share):
-    overlap = int(patch * share)
-    covered = np.zeros((rows, cols), bool)
-    windows = patch_windows((rows, cols), patch, overlap)
-    for window in windows:
-        assert window.rows == window.cols == patch
-        covered[max(window.row, 0) : window.row + patch, max(window.col, 0) : window.col + patch] = True
-    assert covered.all()
-    columns = sorted({window.col for window in windows})
-    assert all(b - a <= patch - overlap for a, b in pairwise(columns))
 
 
 def test_cut_fills_beyond_every_edge():

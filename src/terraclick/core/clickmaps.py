@@ -35,7 +35,19 @@ def _both(clicks: Sequence[Click], shape: tuple[int, int], scale: float = 1.0) -
 
 def disk_maps(clicks: Sequence[Click], shape: tuple[int, int], radius: float = 5.0) -> NDArray[np.float32]:
     """Paint each click as a filled disk, sub-pixel centre: (2, H, W) of 0 and 1, positive then negative."""
-    return np.asarray(_both(clicks, shape) <= radius * radius, dtype=np.float32)
+    maps = np.zeros((2, *shape), dtype=np.float32)
+    for click in clicks:
+        rows, cols = _near(click.row, radius, shape[0]), _near(click.col, radius, shape[1])
+        down = (np.arange(rows.start, rows.stop, dtype=np.float32) - np.float32(click.row)) ** 2
+        across = (np.arange(cols.start, cols.stop, dtype=np.float32) - np.float32(click.col)) ** 2
+        maps[0 if click.positive else 1, rows, cols][down[:, None] + across[None, :] <= radius * radius] = 1
+    return maps
+
+
+def _near(place: float, radius: float, length: int) -> slice:
+    """The pixels of 0 … length − 1 that a disk around `place` may touch."""
+    start = min(max(int(place - radius), 0), length)
+    return slice(start, max(min(int(place + radius) + 2, length), start))
 
 
 def distance_maps(clicks: Sequence[Click], shape: tuple[int, int], radius: float = 5.0) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from terraclick.core.focus import Window
 from terraclick.errors import BadConfig
 
-__all__ = ["blend_weights", "choose_division", "divide", "fuse"]
+__all__ = ["blend_weights", "choose_division", "divide", "fuse", "patch_windows"]
 
 FloatArray = NDArray[np.float32]
 
@@ -36,8 +36,27 @@ def divide(shape: tuple[int, int], n: int, overlap: int = 0) -> tuple[Window, ..
 def _spans(side: int, n: int, overlap: int) -> list[tuple[int, int]]:
     """(start, length) of n equal spans that cover `side`; fewer where a span already covers all."""
     length = min(side, -(-(side + (n - 1) * overlap) // n))
-    starts = sorted({round(k * (side - length) / max(n - 1, 1)) for k in range(n)})
-    return [(start, length) for start in starts]
+    return [(start, length) for start in _starts(side, length, n)]
+
+
+def _starts(side: int, length: int, n: int) -> list[int]:
+    """Where n spans of `length` start so that they cover `side` evenly; fewer where two would start together."""
+    return sorted({round(k * (side - length) / max(n - 1, 1)) for k in range(n)})
+
+
+def patch_windows(shape: tuple[int, int], patch: int, overlap: int) -> tuple[Window, ...]:
+    """Equal squares of `patch` pixels that cover a view, neighbours sharing at least `overlap` pixels, row by row.
+
+    Unlike `divide` the size is given and the number follows; a view smaller than a patch gets one patch centred on it,
+    hanging over its edges.
+    """
+
+    def starts(length: int) -> list[int]:
+        if length <= patch:
+            return [-((patch - length) // 2)]
+        return _starts(length, patch, -(-(length - overlap) // (patch - overlap)))
+
+    return tuple(Window(row, col, patch, patch) for row in starts(shape[0]) for col in starts(shape[1]))
 
 
 def blend_weights(windows: Sequence[Window], shape: tuple[int, int], overlap: int) -> list[FloatArray]:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from terraclick.core.bank import BankRow, center_tokens, click_rows, prompt_maps, reference_row
 from terraclick.core.click import Click, Prompt, Target
+from terraclick.core.clickmaps import disk_maps
+from terraclick.core.division import patch_windows
 from terraclick.core.focus import Window
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadClick, BadWeights
@@ -34,7 +36,6 @@ __all__ = [
     "cut",
     "encode_picture",
     "network_inputs",
-    "patch_windows",
     "watching",
 ]
 
@@ -73,13 +74,11 @@ def _said(done: int, total: int) -> None:
 
 def cut(image: NDArray[Any], window: Window, side: int, fill: float) -> NDArray[Any]:
     """The part of (H, W[, C]) inside a window, `fill` beyond the edge, resized to side × side."""
-    height, width = image.shape[:2]
-    top, left = max(window.row, 0), max(window.col, 0)
-    bottom, right = min(window.row + window.rows, height), min(window.col + window.cols, width)
-    piece = image[top:bottom, left:right]
+    inside, place = window.clipped(image.shape)
+    piece = image[inside.slices]
     if piece.shape[:2] != (window.rows, window.cols):
         whole = np.full((window.rows, window.cols, *image.shape[2:]), fill, image.dtype)
-        whole[top - window.row : bottom - window.row, left - window.col : right - window.col] = piece
+        whole[place.slices] = piece
         piece = whole
     if piece.shape[:2] == (side, side):
         return np.ascontiguousarray(piece)
@@ -89,36 +88,20 @@ def cut(image: NDArray[Any], window: Window, side: int, fill: float) -> NDArray[
     )
 
 
-def patch_windows(shape: tuple[int, int], patch: int, overlap: int) -> tuple[Window, ...]:
-    """Equal squares of `patch` pixels that cover a view, neighbours sharing at least `overlap` pixels, row by row.
-
-    A view smaller than a patch gets one patch centred on it, hanging over its edges.
-    """
-
-    def starts(length: int) -> list[int]:
-        if length <= patch:
-            return [-((patch - length) // 2)]
-        count = -(-(length - overlap) // (patch - overlap))
-        return [round(i * (length - patch) / (count - 1)) for i in range(count)]
-
-    return tuple(Window(row, col, patch, patch) for row in starts(shape[0]) for col in starts(shape[1]))
-
-
 def click_planes(clicks: Sequence[Click], window: Window, side: int, previous: FloatArray | None) -> FloatArray:
     """(3, side, side): previous probabilities (H, W) cut to the window, disks of positive, disks of negative clicks."""
     planes = np.zeros((3, side, side), np.float32)
     if previous is not None:
         planes[0] = cut(previous, window, side, 0.0)
-    rows = np.arange(side, dtype=np.float32)
-    for click in clicks:
-        row = (click.row - window.row + 0.5) / window.rows * side - 0.5
-        col = (click.col - window.col + 0.5) / window.cols * side - 0.5
-        top, bottom = max(int(row - DISK_RADIUS), 0), min(int(row + DISK_RADIUS) + 2, side)
-        left, right = max(int(col - DISK_RADIUS), 0), min(int(col + DISK_RADIUS) + 2, side)
-        if top >= bottom or left >= right:
-            continue
-        inside = (rows[top:bottom, None] - row) ** 2 + (rows[None, left:right] - col) ** 2 <= DISK_RADIUS**2
-        planes[1 if click.positive else 2, top:bottom, left:right][inside] = 1.0
+    moved = [
+        Click(
+            (click.row - window.row + 0.5) / window.rows * side - 0.5,
+            (click.col - window.col + 0.5) / window.cols * side - 0.5,
+            click.positive,
+        )
+        for click in clicks
+    ]
+    planes[1:] = disk_maps(moved, (side, side), DISK_RADIUS)
     return planes
 
 
@@ -282,8 +265,6 @@ def _paste(total: FloatArray, weight: FloatArray, logits: FloatArray, window: Wi
     """Add a patch's logits, resized to its window and weighted, into the view-sized sums."""
     full = cv2.resize(logits, (window.cols, window.rows), interpolation=cv2.INTER_LINEAR)
     share = np.outer(_ramp(window.rows, overlap), _ramp(window.cols, overlap)) + np.float32(1e-4)
-    top, left = max(window.row, 0), max(window.col, 0)
-    bottom, right = min(window.row + window.rows, total.shape[0]), min(window.col + window.cols, total.shape[1])
-    inner = (slice(top - window.row, bottom - window.row), slice(left - window.col, right - window.col))
-    total[top:bottom, left:right] += full[inner] * share[inner]
-    weight[top:bottom, left:right] += share[inner]
+    inside, place = window.clipped(total.shape)
+    total[inside.slices] += full[place.slices] * share[place.slices]
+    weight[inside.slices] += share[place.slices]

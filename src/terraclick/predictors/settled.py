@@ -143,15 +143,9 @@ class Settled:
 
     def _look(self, view: View, window: Window, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Answer inside a window; zero outside it."""
-        top, left = max(window.row, 0), max(window.col, 0)
-        inside = Window(
-            top,
-            left,
-            min(window.row + window.rows, view.shape[0]) - top,
-            min(window.col + window.cols, view.shape[1]) - left,
-        )
+        inside, _ = window.clipped(view.shape)
         seen = [click for click in prompt.clicks if inside.contains(click.row, click.col)]
-        clicks = tuple(Click(click.row - top, click.col - left, click.positive) for click in seen)
+        clicks = tuple(Click(click.row - inside.row, click.col - inside.col, click.positive) for click in seen)
         before = previous
         if previous is not None:
             before = replace(previous, probs=np.ascontiguousarray(previous.probs[inside.slices]), focus=None)
