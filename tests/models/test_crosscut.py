@@ -126,6 +126,25 @@ def test_an_exact_dirty_run_is_the_full_run(recorded, sample):
         dirty(*(torch.cat([part, part]) for part in sample))
 
 
+def test_a_patch_that_hears_its_own_answer_is_clean(recorded, sample):
+    net = network(recorded, dirty=0.01)
+    picture, _, points = sample
+    one = torch.full_like(points, -1)
+    one[:, 0] = points[:, 0]
+    more = one.clone()
+    more[:, 4] = points[:, 4]
+    more[:, 4, 2] = 1.0
+    with torch.inference_mode():
+        encoded = net.encode(picture)
+        said = net.answer(encoded, torch.zeros_like(picture[:, :1]), one)
+        fed = torch.sigmoid(said)
+        assert torch.equal(net.answer(encoded, fed, one), said) and encoded.computed == 4
+        net.answer(encoded, fed, more)
+        assert encoded.computed == 5  # an excluding click changes the one patch it falls in
+        net.answer(encoded, 1 - fed, more)
+        assert encoded.computed == 9  # somebody else's answer is news
+
+
 def test_divisions_cover_the_picture_and_keep_its_shape():
     cut = division((1200, 800), 3, 56, squash=False)
     assert cut.size == (1232, 821) and cut.rows == (0, 392, 784) and cut.cols == (0, 373)

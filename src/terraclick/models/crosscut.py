@@ -80,8 +80,9 @@ class CrossCutConfig:
     memory_mb: int = 768
     """So many patches go through the network at once as fit in about this memory."""
     dirty: float | None = None
-    """None computes every patch. Else a patch is computed anew only if its clicks' tokens changed by more than this
-    share since it last was; 0 is exact. Needs a batch of 1."""
+    """None computes every patch. Else a patch is computed anew only if the new click's disk touches it or its clicks'
+    tokens changed by more than this share since it last was; 0 is exact. Above 0 a patch's own last answer, given back
+    to it, is no change. Needs a batch of 1."""
 
     def __post_init__(self) -> None:
         if self.setting not in ("parity", "paper") or self.prompt_from not in ("pass", "embedding"):
@@ -184,10 +185,12 @@ class Patches:
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """What a division's patches were last asked, and what they said."""
+    """What a division's patches said, and the question that would leave it at that."""
 
     asked: Tensor
     logits: Tensor
+    fresh: tuple[int, ...] = ()
+    """Patches computed for this very answer."""
 
 
 @dataclass(eq=False)
@@ -309,6 +312,8 @@ class CrossCut(SimpleClick):
                 total = total.to(previous.device) + share * self.divided(encoded, previous, points, n)
                 weight += share
             if weight:
+                if n == chosen[-1] and self.settings.dirty:
+                    self._expect(encoded, previous, points, chosen, total / weight)
                 yield total / weight
 
     def divided(self, encoded: CrossCutEncoded, previous: Tensor, points: Tensor, n: int) -> Tensor:
@@ -323,7 +328,7 @@ class CrossCut(SimpleClick):
         if self.settings.dirty is None:
             logits = self._run(patches.tokens, asked)
         else:
-            logits = self._run_dirty(encoded, patches, asked, points, n)
+            logits = self._run_dirty(encoded, patches, asked, points, placed, n)
         return self._assemble(logits, cut, len(previous), shape)
 
     def _place(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
@@ -397,12 +402,18 @@ class CrossCut(SimpleClick):
         parts = self._parts(len(tokens))
         return torch.cat([self.score(self.backbone(tokens[k] + asked[k], self._grid)) for k in parts])
 
-    def _run_dirty(self, encoded: CrossCutEncoded, patches: Patches, asked: Tensor, points: Tensor, n: int) -> Tensor:
-        """The same, but a patch whose question hardly changed since the click before keeps its answer."""
+    def _run_dirty(
+        self, encoded: CrossCutEncoded, patches: Patches, asked: Tensor, points: Tensor, placed: Tensor, n: int
+    ) -> Tensor:
+        """The same, but a patch whose question hardly changed since the click before keeps its answer.
+
+        `points` in pixels of the picture, `placed` the same in pixels of the canvas.
+        """
         if len(points) != 1:
             raise BadConfig(f"the dirty-patch mode answers one picture at a time, not {len(points)}: split the batch.")
         clicks = _in_order(points)
-        before = encoded.answered.get((n, clicks[:-1])) or encoded.answered.get((n, clicks))
+        earlier = encoded.answered.get((n, clicks[:-1]))
+        before = earlier or encoded.answered.get((n, clicks))
         count = len(patches.division.corners)
         asked = asked.unflatten(0, (count, -1))
         tokens = patches.tokens.unflatten(0, (count, -1))
@@ -412,12 +423,13 @@ class CrossCut(SimpleClick):
         else:
             change = (asked - before.asked).flatten(1).norm(dim=1)
             limit = float(self.settings.dirty or 0.0) * before.asked.flatten(1).norm(dim=1)
-            dirty = torch.nonzero(change > limit).flatten().tolist()
+            touched = self._touched(placed, patches.division) if earlier else torch.zeros_like(change, dtype=torch.bool)
+            dirty = torch.nonzero((change > limit) | touched).flatten().tolist()
             kept, logits = before.asked.clone(), list(before.logits.split(1))
         for patch in dirty:
             kept[patch] = asked[patch]
             logits[patch] = self.score(self.backbone(tokens[patch] + asked[patch], self._grid))
-        answered = Answered(kept, torch.cat(logits))
+        answered = Answered(kept, torch.cat(logits), tuple(dirty))
         with encoded.lock:
             encoded.asked += count
             encoded.computed += len(dirty)
@@ -426,6 +438,34 @@ class CrossCut(SimpleClick):
             while len(encoded.answered) > self.REMEMBERED:
                 encoded.answered.popitem(last=False)
         return answered.logits
+
+    def _touched(self, placed: Tensor, cut: Division) -> Tensor:
+        """Which patches the latest click's disk may reach: placed (1, 2P, 3) → (patches,) bool."""
+        latest = placed[0, placed[0, :, 2].where(valid_points(placed)[0], -torch.inf).argmax(), :2]
+        within = latest - latest.new_tensor(cut.corners)
+        reach = self.config.radius
+        return ((within > -reach - 1) & (within < self.side + reach)).all(dim=-1)
+
+    def _expect(
+        self, encoded: CrossCutEncoded, previous: Tensor, points: Tensor, chosen: tuple[int, ...], answer: Tensor
+    ) -> None:
+        """Note for patches just computed that being asked with this answer (logits) as the previous one is no change.
+
+        Without it every patch that shows a thing is dirty at the second click, whose previous answer is the first one.
+        """
+        clicks = _in_order(points)
+        for n in chosen:
+            said = encoded.answered.get((n, clicks))
+            if said is None or not said.fresh:
+                continue
+            cut, fresh = encoded.patches[n].division, list(said.fresh)
+            news = self._shrink(torch.sigmoid(answer), cut.size) - self._shrink(previous, cut.size)
+            stride = self.config.vit.patch
+            fed = functional.conv2d(self._cut(news, cut)[fresh], self.embed_clicks.weight[:, :1], stride=stride)
+            asked = said.asked.clone()
+            asked[fresh] += to_windows(fed, self.config.vit.window).unflatten(0, (len(fresh), -1))
+            with encoded.lock:
+                encoded.answered[n, clicks] = Answered(asked, said.logits)
 
     def _assemble(self, logits: Tensor, cut: Division, batch: int, shape: tuple[int, int]) -> Tensor:
         """Patch logits (B · patches, 1, h, w) → one map (B, 1, H, W)."""
