@@ -51,6 +51,18 @@ def test_examples_change_an_answer(target, view):
     assert alone.latest.probs.shape == view.shape
 
 
+def test_an_example_is_encoded_once_whatever_the_predictors(view):
+    example = Reference(np.full((60, 70, 3), 90, np.uint8), np.ones((60, 70), bool))
+    looks = []
+    for name in ("terra", "terra-single", "terra-fused"):
+        predictor = load(name, **QUICK.get(name, {"threads": 1}))
+        encoded = predictor.encode(view)
+        predictor.predict(encoded, Prompt((CLICKS[0],), Target.CLASS), None)  # encodes the view itself
+        with watching(lambda done, total: looks.append((done, total))):
+            predictor.predict(encoded, Prompt((CLICKS[0],), Target.CLASS, (example,)), None)
+    assert looks == [(0, 1), (1, 1)]
+
+
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_specs_tell_what_they_are(name):
     spec = PREDICTORS[name]

@@ -58,9 +58,10 @@ def _objects(engine: Engine, capacity: int) -> Predictor:
     return Settled(Cached(TerraPredictor(engine, division=1, examples=_examples(engine)), capacity))
 
 
+@lru_cache(maxsize=4)
 def _examples(engine: Engine) -> Predictor:
-    """Encodes reference pictures, each once and not at every click."""
-    return Cached(TerraPredictor(engine, division=1), 8)
+    """Encodes reference pictures for all predictors of an engine, each once and not at every click."""
+    return Cached(TerraPredictor(engine, division=1), 16)
 
 
 def terra(threads: int | None = None, weights: Path = WEIGHTS, capacity: int = 32) -> Predictor:
