@@ -18,7 +18,7 @@ from terraclick.cli import cli
 from terraclick.core.click import Target
 from terraclick.core.focus import Window
 from terraclick.errors import BadConfig, BadGrid, BadOutput, BadWeights, UnknownName
-from terraclick.geo.classmap import class_patches, read_classes, read_legend
+from terraclick.geo.classmap import class_patches, heat_classes, read_classes, read_legend
 from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.store import open_store
 from terraclick.predictors.maps import MAP_MODELS, LandClass, MapModelSpec, MapSpec, load_map
@@ -333,4 +333,6 @@ def test_the_verb_maps_and_explains(steps, tmp_path):
     done = CliRunner().invoke(cli, [*words, "--explain", str(tmp_path / "why")], catch_exceptions=False)
     answer = json.loads(done.output)
     assert sum(answer["pixels"].values()) == 100 * 130
-    assert sorted(p.name for p in (tmp_path / "why").iterdir()) == ["01_a.png", "02_b.png"]
+    assert sorted(p.name for p in (tmp_path / "why").iterdir()) == ["01_a.png", "02_b.png", "heatmaps.tif"]
+    assert heat_classes(tmp_path / "why" / "heatmaps.tif") == ("s.tif", ("a", "b"))
+    assert heat_classes(tmp_path / "a.tif") is None

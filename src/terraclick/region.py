@@ -29,6 +29,7 @@ from terraclick.core.focus import Window
 from terraclick.core.session import Session
 from terraclick.errors import BadConfig, BadGrid, BadOutput
 from terraclick.geo.classmap import (
+    HEAT_OF,
     NO_DATA,
     UNKNOWN,
     ClassPatch,
@@ -54,6 +55,7 @@ __all__ = [
     "TilePlan",
     "class_seed",
     "explain",
+    "heat_colours",
     "map_scene",
     "object_seed",
     "plan_tiles",
@@ -244,7 +246,7 @@ def map_scene(
     if confidence is not None:
         write_cog(work.confidence, confidence, grid, UNKNOWN, ["confidence, percent"], tags=tags)
     if heatmaps is not None:
-        write_cog(work.heat, heatmaps, grid, UNKNOWN, [f"heat of {c.name}, percent" for c in spec.classes], tags=tags)
+        write_cog(work.heat, heatmaps, grid, UNKNOWN, [HEAT_OF.format(c.name) for c in spec.classes], tags=tags)
     pixels = work.counted()
     work.remove()
     return MapReport(grid, pixels, tiles, tuple(outputs))
@@ -265,7 +267,8 @@ def run_map(
 ) -> MapReport:
     """`map_scene`, then polygons and pictures of the heatmaps if asked: what `terraclick map` does.
 
-    Polygons need the confidence, pictures the heatmaps; where these are not wanted as files they are made for a while.
+    Polygons need the confidence; where it is not wanted as a file it is made for a while. The folder of the pictures
+    also gets their numbers, `heatmaps.tif`, unless `heatmaps` names another place: `terraclick serve` shows them.
     """
     if polygons is not None and polygons.exists() and not overwrite:
         raise BadOutput(f"{polygons} already exists: choose another name, or pass --overwrite.")
@@ -274,8 +277,11 @@ def run_map(
         confidence = out.with_name(f".{out.stem}.confidence.tif")
         for_a_while.append(confidence)
     if explained is not None and heatmaps is None:
-        heatmaps = out.with_name(f".{out.stem}.heat.tif")
-        for_a_while.append(heatmaps)
+        heatmaps = explained / "heatmaps.tif"
+        try:
+            explained.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadOutput(f"{explained} cannot be made: {error.strerror or error}.") from error
     for path in for_a_while:
         path.unlink(missing_ok=True)
     try:
@@ -566,15 +572,24 @@ def explain(job: MapJob, heatmaps: Path, folder: Path, max_side: int = 2048) -> 
     for band, name in enumerate(names, start=1):
         heat, _ = read_view(heatmaps, bands=(band,), stretch="none", max_side=max_side)
         level = cv2.resize(heat.image[..., 0], view.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        level = np.clip(level.astype(np.float32) / 100, 0, 1)[..., None]
-        towards = np.array([40, 70, 200], np.float32) * (1 - level) + np.array([235, 40, 30], np.float32) * level
-        strength = 0.15 + 0.6 * np.abs(2 * level - 1)
-        picture = grey * (1 - strength) + towards * strength
+        towards, strength = heat_colours(level)
+        picture = grey * (1 - strength[..., None]) + towards * strength[..., None]
         path = folder / f"{band:02d}_{_plain(name)}.png"
         if not cv2.imwrite(str(path), np.rint(picture[..., ::-1]).astype(np.uint8)):
             raise BadOutput(f"{path} cannot be written: check the folder and its rights.")
         written.append(path)
     return written
+
+
+def heat_colours(level: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
+    """Percentages (H, W) → colours (H, W, 3) from blue (no) to red (yes), and how much they cover (H, W) in 0 … 1.
+
+    The undecided middle is the most transparent.
+    """
+    share = np.clip(level.astype(np.float32) / 100, 0, 1)
+    towards = np.array([40, 70, 200], np.float32) * (1 - share[..., None])
+    towards = towards + np.array([235, 40, 30], np.float32) * share[..., None]
+    return towards, (0.15 + 0.6 * np.abs(2 * share - 1)).astype(np.float32)
 
 
 def _plain(name: str) -> str:

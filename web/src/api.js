@@ -52,6 +52,8 @@ export const api = {
   statistics: (image, bidx) => get(`images/${part(image)}/statistics`, { bidx }).then((answer) => answer.bands),
   tileUrl: (image, { version, bands, stretch, rescale, gamma }) => (z, x, y) =>
     `api/images/${part(image)}/tiles/pixels/${z}/${x}/${y}${query({ bidx: bands, stretch, rescale, gamma, v: version })}`,
+  layers: (image) => get(`images/${part(image)}/layers`).then((answer) => answer.layers),
+  layerUrl: (image, { id, version }) => (z, x, y) => `api/images/${part(image)}/layers/${part(id)}/tiles/pixels/${z}/${x}/${y}${query({ v: version })}`,
   prefetch: (image, body) => post(`images/${part(image)}/prefetch`, body),
 
   openSession: (body) => post("sessions", body),

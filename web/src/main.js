@@ -99,6 +99,7 @@ project.image.on((image) => {
   stage.showImage(image);
   document.title = `${image.name} · TerraClick`;
 }, { now: false });
+display.layers.on((layers) => project.image.value && stage.showLayers(project.image.value, layers.filter((layer) => layer.shown)), { now: false });
 project.objects.on((objects, before) => stage.showObjects(objects, before), { now: false });
 for (const value of [project.selection, project.classes, display.opacity, display.labels, display.peeking, display.opened]) value.on(() => stage.redraw(), { now: false });
 actions.proposals.on((current) => {

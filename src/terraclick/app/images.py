@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from terraclick.core.focus import Window
 from terraclick.core.predictor import View
 from terraclick.errors import BadImage, BadInput, TerraClickError, UnknownName
+from terraclick.geo.classmap import heat_classes
 from terraclick.geo.grid import Grid
 from terraclick.geo.raster import (
     Band,
@@ -86,6 +87,8 @@ class Scene:
 def open_scenes(names: Sequence[str], warn: Callable[[str], None] = lambda line: None) -> dict[str, Scene]:
     """The images named, and those in the folders named, by id. `warn` hears of files in folders that cannot be used.
 
+    Heatmaps in a folder are left to `app/layers.py`: they are layers, not images.
+
     Raises BadImage for a named file that cannot be used, and where there is nothing to show.
     """
     scenes: dict[str, Scene] = {}
@@ -94,6 +97,8 @@ def open_scenes(names: Sequence[str], warn: Callable[[str], None] = lambda line:
         folder = Path(name)
         inside = sorted(folder.iterdir()) if name != "sample" and folder.is_dir() else None
         for file in [name] if inside is None else [str(path) for path in inside if path.is_file()]:
+            if inside is not None and "heat" in Path(file).name and heat_classes(file) is not None:
+                continue
             try:
                 scene = _open(file, scenes)
             except TerraClickError as error:

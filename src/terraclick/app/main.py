@@ -22,6 +22,7 @@ from terraclick.app.features import TooLarge
 from terraclick.app.files import Exports
 from terraclick.app.guard import Guard
 from terraclick.app.images import Scene, open_scenes
+from terraclick.app.layers import Layers
 from terraclick.app.routes import router
 from terraclick.app.workspace import Model, Workspace
 from terraclick.errors import (
@@ -100,6 +101,7 @@ def create_app(
     app.state.users = sorted(set(tokens.values()))
     app.state.session_name = session_name
     app.state.exports = Exports(out)
+    app.state.layers = Layers(out)
     app.include_router(router)
     app.add_api_route("/", _page, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False)

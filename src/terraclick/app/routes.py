@@ -136,13 +136,23 @@ def tile(
     v: str | None = None,
 ) -> Response:
     """A tile of the image's own pixels: y, y.png or y.jpg."""
+    row, kind = _row_of(place)
+    wanted: Any = stretch if not rescale else tuple(_range_of(text) for text in rescale)
+    data, media = space.tiles.tile(space.scene(image), z, x, row, bidx, wanted, gamma, kind)
+    return Response(data, media_type=media, headers=_kept(v))
+
+
+def _row_of(place: str) -> tuple[int, str]:
+    """(row, kind) of the last part of a tile's path."""
     row, _, kind = place.partition(".")
     if not (row.isascii() and row.isdigit() and len(row) < 10):
         raise UnknownName(f"no tile {place[:40]!r}: give a number, and .png or .jpg if you wish.")
-    wanted: Any = stretch if not rescale else tuple(_range_of(text) for text in rescale)
-    data, media = space.tiles.tile(space.scene(image), z, x, int(row), bidx, wanted, gamma, kind)
-    seconds = 604800 if v else 60
-    return Response(data, media_type=media, headers={"Cache-Control": f"private, max-age={seconds}"})
+    return int(row), kind
+
+
+def _kept(version: str | None) -> dict[str, str]:
+    """How long a browser may keep a tile: a week where its address names the file's version."""
+    return {"Cache-Control": f"private, max-age={604800 if version else 60}"}
 
 
 def _range_of(text: str) -> tuple[float, float]:
@@ -151,6 +161,29 @@ def _range_of(text: str) -> tuple[float, float]:
     except ValueError:
         raise BadInput(f"rescale={text[:40]} was given; MIN,MAX was expected.") from None
     return low, high
+
+
+@router.get("/api/images/{image}/layers", tags=["images"])
+def layers(image: str, space: Space, user: User, request: Request) -> Json:
+    """Heatmaps that `terraclick map` wrote for this image, a layer per class."""
+    found = request.app.state.layers.of(space.scene(image))
+    return {
+        "layers": [
+            {"id": layer.id, "name": layer.name, "file": layer.path.name, "version": layer.version} for layer in found
+        ]
+    }
+
+
+@router.get("/api/images/{image}/layers/{layer}/tiles/pixels/{z}/{x}/{place}", tags=["images"])
+def layer_tile(
+    image: str, layer: str, z: int, x: int, place: str, space: Space, user: User, request: Request, v: str | None = None
+) -> Response:
+    """A tile of a layer, on the image's own pixels: y or y.png."""
+    row, kind = _row_of(place)
+    if kind not in ("", "png"):
+        raise BadInput(f"tiles of kind {kind!r} were asked for: layers are png.")
+    scene, shown = space.scene(image), request.app.state.layers
+    return Response(shown.tile(scene, shown.layer(scene, layer), z, x, row), media_type="image/png", headers=_kept(v))
 
 
 @router.post("/api/images/{image}/prefetch", status_code=202, tags=["images"])

@@ -29,13 +29,25 @@ from terraclick.geo.grid import Grid
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.regularize import simplify_coverage
 
-__all__ = ["ClassPatch", "RowFile", "class_patches", "read_classes", "read_legend", "write_cog"]
+__all__ = [
+    "ClassPatch",
+    "RowFile",
+    "class_patches",
+    "heat_classes",
+    "read_classes",
+    "read_heat",
+    "read_legend",
+    "write_cog",
+]
 
 NO_DATA = 0
 """Value of a class map where nothing is known."""
 
 UNKNOWN = 255
 """Value of confidence and heat where nothing is known; they are percentages otherwise."""
+
+HEAT_OF = "heat of {}, percent"
+"""Description of a band of heatmaps; the class's name goes in."""
 
 BLOCK = 512
 
@@ -143,6 +155,35 @@ def read_classes(path: str | os.PathLike[str], grid: Grid, nodata: int = NO_DATA
 
     Raises BadGrid where map and grid have different coordinate systems, BadImage.
     """
+    return _levels(path, grid, 1, nodata, coarse=False)
+
+
+def read_heat(path: str | os.PathLike[str], grid: Grid, band: int) -> Levels:
+    """Percentages of a heatmap at the pixel centres of `grid`, 255 where nothing is known or the file ends.
+
+    A coarse grid is answered from the file's overviews, so that a glance at a large scene reads little. Raises as
+    `read_classes`.
+    """
+    return _levels(path, grid, band, UNKNOWN, coarse=True)
+
+
+def heat_classes(path: str | os.PathLike[str]) -> tuple[str, tuple[str, ...]] | None:
+    """(file name of the scene, names of the classes) of a file of heatmaps; None for any other file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as file:
+                tags, described, kinds = file.tags(), file.descriptions, set(file.dtypes)
+    except RasterioError:
+        return None
+    before, after = HEAT_OF.split("{}")
+    names = tuple((d or "").removeprefix(before).removesuffix(after) for d in described)
+    if "SCENE" not in tags or kinds != {"uint8"} or described != tuple(HEAT_OF.format(name) for name in names):
+        return None
+    return tags["SCENE"], names
+
+
+def _levels(path: str | os.PathLike[str], grid: Grid, band: int, nodata: int, coarse: bool) -> Levels:
     from pyproj import CRS
 
     real = resolve_image(path)
@@ -162,10 +203,14 @@ def read_classes(path: str | os.PathLike[str], grid: Grid, nodata: int = NO_DATA
             inside = (row >= 0) & (row < own.shape[0]) & (col >= 0) & (col < own.shape[1])
             found = np.full(grid.shape, nodata, np.uint8)
             if inside.any():
-                top, left = int(row[inside].min()), int(col[inside].min())
-                height, width = int(row[inside].max()) - top + 1, int(col[inside].max()) - left + 1
-                values = file.read(1, window=RasterWindow(left, top, width, height))
-                found[inside] = values[row[inside] - top, col[inside] - left]
+                step = max(1, int(np.sqrt(abs(a * e - b * d)) + 1e-6)) if coarse else 1
+                top, left = (int(v[inside].min()) // step * step for v in (row, col))
+                height = min(-(-(int(row[inside].max()) + 1 - top) // step) * step, own.shape[0] - top)
+                width = min(-(-(int(col[inside].max()) + 1 - left) // step) * step, own.shape[1] - left)
+                size = max(1, height // step), max(1, width // step)
+                values = file.read(band, window=RasterWindow(left, top, width, height), out_shape=size)
+                at = np.minimum((row[inside] - top) // step, size[0] - 1)
+                found[inside] = values[at, np.minimum((col[inside] - left) // step, size[1] - 1)]
     return found
 
 

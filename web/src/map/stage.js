@@ -12,6 +12,7 @@ import TileLayer from "ol/layer/Tile.js";
 import VectorImageLayer from "ol/layer/VectorImage.js";
 import VectorLayer from "ol/layer/Vector.js";
 import VectorSource from "ol/source/Vector.js";
+import LayerGroup from "ol/layer/Group.js";
 import ImageTile from "ol/source/ImageTile.js";
 import Projection from "ol/proj/Projection.js";
 import TileGrid from "ol/tilegrid/TileGrid.js";
@@ -28,6 +29,7 @@ export function createStage(element, project, display) {
   const styles = createStyles(project, display);
   const sources = Object.fromEntries(["objects", "proposals", "outline", "clicks", "sketch"].map((name) => [name, new VectorSource()]));
   const base = new TileLayer({ className: "base", preload: 1, cacheSize: 1024 });
+  const above = new LayerGroup();
   const layers = {
     // drawn as one picture that moves with the map: thousands of objects pan as smoothly as none
     objects: new VectorImageLayer({ className: "swiped", source: sources.objects, style: styles.object, imageRatio: 1.3, renderBuffer: 60 }),
@@ -39,7 +41,7 @@ export function createStage(element, project, display) {
   const pan = new DragPan({ condition: (event) => stage.mayPan(event), kinetic: new Kinetic(-0.005, 0.05, 100) });
   const map = new OlMap({
     target: element,
-    layers: [base, ...Object.values(layers)],
+    layers: [base, above, ...Object.values(layers)],
     controls: [],
     interactions: [pan, new MouseWheelZoom({ duration: 140, timeout: 40 }), new PinchZoom()],
     maxTilesLoading: 12,
@@ -106,6 +108,23 @@ export function createStage(element, project, display) {
       source.on(["tileloadend", "tileloaderror"], () => loading.update((n) => Math.max(0, n - 1)));
       loading.set(0);
       base.setSource(source);
+    },
+    /** What lies between the picture and the outlines: [{id, version, opacity}], the first at the bottom. */
+    showLayers(image, wanted) {
+      const drawn = above.getLayers();
+      const key = ({ id, version }) => `${image.id} ${id} ${version}`;
+      const keys = new Set(wanted.map(key));
+      for (const layer of [...drawn.getArray()]) if (!keys.has(layer.get("key"))) drawn.remove(layer);
+      for (const item of wanted) {
+        let layer = drawn.getArray().find((one) => one.get("key") === key(item));
+        if (!layer) {
+          const source = new ImageTile({ url: api.layerUrl(image.id, item), projection: stage.projection, tileGrid: stage.tileGrid, wrapX: false, interpolate: false, transition: 0 });
+          layer = new TileLayer({ className: "heat", source });
+          layer.set("key", key(item));
+          drawn.push(layer);
+        }
+        layer.setOpacity(item.opacity);
+      }
     },
 
     /** Show an extent [minx, miny, maxx, maxy] of the map. */

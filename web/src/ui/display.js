@@ -1,6 +1,7 @@
 /** How the picture and the outlines are shown: opacity, labels, swipe, bands, stretch, gamma. */
 
 import { fill, h, icon } from "../dom.js";
+import { api } from "../api.js";
 import { debounce, signal } from "../signal.js";
 
 export function createDisplay() {
@@ -14,6 +15,8 @@ export function createDisplay() {
     opened: signal(null),
     /** {bands, stretch, rescale, gamma} as the tile route takes them; undefined where the server chooses. */
     tiles: signal({}),
+    /** Heatmaps of the shown image, [{id, name, file, version, shown, opacity}]; beneath the outlines where shown. */
+    layers: signal([]),
   };
 }
 
@@ -84,6 +87,28 @@ export function displayPanel({ project, stage, display, keys }) {
     return h("div.stack", { style: { gap: "4px" } }, h("span.muted", "Bands shown as red, green, blue; clicks see them too"), h("div.row", picks));
   }
 
+  const changeLayer = (id, part) => display.layers.update((all) => all.map((layer) => (layer.id === id ? { ...layer, ...part } : layer)));
+  const heatmaps = h("div.stack.layers", { style: { gap: "6px" } });
+  function listLayers(layers) {
+    const files = new Set(layers.map((layer) => layer.file));
+    const rows = layers.map(({ id, name, file, shown, opacity: strength }) => {
+      const how = slider(`Opacity of ${name}`, { min: 0, max: 1, step: 0.05, value: strength, show: (value) => `${Math.round(value * 100)} %`, onchange: (value) => changeLayer(id, { opacity: value }) });
+      how.hidden = !shown;
+      const on = h("input", { type: "checkbox", checked: shown, onchange: () => (changeLayer(id, { shown: on.checked }), (how.hidden = !on.checked)) });
+      return [h("label.check", { dataset: { layer: id } }, on, h("span.ellipsis", { title: file }, files.size > 1 ? `${name} (${file})` : name)), how];
+    });
+    fill(heatmaps, rows.length ? [h("span.muted", "Where the map model saw a class: blue no, red yes"), rows] : []);
+  }
+  async function findLayers(image) {
+    display.layers.set([]);
+    listLayers([]);
+    if (!image) return;
+    const found = await api.layers(image.id).catch(() => []);
+    if (project.image.value !== image) return;
+    display.layers.set(found.map((layer) => ({ ...layer, shown: false, opacity: 0.8 })));
+    listLayers(display.layers.value);
+  }
+
   const draw = () =>
     fill(
       body,
@@ -91,10 +116,12 @@ export function displayPanel({ project, stage, display, keys }) {
       h("label.check", labels, "Class names on the map"),
       h("label.check", swipe, "Swipe: picture without outlines", h("kbd", keys.keysOf("swipe")[0]?.toUpperCase() ?? "")),
       picture(),
+      heatmaps,
     );
-  project.image.on(() => {
+  project.image.on((image) => {
     display.tiles.set({});
     draw();
+    findLayers(image);
   });
   return panel;
 }
