@@ -124,8 +124,10 @@ def test_sample_is_copied_and_accepted(tmp_path):
 def test_doctor_and_models_as_json():
     health = json.loads(terraclick("doctor", "--json").stdout)
     assert health["engine"]["name"] == "onnxruntime" and health["base"]["numpy"]
-    names = [model["name"] for model in json.loads(terraclick("models", "--json").stdout)]
-    assert {"terra", "grabcut", "randomwalk"} <= set(names)
+    kinds = {model["name"]: model["kind"] for model in json.loads(terraclick("models", "--json").stdout)}
+    assert {"terra", "grabcut", "randomwalk", "greenness"} <= set(kinds)
+    assert (kinds["terra"], kinds["greenness"]) == ("clicks", "map")
+    assert "for terraclick map" in terraclick("models", "greenness").stdout
 
 
 # --- bad input

@@ -201,7 +201,9 @@ def sample(out: Path, overwrite: bool) -> None:
 
 @cli.command("map")
 @click.argument("scene")
-@click.option("--model", required=True, metavar="NAME|PATH", help="A map model by name, or the folder of your own.")
+@click.option(
+    "--model", required=True, metavar="NAME|PATH", help="A map model of `terraclick models`, or the folder of your own."
+)
 @click.option("--out", "-o", type=EXISTING, required=True, help="GeoTIFF of class numbers to write.")
 @click.option("--confidence", type=EXISTING, metavar="FILE.tif", help="Also write how sure each pixel is, percent.")
 @click.option("--heatmaps", type=EXISTING, metavar="FILE.tif", help="Also write a heatmap per class, percent.")
@@ -463,8 +465,12 @@ def models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool) -> N
         if name not in known:
             raise UnknownName(f"no model {name!r}. Known: {', '.join(known)}.")
     found = [m for m in listed if m["name"] in names or not names]
-    lines = [f"{m['name']:<20} {m['summary']} ({m['mb']} MB, {m['licence']}){_lacks(m)}" for m in found]
+    lines = [f"{m['name']:<20} {_says(m)} ({m['mb']} MB, {m['licence']}){_lacks(m)}" for m in found]
     _print(found, as_json, lines)
+
+
+def _says(model: dict[str, Any]) -> str:
+    return f"{model['summary']}, for terraclick map" if model["kind"] == "map" else str(model["summary"])
 
 
 def _print_costs(names: tuple[str, ...], threads: int, as_json: bool) -> None:

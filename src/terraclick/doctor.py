@@ -18,6 +18,7 @@ import numpy as np
 from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.predictor import Predictor, View
 from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS
+from terraclick.predictors.maps import MAP_MODELS, map_files
 
 __all__ = ["as_lines", "checkup", "models", "peak_memory_mb", "speed"]
 
@@ -42,17 +43,29 @@ def checkup() -> dict[str, Any]:
 
 
 def models() -> list[dict[str, Any]]:
-    """Name, summary, licence, size in MB, availability and needs of every predictor that `load` knows."""
+    """Name, kind (`clicks` or `map`), summary, licence, size in MB, availability and needs of every model by name.
+
+    Those that answer clicks are what `load` knows, those that name every pixel what `terraclick map --model` takes.
+    """
     found = []
     for name, spec in PREDICTORS.items():
         files = [WEIGHTS / file for file in spec.files]
         size = sum(file.stat().st_size for file in files if file.is_file())
-        about = {"name": name, "summary": spec.summary, "licence": spec.licence, "mb": round(size / 1e6, 1)}
+        about = _about(name, "clicks", spec, round(size / 1e6, 1))
         found.append({**about, "available": all(file.is_file() for file in files), "needs": None})
     for name, spec in NETWORKS.items():
-        about = {"name": name, "summary": spec.summary, "licence": spec.licence, "mb": 0.0}
+        about = _about(name, "clicks", spec, 0.0)
         found.append({**about, "available": _version("torch") is not None, "needs": "torch and --weights PATH"})
+    for name, kind in MAP_MODELS.items():
+        files = map_files(name)
+        size = sum(file.stat().st_size for file in files if file.is_file())
+        about = _about(name, "map", kind, round(size / 1e6, 1))
+        found.append({**about, "available": all(file.is_file() for file in files), "needs": None})
     return found
+
+
+def _about(name: str, kind: str, spec: Any, mb: float) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "summary": spec.summary, "licence": spec.licence, "mb": mb}
 
 
 def as_lines(health: dict[str, Any]) -> list[str]:
