@@ -20,7 +20,7 @@ SQUARE = (500030.0, 4649940.0, 500050.0, 4649960.0)
 INSIDE = "500041.3,4649948.7"
 
 
-def terraclick(*words, cwd=None, timeout=60):
+def terraclick(*words, cwd=None, timeout=180):
     command = [sys.executable, "-m", "terraclick.cli", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=timeout)
 

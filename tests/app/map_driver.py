@@ -34,7 +34,7 @@ def serving(folder, *images, session="work.gpkg"):
         yield address
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()
 
 

@@ -114,7 +114,7 @@ def events_of(client, act):
         await asyncio.get_running_loop().run_in_executor(None, act)
         while True:
             try:
-                heard.append(await asyncio.wait_for(anext(stream), 0.3))
+                heard.append(await asyncio.wait_for(anext(stream), 1.0))
             except (asyncio.TimeoutError, StopAsyncIteration):
                 return
 

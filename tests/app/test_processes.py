@@ -35,7 +35,7 @@ class Process:
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        code = self.process.wait(timeout=60)
+        code = self.process.wait(timeout=180)
         error = self.process.stderr.read()
         for client in self.clients:
             client.close()
@@ -78,7 +78,7 @@ def test_it_says_in_one_sentence_why_it_cannot_start(tmp_path):
         (["serve", "sample", "--host", "192.0.2.1"], "listen"),
     ):
         command = [sys.executable, "-m", "terraclick.cli", *words]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=180)
         assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1, (words, done.stderr)
     assert list(tmp_path.iterdir()) == []
 

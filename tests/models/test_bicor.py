@@ -98,7 +98,7 @@ def test_the_loss_of_any_batch_is_that_of_its_parts(batch, setting):
     loss = total_loss(output, labels, config, fisher=0)
     crosses = [total_part(output, labels, i) for i in range(batch)]
     ups = smoothed_cross_entropy(output.logits, labels)
-    assert torch.allclose(ups, torch.stack(crosses).mean(), atol=1e-6)
+    assert torch.allclose(ups, torch.stack(crosses).mean(), atol=1e-5)
     (loss + fisher_loss(output.embeddings, setting)).backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters() if p.requires_grad)
     assert (float(fisher_loss(output.embeddings, setting).detach()) == 0) == (batch == 1)
@@ -143,10 +143,10 @@ def test_the_paper_setting_learns_how_much_to_keep_and_has_no_auxiliary_head():
 def test_fisher_is_the_ratio_of_scatters():
     """Two classes at 0 and 4, pictures one to either side: S_w = 1; pairs 16; to the grand mean 4."""
     embeddings = torch.tensor([[[-1.0], [3.0]], [[1.0], [5.0]]])
-    assert float(scatter_ratio(embeddings, pairs=True)) == pytest.approx(1 / 16)
-    assert float(scatter_ratio(embeddings, pairs=False)) == pytest.approx(1 / 4)
-    assert float(fisher_loss((embeddings, embeddings), "parity")) == pytest.approx(1.2 / 16)
-    assert float(fisher_loss((embeddings, embeddings), "paper")) == pytest.approx(0.2 / 4)
+    assert float(scatter_ratio(embeddings, pairs=True)) == pytest.approx(1 / 16, rel=1e-4)
+    assert float(scatter_ratio(embeddings, pairs=False)) == pytest.approx(1 / 4, rel=1e-4)
+    assert float(fisher_loss((embeddings, embeddings), "parity")) == pytest.approx(1.2 / 16, rel=1e-4)
+    assert float(fisher_loss((embeddings, embeddings), "paper")) == pytest.approx(0.2 / 4, rel=1e-4)
 
 
 def test_ignored_pixels_and_absent_classes_teach_nothing():

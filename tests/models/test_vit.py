@@ -56,7 +56,7 @@ def test_attention_equals_its_formula():
     x = torch.randn(2, 7, 16)
     q, k, v = (part.reshape(2, 7, 2, 8).transpose(1, 2) for part in block.qkv(x).split(16, dim=-1))
     mixed = torch.softmax(q @ k.transpose(-1, -2) / 8**0.5, dim=-1) @ v
-    assert torch.allclose(block(x), block.proj(mixed.transpose(1, 2).reshape(2, 7, 16)), atol=1e-6)
+    assert torch.allclose(block(x), block.proj(mixed.transpose(1, 2).reshape(2, 7, 16)), atol=1e-5)
 
 
 def test_the_published_size():
