@@ -172,6 +172,36 @@ def cpe(seed: int) -> dict[str, np.ndarray]:
     return found
 
 
+def dirty(seed: int) -> dict[str, np.ndarray]:
+    """CrossCut recomputing only changed patches, mIoU@1-5 of classes in views of 2 × 2 and 4 × 4 patches of 224 px."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from benchmarks.dirty import clicked
+
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        world = make_world(Path(folder) / "train", 24, 460, 26, seed)
+        config = crosscut.CrossCutConfig(BASE, divisions=(2,), overlap=0)
+        rule = EpisodeRule("class", 2 * SIDE, (1, 1), augment=False)
+        recipe = NetworkRecipe("trial", "crosscut", config, rule, STEPS, 1, 1e-3, next_clicks=1, seed=seed)
+        trained = fit(recipe, world, f"crosscut seed {seed}").state_dict()
+        for n in (2, 4):
+            held = open_datasets(make_world(Path(folder) / f"held{n}", 12, 230 * n, 7 * n * n, seed + 1000))
+            read, wide = reader(held), replace(rule, side=n * SIDE)
+            episodes = [draw_episode(held, read, wide, np.random.default_rng([seed, 9, k])) for k in range(12)]
+            modes = [("every patch", None), *((f"{e:g}", e) for e in (0.0, 0.02, 0.05, 0.1, 0.2)), ("published", None)]
+            for name, epsilon in modes:
+                plain = name == "published"  # a second a click: timed on two tasks
+                setting = replace(config, divisions=(n,), dirty=epsilon, setting="parity" if plain else "paper")
+                network = build("crosscut", setting)[0].eval()
+                network.load_state_dict(trained)
+                curve, share, seconds = clicked(network, episodes[:2] if plain else episodes, 5, plain)
+                marks = " ".join(f"{value:.3f}" for value in curve.mean(axis=0))
+                print(f"seed {seed} n {n} {name}: mIoU@1-5 {marks}, patches {share:.1%}, {seconds:.3f} s", flush=True)
+                if n == 2 and not plain:
+                    found[name] = curve[:, -1]
+    return found
+
+
 def silence(network: torch.nn.Module) -> None:
     """Take the cross-patch prompt away: zeros that stay zeros."""
     for weight in network.prompt.parameters():
@@ -240,7 +270,7 @@ def isrefiner(seed: int) -> dict[str, np.ndarray]:
 
 
 STEPS = 200
-TRIALS = {"refcut": refcut, "cpe": cpe, "cfr": cfr, "isrefiner": isrefiner}
+TRIALS = {"refcut": refcut, "cpe": cpe, "cfr": cfr, "isrefiner": isrefiner, "dirty": dirty}
 
 
 def main(trial: str, seeds: list[int]) -> None:

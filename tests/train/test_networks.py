@@ -144,6 +144,25 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tiny_dataset, tmp_path):
         train_network(replace(TINY, rate=1e-3), tiny_dataset, tmp_path / "b", resume=True)
 
 
+def test_a_vit_that_learns_nothing_stays(tiny_dataset, tmp_path):
+    recipe = replace(TINY, steps=1, backbone_rate=0.0, clip=1.0)
+    trained = weights_of(train_network(recipe, tiny_dataset, tmp_path / "run"))
+    torch.manual_seed(recipe.seed)
+    fresh = build("simpleclick", BASE)[0].state_dict()
+    moved = {name.split(".")[0] for name in fresh if not torch.equal(fresh[name], trained[name])}
+    assert moved == {"neck", "head"}
+
+
+def test_encoding_once_changes_no_loss(drawn, monkeypatch):
+    torch.manual_seed(0)
+    network = build("simpleclick", BASE)[0].train()
+    network.head.dropout.p = 0.0
+    episodes, recipe = [drawn(RULE, seed) for seed in range(2)], replace(TINY, next_clicks=3)
+    once = [training_loss(network, episodes, recipe, rng(seed)).item() for seed in range(2)]
+    monkeypatch.setattr(type(network), "ENCODES_ALIKE", False)
+    assert once == [training_loss(network, episodes, recipe, rng(seed)).item() for seed in range(2)]
+
+
 def test_it_learns_what_it_sees_and_loads_by_name(tiny_dataset, tmp_path, drawn):
     recipe = replace(TINY, steps=26, batch=4)
     written = train_network(recipe, tiny_dataset, tmp_path / "run")

@@ -79,6 +79,9 @@ class SimpleClickEncoded:
 class SimpleClick(nn.Module):
     """Image, previous answer and clicks → logits."""
 
+    ENCODES_ALIKE = True
+    """`encode` does in training mode what it does in evaluation mode."""
+
     def __init__(self, config: SimpleClickConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or SimpleClickConfig()

@@ -42,6 +42,9 @@ __all__ = ["NETWORK_RECIPES", "NetworkRecipe", "click_curve", "start_from", "tra
 IGNORE = 255
 CHECKPOINT_EVERY = 100
 
+BEFORE_THE_HEAD = ("backbone.", "embed_clicks.", "prompt.")
+"""Parts of names of weights that learn at `backbone_rate`; a prompt that learns faster soon drowns the tokens."""
+
 Clicks = tuple[Click, ...]
 
 
@@ -63,6 +66,10 @@ class NetworkRecipe:
     """Episodes in a step."""
     rate: float = 5e-5
     """Learning rate of Adam; a tenth of it for the last tenth of the steps."""
+    backbone_rate: float = 1.0
+    """Share of the learning rate for the ViT, where it was trained before, and for what is added to its tokens."""
+    clip: float | None = None
+    """Largest norm of the gradient, None = any."""
     first: str = "random"
     """First clicks: "random" up to 24 of each sign (RITM), "one" including click near the middle (MFP)."""
     next_clicks: int = 3
@@ -104,16 +111,19 @@ def training_loss(
             clicks = _further(clicks, previous, episodes, rng)
         return iterative_click_loss(losses).mean()
     passes = int(rng.integers(recipe.next_clicks + 1))
+    encoded = network.encode(image) if getattr(network, "ENCODES_ALIKE", False) else None
     if passes:
         network.eval()
         with torch.no_grad():
-            encoded, extra = network.encode(image), _references(network, episodes, device)
+            seen = network.encode(image) if encoded is None else encoded
+            extra = _references(network, episodes, device)
             for _ in range(passes):
-                previous = torch.sigmoid(network.answer(encoded, previous, _points(clicks, device), **extra).float())
+                previous = torch.sigmoid(network.answer(seen, previous, _points(clicks, device), **extra).float())
                 clicks = _further(clicks, previous, episodes, rng)
         network.train()
+    encoded = network.encode(image) if encoded is None else encoded
     extra = _references(network, episodes, device)
-    return _focal(network.answer(network.encode(image), previous, _points(clicks, device), **extra), truth).mean()
+    return _focal(network.answer(encoded, previous, _points(clicks, device), **extra), truth).mean()
 
 
 def _tensors(episodes: Sequence[Episode], device: str) -> tuple[Tensor, Tensor]:
@@ -216,7 +226,12 @@ def train_network(
         start_from(network, recipe.family, config, start)
     tune(network, recipe.tuning, recipe.rank).to(device).train()
     trained = [weight for weight in network.parameters() if weight.requires_grad]
-    optimizer = torch.optim.Adam(trained, lr=recipe.rate, betas=(0.9, 0.999))
+    slow = {id(weight) for name, weight in network.named_parameters() if any(part in name for part in BEFORE_THE_HEAD)}
+    groups = [[w for w in trained if (id(w) in slow) == within] for within in (False, True)]
+    shares = (1.0, recipe.backbone_rate)
+    if recipe.backbone_rate == 1:
+        groups, shares = [trained], (1.0,)
+    optimizer = torch.optim.Adam([{"params": group} for group in groups], lr=recipe.rate, betas=(0.9, 0.999))
     checkpoint, done = out / "checkpoint.pt", 0
     if resume and checkpoint.is_file():
         kept = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -231,11 +246,13 @@ def train_network(
             rng = np.random.default_rng([recipe.seed, 3, step])
             torch.manual_seed(int(rng.integers(2**31)))
             episodes = [draw_episode(datasets, read, recipe.episodes, rng) for _ in range(recipe.batch)]
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate * (0.1 if step >= 0.9 * recipe.steps else 1.0)
+            for group, share in zip(optimizer.param_groups, shares, strict=True):
+                group["lr"] = share * recipe.rate * (0.1 if step >= 0.9 * recipe.steps else 1.0)
             loss = training_loss(network, episodes, recipe, rng, device)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            if recipe.clip is not None:
+                torch.nn.utils.clip_grad_norm_(trained, recipe.clip)
             optimizer.step()
             figures = {"loss": float(loss.detach())}
             log.write(json.dumps({"step": step + 1, **figures}) + "\n")
@@ -335,6 +352,16 @@ def crosscut_small() -> NetworkRecipe:
     return NetworkRecipe("crosscut-small", "crosscut", config, rule, steps=2000, batch=2, rate=5e-4)
 
 
+def crosscut_s() -> NetworkRecipe:
+    """CrossCut of a ViT-S/14's first six blocks, patches of 224 px, from a plain ViT: classes in crops of 448 px."""
+    rule = EpisodeRule("class", side=448, scale=(0.75, 1.25))
+    vit = ClickViTConfig(patch=14, dim=384, depth=6, heads=6, size=224)
+    base = SimpleClickConfig(vit, (64, 128, 256, 512), 128)
+    config = CrossCutConfig(base, divisions=(2,), overlap=28)
+    settings = {"steps": 2000, "batch": 2, "rate": 5e-4, "backbone_rate": 0.2, "clip": 1.0}
+    return NetworkRecipe("crosscut-s", "crosscut", config, rule, first="one", next_clicks=2, **settings)
+
+
 def refcut_b() -> NetworkRecipe:
     """RefCut ViT-B, from SimpleClick: combinations of classes, a reference from another picture."""
     rule = EpisodeRule("combination", references=True)
@@ -390,6 +417,7 @@ NETWORK_RECIPES: dict[str, Callable[[], NetworkRecipe]] = {
     "simpleclick-small": simpleclick_small,
     "crosscut-b": crosscut_b,
     "crosscut-small": crosscut_small,
+    "crosscut-s": crosscut_s,
     "refcut-b": refcut_b,
     "refcut-small": refcut_small,
     "mfp-b": mfp_b,
