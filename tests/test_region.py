@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -149,6 +152,18 @@ map_scene(MapJob({str(scene)!r}, "greenness"), Path({str(tmp_path / "a.tif")!r})
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == -9
     map_scene(MapJob(str(scene), "greenness"), tmp_path / "a.tif", resume=True)
     assert digest(tmp_path / "a.tif") == digest(mapped[1] / "a.tif")
+
+
+def test_a_worker_killed_midway_changes_no_byte(scene, mapped, tmp_path):
+    killed = []
+
+    def kill(done, total):
+        if done == 2:
+            killed.append(multiprocessing.active_children()[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    map_scene(MapJob(str(scene), "greenness"), tmp_path / "a.tif", executor="processes", workers=2, progress=kill)
+    assert len(killed) == 1 and digest(tmp_path / "a.tif") == digest(mapped[1] / "a.tif")
 
 
 def test_a_part_of_the_scene_gets_the_classes_of_the_whole(scene, mapped, tmp_path):
