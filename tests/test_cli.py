@@ -245,6 +245,24 @@ def test_bad_words(words, scene, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "kept.gpkg").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["segment"], "Missing argument 'IMAGE' (see: terraclick segment --help)."),
+        (["sample"], "Missing option '--out' / '-o' (see: terraclick sample --help)."),
+        (["doctor", "why"], "(see: terraclick doctor --help)."),
+        (["draw"], "No such command 'draw' (see: terraclick --help)."),
+        (["segment", "sample", "--click", "1"], "expected two numbers X,Y without a space."),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_a_missing_word_says_where_the_words_are(words, said, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    told = capsys.readouterr().err
+    assert stopped.value.code == 2 and told.endswith(said + "\n") and told.count("\n") == 1
+
+
 def test_unwritable_folder(scene, tmp_path):
     if os.geteuid() == 0:
         pytest.skip("root may write anywhere")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from terraclick.cli import cli
+from terraclick.cli import cli, main
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,6 +38,18 @@ def test_commands_in_the_docs_parse():
                 command = cli.commands[words[1]]
                 known = {name for option in command.params for name in option.opts} | {"--help"}
                 assert {word for word in words if word.startswith("--")} <= known, line
+
+
+@pytest.mark.slow
+def test_the_guides_first_commands_run_as_written(tmp_path, monkeypatch):
+    guide = (ROOT / "docs" / "guide.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "points.csv").write_text(re.search(r"```csv\n(.*?)```", guide, re.DOTALL)[1])
+    lines = re.search(r"```sh\n(.*?)```", guide, re.DOTALL)[1].splitlines()
+    for line in [*lines, "terraclick segment scene.tif --points points.csv --out many.gpkg"]:
+        with pytest.raises(SystemExit) as stopped:
+            main(shlex.split(line.split(" > ")[0], comments=True)[1:])
+        assert stopped.value.code == 0, line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

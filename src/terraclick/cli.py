@@ -43,7 +43,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         code = _say("stopped; what was saved before is kept.", 130)
     except click.ClickException as error:
-        code = _say(error.format_message(), error.exit_code)
+        code = _say(_with_help(error), error.exit_code)
     except BrokenPipeError:
         with suppress(OSError):
             sys.stdout.close()
@@ -53,6 +53,15 @@ def main(args: Sequence[str] | None = None) -> None:
             raise
         code = _explain(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _with_help(error: click.ClickException) -> str:
+    """What click says; where a word is missing or unknown, also where the words are listed."""
+    said = error.format_message()
+    valued = isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)
+    if valued or said.endswith("?") or not isinstance(error, click.UsageError) or error.ctx is None:
+        return said
+    return f"{said.rstrip('.')} (see: {error.ctx.command_path} --help)."
 
 
 def _explain(error: Exception) -> int:
@@ -115,7 +124,7 @@ def cli(traceback: bool) -> None:
     """Click on a thing in an aerial or satellite image, keep its georeferenced outline."""
 
 
-@cli.command()
+@cli.command(short_help="Turn clicks into polygons.")
 @click.argument("image")
 @click.option("--click", "clicks", type=XY, multiple=True, metavar="X,Y", help="A place on the thing; repeat for more.")
 @click.option("--exclude", "excludes", type=XY, multiple=True, metavar="X,Y", help="A place that is not part of it.")
@@ -189,7 +198,7 @@ def _progress_of(things: str) -> Callable[[int, int], None]:
     return show
 
 
-@cli.command()
+@cli.command(short_help="Copy the packaged scene to a file.")
 @click.option("--out", "-o", required=True, type=EXISTING, help="GeoTIFF to write.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def sample(out: Path, overwrite: bool) -> None:
@@ -199,7 +208,7 @@ def sample(out: Path, overwrite: bool) -> None:
     copy_sample(out, overwrite)
 
 
-@cli.command("map")
+@cli.command("map", short_help="Name every pixel of a scene.")
 @click.argument("scene")
 @click.option(
     "--model", required=True, metavar="NAME|PATH", help="A map model of `terraclick models`, or the folder of your own."
@@ -237,7 +246,7 @@ def map_verb(scene: str, model: str, as_json: bool, stretch: str, **words: Any) 
     _print(answer, as_json, [report.sentence])
 
 
-@cli.command()
+@cli.command(short_help="Count the clicks a robot needs.")
 @click.option("--predictor", required=True, help="One of `terraclick models`.")
 @click.option("--target", type=TARGET, required=True, help="Object tasks or class tasks.")
 @click.option("--data", type=EXISTING, required=True, help="Folder of datasets (see docs/protocol.md), or one dataset.")
@@ -283,7 +292,7 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
         room.plot([report], words["plot_file"])
 
 
-@cli.command()
+@cli.command(short_help="Train a model by a recipe.")
 @click.argument("recipe")
 @click.option("--data", type=EXISTING, required=True, help="Folder of training datasets.")
 @click.option("--out", "-o", type=EXISTING, required=True, help="Folder for checkpoints and the log.")
@@ -327,7 +336,7 @@ def _report_training(stage: str, done: int, total: int, figures: dict[str, float
     click.echo(f"{stage} {done}/{total} {said}".rstrip(), err=True)
 
 
-@cli.command()
+@cli.command(short_help="Make a network click without torch.")
 @click.argument("what", metavar="NAME|CHECKPOINT")
 @click.option("--out", "-o", type=EXISTING, required=True, help="Folder for the files; segment --weights takes it.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help="Weights of the network NAME.")
@@ -375,7 +384,7 @@ def _room(name: str, extra: str) -> Any:
         raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[{extra}]'.") from error
 
 
-@cli.command()
+@cli.command(short_help="Rewrite a published checkpoint as safetensors.")
 @click.argument("checkpoint", type=EXISTING)
 @click.argument("out", type=EXISTING)
 @click.option("--as", "name", required=True, metavar="NAME", help="The paper network it was trained as.")
@@ -401,7 +410,7 @@ def convert(
         click.echo(room.convert(checkpoint, out, name, config))
 
 
-@cli.command()
+@cli.command(short_help="Open a map in the browser.")
 @click.argument("images", nargs=-1, required=True)
 @click.option("--session", type=EXISTING, help="GeoPackage to go on with, made if it is not there.")
 @click.option("--store", "store_address", metavar="URL", help="postgresql://… in place of a file, for teams.")
@@ -426,7 +435,7 @@ def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
     room.run(server)
 
 
-@cli.command()
+@cli.command(short_help="Answer the clicks of a session again.")
 @click.argument("session", type=EXISTING)
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
@@ -444,7 +453,7 @@ def replay(session: Path, model: str, weights: Path | None, images: Path | None,
     _print(found.to_json(), as_json, found.lines())
 
 
-@cli.command()
+@cli.command(short_help="List the models.")
 @click.argument("names", nargs=-1)
 @click.option("--cost", is_flag=True, help="Measure the papers' networks (all, or NAMES) here: minutes. Needs torch.")
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Threads to measure with.")
@@ -465,8 +474,12 @@ def models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool) -> N
         if name not in known:
             raise UnknownName(f"no model {name!r}. Known: {', '.join(known)}.")
     found = [m for m in listed if m["name"] in names or not names]
-    lines = [f"{m['name']:<20} {_says(m)} ({m['mb']} MB, {m['licence']}){_lacks(m)}" for m in found]
+    lines = [f"{m['name']:<20} {_says(m)} ({_weighs(m)}{m['licence']}){_lacks(m)}" for m in found]
     _print(found, as_json, lines)
+
+
+def _weighs(model: dict[str, Any]) -> str:
+    return f"{model['mb']} MB, " if model["mb"] else ""
 
 
 def _says(model: dict[str, Any]) -> str:
@@ -491,7 +504,7 @@ def _lacks(model: dict[str, Any]) -> str:
     return "" if model["available"] else " - not available: its files are missing"
 
 
-@cli.command()
+@cli.command(short_help="Say what is installed and how fast it is.")
 @click.option("--speed", is_flag=True, help="Also measure how fast a view is encoded and a click answered here.")
 @json_option
 def doctor(speed: bool, as_json: bool) -> None:

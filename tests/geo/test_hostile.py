@@ -38,7 +38,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 
 def apart(path, bounds=None):
-    """Read an image in a process of its own: what it said, processor seconds, peak memory; nothing on stderr, no crash."""
+    """Read an image in a process of its own: what it said, processor seconds, peak memory; nothing on stderr."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", READ_ONE, str(path), json.dumps(bounds)],
         capture_output=True, text=True, timeout=120,
