@@ -129,7 +129,7 @@ def prompt_features(network: CrossCut, features: Tensor, points: Tensor, n: int)
 def crosscut(network: CrossCut, image: Tensor, previous: Tensor, points: Tensor, n: int) -> Tensor:
     """Logits (1, 1, H, W) of one division of one picture, both passes done anew."""
     size = (image.shape[-2], image.shape[-1])
-    side = 448 * n
+    side = network.config.vit.size * n  # 448 a patch as published
     canvas = functional.interpolate(normalise(image), size=(side, side), mode="bilinear", align_corners=False)
     before = functional.interpolate(previous, size=(side, side), mode="nearest")
     placed = points.clone()
