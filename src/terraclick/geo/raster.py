@@ -1,9 +1,6 @@
 """Read a part of any GeoTIFF, JPEG or PNG as a `View` with its `Grid`, and open nothing but the named file.
 
-Walls against hostile files, each enough for most of them: the name must be a regular file once links are resolved;
-its first bytes choose the one GDAL driver that may open it; GDAL looks at no neighbouring files (a world file or
-`.aux.xml` beside it is not read) and may not use the network; one block must fit `BLOCK_BYTES` and everything that
-must be decoded `DECODE_BYTES`, both checked before anything is read.
+The name must be a regular file once links are resolved; the other walls against hostile files are in `opening.py`.
 
 Reading at another gsd lays output pixels on a lattice that starts at the image's first corner, so the same ground
 read through different bounds gives the same pixels. Shrinking averages by area (from the best overview), enlarging
@@ -14,28 +11,22 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from pyproj import CRS
-from pyproj.exceptions import CRSError
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from terraclick.core.focus import Window
 from terraclick.core.predictor import View
 from terraclick.errors import BadGrid, BadImage, BadInput
 from terraclick.geo.grid import Bounds, Grid, check_bounds
+from terraclick.geo.opening import RasterFile, check_budget, dataset, decode_cost, driver_of, opened, stored_types
 
 __all__ = [
     "Band",
@@ -53,21 +44,9 @@ __all__ = [
 Stretch = str | tuple[float, float] | Sequence[tuple[float, float]]
 """How values become 0-255: "auto", "percent", "none", one (min, max), or one (min, max) per band read."""
 
-BLOCK_BYTES = 256 * 2**20
-DECODE_BYTES = 1200 * 2**20
 CHUNK_SAMPLES = 2**20
 SLIVER = 1e-3
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample.tif"
-
-_GDAL: dict[str, str | int] = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_PAM_ENABLED": "NO",
-    "GTIFF_GEOREF_SOURCES": "INTERNAL",
-    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",
-    "GDAL_VRT_ENABLE_PYTHON": "NO",
-    "GDAL_CACHEMAX": 320 * 2**20,
-    "GDAL_MAX_DATASET_POOL_SIZE": "8",
-}
 
 
 @dataclass(frozen=True)
@@ -95,13 +74,23 @@ def resolve_image(name: str | os.PathLike[str]) -> Path:
             raise BadImage(_no_file(str(name), real))
     except ValueError as error:
         raise BadImage(f"{str(name)!r} is not the name of a file: {error}.") from error
-    _sniff(real)
+    driver_of(real)
     return real
+
+
+def _no_file(name: str, real: Path) -> str:
+    if "://" in name or name.startswith("/vsi"):
+        return (
+            f"{name} is not a file on this disk: addresses and GDAL's virtual paths are not opened, download it first."
+        )
+    if real.is_dir():
+        return f"{name} is a folder: give one GeoTIFF, JPEG or PNG file inside it."
+    return f"{name} does not exist or is not a plain file: check the spelling and the folder."
 
 
 def read_info(path: str | os.PathLike[str]) -> RasterInfo:
     """What an image file says about itself. Raises BadImage or BadGrid if it cannot be used."""
-    with _opened(resolve_image(path)) as file:
+    with opened(resolve_image(path)) as file:
         return RasterInfo(
             file.path, file.data.driver, file.grid, file.data.count, file.data.dtypes[0], file.nodata, bool(file.levels)
         )
@@ -128,169 +117,24 @@ def read_view(
     View.valid is None if every pixel holds data, else False at nodata, transparent, masked and non-finite pixels,
     which are black. Raises BadImage (cannot be read), BadGrid (bounds or gsd do not fit), BadInput (bands, stretch).
     """
-    with _opened(resolve_image(path)) as file:
+    with opened(resolve_image(path)) as file:
         chosen = _choose_bands(file, bands)
         factor, lattice = _choose_lattice(file, bounds, gsd, max_side)
         level = file.level_for(factor)
-        with _dataset(file, level) as data:
+        with dataset(file, level) as data:
             source = _Source(file, data, chosen, ())
             window = _source_window(source, lattice, factor)
-            _check_budget(file, data, window, "give smaller bounds, or add overviews with gdaladdo")
+            check_budget(file, data, window, "give smaller bounds, or add overviews with gdaladdo")
             source = _Source(file, data, chosen, _limits(file, chosen, stretch))
             image, valid = _resample(source, window, lattice, factor)
     grid = file.grid.coarsened(factor, lattice)
     return View(image, None if valid.all() else valid, grid.metres_per_pixel), grid
 
 
-# --- opening ---------------------------------------------------------------------------------------------------------
-
-_MAGIC = {b"II*\0": "GTiff", b"MM\0*": "GTiff", b"II+\0": "GTiff", b"MM\0+": "GTiff"} | {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG\r\n\x1a\n": "PNG",
-}
-
-
-def _no_file(name: str, real: Path) -> str:
-    if "://" in name or name.startswith("/vsi"):
-        return (
-            f"{name} is not a file on this disk: addresses and GDAL's virtual paths are not opened, download it first."
-        )
-    if real.is_dir():
-        return f"{name} is a folder: give one GeoTIFF, JPEG or PNG file inside it."
-    return f"{name} does not exist or is not a plain file: check the spelling and the folder."
-
-
-def _sniff(path: Path) -> tuple[str, bytes]:
-    """(GDAL driver, first 32 bytes) by the file's content, never by its name."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(32)
-    except OSError as error:
-        raise BadImage(f"{path.name} cannot be opened: {error.strerror or error}.") from error
-    for magic, driver in _MAGIC.items():
-        if head.startswith(magic):
-            return driver, head
-    what = "is empty" if not head else "is not a GeoTIFF, JPEG or PNG, whatever its name says"
-    raise BadImage(f"{path.name} {what}: give one of these, or convert it with gdal_translate first.")
-
-
-@dataclass(frozen=True)
-class _File:
-    """An open image at full size, with what is known about it."""
-
-    path: Path
-    data: Any
-    grid: Grid
-    levels: tuple[int, ...]
-    meaning: tuple[Any, ...]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.grid.shape
-
-    @property
-    def nodata(self) -> float | None:
-        return None if self.data.nodata is None else float(self.data.nodata)
-
-    def level_for(self, factor: float) -> int | None:
-        """The coarsest overview that is not coarser than `factor`; None = full size."""
-        fitting = [i for i, ratio in enumerate(self.levels) if ratio <= factor * 1.01]
-        return max(fitting, key=lambda i: self.levels[i]) if fitting else None
-
-
-def _why(error: BaseException) -> str:
-    """The innermost reason, on one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = " ".join(str(getattr(error, "errmsg", None) or error).split()).rstrip(".")
-    return text[:200] or type(error).__name__
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """GDAL's settings inside; its complaints leave as one BadImage."""
-    try:
-        with rasterio.Env(**_GDAL), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            yield
-    except (RasterioError, CPLE_BaseError, OSError, MemoryError, UnicodeDecodeError) as error:
-        raise BadImage(f"{path.name} is damaged or of an unknown kind and cannot be read: {_why(error)}.") from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_File]:
-    driver, head = _sniff(path)
-    with _readable(path), rasterio.open(path, driver=driver, sharing=False) as data:
-        if data.count < 1 or min(data.shape) < 1:
-            raise BadImage(f"{path.name} holds no picture: a raster with at least one band was expected.")
-        if driver == "PNG" and head[28:29] == b"\1" and _bytes(data, data.shape) > BLOCK_BYTES:
-            raise BadImage(f"{path.name} is interlaced and too large to read safely: save it as GeoTIFF.")
-        levels = () if driver == "PNG" else tuple(data.overviews(1))
-        yield _File(path, data, _file_grid(path, data), levels, _meaning(data))
-
-
-def _meaning(data: Any) -> tuple[Any, ...]:
-    """Colour meaning of each band; the first question may meet a stale complaint about some unimportant tag."""
-    try:
-        return tuple(data.colorinterp)
-    except CPLE_BaseError:
-        return tuple(data.colorinterp)
-
-
-@contextmanager
-def _dataset(file: _File, level: int | None) -> Iterator[Any]:
-    if level is None:
-        yield file.data
-        return
-    with rasterio.open(file.path, driver=file.data.driver, sharing=False, overview_level=level) as data:
-        yield data
-
-
-def _file_grid(path: Path, data: Any) -> Grid:
-    crs = None
-    if data.crs:
-        try:
-            crs = CRS.from_wkt(data.crs.to_wkt(version="WKT2_2019"))
-        except (CRSError, RasterioError, CPLE_BaseError):
-            crs = None
-    try:
-        return Grid(data.transform, crs, data.shape)
-    except BadGrid as error:
-        raise BadGrid(f"{path.name}: {error}") from error
-
-
-def _bytes(data: Any, shape: tuple[int, int]) -> int:
-    return int(shape[0]) * int(shape[1]) * int(data.count) * max(np.dtype(t).itemsize for t in _types(data))
-
-
-def _types(data: Any) -> list[str]:
-    return ["complex64" if t == "complex_int16" else str(t) for t in data.dtypes]
-
-
-def _check_budget(file: _File, data: Any, window: Window, way_out: str) -> None:
-    """Raise BadImage before a read that would decode or hold too much."""
-    block = data.block_shapes[0]
-    if _bytes(data, block) > BLOCK_BYTES:
-        size = f"{block[1]} x {block[0]}"
-        raise BadImage(f"{file.path.name} is stored in blocks of {size} pixels, too large to read safely: tile it.")
-    if _cost(data, window) > DECODE_BYTES:
-        size = f"{window.cols} x {window.rows}"
-        raise BadImage(f"{file.path.name}: {size} stored pixels would have to be read for this view; {way_out}.")
-
-
-def _cost(data: Any, window: Window) -> int:
-    """Bytes that must be decoded to read a window: its whole blocks; in JPEG and PNG all rows above, too."""
-    rows, cols = (int(side) for side in data.block_shapes[0])
-    row = 0 if data.driver in ("JPEG", "PNG") else window.row // rows
-    down = math.ceil((window.row + window.rows) / rows) - row
-    across = math.ceil((window.col + window.cols) / cols) - window.col // cols
-    return _bytes(data, (rows, cols)) * int(down * across)
-
-
 # --- where -----------------------------------------------------------------------------------------------------------
 
 
-def _choose_lattice(file: _File, bounds: Bounds | None, gsd: float | None, max_side: int) -> tuple[float, Window]:
+def _choose_lattice(file: RasterFile, bounds: Bounds | None, gsd: float | None, max_side: int) -> tuple[float, Window]:
     """(image pixels per output pixel, the window of output pixels counted from the image's first corner)."""
     rows, cols = file.shape
     top, left, bottom, right = 0.0, 0.0, float(rows), float(cols)
@@ -323,7 +167,7 @@ def _choose_lattice(file: _File, bounds: Bounds | None, gsd: float | None, max_s
     return factor, window
 
 
-def _factor(file: _File, gsd: float) -> float:
+def _factor(file: RasterFile, gsd: float) -> float:
     if not (math.isfinite(gsd) and gsd > 0):
         raise BadGrid(f"a gsd of {gsd} was given; a positive number of metres per pixel was expected.")
     native = file.grid.metres_per_pixel
@@ -359,7 +203,7 @@ def _source_window(source: _Source, lattice: Window, factor: float) -> Window:
 # --- what ------------------------------------------------------------------------------------------------------------
 
 
-def _choose_bands(file: _File, bands: Sequence[int] | None) -> tuple[int, ...]:
+def _choose_bands(file: RasterFile, bands: Sequence[int] | None) -> tuple[int, ...]:
     """Band numbers to read: one or three."""
     count = file.data.count
     if bands is not None:
@@ -381,7 +225,7 @@ _Limits = tuple[tuple[float, float], ...]
 class _Source:
     """An open dataset (full size or an overview) as uint8 RGB: which bands, and the values that become 0 and 255."""
 
-    file: _File
+    file: RasterFile
     data: Any
     bands: tuple[int, ...]
     limits: _Limits
@@ -446,11 +290,11 @@ def _as_stored(nodata: float, dtype: np.dtype[Any]) -> Any:
     return int(nodata) if nodata == int(nodata) else None
 
 
-def _palette(file: _File, bands: tuple[int, ...]) -> NDArray[np.uint8] | None:
+def _palette(file: RasterFile, bands: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """Colour table (values, 4) RGBA of a palette image."""
     if len(bands) != 1 or file.meaning[bands[0] - 1] != ColorInterp.palette:
         return None
-    kind = np.dtype(_types(file.data)[bands[0] - 1])
+    kind = np.dtype(stored_types(file.data)[bands[0] - 1])
     try:
         table = file.data.colormap(bands[0])
     except ValueError:
@@ -477,7 +321,7 @@ def _stretched(values: NDArray[Any], known: NDArray[np.bool_], limit: tuple[floa
     return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
 
 
-def _limits(file: _File, bands: tuple[int, ...], stretch: Stretch) -> _Limits:
+def _limits(file: RasterFile, bands: tuple[int, ...], stretch: Stretch) -> _Limits:
     """The values that become 0 and 255, for each band read."""
     plain = ((0.0, 255.0),) * len(bands)
     if isinstance(stretch, str):
@@ -501,25 +345,25 @@ def _limits(file: _File, bands: tuple[int, ...], stretch: Stretch) -> _Limits:
     return tuple((float(low), float(high)) for low, high in pairs)
 
 
-def _percentiles(file: _File, bands: tuple[int, ...]) -> _Limits:
+def _percentiles(file: RasterFile, bands: tuple[int, ...]) -> _Limits:
     """2nd and 98th percentile of each band over the whole image."""
     return tuple(_percentile_pair(values) for values in _samples(file, bands))
 
 
-def _samples(file: _File, bands: tuple[int, ...]) -> list[NDArray[Any]]:
+def _samples(file: RasterFile, bands: tuple[int, ...]) -> list[NDArray[Any]]:
     """Known values of each band, from an overview or from patches spread evenly."""
     coarse = [i for i, ratio in enumerate(file.levels) if max(file.shape) / ratio >= 512]
-    with _dataset(file, coarse[-1] if coarse else None) as data:
+    with dataset(file, coarse[-1] if coarse else None) as data:
         source = _Source(file, data, bands, ())
         rows, cols = data.shape
         whole = Window(0, 0, rows, cols)
-        if _cost(data, whole) <= 64 * 2**20:
+        if decode_cost(data, whole) <= 64 * 2**20:
             windows = [whole]
         else:
             windows = _spread(data, (rows, cols))
         found: list[list[NDArray[Any]]] = [[] for _ in bands]
         for window in windows:
-            _check_budget(file, data, window, "tile it, or add overviews with gdaladdo")
+            check_budget(file, data, window, "tile it, or add overviews with gdaladdo")
             values, known = source.raw(window)
             for i in range(len(bands)):
                 found[i].append(values[i][known[i]])
@@ -533,7 +377,7 @@ def _spread(data: Any, shape: tuple[int, int], side: int = 128) -> list[Window]:
         tops = sorted({int((k + 0.5) / n * max(0, rows - side)) for k in range(n)})
         lefts = sorted({int((k + 0.5) / n * max(0, cols - side)) for k in range(n)})
         windows = [Window(t, le, min(side, rows), min(side, cols)) for t in tops for le in lefts]
-        if n == 1 or sum(_cost(data, w) for w in windows) <= 256 * 2**20:
+        if n == 1 or sum(decode_cost(data, w) for w in windows) <= 256 * 2**20:
             break
     return windows
 
@@ -663,7 +507,7 @@ class Band:
 
 def read_bands(path: str | os.PathLike[str]) -> tuple[Band, ...]:
     """All bands of an image. Raises BadImage or BadGrid if it cannot be used."""
-    with _opened(resolve_image(path)) as file:
+    with opened(resolve_image(path)) as file:
         names = [text or meaning.name for text, meaning in zip(file.data.descriptions, file.meaning, strict=True)]
         return tuple(
             Band(i, name, str(t)) for i, (name, t) in enumerate(zip(names, file.data.dtypes, strict=True), start=1)
@@ -678,7 +522,7 @@ def read_limits(
     Given back to `read_view` or `read_tile` as bands and stretch they give the same picture without a look at the whole
     image again. Raises what `read_view` raises.
     """
-    with _opened(resolve_image(path)) as file:
+    with opened(resolve_image(path)) as file:
         chosen = _choose_bands(file, bands)
         return chosen, _limits(file, chosen, stretch)
 
@@ -697,18 +541,18 @@ def read_tile(
     """
     if not (math.isfinite(factor) and factor > 0) or max(window.rows, window.cols) > 4096:
         raise BadGrid(f"a tile of {window.cols} x {window.rows} pixels at 1:{factor} was asked: at most 4096 a side.")
-    with _opened(resolve_image(path)) as file:
+    with opened(resolve_image(path)) as file:
         count = [max(1, math.ceil(side / factor - SLIVER)) for side in file.shape]
         top, left = max(window.row, 0), max(window.col, 0)
         rows, cols = min(window.row + window.rows, count[0]) - top, min(window.col + window.cols, count[1]) - left
         if rows <= 0 or cols <= 0:
             raise BadGrid(f"the tile at row {window.row}, column {window.col} misses {path}.")
         chosen = _choose_bands(file, bands)
-        with _dataset(file, file.level_for(factor)) as data:
+        with dataset(file, file.level_for(factor)) as data:
             lattice = Window(top, left, rows, cols)
             source = _Source(file, data, chosen, ())
             needed = _source_window(source, lattice, factor)
-            _check_budget(file, data, needed, "add overviews with gdaladdo to look at it from afar")
+            check_budget(file, data, needed, "add overviews with gdaladdo to look at it from afar")
             image, valid = _resample(
                 _Source(file, data, chosen, _limits(file, chosen, stretch)), needed, lattice, factor
             )
@@ -719,7 +563,7 @@ def read_statistics(
     path: str | os.PathLike[str], bands: Sequence[int] | None = None
 ) -> tuple[tuple[int, float, float, float, float], ...]:
     """(band, min, max, 2nd, 98th percentile) of each band, from an overview or patches spread over the image."""
-    with _opened(resolve_image(path)) as file:
+    with opened(resolve_image(path)) as file:
         chosen = tuple(dict.fromkeys(bands)) if bands is not None else tuple(range(1, file.data.count + 1))
         if not all(1 <= band <= file.data.count for band in chosen):
             raise BadInput(f"bands {chosen} were asked of {file.path.name}; give some of 1 to {file.data.count}.")
