@@ -36,7 +36,7 @@ from terraclick.errors import (
     UnknownName,
 )
 from terraclick.geo.store import MapObject, Store, files_hash, image_hash, open_store
-from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS, PredictorSpec, load
+from terraclick.predictors.load import NETWORKS, OPEN_CLICK_NET_FILE, PREDICTORS, WEIGHTS, PredictorSpec, load
 
 __all__ = ["STATUS", "Server", "create_app", "model_of", "prepare", "run"]
 
@@ -197,16 +197,20 @@ class Server:
         self.sock = sock
 
 
+ROUGH: dict[str, dict[str, str]] = {"terra": {}, "terra-fused": {}, "terra-open": {"click_net": OPEN_CLICK_NET_FILE}}
+"""Models whose preview under the pointer is one look at the view, and the options of `terra-single` for that."""
+
+
 def model_of(name: str, weights: Path | None = None) -> Model:
     """A predictor by name with what the map says of it. Raises UnknownName, BadWeights, BadConfig, MissingExtra."""
     spec = _spec(name)
     options: dict[str, Any] = {} if weights is None else {"weights": weights}
-    ours = name in ("terra", "terra-fused")
+    rough_options = ROUGH.get(name)
     try:
-        predictor = load(name, **options, **({"capacity": 96} if ours else {}))
+        predictor = load(name, **options, **({} if rough_options is None else {"capacity": 96}))
     except TypeError:
         raise BadConfig(f"{name} has no weights: leave --weights out, or choose another --model.") from None
-    rough = load("terra-single", **options) if ours else None
+    rough = None if rough_options is None else load("terra-single", **options, **rough_options)
     if name in NETWORKS:
         digest = image_hash(weights)[:16] if weights is not None and weights.is_file() else ""
     else:

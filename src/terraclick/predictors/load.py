@@ -18,7 +18,7 @@ from terraclick.predictors.exported_network import ExportedNetwork, is_exported,
 from terraclick.predictors.settled import Settled
 from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused
 
-__all__ = ["NETWORKS", "PREDICTORS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
+__all__ = ["NETWORKS", "OPEN_CLICK_NET_FILE", "PREDICTORS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Folder of the shipped model's files."""
@@ -30,6 +30,10 @@ FUSED_SIDES = {1: 352, 2: 288, 3: 224, 4: 160}
 """The same for the divisions that are fused: finer divisions have fewer view pixels to show."""
 
 TERRA_LICENCE = "weights: Apache-2.0 backbones, click net trained on data partly for research use; see weights/CARD.md"
+TERRA_OPEN_LICENCE = (
+    "weights: Apache-2.0 backbones, click net trained on OpenAerialMap pictures (CC BY 4.0) with OpenStreetMap"
+    " buildings (ODbL) and on made-up towns; see weights/CARD.md"
+)
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,19 @@ class PredictorSpec:
     """Weight files in `WEIGHTS`."""
 
 
+ENCODER_FILE = "terra_encoder.onnx"
+CLICK_NET_FILE = "terra_click_net.onnx"
+OPEN_CLICK_NET_FILE = "terra_open_click_net.onnx"
+
+
+def terra_engine(folder: Path = WEIGHTS, threads: int | None = None, click_net: str = CLICK_NET_FILE) -> Engine:
+    """The encoder and a click net of a folder, compiled once per process."""
+    return _engine(folder, threads, click_net)
+
+
 @lru_cache(maxsize=4)
-def terra_engine(folder: Path = WEIGHTS, threads: int | None = None) -> Engine:
-    """The shipped model's two networks, compiled once per process."""
-    encoder = Network(folder / "terra_encoder.onnx", threads)
-    return Engine(encoder, Network(folder / "terra_click_net.onnx", threads))
+def _engine(folder: Path, threads: int | None, click_net: str) -> Engine:
+    return Engine(Network(folder / ENCODER_FILE, threads), Network(folder / click_net, threads))
 
 
 def _objects(engine: Engine, capacity: int) -> Predictor:
@@ -64,16 +76,18 @@ def _examples(engine: Engine) -> Predictor:
     return Cached(TerraPredictor(engine, division=1), 16)
 
 
-def terra(threads: int | None = None, weights: Path = WEIGHTS, capacity: int = 32) -> Predictor:
+def terra(
+    threads: int | None = None, weights: Path = WEIGHTS, capacity: int = 32, click_net: str = CLICK_NET_FILE
+) -> Predictor:
     """Objects with settled zoom-in; classes on patches of native resolution."""
-    engine = terra_engine(weights, threads)
+    engine = terra_engine(weights, threads, click_net)
     classes = TerraPredictor(engine, side=PATCH_SIDE, examples=_examples(engine))
     return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: classes})
 
 
-def terra_single(threads: int | None = None, weights: Path = WEIGHTS) -> Predictor:
+def terra_single(threads: int | None = None, weights: Path = WEIGHTS, click_net: str = CLICK_NET_FILE) -> Predictor:
     """One look at the whole view, whatever the target: no zoom-in, no division."""
-    engine = terra_engine(weights, threads)
+    engine = terra_engine(weights, threads, click_net)
     return TerraPredictor(engine, division=1, examples=_examples(engine))
 
 
@@ -90,7 +104,12 @@ def terra_fused(
     return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: fused})
 
 
-_FILES = ("terra_encoder.onnx", "terra_click_net.onnx")
+def terra_open(threads: int | None = None, capacity: int = 32) -> Predictor:
+    """`terra` with the click net that was trained on freely licensed pictures alone."""
+    return terra(threads, WEIGHTS, capacity, OPEN_CLICK_NET_FILE)
+
+
+_FILES = (ENCODER_FILE, CLICK_NET_FILE)
 
 NO_WEIGHTS = "method without weights"
 
@@ -100,6 +119,12 @@ PREDICTORS: dict[str, PredictorSpec] = {
     ),
     "terra-single": PredictorSpec("shipped model, one look at the whole view", TERRA_LICENCE, terra_single, _FILES),
     "terra-fused": PredictorSpec("shipped model, divisions fused for classes", TERRA_LICENCE, terra_fused, _FILES),
+    "terra-open": PredictorSpec(
+        "as terra, but trained on freely licensed pictures only: weaker",
+        TERRA_OPEN_LICENCE,
+        terra_open,
+        (ENCODER_FILE, OPEN_CLICK_NET_FILE),
+    ),
     "grabcut": PredictorSpec("GrabCut from clicks: colour models and a graph cut", NO_WEIGHTS, GrabCut),
     "randomwalk": PredictorSpec("random walker from clicks (Grady 2006)", NO_WEIGHTS, RandomWalker),
 }
