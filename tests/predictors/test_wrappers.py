@@ -9,7 +9,7 @@ from terraclick.core.predictor import Prediction, View
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig
 from terraclick.predictors.classical import GrabCut, RandomWalker
-from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused, Modulated, Refined, Steady
+from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused, Modulated, Refined
 
 RULE = FocusRule((48, 48), min_crop=24)
 INNERS = {"grabcut": GrabCut(rounds=1), "randomwalk": RandomWalker(max_side=48)}
@@ -21,7 +21,6 @@ WRAPPERS = {
     "refined": lambda inner: Refined(Focused(inner, RULE), 2, adaptive=True),
     "fused": lambda inner: Fused((inner, Focused(inner, RULE)), (1, 2)),
     "modulated": lambda inner: Modulated(inner, "mfp"),
-    "steady": lambda inner: Steady(inner, start=2),
     "cached": Cached,
     "by target": lambda inner: ByTarget({Target.OBJECT: Focused(inner, RULE), Target.CLASS: inner}),
 }
@@ -130,17 +129,3 @@ def test_modulated_pulls_the_answer_before_towards_the_last_click():
     assert spy.previous is None
     with pytest.raises(BadConfig, match="Known: mfp, isrefiner"):
         Modulated(spy, "more")
-
-
-@pytest.mark.parametrize("positive", [True, False])
-def test_a_click_undoes_nothing_far_from_it(positive):
-    before, after = np.full((2, 40, 40), 0.1, np.float32)
-    before[2:10, 2:10], after[2:10, 12:20] = 0.9, 0.9  # far away: one part goes, another one comes
-    before[20:30, 20:30], after[20:30, 24:34] = 0.8, 0.8  # at the click: both
-    spy = Spy()
-    spy.predict = lambda encoded, prompt, previous: Prediction(after)
-    clicks = (Click(5, 5), Click(25, 25), Click(25, 32 if positive else 21, positive))
-    answer = Steady(spy, reach=9).predict(None, Prompt(clicks), Prediction(before)).mask
-    assert answer[5, 5] == positive and answer[5, 15] == positive
-    assert np.array_equal(answer[20:], after[20:] > 0.49)
-    assert np.array_equal(Steady(spy, 4).predict(None, Prompt(clicks), Prediction(before)).mask, after > 0.49)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +20,7 @@ from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadConfig
 from terraclick.predictors.inputs import click_points
 
-__all__ = ["ByTarget", "Cached", "Flipped", "Focused", "Fused", "Modulated", "Refined", "Steady"]
+__all__ = ["ByTarget", "Cached", "Flipped", "Focused", "Fused", "Modulated", "Refined"]
 
 FloatArray = NDArray[np.float32]
 
@@ -173,42 +171,6 @@ class Modulated:
             probs = MODULATIONS[self.rule](previous.probs, click_points(prompt.clicks)[0])
             previous = replace(previous, probs=probs)
         return self.inner.predict(encoded, prompt, previous)
-
-
-@dataclass(frozen=True, eq=False)
-class Steady:
-    """Keep what a click did not ask about: far off, an include removes nothing and an exclude adds nothing.
-
-    From the click number `start` on. A change against the click's sign stands only where it hangs together with a
-    change within `reach` pixels of the click; a click that changes nothing near itself is left alone. (FocalClick's
-    progressive merge keeps one patch of change of either sign; here changes of the click's own sign are believed.)
-    """
-
-    inner: Predictor
-    start: int = 3
-    reach: int = 4
-
-    def encode(self, view: View) -> Any:
-        """The inner encoding."""
-        return self.inner.encode(view)
-
-    def predict(self, encoded: Any, prompt: Prompt, previous: Prediction | None) -> Prediction:
-        """The inner answer, with the previous one where it went back on itself."""
-        answer = self.inner.predict(encoded, prompt, previous)
-        if previous is None or len(prompt.clicks) < self.start:
-            return answer
-        click, mask = prompt.clicks[-1], answer.mask
-        changed = mask ^ previous.mask
-        count, parts = cv2.connectedComponents(changed.astype(np.uint8), connectivity=8)
-        row, col = math.floor(click.row + 0.5), math.floor(click.col + 0.5)
-        near = parts[max(row - self.reach, 0) : row + self.reach + 1, max(col - self.reach, 0) : col + self.reach + 1]
-        trusted = np.zeros(count, np.bool_)
-        trusted[near] = True
-        trusted[0] = False
-        if not trusted.any():
-            return answer
-        rejected = changed & (mask != click.positive) & ~trusted[parts]
-        return replace(answer, probs=np.where(rejected, previous.probs, answer.probs))
 
 
 @dataclass(frozen=True, eq=False)
