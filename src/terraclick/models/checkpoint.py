@@ -251,9 +251,9 @@ def read_published(path: str | Path) -> dict[str, Tensor]:
             "save its state dict alone and give that."
         ) from None
     except Exception as error:  # whatever a damaged file makes the reader stumble over
-        raise BadWeights(
-            f"{path.name} is damaged or no PyTorch checkpoint ({_reason(error)[:100]}): download it again."
-        ) from None
+        reason = _reason(error)[:100]
+        said = f" ({reason})" if " " in reason else ""  # a bare number or name tells nobody anything
+        raise BadWeights(f"{path.name} is damaged or no PyTorch checkpoint{said}: download it again.") from None
     for key in ("state_dict", "model", "teacher", "net"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
