@@ -101,7 +101,7 @@ def main() -> None:
     half = len(strips) // 2
     picture = np.hstack([np.vstack(strips[:half]), np.vstack(strips[half:])])
     given.out.write_bytes(
-        cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()
+        cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes()
     )
 
 
