@@ -1,4 +1,4 @@
-"""Prompts borrowed from other crops, and normalisation that folds away."""
+"""Prompts borrowed from other crops."""
 
 from dataclasses import replace
 
@@ -8,12 +8,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.core.click import Target  # noqa: E402
-from terraclick.models.efficientnet import fold  # noqa: E402
-from terraclick.models.terra import ClickNet  # noqa: E402
 from terraclick.train.borrow import Borrowed, Lenders, bank_row  # noqa: E402
 from terraclick.train.config import TrainConfig  # noqa: E402
 from terraclick.train.crops import Crop  # noqa: E402
-from terraclick.train.loop import _calibrate, _initial_net  # noqa: E402
 from terraclick.train.losses import click_loss  # noqa: E402
 
 CONFIG = TrainConfig(name="tiny", datasets=("tiny",), shares=(1.0,))
@@ -57,40 +54,6 @@ def test_rows_of_borrowed_prompts():
     assert click.place == (10.0, 133.0) and click.feature[0] == pytest.approx(1) and click.feature[1] == 0
     reference = bank_row(CROPS, Borrowed(1, 0, False))
     assert reference.place is None and not reference.positive and reference.feature[0] == pytest.approx(1)
-
-
-def inputs(seed=0):
-    rng = torch.Generator().manual_seed(seed)
-    return {
-        "image": torch.rand(2, 3, 64, 64, generator=rng) * 255,
-        "clicks": torch.rand(2, 3, 64, 64, generator=rng),
-        "tokens": torch.randn(2, 768, 24, 24, generator=rng) / 20,
-        "rows": torch.randn(2, 2, 24, 768, generator=rng) / 20,
-        "labels": torch.zeros(2, 2, 24, 24, dtype=torch.long),
-        "maps": torch.rand(2, 8, 24, 24, generator=rng),
-        "target": torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
-    }
-
-
-def test_folding_changes_no_answer():
-    torch.manual_seed(0)
-    net = ClickNet(normalize=True)
-    net(**inputs())  # moves the running statistics
-    plain = ClickNet()
-    plain.load_state_dict(fold(net.state_dict()))
-    with torch.no_grad():
-        before, after = net.eval()(**inputs(1)), plain.eval()(**inputs(1))
-    assert torch.allclose(before, after, atol=1e-4) and not torch.allclose(before, torch.zeros_like(before))
-
-
-def test_a_start_answers_as_before_with_normalisation_put_back(tmp_path):
-    torch.manual_seed(0)
-    old = ClickNet().eval()
-    torch.save({"arch": "terra-click-net", "weights": old.state_dict()}, tmp_path / "start.pt")
-    net = _initial_net(replace(CONFIG, normalize=True, start=str(tmp_path / "start.pt")))
-    _calibrate(net, inputs())
-    with torch.no_grad():
-        assert torch.allclose(net.eval()(**inputs(1)), old(**inputs(1)), atol=1e-4)
 
 
 def test_click_loss_looks_under_the_disks_only():

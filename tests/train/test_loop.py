@@ -64,8 +64,8 @@ def test_a_resumed_run_is_the_same_run(straight, tiny_dataset, tmp_path):
 
 
 @needs_backbone
-def test_a_resumed_run_with_normalisation_and_borrowed_prompts_is_the_same_run(tiny_dataset, tmp_path):
-    more = replace(CONFIG, crops=4, normalize=True, click_weight=0.3, remote_share=0.3, reference_share=0.3)
+def test_a_resumed_run_with_borrowed_prompts_is_the_same_run(tiny_dataset, tmp_path):
+    more = replace(CONFIG, crops=4, click_weight=0.3, remote_share=0.3, reference_share=0.3)
     train(more, tiny_dataset.parent, tmp_path / "whole", ENCODER)
     train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, stop_after=3)
     train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, resume=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["CHANNELS", "EPSILON", "EfficientNetLite0", "NormalizedConv", "fold", "fold_published", "rename_published"]
+__all__ = ["CHANNELS", "EfficientNetLite0", "fold_published"]
 
 CHANNELS = (16, 24, 40, 112, 320)
 """Channels at strides 2, 4, 8, 16, 32."""
@@ -28,40 +28,16 @@ _STAGES = (
 _TAPS = {0: 0, 1: 1, 2: 2, 4: 3, 6: 4}
 
 
-EPSILON = 1e-3
+_EPSILON = 1e-3
 """Added to every variance, as in the published weights."""
 
 
-class NormalizedConv(nn.Conv2d):
-    """Convolution, then batch normalisation while training (`normalize`); folded into weight and bias afterwards."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: int,
-        stride: int = 1,
-        padding: int = 0,
-        groups: int = 1,
-        normalize: bool = False,
-    ) -> None:
-        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups, bias=not normalize)
-        self.norm = nn.BatchNorm2d(outputs, eps=EPSILON, momentum=0.03) if normalize else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) → (B, C', H', W')."""
-        x = super().forward(x)
-        return x if self.norm is None else self.norm(x)
-
-
-class SameConv(NormalizedConv):
+class SameConv(nn.Conv2d):
     """Convolution whose output is input / stride for even inputs, padded as TensorFlow's SAME."""
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, normalize: bool = False
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         padding = (kernel - 1) // 2 if stride == 1 else 0
-        super().__init__(inputs, outputs, kernel, stride, padding, groups, normalize)
+        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups)
         total = kernel - stride
         self.before_after = (total // 2, total - total // 2)
 
@@ -76,16 +52,14 @@ class SameConv(NormalizedConv):
 class InvertedResidual(nn.Module):
     """Expand 1×1, depthwise k×k, project 1×1; added to the input where shapes allow."""
 
-    def __init__(
-        self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int, normalize: bool = False
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.expands = expansion > 1
         if self.expands:
-            self.expand = SameConv(inputs, hidden, 1, normalize=normalize)
-        self.depthwise = SameConv(hidden, hidden, kernel, stride, hidden, normalize)
-        self.project = SameConv(hidden, outputs, 1, normalize=normalize)
+            self.expand = SameConv(inputs, hidden, 1)
+        self.depthwise = SameConv(hidden, hidden, kernel, stride, hidden)
+        self.project = SameConv(hidden, outputs, 1)
         self.adds = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,16 +73,16 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0(nn.Module):
     """The backbone in parts, so that a network can add to the stem and between stages."""
 
-    def __init__(self, normalize: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.stem = SameConv(3, 32, 3, stride=2, normalize=normalize)
+        self.stem = SameConv(3, 32, 3, stride=2)
         stages = []
         channels = 32
         for expansion, outputs, count, stride, kernel in _STAGES:
             blocks = []
             for index in range(count):
                 step = stride if index == 0 else 1
-                blocks.append(InvertedResidual(channels, outputs, expansion, kernel, step, normalize))
+                blocks.append(InvertedResidual(channels, outputs, expansion, kernel, step))
                 channels = outputs
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
@@ -131,19 +105,8 @@ class EfficientNetLite0(nn.Module):
         return features
 
 
-def fold(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict trained with normalisation as that of the same network without: scaled weights and biases."""
-    folded = {name: value for name, value in state.items() if ".norm." not in name}
-    for name in [name for name in state if name.endswith(".norm.running_var")]:
-        conv = name.removesuffix(".norm.running_var")
-        gain = state[f"{conv}.norm.weight"] / torch.sqrt(state[name] + EPSILON)
-        folded[f"{conv}.weight"] = state[f"{conv}.weight"] * gain[:, None, None, None]
-        folded[f"{conv}.bias"] = state[f"{conv}.norm.bias"] - state[f"{conv}.norm.running_mean"] * gain
-    return folded
-
-
-def rename_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published EfficientNet-Lite0 checkpoint as the state dict of ours with normalisation.
+def fold_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The published EfficientNet-Lite0 checkpoint as our state dict, batch normalisation folded into the convolutions.
 
     Its final 1 × 1 convolution and classifier are dropped. Raises KeyError for another architecture's checkpoint.
     """
@@ -157,14 +120,9 @@ def rename_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
             places[f"{ours}.depthwise"] = (f"{theirs}._depthwise_conv", f"{theirs}._bn1")
             places[f"{ours}.project"] = (f"{theirs}._project_conv", f"{theirs}._bn2")
             index += 1
-    renamed = {}
+    folded = {}
     for ours, (conv, norm) in places.items():
-        renamed[f"{ours}.weight"] = state[f"{conv}.weight"]
-        for part in ("weight", "bias", "running_mean", "running_var"):
-            renamed[f"{ours}.norm.{part}"] = state[f"{norm}.{part}"]
-    return renamed
-
-
-def fold_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published EfficientNet-Lite0 checkpoint as our state dict, normalisation folded in."""
-    return fold(rename_published(state))
+        gain = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + _EPSILON)
+        folded[f"{ours}.weight"] = state[f"{conv}.weight"] * gain[:, None, None, None]
+        folded[f"{ours}.bias"] = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
+    return folded

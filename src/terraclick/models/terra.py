@@ -10,7 +10,7 @@
 - The target (object or class) is an input: a learned pair of vectors.
 
 Everything the bank and the clicks add starts at zero, so that training begins from the plain pretrained backbone.
-`normalize` gives the convolutions batch normalisation for training; `efficientnet.fold` takes it out again.
+There is no batch normalisation: the backbone's is folded in before training (`dev/LOG.md` tells what was tried).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terraclick.models.efficientnet import CHANNELS, EfficientNetLite0, NormalizedConv
+from terraclick.models.efficientnet import CHANNELS, EfficientNetLite0
 from terraclick.models.vit import VisionTransformer, vit_small_14
 
 __all__ = ["ClickNet", "ClickNetConfig", "TerraEncoder"]
@@ -63,14 +63,14 @@ class ClickNetConfig:
 class PromptFusion(nn.Module):
     """Tokens, the nearest prompts' features and their agreement, at the token grid."""
 
-    def __init__(self, config: ClickNetConfig, normalize: bool = False) -> None:
+    def __init__(self, config: ClickNetConfig) -> None:
         super().__init__()
         width = config.prompt
         self.token = nn.Conv2d(config.tokens, width, 1)
         self.prompt = nn.Linear(config.tokens, width, bias=False)
         self.target = nn.Linear(2, width, bias=False)
-        self.mix = NormalizedConv(5 * width + config.maps, width, 1, normalize=normalize)
-        self.spread = NormalizedConv(width, width, 3, padding=1, normalize=normalize)
+        self.mix = nn.Conv2d(5 * width + config.maps, width, 1)
+        self.spread = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, tokens: Tensor, rows: Tensor, labels: Tensor, maps: Tensor, target: Tensor) -> Tensor:
         """tokens (B, T, h, w), rows (B, 2, K, T), labels (B, 2, h, w), maps (B, M, h, w), target (B, 2) → (B, P, h, w).
@@ -105,11 +105,11 @@ def _resize(x: Tensor, like: Tensor) -> Tensor:
 class ClickNet(nn.Module):
     """The part that runs at every click: image, clicks, previous mask and the bank's maps → logits."""
 
-    def __init__(self, config: ClickNetConfig | None = None, normalize: bool = False) -> None:
+    def __init__(self, config: ClickNetConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or ClickNetConfig()
-        self.backbone = EfficientNetLite0(normalize)
-        self.fusion = PromptFusion(config, normalize)
+        self.backbone = EfficientNetLite0()
+        self.fusion = PromptFusion(config)
         self.stem_clicks = _zero(nn.Conv2d(3, 32, 3, stride=2, padding=1))
         self.stem_maps = _zero(nn.Conv2d(config.maps, 32, 1))
         self.stem_target = nn.Linear(2, 32, bias=False)
@@ -118,12 +118,10 @@ class ClickNet(nn.Module):
         self.join8 = _zero(nn.Conv2d(config.prompt, CHANNELS[2], 1))
         self.join16 = nn.Conv2d(config.prompt, config.pyramid, 1)
         self.lateral = nn.ModuleList(nn.Conv2d(channels, config.pyramid, 1) for channels in CHANNELS[1:])
-        self.smooth = nn.ModuleList(
-            NormalizedConv(config.pyramid, config.pyramid, 3, padding=1, normalize=normalize) for _ in range(3)
-        )
+        self.smooth = nn.ModuleList(nn.Conv2d(config.pyramid, config.pyramid, 3, padding=1) for _ in range(3))
         self.detail = nn.Conv2d(CHANNELS[0] + 3, config.refine, 1)
         self.reduce = nn.Conv2d(config.pyramid, config.refine, 1)
-        self.refine = NormalizedConv(config.refine, config.refine, 3, padding=1, normalize=normalize)
+        self.refine = nn.Conv2d(config.refine, config.refine, 3, padding=1)
         self.logits = nn.Conv2d(config.refine, 1, 1)
 
     def forward(

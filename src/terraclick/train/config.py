@@ -48,8 +48,6 @@ class TrainConfig:
     """CPU threads."""
     start: str = ""
     """File of a trained click net to start from; empty = ImageNet weights of the backbone."""
-    normalize: bool = False
-    """Batch normalisation while training; it is folded into what is kept."""
     click_weight: float = 0.0
     """Weight of the loss under the clicks' own disks."""
     remote_share: float = 0.0

