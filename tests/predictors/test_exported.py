@@ -7,13 +7,14 @@ import pytest
 
 from terraclick.core.click import Click, Prompt, Reference, Target
 from terraclick.core.focus import Window
-from terraclick.core.predictor import View
+from terraclick.core.predictor import Prediction, View
 from terraclick.errors import BadClick, BadWeights
 from terraclick.predictors.exported import (
     ENCODER_SIDE,
     GREY,
     Engine,
     Network,
+    TerraEncoded,
     TerraPredictor,
     click_planes,
     cut,
@@ -195,3 +196,24 @@ def test_the_shipped_networks_answer(view):
     assert np.array_equal(predictor.predict(encoded, ONE, None).probs, first.probs)
     further = Prompt((*ONE.clicks, Click(10, 10, False)))
     assert not np.array_equal(predictor.predict(encoded, further, first).probs, first.probs)
+
+
+def test_a_mirror_average_has_no_preferred_side():
+    seen = Window(0, 0, 96, 96)
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 255, (96, 96, 3)).astype(np.uint8)
+    tokens = rng.normal(size=(768, 24, 24)).astype(np.float16)
+    previous = rng.random((96, 96)).astype(np.float32)
+    clicks = (Click(20, 30), Click(70, 11, False))
+    turned = tuple(replace(click, col=95 - click.col) for click in clicks)
+    model = terra_engine(threads=1)
+
+    def answer(image, tokens, clicks, previous, mirror):
+        encoded = TerraEncoded((96, 96), (seen,), (np.ascontiguousarray(image),), (np.ascontiguousarray(tokens),))
+        before = Prediction(np.ascontiguousarray(previous))
+        return TerraPredictor(model, 1, 96, mirror=mirror).predict(encoded, Prompt(clicks), before).probs
+
+    given = (image, tokens, clicks, previous)
+    mirrored = (image[:, ::-1], tokens[..., ::-1], turned, previous[:, ::-1])
+    assert np.abs(answer(*given, True) - answer(*mirrored, True)[:, ::-1]).max() < 1e-3
+    assert np.abs(answer(*given, False) - answer(*mirrored, False)[:, ::-1]).max() > 1e-2  # the net alone has one

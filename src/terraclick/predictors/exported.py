@@ -201,6 +201,8 @@ class TerraPredictor:
     """Encodes pictures of references; give a `Cached` one, so that an example is encoded once, not at every click."""
     deep_prompts: bool = True
     """Whether clicks and references are compared with the tokens; without it clicks are disks alone (an ablation)."""
+    mirror: bool = False
+    """Whether the click net also answers for the mirror image, both averaged; the encoder runs once all the same."""
 
     def encode(self, view: View) -> TerraEncoded:
         """Cut the view in patches and run the encoder on each; independent of clicks."""
@@ -232,7 +234,10 @@ class TerraPredictor:
         weight = np.zeros(encoded.shape, np.float32)
         for image, feature, window in zip(encoded.images, features, encoded.windows, strict=True):
             inputs = network_inputs(image, feature, bank, prompt, window, before)
-            logits = self.engine.click_net({name: array[None] for name, array in inputs.items()})[0, 0]
+            batch = {name: array[None] for name, array in inputs.items()}
+            logits = self.engine.click_net(batch)[0, 0]
+            if self.mirror:
+                logits = (logits + self.engine.click_net(_mirrored(batch))[0, 0, :, ::-1]) / 2
             _paste(total, weight, logits, window, self.overlap)
         return Prediction(1 / (1 + np.exp(-total / np.maximum(weight, 1e-6))))
 
@@ -252,6 +257,12 @@ class TerraPredictor:
         window = encoded.windows[0]
         square = cut(mask.astype(np.uint8), window, window.rows, 0).astype(bool)
         return reference_row(encoded.features[0].astype(np.float32), square, positive)
+
+
+def _mirrored(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The click net's inputs for the picture seen in a mirror; prompts' features and the target have no sides."""
+    sided = ("image", "clicks", "tokens", "labels", "maps")
+    return {name: np.ascontiguousarray(x[..., ::-1]) if name in sided else x for name, x in inputs.items()}
 
 
 def _ramp(length: int, overlap: float) -> FloatArray:

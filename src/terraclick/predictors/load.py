@@ -23,6 +23,10 @@ __all__ = ["NETWORKS", "OPEN_CLICK_NET_FILE", "PREDICTORS", "WEIGHTS", "Predicto
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Folder of the shipped model's files."""
 
+OBJECT_SIDE = 288
+"""Pixels the click net sees of an object's window. It looks twice, the second time in a mirror, which takes as long as
+one look at 400 px and is worth more (`dev/LOG.md`)."""
+
 PATCH_SIDE = 288
 """Pixels the click net sees of a patch of a class view: the side it was trained on, and half the time of 384."""
 
@@ -67,7 +71,8 @@ def _engine(folder: Path, threads: int | None, click_net: str) -> Engine:
 
 def _objects(engine: Engine, capacity: int) -> Predictor:
     """Zoom-in around one thing, encodings of recent windows kept."""
-    return Settled(Cached(TerraPredictor(engine, division=1, examples=_examples(engine)), capacity))
+    window = TerraPredictor(engine, division=1, side=OBJECT_SIDE, examples=_examples(engine), mirror=True)
+    return Settled(Cached(window, capacity))
 
 
 @lru_cache(maxsize=4)

@@ -37,7 +37,7 @@ class SettleRule:
     """Smallest window on the ground (but never below `least` pixels)."""
     least: int = 48
     """No window has fewer pixels, whatever the ground resolution."""
-    expansion: float = 1.5
+    expansion: float = 1.8
     """Side of a window in sides of the object's box."""
     smallest: int = 96
     """Smallest window in pixels, for views that do not know their ground resolution."""

@@ -35,7 +35,7 @@ from terraclick.models.simpleclick import SimpleClickConfig
 from terraclick.models.tuning import count_parameters, merge_lora, tune
 from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode, EpisodeRule, draw_episode, reader
-from terraclick.train.losses import iterative_click_loss, normalized_focal_loss
+from terraclick.train.losses import dice_loss, iterative_click_loss, normalized_focal_loss
 
 __all__ = ["NETWORK_RECIPES", "NetworkRecipe", "click_curve", "start_from", "train_network", "training_loss"]
 
@@ -70,12 +70,15 @@ class NetworkRecipe:
     """Share of the learning rate for the ViT, where it was trained before, and for what is added to its tokens."""
     clip: float | None = None
     """Largest norm of the gradient, None = any."""
+    warm_up: int = 0
+    """Steps over which the learning rate rises from nothing."""
     first: str = "random"
     """First clicks: "random" up to 24 of each sign (RITM), "one" including click near the middle (MFP)."""
     next_clicks: int = 3
     """Most clicks placed in the network's own errors."""
     loss: str = "last"
-    """"last" = normalised focal loss of the last answer, "icl" = of every answer, later ones weighing more."""
+    """"last" = normalised focal loss of the last answer, "dice" = soft dice added to it, "icl" = focal loss of every
+    answer, later ones weighing more."""
     tuning: str = "full"
     """What is trained: full, lora, adapter."""
     rank: int = 8
@@ -84,8 +87,8 @@ class NetworkRecipe:
     """Seed of everything random."""
 
     def __post_init__(self) -> None:
-        if self.first not in ("random", "one") or self.loss not in ("last", "icl"):
-            raise BadConfig(f"first {self.first!r} and loss {self.loss!r}: choose random or one, last or icl.")
+        if self.first not in ("random", "one") or self.loss not in ("last", "dice", "icl"):
+            raise BadConfig(f"first {self.first!r} and loss {self.loss!r}: choose random or one, last, dice or icl.")
         if self.tuning == "none":
             raise BadConfig("tuning none trains nothing: choose full, lora or adapter.")
 
@@ -123,7 +126,11 @@ def training_loss(
         network.train()
     encoded = network.encode(image) if encoded is None else encoded
     extra = _references(network, episodes, device)
-    return _focal(network.answer(encoded, previous, _points(clicks, device), **extra), truth).mean()
+    logits = network.answer(encoded, previous, _points(clicks, device), **extra)
+    loss = _focal(logits, truth)
+    if recipe.loss == "dice":
+        loss = loss + dice_loss(logits[:, 0].float(), (truth == 1).float(), truth != IGNORE)
+    return loss.mean()
 
 
 def _tensors(episodes: Sequence[Episode], device: str) -> tuple[Tensor, Tensor]:
@@ -247,7 +254,7 @@ def train_network(
             torch.manual_seed(int(rng.integers(2**31)))
             episodes = [draw_episode(datasets, read, recipe.episodes, rng) for _ in range(recipe.batch)]
             for group, share in zip(optimizer.param_groups, shares, strict=True):
-                group["lr"] = share * recipe.rate * (0.1 if step >= 0.9 * recipe.steps else 1.0)
+                group["lr"] = share * recipe.rate * _rate(recipe, step)
             loss = training_loss(network, episodes, recipe, rng, device)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -264,6 +271,11 @@ def train_network(
                     {"step": step + 1, "network": network.state_dict(), "optimizer": optimizer.state_dict()},
                 )
     return save_network(merge_lora(network), recipe.family, config, out / "network")
+
+
+def _rate(recipe: NetworkRecipe, step: int) -> float:
+    """Share of the learning rate at a step (from 0)."""
+    return min(1.0, (step + 1) / max(recipe.warm_up, 1)) * (0.1 if step >= 0.9 * recipe.steps else 1.0)
 
 
 def _claim(out: Path, recipe: NetworkRecipe, resume: bool) -> None:
@@ -358,8 +370,8 @@ def crosscut_s() -> NetworkRecipe:
     vit = ClickViTConfig(patch=14, dim=384, depth=6, heads=6, size=224)
     base = SimpleClickConfig(vit, (64, 128, 256, 512), 128)
     config = CrossCutConfig(base, divisions=(2,), overlap=28)
-    settings = {"steps": 2000, "batch": 2, "rate": 5e-4, "backbone_rate": 0.2, "clip": 1.0}
-    return NetworkRecipe("crosscut-s", "crosscut", config, rule, first="one", next_clicks=2, **settings)
+    settings = {"steps": 2000, "batch": 4, "rate": 2.5e-4, "backbone_rate": 0.3, "clip": 1.0, "warm_up": 30}
+    return NetworkRecipe("crosscut-s", "crosscut", config, rule, first="one", next_clicks=2, loss="dice", **settings)
 
 
 def refcut_b() -> NetworkRecipe:
