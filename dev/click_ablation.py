@@ -30,9 +30,9 @@ from terraclick.core.simulate import next_click
 from terraclick.data.datasets import class_tasks, open_dataset
 from terraclick.data.sample import Task
 from terraclick.predictors.exported import Engine, TerraPredictor
-from terraclick.predictors.load import FUSED_SIDES, PATCH_SIDE, terra_engine
+from terraclick.predictors.load import OBJECT_SIDE, PATCH_SIDE, fused_classes, terra_engine
 from terraclick.predictors.settled import Settled
-from terraclick.predictors.wrappers import Cached, Fused, Modulated
+from terraclick.predictors.wrappers import Cached, Modulated
 
 ROOT = Path(__file__).resolve().parents[1]
 DEVTEST = Path(os.environ.get("TERRACLICK_SHARED", ROOT / ".." / "shared")) / "data" / "devtest"
@@ -84,28 +84,26 @@ def train_all(out: Path, data: Path, start: Path, steps: int, crops: Path | None
             print(f"{folder} done", flush=True)
 
 
-def _objects(engine: Engine, deep: bool, **options: str) -> Predictor:
-    inner: Predictor = Cached(TerraPredictor(engine, division=1, deep_prompts=deep), 16)
+def _objects(engine: Engine, deep: bool = True, mirror: bool = True, **options: str) -> Predictor:
+    inner: Predictor = Cached(TerraPredictor(engine, 1, OBJECT_SIDE, deep_prompts=deep, mirror=mirror), 16)
     return Settled(Modulated(inner, **options) if options else inner)
 
 
 OBJECTS: dict[str, tuple[str, Callable[[Engine], Predictor]]] = {
-    "whole": ("with", lambda engine: _objects(engine, True)),
-    "without deep prompts": ("without", lambda engine: _objects(engine, False)),
-    "without zoom-in": ("with", lambda engine: TerraPredictor(engine, division=1)),
-    "modulated (RS-ISRefiner)": ("with", lambda engine: _objects(engine, True, rule="isrefiner")),
-    "modulated (MFP)": ("with", lambda engine: _objects(engine, True, rule="mfp")),
+    "whole": ("with", _objects),
+    "without deep prompts": ("without", lambda engine: _objects(engine, deep=False)),
+    "without zoom-in": ("with", lambda engine: TerraPredictor(engine, 1, OBJECT_SIDE, mirror=True)),
+    "without the mirror": ("with", lambda engine: _objects(engine, mirror=False)),
+    "modulated (RS-ISRefiner)": ("with", lambda engine: _objects(engine, rule="isrefiner")),
+    "modulated (MFP)": ("with", lambda engine: _objects(engine, rule="mfp")),
 }
 """Rows of the object table: which net, and how it is asked."""
 
 CLASSES: dict[str, tuple[str, Callable[[Engine], Predictor]]] = {
     "native patches": ("with", lambda engine: TerraPredictor(engine, side=PATCH_SIDE)),
     "without deep prompts": ("without", lambda engine: TerraPredictor(engine, side=PATCH_SIDE, deep_prompts=False)),
-    "one division (n = 2)": ("with", lambda engine: TerraPredictor(engine, 2, FUSED_SIDES[2])),
-    "fused divisions 2, 3, 4": (
-        "with",
-        lambda engine: Fused(tuple(TerraPredictor(engine, n, FUSED_SIDES[n]) for n in (2, 3, 4))),
-    ),
+    "one division (n = 2)": ("with", lambda engine: TerraPredictor(engine, 2, PATCH_SIDE)),
+    "fused divisions": ("with", fused_classes),
 }
 """Rows of the class table."""
 

@@ -33,6 +33,8 @@ from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
 from terraclick.geo.raster import read_info, read_view, resolve_image
 from terraclick.outline import Outline
+from terraclick.predictors.exported import TerraPredictor
+from terraclick.predictors.load import PATCH_SIDE, terra_engine
 from terraclick.preview import draw
 from terraclick.segment import Request, save_session, to_object
 
@@ -443,7 +445,7 @@ def _road_rows(name: str, results) -> list[list[object]]:
 def _for_classes(name: str):
     """The predictor that answers class targets."""
     if name.startswith("division "):
-        return load("terra-fused", divisions=(int(name.split()[1]),)).inners[Target.CLASS].inners[0]
+        return TerraPredictor(terra_engine(), int(name.split()[1]), PATCH_SIDE)
     found = load(name)
     return found.inners[Target.CLASS] if hasattr(found, "inners") else found
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from terraclick.core.bank import BankRow, center_tokens, click_rows, prompt_maps, reference_row
 from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.clickmaps import disk_maps
-from terraclick.core.division import patch_windows
+from terraclick.core.division import choose_division, patch_windows
 from terraclick.core.focus import Window
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadClick, BadWeights
@@ -241,9 +241,12 @@ class TerraPredictor:
             _paste(total, weight, logits, window, self.overlap)
         return Prediction(1 / (1 + np.exp(-total / np.maximum(weight, 1e-6))))
 
+    def divisions(self, shape: tuple[int, int]) -> int:
+        """How many patches the longer side of a view of this shape is cut in."""
+        return self.division or choose_division(shape, self.native, 1 / STRETCH)
+
     def _windows(self, shape: tuple[int, int]) -> tuple[Window, ...]:
-        longest = max(shape)
-        count = self.division or max(1, math.ceil(longest / (self.native * STRETCH)))
+        longest, count = max(shape), self.divisions(shape)
         if count == 1:
             return patch_windows(shape, longest, 0)
         # n patches of side p overlapping by f·p cover n·p − (n − 1)·f·p

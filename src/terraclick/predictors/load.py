@@ -16,9 +16,18 @@ from terraclick.predictors.classical import GrabCut, RandomWalker
 from terraclick.predictors.exported import Engine, Network, TerraPredictor
 from terraclick.predictors.exported_network import ExportedNetwork, is_exported, read_exported
 from terraclick.predictors.settled import Settled
-from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused
+from terraclick.predictors.wrappers import BySize, ByTarget, Cached, Flipped, Focused, Fused
 
-__all__ = ["NETWORKS", "OPEN_CLICK_NET_FILE", "PREDICTORS", "WEIGHTS", "PredictorSpec", "load", "terra_engine"]
+__all__ = [
+    "NETWORKS",
+    "OPEN_CLICK_NET_FILE",
+    "PREDICTORS",
+    "WEIGHTS",
+    "PredictorSpec",
+    "fused_classes",
+    "load",
+    "terra_engine",
+]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Folder of the shipped model's files."""
@@ -29,9 +38,6 @@ one look at 400 px and is worth more (`dev/LOG.md`)."""
 
 PATCH_SIDE = 288
 """Pixels the click net sees of a patch of a class view: the side it was trained on, and half the time of 384."""
-
-FUSED_SIDES = {1: 352, 2: 288, 3: 224, 4: 160}
-"""The same for the divisions that are fused: finer divisions have fewer view pixels to show."""
 
 TERRA_LICENCE = "weights: Apache-2.0 backbones, click net trained on data partly for research use; see weights/CARD.md"
 TERRA_OPEN_LICENCE = (
@@ -100,13 +106,30 @@ def terra_fused(
     threads: int | None = None,
     weights: Path = WEIGHTS,
     capacity: int = 32,
-    divisions: tuple[int, ...] = (2, 3, 4),
+    divisions: tuple[int, ...] | None = None,
 ) -> Predictor:
-    """CrossCut's fusion: the mean of several divisions for classes; objects as in `terra`."""
+    """CrossCut's fusion for classes, the mean of several divisions; objects as in `terra`.
+
+    Unless `divisions` are given, a view's own size chooses them: patches of native resolution, and one step finer. The
+    native ones are looked at twice, the second time in a mirror.
+    """
     engine = terra_engine(weights, threads)
+    return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: fused_classes(engine, divisions)})
+
+
+def fused_classes(engine: Engine, divisions: tuple[int, ...] | None = None) -> Predictor:
+    """Class targets on several divisions, see `terra_fused`."""
     examples = _examples(engine)
-    fused = Fused(tuple(TerraPredictor(engine, n, FUSED_SIDES.get(n, 160), examples=examples) for n in divisions))
-    return ByTarget({Target.OBJECT: _objects(engine, capacity), Target.CLASS: fused})
+
+    def fused(shape: tuple[int, int]) -> Predictor:
+        native = TerraPredictor(engine).divisions(shape)
+        parts = [
+            TerraPredictor(engine, n, PATCH_SIDE, examples=examples, mirror=n == native)
+            for n in divisions or (native, native + 1)
+        ]
+        return Fused(tuple(parts))
+
+    return BySize(fused)
 
 
 def terra_open(threads: int | None = None, capacity: int = 32) -> Predictor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
@@ -20,7 +20,7 @@ from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadConfig
 from terraclick.predictors.inputs import click_points
 
-__all__ = ["ByTarget", "Cached", "Flipped", "Focused", "Fused", "Modulated", "Refined"]
+__all__ = ["BySize", "ByTarget", "Cached", "Flipped", "Focused", "Fused", "Modulated", "Refined"]
 
 FloatArray = NDArray[np.float32]
 
@@ -199,6 +199,30 @@ class Fused:
         else:
             probs = fuse([answer.probs for answer in answers], self.weights)
         return Prediction(probs, answers[0].focus, answers[0].threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class SizedEncoding:
+    """What a predictor chosen by the view's shape (rows, cols) made of it."""
+
+    shape: tuple[int, int]
+    encoded: Any
+
+
+@dataclass(frozen=True, eq=False)
+class BySize:
+    """Let the view's size decide who answers, such as which divisions it is worth cutting in."""
+
+    choose: Callable[[tuple[int, int]], Predictor]
+    """View shape (rows, cols) → predictor, equal ones for equal shapes."""
+
+    def encode(self, view: View) -> SizedEncoding:
+        """The chosen predictor's encoding."""
+        return SizedEncoding(view.shape, self.choose(view.shape).encode(view))
+
+    def predict(self, encoded: SizedEncoding, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """The chosen predictor's answer."""
+        return self.choose(encoded.shape).predict(encoded.encoded, prompt, previous)
 
 
 @dataclass(frozen=True, eq=False)
