@@ -63,13 +63,22 @@ class Driver:
         self.page, self.address, self.complaints = page, address, []
         page.set_default_timeout(45_000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.waiting = set()  # requests of the interface that have no answer yet
+        page.on("request", lambda request: self._asked(request))
+        page.on("requestfinished", lambda request: self.waiting.discard(request))
+        page.on("requestfailed", lambda request: self.waiting.discard(request))
         page.on("console", self._hear)
 
     def _hear(self, message):
         if message.type in ("error", "warning") and not any(word in message.text for word in HARMLESS):
             self.complaints.append(message.text)
 
+    def _asked(self, request):
+        if "/api/" in request.url and not request.url.endswith("/api/events"):
+            self.waiting.add(request)
+
     def open(self):
+        self.waiting.clear()
         self.page.goto(self.address)
         self.page.wait_for_selector(".welcome", state="detached", timeout=60_000)
         self.page.wait_for_selector(".map[data-extent]")
@@ -77,11 +86,21 @@ class Driver:
 
     def settle(self):
         """Wait until the view stands still."""
-        js = "() => document.querySelector('.map').dataset.extent"
+        js = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(
+            () => done(document.querySelector('.map').dataset.extent))))"""
         before = None
         while (now := self.page.evaluate(js)) != before:
             before = now
             self.page.wait_for_timeout(320)
+        self.quiet()
+
+    def quiet(self):
+        """Wait until every request has its answer and the page has done what follows from it, on a slow machine too."""
+        drawn = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 30)))"
+        still = 0
+        while still < 2:
+            still = 0 if self.waiting else still + 1
+            self.page.evaluate(drawn)
 
     def at(self, x, y):
         """Where a pixel of the image is on the screen."""
@@ -104,6 +123,7 @@ class Driver:
         with self.page.expect_response(lambda r: "/clicks" in r.url, timeout=60_000) as answer:
             self.page.mouse.click(*self.at(x, y), button=button)
         body = answer.value.json()
+        self.quiet()
         self.page.wait_for_function("() => document.querySelector('.busy').hidden")
         return body
 
@@ -115,7 +135,13 @@ class Driver:
             run()
         body = answer.value.json() if answer.value.status != 204 else None
         assert answer.value.ok, body
-        self.page.wait_for_timeout(60)
+        self.quiet()
+        return body
+
+    def confirm(self, part, method="POST"):
+        """The main button of the open dialog; the dialog is gone afterwards."""
+        body = self.act(lambda: self.page.click("dialog footer .primary"), part, method)
+        self.page.wait_for_selector("dialog", state="detached")
         return body
 
     def key(self, keys):

@@ -94,8 +94,7 @@ def make_class(driver, name):
     page.click("[data-page=classes]")
     page.click('button:has-text("New class")')
     page.fill("dialog input[type=text] >> nth=0", name)
-    driver.act(lambda: page.click("dialog footer .primary"), "/api/classes/", "PUT")
-    page.wait_for_selector("dialog", state="detached")
+    driver.confirm("/api/classes/", "PUT")
 
 
 def outline(driver, truth, target=0.85, most=8):
@@ -245,8 +244,15 @@ def test_peeking_and_the_swipe_show_the_picture_alone(driver):
     assert x < page.locator(".map").bounding_box()["width"] / 2
 
     def look():
-        page.wait_for_timeout(500)
-        return page.screenshot(clip={"x": x, "y": y, "width": 12, "height": 12})
+        """The picture once it stands still."""
+        before = None
+        while True:
+            driver.settle()
+            now = page.screenshot(clip={"x": x, "y": y, "width": 12, "height": 12})
+            if now == before:
+                return now
+            before = now
+            page.wait_for_timeout(400)
 
     shown = look()
     page.keyboard.down("t")
@@ -282,7 +288,7 @@ def test_classes_are_undone_like_everything_else(driver):
     page.click("[data-page=classes]")
     page.dblclick('[data-class="barn"]')
     page.fill("dialog input[type=text] >> nth=0", "stable")
-    driver.act(lambda: page.click("dialog footer .primary"), "/api/classes/barn", "PUT")
+    driver.confirm("/api/classes/barn", "PUT")
     page.wait_for_selector('[data-class="stable"]')
     assert driver.objects()[0]["properties"]["class"] == "stable"
     page.locator(".map").focus()
@@ -302,14 +308,12 @@ def test_imported_polygons_are_reviewed_by_key(driver, tmp_path):
     driver.key("Control+i")
     page.set_input_files("dialog input[type=file]", tmp_path / "two.geojson")
     page.select_option("dialog select >> nth=1", "pixels")
-    driver.act(lambda: page.click("dialog footer .primary"), "/api/import")
-    page.wait_for_selector("dialog", state="detached")
+    driver.confirm("/api/import")
     assert {feature["properties"]["status"] for feature in driver.objects()} == {"imported"}
-    page.wait_for_timeout(400)
     driver.key("g")
-    page.wait_for_timeout(500)
+    driver.settle()
     driver.press("y", "/objects/set")
-    page.wait_for_timeout(500)
+    driver.settle()
     driver.press("n", "/objects/set")
     assert {feature["properties"]["status"] for feature in driver.objects()} == {"approved", "rejected"}
     assert "2 of 2 reviewed" in page.locator(".foot").inner_text()
