@@ -40,7 +40,7 @@ ONLY_IN = {  # a library: the rooms that may import it
     "onnxruntime": {"predictors", "doctor", "train"},
 }
 GEO_TAKES = {"click", "focus", "predictor"}  # geo knows values of core, nothing that acts
-MODELS_TAKE = {"modulation"}  # models share arithmetic on arrays with core, and know no clicks
+MODELS_TAKE = {"modulation", "resample"}  # models share arithmetic on arrays with core, and know no clicks
 
 
 def room_of(path: Path, package: Path = PACKAGE) -> str:

@@ -347,13 +347,19 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
     NAME is one of the papers' networks (see: terraclick models), whose --weights are given; CHECKPOINT the click_net.pt
     of a training run, or the map_net.pt of a class map for `terraclick map`.
     """
-    from terraclick.predictors.load import NETWORKS, WEIGHTS
+    from terraclick.predictors.load import NETWORKS, WEIGHTS, load
     from terraclick.segment import check_output, copy_file
 
     if what in NETWORKS:
         if weights is None:
             raise BadWeights(f"{what} needs weights: give --weights PATH, a published checkpoint or a converted one.")
         check_output(out.parent / "new", may_exist=True)
+        if what.startswith("sam"):
+            if size is not None:
+                raise BadConfig(f"{what} reads the square it was trained on: leave --size out.")
+            network = load(what, weights=weights)
+            click.echo(_torch_room("terraclick.train.export_sam").export_sam(what, out, network))
+            return
         click.echo(_torch_room("terraclick.train.export_network").export_network(what, out, weights, size))
         return
     checkpoint = Path(what)

@@ -11,9 +11,9 @@ from terraclick.core.predictor import Prediction, View  # noqa: E402
 from terraclick.core.session import Session  # noqa: E402
 from terraclick.errors import BadClick, BadConfig  # noqa: E402
 from terraclick.models.focalclick import Coarse, FocalClickConfig  # noqa: E402
+from terraclick.predictors.focal_network import FocalNetwork  # noqa: E402
 from terraclick.predictors.focalclick import FocalClickPredictor, focus_crop  # noqa: E402
 from terraclick.predictors.load import load  # noqa: E402
-from terraclick.predictors.network import NetworkPredictor  # noqa: E402
 
 TINY = FocalClickConfig((8, 16, 20, 24), (1, 1, 1, 1), (1, 2, 2, 2), head=16, refiner=8)
 
@@ -82,8 +82,8 @@ def test_the_focus_crop_is_refined_and_after_ten_clicks_nothing_else_changes(num
     mask[10:50, 8:50] = True
     before = mask.astype(np.float32) * 0.9
     mask[44:60, 44:60] = True  # what the last click changed
-    coarse = NetworkPredictor(Drawn(mask), (64, 64))
-    answers = FocalClickPredictor(coarse, coarse)
+    stages = FocalNetwork(Drawn(mask), (64, 64))
+    answers = FocalClickPredictor(stages, stages)
     clicks = (*(Click(30, 20 + k) for k in range(number - 1)), Click(56, 56))
     encoded = answers.encode(View(np.zeros((64, 64, 3), np.uint8)))
     answer = answers.predict(encoded, Prompt(clicks), Prediction(before, Window(0, 0, 64, 64))).probs
@@ -99,4 +99,4 @@ def test_what_it_cannot_answer(view):
     with pytest.raises(BadClick):
         answers.predict(answers.encode(view), Prompt((Click(1, 1, False),)), None)
     with pytest.raises(BadConfig, match="square"):
-        type(answers)(type(answers.coarse)(answers.coarse.network, (64, 96)), answers.encoder)
+        type(answers)(type(answers.stages)(answers.stages.network, (64, 96)), answers.encoder)

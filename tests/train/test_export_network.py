@@ -20,6 +20,7 @@ from terraclick.core.session import Session  # noqa: E402
 from terraclick.errors import BadConfig, BadWeights  # noqa: E402
 from terraclick.models.checkpoint import load_network, save_network  # noqa: E402
 from terraclick.models.crosscut import CrossCutConfig  # noqa: E402
+from terraclick.models.focalclick import FocalClickConfig  # noqa: E402
 from terraclick.models.isrefiner import IsRefinerConfig  # noqa: E402
 from terraclick.models.layers import ClickViTConfig  # noqa: E402
 from terraclick.models.mfp import MfpConfig  # noqa: E402
@@ -39,6 +40,7 @@ TINY = {
     "segnext-b": SegNextConfig(SegNextViTConfig(dim=16, depth=3, heads=2, size=224), pyramid=(4, 8, 16, 32), head=8),
     "mfp-b": MfpConfig(SIMPLE),
     "crosscut-b": CrossCutConfig(SIMPLE, divisions=(1, 2)),
+    "focalclick-b0": FocalClickConfig((8, 16, 20, 24), (1, 1, 1, 1), (1, 2, 2, 2), head=16, refiner=8),
     "isrefiner-b": IsRefinerConfig(replace(VIT, dim=64), (8, 16, 32, 64), widths=(8, 16, 24, 32)),
 }
 CLICKS = (Click(60, 90), Click(20, 30, False), Click(80.5, 100))
@@ -71,6 +73,8 @@ def test_the_files_answer_as_the_network(name, tmp_path, view):
     plain, target = {"zoom": False, "flip": False}, {"target": SIZE}
     if name == "segnext-b":
         plain = target = {}
+    elif name == "focalclick-b0":
+        plain, target = {}, {"side": SIZE[0]}
     elif name == "crosscut-b":
         plain, target = {"flip": False}, {"divisions": (1, 2)}
     torch_made = load(name, random=0, config=TINY[name], **plain, **target)
@@ -141,8 +145,8 @@ def test_what_does_not_fit_is_refused(folder, tmp_path):
         load("mfp-b", weights=folder)
     with pytest.raises(BadConfig, match="float32 only"):
         load("simpleclick-b", weights=folder, parity=True)
-    with pytest.raises(BadConfig, match="cannot be exported"):
-        room.export_network("focalclick-b0", tmp_path / "no", random=0)
+    with pytest.raises(BadConfig, match="reads a square"):
+        room.export_network("focalclick-b0", tmp_path / "no", random=0, size=(224, 256))
     with pytest.raises(BadConfig, match="divisions of its own"):
         load("crosscut-b", weights=folder, divisions=(2,))
     (tmp_path / "network.json").write_text('{"name": "simpleclick-b"}')

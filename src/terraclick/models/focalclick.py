@@ -18,10 +18,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from terraclick.core.resample import roi_weights
 from terraclick.models.layers import click_disk_maps, normalise, resize_map
 
 __all__ = [
@@ -92,27 +94,16 @@ UNUSED = (r"maps_transform\.", r"refiner\.feature_gate\.")
 
 
 def roi_align(maps: Tensor, boxes: Tensor, size: tuple[int, int], scale: float = 1.0) -> Tensor:
-    """Cut boxes out of maps and resize them (He et al. 2017; half-pixel centres): one box per item.
+    """Cut boxes out of maps and resize them (see `roi_weights`): one box per item.
 
-    maps (B, C, H, W), boxes (B, 4) of (top, left, bottom, right) in pixels / `scale` → (B, C, *size). Every output cell
-    is the mean of as many samples per side as the box has map pixels per cell, rounded up; samples further than one
-    pixel outside count as zero. The samples form a grid, so the cut is two small matrix products.
+    maps (B, C, H, W), boxes (B, 4) of (top, left, bottom, right) in pixels / `scale` → (B, C, *size). The samples form
+    a grid, so the cut is two small matrix products.
     """
-    rows = torch.stack([_sampling(b[0] * scale, b[2] * scale, maps.shape[-2], size[0]) for b in boxes])
-    cols = torch.stack([_sampling(b[1] * scale, b[3] * scale, maps.shape[-1], size[1]) for b in boxes])
-    return rows.to(maps.dtype)[:, None] @ maps @ cols.to(maps.dtype)[:, None].transpose(2, 3)
-
-
-def _sampling(start: Tensor, end: Tensor, length: int, cells: int) -> Tensor:
-    """Weights (cells, length) of the map's pixels in each cell of the span start … end."""
-    step = (end - start) / cells
-    samples = max(1, int(torch.ceil(step)))
-    within = (torch.arange(samples, device=start.device) + 0.5) / samples
-    place = start - 0.5 + (torch.arange(cells, device=start.device)[:, None] + within) * step  # (cells, samples)
-    inside = (place >= -1) & (place <= length)
-    place = place.clamp(0, length - 1)
-    distance = (place[..., None] - torch.arange(length, device=start.device)).abs()
-    return ((1 - distance).clamp(min=0) * inside[..., None]).mean(dim=1)
+    spans = [[float(side) * scale for side in box] for box in boxes]
+    rows = np.stack([roi_weights(top, bottom, maps.shape[-2], size[0]) for top, _, bottom, _ in spans])
+    cols = np.stack([roi_weights(left, right, maps.shape[-1], size[1]) for _, left, _, right in spans])
+    down, across = (torch.from_numpy(part).to(maps)[:, None] for part in (rows, cols))
+    return down @ maps @ across.transpose(2, 3)
 
 
 class PatchEmbed(nn.Module):
@@ -372,7 +363,12 @@ class FocalClick(nn.Module):
         grid = (coarse.features.shape[-2], coarse.features.shape[-1])
         features = roi_align(coarse.features, boxes, grid, grid[1] / coarse.logits.shape[-1])
         logits = roi_align(coarse.logits, boxes, size)
-        return self.refiner(image, click_disk_maps(points, size, 5.0), features, logits)[0]
+        return self.detail(image, points, features, logits)
+
+    def detail(self, image: Tensor, points: Tensor, features: Tensor, coarse: Tensor) -> Tensor:
+        """Refined logits (B, 1, S, S): image and points as in `refine`, features (B, C, h, w) and coarse logits cut."""
+        disks = click_disk_maps(points, (image.shape[-2], image.shape[-1]), 5.0)
+        return self.refiner(image, disks, features, coarse)[0]
 
     def answer(self, encoded: FocalClickEncoded, previous: Tensor, points: Tensor) -> Tensor:
         """The coarse logits (B, 1, H, W)."""

@@ -1,8 +1,8 @@
 """A paper's network on the CPU inference engine, from the folder that `terraclick export NAME` wrote: no torch.
 
 The folder holds `encode.onnx` (picture → what does not depend on clicks), `click.onnx` (that, the previous answer and
-the clicks → logits) and `network.json`; RefCut's also `reference.onnx`. MFP's and RS-ISRefiner's modulation runs
-between the two, in numpy.
+the clicks → logits) and `network.json`; RefCut's also `reference.onnx`, FocalClick's `refine.onnx`. MFP's and
+RS-ISRefiner's modulation runs between the two, in numpy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from terraclick.core.predictor import MASK_THRESHOLD, Prediction, View
 from terraclick.errors import BadClick, BadWeights
 from terraclick.predictors.exported import Network
 from terraclick.predictors.exported_references import ExportedReferences
-from terraclick.predictors.inputs import click_points, picture
+from terraclick.predictors.inputs import click_points, picture, sigmoid
 
 __all__ = ["DESCRIPTION", "ExportedEncoded", "ExportedNetwork", "Graph", "is_exported", "read_exported"]
 
@@ -111,8 +111,7 @@ class ExportedNetwork:
     ) -> FloatArray:
         """One run of the click graph → probabilities (H, W) at the graphs' size."""
         asked = {"previous": before[None, None], "modulated": modulated[None, None], "points": points}
-        logits = self.clicks.outputs({**encoded.kept, **asked})[0][0, 0]
-        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -80, 80))), dtype=np.float32)
+        return sigmoid(self.clicks.outputs({**encoded.kept, **asked})[0][0, 0])
 
     def _modulated(self, before: FloatArray, points: FloatArray) -> FloatArray:
         settings = dict(self.modulation or {})

@@ -6,21 +6,21 @@ Chen et al., CVPR 2022, https://arxiv.org/abs/2204.02574; the network's two stag
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from terraclick.core.click import Click, Prompt
 from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, next_window, paste, resize
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadClick, BadConfig
-from terraclick.predictors.inputs import click_points
-from terraclick.predictors.network import NetworkPredictor, image_tensor
+from terraclick.predictors.inputs import click_points, sigmoid
 
-__all__ = ["FocalClickPredictor", "FocalEncoded", "focus_crop"]
+__all__ = ["FocalClickPredictor", "FocalEncoded", "FocalStages", "focus_crop"]
+
+FloatArray = NDArray[np.float32]
 
 SMALL = 10
 """Masks of fewer pixels count as empty: their box is the whole view (published value)."""
@@ -76,6 +76,28 @@ def _grown(first: float, last: float, ratio: float, side: int, start: int, lengt
     return max(low, start), min(high, start + length)
 
 
+class FocalStages(Protocol):
+    """Both stages of the network: with torch (`focal_network.py`) or exported (`exported_focal.py`)."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Rows and cols that both stages read, a square."""
+
+    @property
+    def threshold(self) -> float:
+        """Probability above which a pixel belongs to the mask."""
+
+    @property
+    def parity(self) -> bool:
+        """Whether views are resized and clicks mapped as published."""
+
+    def coarse(self, encoded: Any, previous: FloatArray, points: FloatArray) -> tuple[FloatArray, Any]:
+        """previous (S, S) probabilities, points (1, 2P, 3) → probabilities (S, S) and what `refine` cuts from."""
+
+    def refine(self, coarse: Any, crop: View, points: FloatArray, box: Box) -> FloatArray:
+        """Refined logits (S, S) of a box of the coarse stage's input; `crop` is its part of the view at S × S."""
+
+
 @dataclass(frozen=True, eq=False)
 class FocalEncoded:
     """A view and the first stage's encoding of it as a whole, which the first click reads."""
@@ -88,23 +110,25 @@ class FocalEncoded:
 class FocalClickPredictor:
     """Both stages of FocalClick on a view. Raises BadClick when neither a positive click nor an answer is given."""
 
-    coarse: NetworkPredictor
-    """The network, its input size and arithmetic."""
+    stages: FocalStages
+    """The network."""
     encoder: Predictor
-    """`coarse` or a cache around it: the target crop seldom moves."""
+    """`stages` or a cache around it: the target crop seldom moves."""
     ratio: float = 1.4
     """How much larger than what it shows the focus crop is."""
     progressive: int = 10
     """After so many clicks only the focus crop of the previous answer changes."""
 
     def __post_init__(self) -> None:
-        if self.coarse.size is None or self.coarse.size[0] != self.coarse.size[1]:
-            raise BadConfig(f"FocalClick reads a square, not {self.coarse.size}: give the network predictor one.")
+        size = self.stages.size
+        if size is None or size[0] != size[1]:
+            raise BadConfig(f"FocalClick reads a square, not {size}: give the network predictor one.")
 
     @property
     def rule(self) -> FocusRule:
         """The target crop: the object and the positive clicks, grown by 1.4."""
-        return FocusRule(self.coarse.size, min_crop=10, prob_thresh=self.coarse.threshold, parity=self.coarse.parity)
+        stages = self.stages
+        return FocusRule(stages.size, min_crop=10, prob_thresh=stages.threshold, parity=stages.parity)
 
     def encode(self, view: View) -> FocalEncoded:
         """Encode the whole view; target crops are encoded when clicks move there."""
@@ -119,48 +143,37 @@ class FocalClickPredictor:
         seen = None if previous is None else previous.probs
         window = next_window(seen, None if previous is None else previous.focus, prompt.clicks, view.shape, rule)
         whole = window == Window(0, 0, *view.shape)
-        kept = (encoded.whole if whole else self.encoder.encode(view.crop(window))).kept
-        with torch.inference_mode(), self.coarse.arithmetic():
-            coarse = self.coarse.network.coarse(
-                kept, self._tensor(crop(before, window, rule)), self._points(prompt.clicks, window, rule)
-            )
-            inside = torch.sigmoid(coarse.logits.float())[0, 0].cpu().numpy()
+        kept = encoded.whole if whole else self.encoder.encode(view.crop(window))
+        inside, coarse = self.stages.coarse(
+            kept, np.ascontiguousarray(crop(before, window, rule)), self._points(prompt.clicks, window, rule)
+        )
+        threshold = self.stages.threshold
         probs = paste(inside, window, view.shape, rule)
-        focus = focus_crop(self._mask(probs), before > self.coarse.threshold, window, prompt.clicks[-1], self.ratio)
-        with torch.inference_mode(), self.coarse.arithmetic():
-            picture = view.crop(focus)
-            valid = None if picture.valid is None else crop(picture.valid.astype(np.float32), _all(focus), rule) >= 0.5
-            picture = replace(picture, image=crop(picture.image, _all(focus), rule), valid=valid)
-            logits = self.coarse.network.refine(
-                image_tensor(picture, self.coarse.device),
-                self._points(prompt.clicks, focus, rule),
-                coarse,
-                self._box_in(focus, window),
-            )
-            detail = resize(logits.float()[0, 0].cpu().numpy(), (focus.rows, focus.cols), rule.parity)
+        focus = focus_crop(self._mask(probs), before > threshold, window, prompt.clicks[-1], self.ratio)
+        picture = view.crop(focus)
+        valid = None if picture.valid is None else crop(picture.valid.astype(np.float32), _all(focus), rule) >= 0.5
+        picture = replace(picture, image=crop(picture.image, _all(focus), rule), valid=valid)
+        points = self._points(prompt.clicks, focus, rule)
+        logits = self.stages.refine(coarse, picture, points, self._box_in(focus, window))
         merged = before.copy() if len(prompt.clicks) > self.progressive else probs
-        merged[focus.slices] = torch.sigmoid(torch.from_numpy(detail)).numpy()
-        return Prediction(merged, window, self.coarse.threshold)
+        merged[focus.slices] = sigmoid(resize(logits, (focus.rows, focus.cols), rule.parity))
+        return Prediction(merged, window, threshold)
 
-    def _mask(self, probs: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def _mask(self, probs: FloatArray) -> NDArray[np.bool_]:
         """What counts as object in the coarse answer; the published code compares its logit with the threshold."""
-        threshold = self.coarse.threshold
-        return probs > (1 / (1 + np.exp(-threshold)) if self.coarse.parity else threshold)
+        threshold = self.stages.threshold
+        return probs > (1 / (1 + np.exp(-threshold)) if self.stages.parity else threshold)
 
-    def _tensor(self, array: NDArray[np.float32]) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))[None, None].to(self.coarse.device)
+    @staticmethod
+    def _points(clicks: tuple[Click, ...], window: Window, rule: FocusRule) -> FloatArray:
+        return click_points(crop_clicks(clicks, window, rule))
 
-    def _points(self, clicks: tuple[Click, ...], window: Window, rule: FocusRule) -> torch.Tensor:
-        points = click_points(crop_clicks(clicks, window, rule), self.coarse.slots)
-        return torch.from_numpy(points).to(self.coarse.device)
-
-    def _box_in(self, focus: Window, window: Window) -> torch.Tensor:
-        """The focus crop (1, 4) of (top, left, bottom, right) in pixels of the coarse stage's input."""
+    def _box_in(self, focus: Window, window: Window) -> Box:
+        """The focus crop's (top, left, bottom, right) in pixels of the coarse stage's input."""
         rows, cols = self.rule.target or (window.rows, window.cols)
         down, across = rows / window.rows, cols / window.cols
         top, left = (focus.row - window.row) * down, (focus.col - window.col) * across
-        box = [top, left, top + focus.rows * down, left + focus.cols * across]
-        return torch.tensor([box], device=self.coarse.device)
+        return top, left, top + focus.rows * down, left + focus.cols * across
 
 
 def _all(window: Window) -> Window:

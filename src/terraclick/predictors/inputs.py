@@ -1,4 +1,4 @@
-"""What click networks read, as arrays: the picture as a batch of one, the clicks as padded slots. No torch."""
+"""What click networks read and say, as arrays: pictures as batches of one, clicks as padded slots. No torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from terraclick.core.click import Click
 from terraclick.core.predictor import View
 from terraclick.errors import BadConfig
 
-__all__ = ["GREY", "click_points", "picture"]
+__all__ = ["GREY", "click_points", "picture", "sigmoid"]
 
 GREY = (124, 116, 104)
 """What stands where the picture has no data: the mean colour, which the networks see as zero."""
@@ -41,3 +41,8 @@ def picture(view: View) -> NDArray[np.uint8]:
     if view.valid is not None and not view.valid.all():
         image = np.where(view.valid[..., None], image, np.asarray(GREY, dtype=image.dtype))
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+
+
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Logits of any shape → probabilities."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -80, 80))), dtype=np.float32)

@@ -14,7 +14,10 @@ from terraclick.core.predictor import Predictor
 from terraclick.errors import BadConfig, MissingExtra, UnknownName
 from terraclick.predictors.classical import GrabCut, RandomWalker
 from terraclick.predictors.exported import Engine, Network, TerraPredictor
-from terraclick.predictors.exported_network import ExportedNetwork, is_exported, read_exported
+from terraclick.predictors.exported_focal import ExportedFocal
+from terraclick.predictors.exported_network import ExportedNetwork, Graph, is_exported, read_exported
+from terraclick.predictors.exported_sam import read_sam
+from terraclick.predictors.focalclick import FocalClickPredictor, FocalStages
 from terraclick.predictors.settled import Settled
 from terraclick.predictors.wrappers import BySize, ByTarget, Cached, Flipped, Focused, Fused
 
@@ -165,11 +168,15 @@ def _exported(
     name: str, folder: Any, parity: bool = False, precision: str = "float32", device: str = "cpu"
 ) -> ExportedNetwork:
     """The predictor of an exported folder. Raises BadConfig for settings that its files were not made for."""
+    _only_float32(folder, precision, device, parity)
+    return read_exported(name, folder)
+
+
+def _only_float32(folder: Any, precision: str, device: str, parity: bool = False) -> None:
     if parity or precision != "float32" or device != "cpu":
         raise BadConfig(
             f"{folder} is an exported network, which runs on the CPU in float32 only: give weights instead."
         )
-    return read_exported(name, folder)
 
 
 def click_network(
@@ -252,17 +259,21 @@ def focal_network(
 ) -> Predictor:
     """FocalClick's two stages, its own zoom-in included; `side` is the square both stages read.
 
-    Raises BadWeights without weights or a seed, MissingExtra without torch.
+    An exported folder has its own side. Raises BadWeights without weights or a seed, MissingExtra without torch.
     """
-    try:
-        from terraclick.models.checkpoint import load_network
-        from terraclick.predictors.focalclick import FocalClickPredictor
-        from terraclick.predictors.network import NetworkPredictor
-    except ModuleNotFoundError as error:
-        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
-    network = load_network(name, weights, random, config)
-    coarse = NetworkPredictor(network, (side, side), parity, device, precision)
-    predictor = FocalClickPredictor(coarse, Cached(coarse, capacity))
+    stages: FocalStages
+    if weights is not None and is_exported(weights):
+        exported = _exported(name, weights, parity=parity, precision=precision, device=device)
+        stages = ExportedFocal(exported, Graph(Path(weights) / "refine.onnx"))
+    else:
+        try:
+            from terraclick.models.checkpoint import load_network
+            from terraclick.predictors.focal_network import FocalNetwork
+        except ModuleNotFoundError as error:
+            raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
+        network = load_network(name, weights, random, config)
+        stages = FocalNetwork(network, (side, side), parity, device, precision)
+    predictor = FocalClickPredictor(stages, Cached(stages, capacity))
     return Flipped(predictor) if flip else predictor
 
 
@@ -307,7 +318,13 @@ def crosscut(
 
 
 def sam_network(name: str, **options: Any) -> Predictor:
-    """A network of the SAM family, nothing around it: `load_sam` tells its options. Raises MissingExtra."""
+    """A network of the SAM family, nothing around it: `load_sam` tells its options. Raises MissingExtra.
+
+    An exported folder as `weights` needs neither torch nor `transformers`.
+    """
+    if is_exported(options.get("weights")):
+        _only_float32(options["weights"], options.get("precision", "float32"), options.get("device", "cpu"))
+        return read_sam(name, options["weights"])
     try:
         from terraclick.predictors.sam import load_sam
     except ModuleNotFoundError as error:

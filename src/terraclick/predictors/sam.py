@@ -3,12 +3,7 @@
 Kirillov et al., Segment Anything, ICCV 2023; Ke et al., Segment Anything in High Quality, NeurIPS 2023; Ravi et al.,
 SAM 2, 2024. The image encoder runs once per view; a click costs the prompt encoder and the mask decoder.
 
-What is settled here:
-- SAM and SAM-HQ see the view with its longer side at 1024 pixels, padded below and right; SAM 2 sees it stretched;
-- clicks keep their place under the resize to the sub-pixel (the published code is up to half a pixel off);
-- the previous answer enters as the mask prompt: its logits, at most ±10, at a quarter of the input's side;
-- one click without a previous answer gives three masks, of which the one with the best predicted IoU is taken; later
-  clicks give the single mask.
+How a view comes into the input square and an answer back onto it: `sam_view.py`.
 
 Nothing is ever fetched: a folder with `config.json` and `model.safetensors` is read, strictly.
 """
@@ -23,18 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
+from numpy.typing import NDArray
 
-from terraclick.core.click import Prompt
-from terraclick.core.predictor import Prediction, View
-from terraclick.errors import BadClick, BadConfig, BadWeights, MissingExtra
+from terraclick.errors import BadConfig, BadWeights, MissingExtra
 from terraclick.models.layers import normalise
-from terraclick.predictors.network import PRECISIONS, image_tensor
+from terraclick.predictors.network import PRECISIONS
+from terraclick.predictors.sam_view import SamView
 
-__all__ = ["SAM", "SamEncoded", "SamPredictor", "SamSize", "load_sam"]
-
-SURE = 10.0
-"""Logits of a previous answer are clipped to this; padding counts as surely not the object."""
+__all__ = ["SAM", "SamFeatures", "SamPredictor", "SamSize", "kept_features", "load_sam", "tensors_in"]
 
 
 @dataclass(frozen=True)
@@ -94,30 +85,7 @@ SAM: dict[str, SamSize] = {
 
 
 @dataclass(frozen=True, eq=False)
-class SamEncoded:
-    """What the mask decoder reads of a view, the view's size, and the part of the input square that it fills."""
-
-    kept: Mapping[str, Any]
-    size: tuple[int, int]
-    filled: tuple[int, int]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory held, in bytes."""
-        return sum(part.nbytes for value in self.kept.values() for part in _tensors(value))
-
-
-def _tensors(value: Any) -> list[torch.Tensor]:
-    return [value] if isinstance(value, torch.Tensor) else [part for item in value for part in _tensors(item)]
-
-
-def _floats(value: Any) -> Any:
-    """Tensors, or lists of them, in float32."""
-    return value.float() if isinstance(value, torch.Tensor) else [_floats(part) for part in value]
-
-
-@dataclass(frozen=True, eq=False)
-class SamPredictor:
+class SamPredictor(SamView):
     """Answer clicks with a network of the SAM family. Raises BadClick without a positive click or previous answer."""
 
     network: Any
@@ -128,8 +96,6 @@ class SamPredictor:
     """Where the network runs."""
     precision: str = "float32"
     """float32, bfloat16 or float16 arithmetic (autocast) of the image encoder; clicks are answered in float32."""
-    threshold: float = 0.5
-    """Probability above which a pixel belongs to the mask: logit 0, as published."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -142,64 +108,66 @@ class SamPredictor:
         side = self.network.config.prompt_encoder_config.image_size
         return int(side if isinstance(side, int) else side[0])
 
-    def encode(self, view: View) -> SamEncoded:
-        """The image encoder's features."""
-        filled = self._filled(view.shape)
+    def features(self, square: NDArray[np.float32]) -> SamFeatures:
+        """The image encoder on (1, 3, S, S) in 0…1."""
         with torch.inference_mode(), self._arithmetic():
-            image = normalise(image_tensor(view, self.device))
-            image = functional.interpolate(image, size=filled, mode="bilinear", antialias=True)
-            image = functional.pad(image, (0, self.side - filled[1], 0, self.side - filled[0]))
-            features = self.network.get_image_embeddings(image)
-        if isinstance(features, tuple):  # SAM-HQ
-            kept = {"image_embeddings": features[0], "intermediate_embeddings": features[1]}
-        else:
-            kept = {"image_embeddings": features}
-        return SamEncoded({name: _floats(value) for name, value in kept.items()}, view.shape, filled)
+            image = normalise(torch.from_numpy(square).to(self.device))
+            return SamFeatures(kept_features(self.network, image))
 
-    def predict(self, encoded: SamEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
-        """Probabilities of the whole view."""
-        if not prompt.clicks or (not prompt.positives and previous is None):
-            raise BadClick("SAM needs a click on the thing you want: add a positive click.")
-        first = previous is None and len(prompt.clicks) == 1
-        scale = [encoded.filled[axis] / encoded.size[axis] for axis in (0, 1)]
-        # (x, y); the network itself adds the half pixel to the centre
-        places = [[(c.col + 0.5) * scale[1] - 0.5, (c.row + 0.5) * scale[0] - 0.5] for c in prompt.clicks]
-        labels = [[[int(c.positive) for c in prompt.clicks]]]
-        mask = None if previous is None else self._mask_prompt(previous, encoded)
+    def masks(
+        self,
+        kept: SamFeatures,
+        points: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        mask: NDArray[np.float32] | None,
+        several: bool,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The mask decoder, see `SamView`."""
         with torch.inference_mode():
             answer = self.network(
-                **encoded.kept,
-                input_points=torch.tensor([[places]], device=self.device),
-                input_labels=torch.tensor(labels, device=self.device),
-                input_masks=mask,
-                multimask_output=first,
+                **kept.tensors,
+                input_points=torch.from_numpy(points).to(self.device)[None, None],
+                input_labels=torch.from_numpy(labels).to(self.device)[None, None],
+                input_masks=None if mask is None else torch.from_numpy(mask).to(self.device)[None, None],
+                multimask_output=several,
             )
-            best = int(answer.iou_scores[0, 0].argmax())
-            logits = answer.pred_masks[0, 0, best].float()[None, None]
-            logits = functional.interpolate(logits, size=(self.side, self.side), mode="bilinear")
-            logits = logits[..., : encoded.filled[0], : encoded.filled[1]]
-            logits = functional.interpolate(logits, size=encoded.size, mode="bilinear")
-        return Prediction(torch.sigmoid(logits)[0, 0].cpu().numpy(), None, self.threshold)
-
-    def _filled(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of the input square that a view of `shape` fills."""
-        if self.stretch:
-            return self.side, self.side
-        scale = self.side / max(shape)
-        return max(1, int(shape[0] * scale + 0.5)), max(1, int(shape[1] * scale + 0.5))
-
-    def _mask_prompt(self, previous: Prediction, encoded: SamEncoded) -> torch.Tensor:
-        """The previous answer's logits (1, 1, side / 4, side / 4)."""
-        probs = torch.from_numpy(np.ascontiguousarray(previous.probs, dtype=np.float32))[None, None].to(self.device)
-        logits = torch.logit(probs, eps=1e-6).clamp(-SURE, SURE)
-        quarter = (max(1, encoded.filled[0] // 4), max(1, encoded.filled[1] // 4))
-        logits = functional.interpolate(logits, size=quarter, mode="bilinear", antialias=True)
-        pad = (0, self.side // 4 - quarter[1], 0, self.side // 4 - quarter[0])
-        return functional.pad(logits, pad, value=-SURE)
+        return answer.pred_masks[0, 0].float().cpu().numpy(), answer.iou_scores[0, 0].float().cpu().numpy()
 
     def _arithmetic(self) -> torch.autocast:
         kind = PRECISIONS[self.precision]
         return torch.autocast(self.device.split(":")[0], dtype=kind or torch.bfloat16, enabled=kind is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class SamFeatures:
+    """What the mask decoder reads of a view, by the name of the network's argument."""
+
+    tensors: Mapping[str, Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return sum(part.nbytes for value in self.tensors.values() for part in tensors_in(value))
+
+
+def kept_features(network: Any, image: torch.Tensor) -> dict[str, Any]:
+    """The image encoder on (1, 3, S, S), normalised → float32 arguments of the network by name."""
+    features = network.get_image_embeddings(image)
+    if isinstance(features, tuple):  # SAM-HQ
+        kept = {"image_embeddings": features[0], "intermediate_embeddings": features[1]}
+    else:
+        kept = {"image_embeddings": features}
+    return {name: _floats(value) for name, value in kept.items()}
+
+
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """A tensor, or a list of them, as a list."""
+    return [value] if isinstance(value, torch.Tensor) else [part for item in value for part in tensors_in(item)]
+
+
+def _floats(value: Any) -> Any:
+    """Tensors, or lists of them, in float32."""
+    return value.float() if isinstance(value, torch.Tensor) else [_floats(part) for part in value]
 
 
 def load_sam(

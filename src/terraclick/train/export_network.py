@@ -1,16 +1,11 @@
 """A paper's network to files that the CPU inference engine runs: one graph before the clicks, one for each click.
 
-RefCut's reference pictures have a third one.
+RefCut's reference pictures and FocalClick's second stage have a third one.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,19 +16,16 @@ from torch import Tensor, nn
 from terraclick.errors import BadConfig, BadOutput
 from terraclick.models.checkpoint import family_of, load_network
 from terraclick.models.crosscut import CrossCut, CrossCutEncoded
+from terraclick.models.focalclick import FocalClick
 from terraclick.models.refcut import RefCut
 from terraclick.predictors.cost import side_of
-from terraclick.predictors.exported_network import DESCRIPTION, Graph
+from terraclick.predictors.exported_network import Graph
+from terraclick.train.onnx_files import CLOSE, OPSET, tracing, written
 
 __all__ = ["EXPORTABLE", "export_network"]
 
-EXPORTABLE = ("simpleclick", "ritm", "segnext", "mfp", "isrefiner", "crosscut", "refcut")
-"""Families whose work is one graph before and one graph after the clicks."""
-
-OPSET = 18
-
-CLOSE = 2e-3
-"""Largest difference of a logit, of a typical size of 1, between the network and its files."""
+EXPORTABLE = ("simpleclick", "ritm", "segnext", "mfp", "isrefiner", "crosscut", "refcut", "focalclick")
+"""Families whose work is one graph before the clicks and one or two after; for SAM's see `export_sam.py`."""
 
 
 class Before(nn.Module):
@@ -67,14 +59,34 @@ class Click(nn.Module):
         super().__init__()
         self.network, self.encoded, self.names, self.modulated = network, encoded, names, modulated
 
-    def forward(self, previous: Tensor, modulated: Tensor, points: Tensor, references: Tensor, *kept: Tensor) -> Tensor:
-        """previous, modulated (1, 1, H, W), points (1, 2P, 3), references (1, 2, C), kept → logits (1, 1, H, W)."""
+    def forward(
+        self, previous: Tensor, modulated: Tensor, points: Tensor, references: Tensor, *kept: Tensor
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """previous, modulated (1, 1, H, W), points (1, 2P, 3), references (1, 2, C), kept → logits (1, 1, H, W).
+
+        FocalClick's features for the second stage come along.
+        """
         encoded = _filled(self.encoded, dict(zip(self.names, kept, strict=True)))
         if self.modulated:
             return self.network.look(encoded, previous, modulated, points)
         if isinstance(self.network, RefCut):
             return self.network.answer(encoded, previous, points, references)
+        if isinstance(self.network, FocalClick):
+            coarse = self.network.coarse(encoded, previous, points)
+            return coarse.logits, coarse.features
         return self.network.answer(encoded, previous, points)
+
+
+class Detail(nn.Module):
+    """FocalClick's second stage, its cuts made before."""
+
+    def __init__(self, network: FocalClick) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, points: Tensor, features: Tensor, coarse: Tensor) -> Tensor:
+        """image (1, 3, S, S), points (1, 2P, 3), features (1, C, h, w), coarse (1, 1, S, S) → logits."""
+        return self.network.detail(image, points, features, coarse)
 
 
 def _kept(encoded: Any) -> dict[str, Tensor]:
@@ -113,24 +125,17 @@ def export_network(
     """
     if family_of(name) not in EXPORTABLE:
         raise BadConfig(
-            f"{name} cannot be exported: its clicks are not answered by one graph. Families that can: "
-            f"{', '.join(EXPORTABLE)}; use the others with torch."
+            f"{name} cannot be exported. Families that can: {', '.join(EXPORTABLE)} and sam; use it with torch."
         )
     network = load_network(name, weights, random, config)
     if isinstance(network, CrossCut):
         network.settings = replace(network.settings, dirty=None)  # a graph remembers no answers
     rows, cols = size or (side_of(name), side_of(name))
-    out = Path(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as folder:
-            described = _write(name, network, (rows, cols), Path(folder))
-            (Path(folder) / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
-            for file in sorted(Path(folder).iterdir(), key=lambda file: file.name == DESCRIPTION):
-                shutil.move(file, out / file.name)
-    except OSError as error:
-        raise BadOutput(f"the files cannot be written to {out} ({error.strerror}): give another folder.") from None
-    return out
+    if isinstance(network, FocalClick) and rows != cols:
+        raise BadConfig(f"FocalClick reads a square, not {rows} × {cols} pixels: give --size {rows},{rows}.")
+    with written(out) as (folder, described):
+        described |= _write(name, network, (rows, cols), folder)
+    return Path(out)
 
 
 def _inputs(network: Any, size: tuple[int, int], slots: int, seed: int) -> dict[str, Tensor]:
@@ -150,19 +155,6 @@ ASKED = ("previous", "modulated", "points", "references")
 """What a click's graph may read beside what was kept, in order."""
 
 
-@contextmanager
-def _tracing() -> Iterator[None]:
-    """Quietly, and without the fused attention that ONNX has no operator for."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer warns about every shape that is fixed on purpose
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-
-
 @torch.no_grad()
 def _write(name: str, network: Any, size: tuple[int, int], folder: Path) -> dict[str, Any]:
     """Both graphs into a folder → what `network.json` says of them."""
@@ -175,7 +167,7 @@ def _write(name: str, network: Any, size: tuple[int, int], folder: Path) -> dict
     modulation = _modulation(network)
     click = Click(network, encoded, names, modulation is not None).eval()
     labels = [f"kept_{part}" for part in names]
-    with _tracing():
+    with tracing():
         torch.onnx.export(
             Before(network).eval(),
             (given["image"],),
@@ -190,11 +182,22 @@ def _write(name: str, network: Any, size: tuple[int, int], folder: Path) -> dict
             (*(given[part] for part in ASKED), *kept.values()),
             str(folder / "click.onnx"),
             input_names=[*ASKED, *labels],
-            output_names=["logits"],
+            output_names=["logits", "features"][: 2 if isinstance(network, FocalClick) else 1],
             dynamic_axes={"points": {1: "slots"}},
             opset_version=OPSET,
             dynamo=False,
         )
+        if isinstance(network, FocalClick):
+            torch.onnx.export(
+                Detail(network).eval(),
+                tuple(_cuts(network, click, given, kept.values())),
+                str(folder / "refine.onnx"),
+                input_names=list(CUTS),
+                output_names=["refined"],
+                dynamic_axes={"points": {1: "slots"}},
+                opset_version=OPSET,
+                dynamo=False,
+            )
         if isinstance(network, RefCut):
             side = network.config.reference_side
             torch.onnx.export(
@@ -241,9 +244,26 @@ def _difference(network: Any, click: Click, labels: list[str], size: tuple[int, 
     """Largest difference of a logit between the network and its files, relative to the largest logit if that is > 1."""
     other = _inputs(network, size, 5, 1)  # another number of slots, too
     kept = list(_kept(network.encode(other["image"])).values())
-    expected = click(*(other[part] for part in ASKED), *kept)
     before, after = Graph(folder / "encode.onnx"), Graph(folder / "click.onnx")
     found = before.outputs({"image": other["image"].numpy()})
     asked = {part: other[part].numpy() for part in ASKED}
-    answer = after.outputs({**dict(zip(labels, found, strict=True)), **asked})[0]
-    return float((torch.from_numpy(answer) - expected).abs().max() / expected.abs().max().clamp(min=1))
+    answers = after.outputs({**dict(zip(labels, found, strict=True)), **asked})
+    expected = click(*(other[part] for part in ASKED), *kept)
+    pairs = list(zip(answers, expected if isinstance(expected, tuple) else (expected,), strict=True))
+    if isinstance(network, FocalClick):
+        cuts = _cuts(network, click, other, kept)
+        refined = Graph(folder / "refine.onnx").outputs(
+            {name: cut.numpy() for name, cut in zip(CUTS, cuts, strict=True)}
+        )
+        pairs.append((refined[0], Detail(network)(*cuts)))
+    return max(float((torch.from_numpy(a) - b).abs().max() / b.abs().max().clamp(min=1)) for a, b in pairs)
+
+
+CUTS = ("image", "points", "features", "coarse")
+"""What FocalClick's second stage reads, in order."""
+
+
+def _cuts(network: FocalClick, click: Click, given: Mapping[str, Tensor], kept: Iterable[Tensor]) -> list[Tensor]:
+    """The second stage's inputs where the focus crop is the whole picture."""
+    logits, features = click(*(given[part] for part in ASKED), *kept)
+    return [given["image"], given["points"], features, logits]
