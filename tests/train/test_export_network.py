@@ -81,7 +81,7 @@ def test_the_files_answer_as_the_network(name, tmp_path, view):
     if name in ("segnext-b", "crosscut-b"):  # else they stretch by themselves, without averaging areas
         torch_made = replace(getattr(torch_made, "inner", torch_made), size=SIZE)
     for ours, theirs in zip(answers(load(name, weights=folder, **plain), view), answers(torch_made, view), strict=True):
-        assert np.allclose(ours, theirs, atol=1e-3) and theirs.std() > 0
+        assert np.allclose(ours, theirs, atol=5e-3) and theirs.std() > 0  # a session keeps steps of 1/255
 
 
 @pytest.mark.parametrize("resize", ["area", "bilinear"])

@@ -154,7 +154,7 @@ def _bare(name: str, options: dict[str, Any]) -> Predictor:
 def _network(predictor: Any) -> Any:
     """The torch network under a predictor's wrappers."""
     while not hasattr(predictor, "network"):
-        predictor = predictor.coarse if hasattr(predictor, "coarse") else predictor.inner
+        predictor = predictor.stages if hasattr(predictor, "stages") else predictor.inner
     return predictor.network
 
 
