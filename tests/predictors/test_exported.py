@@ -20,7 +20,7 @@ from terraclick.predictors.exported import (
     cut,
     network_inputs,
 )
-from terraclick.predictors.load import terra_engine
+from terraclick.predictors.load import WEIGHTS, terra_engine
 from terraclick.predictors.wrappers import Cached
 
 ONE = Prompt((Click(60.0, 80.0),))
@@ -39,16 +39,24 @@ class FakeEncoder:
         mix = np.random.default_rng(0).normal(size=(768, 3)).astype(np.float32)
         return np.einsum("ck,khw->chw", mix, cells)[None].astype(np.float32)
 
+    def several(self, runs, count):
+        return map(self, runs)
 
-def similarity(inputs):
+
+class Similarity:
     """Logits: the mean similarity with the prompts, less that with the negative ones, at the picture's size."""
-    maps = inputs["maps"][0]
-    side = inputs["image"].shape[-1]
-    return np.kron(maps[:2].mean(axis=0) - maps[2:4].mean(axis=0), np.ones((side // 24, side // 24)))[None, None]
+
+    def __call__(self, inputs):
+        maps = inputs["maps"][0]
+        side = inputs["image"].shape[-1]
+        return np.kron(maps[:2].mean(axis=0) - maps[2:4].mean(axis=0), np.ones((side // 24, side // 24)))[None, None]
+
+    def several(self, runs, count):
+        return map(self, runs)
 
 
 def fake(division=None, examples=None):
-    return TerraPredictor(Engine(FakeEncoder(), similarity), division, side=48, native=96, examples=examples)
+    return TerraPredictor(Engine(FakeEncoder(), Similarity()), division, side=48, native=96, examples=examples)
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +192,23 @@ def test_missing_and_damaged_files_are_refused(tmp_path):
         (tmp_path / "bad.onnx").write_bytes(content)
         with pytest.raises(BadWeights, match=r"bad\.onnx cannot be loaded"):
             Network(tmp_path / "bad.onnx")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_runs_beside_each_other_answer_as_one_by_one(count):
+    """In order, bit for bit, whether there are more runs than threads or fewer."""
+    net = Network(WEIGHTS / "terra_encoder.onnx", threads=3)
+    rng = np.random.default_rng(count)
+    runs = [{"image": rng.random((1, 3, ENCODER_SIDE, ENCODER_SIDE), dtype=np.float32) * 255} for _ in range(count)]
+    one_by_one = [net(inputs) for inputs in runs]
+    assert all(map(np.array_equal, net.several(iter(runs), count), one_by_one))
+    assert len({answer.tobytes() for answer in one_by_one}) == count
+
+
+def test_an_error_among_several_runs_is_raised():
+    net = Network(WEIGHTS / "terra_encoder.onnx", threads=2)
+    with pytest.raises(Exception, match=r"(?i)invalid|image"):
+        list(net.several(iter([{"image": np.zeros((1, 2, 3, 3), np.float32)}] * 2), 2))
 
 
 def test_the_shipped_networks_answer(view):
