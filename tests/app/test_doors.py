@@ -1,6 +1,8 @@
 """Who may come in, from where, and with how much."""
 
+import asyncio
 import json
+import socket
 
 import pytest
 from tests_app_help import ring
@@ -144,3 +146,26 @@ def test_errors_are_one_sentence_and_have_their_status():
     assert table["UnknownName"] == 404 and table["Conflict"] == table["BadOutput"] == 409
     assert {table[name] for name in ("BadClick", "BadGrid", "BadImage", "BadData", "NotGeoreferenced")} == {422}
     assert 500 not in table.values() and status_of(ValueError("x")) == 500
+
+
+def test_small_answers_leave_at_once():
+    """Without TCP_NODELAY each waits 40 ms for the acknowledgement of the one before."""
+    from terraclick.app.main import _listening
+
+    async def option():
+        seen = asyncio.get_running_loop().create_future()
+
+        def connected(reader, writer):
+            sock = writer.get_extra_info("socket")
+            seen.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening = _listening("127.0.0.1", 0)
+        server = await asyncio.start_server(connected, sock=listening)
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        found = await seen
+        writer.close()
+        server.close()
+        return found
+
+    assert asyncio.run(option())

@@ -306,7 +306,8 @@ def _listening(host: str, port: int | None) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reason = "no port is free"
     for wanted in range(8000, 8100) if port is None else (port,):
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        # named TCP, or asyncio leaves small answers waiting 40 ms for an acknowledgement (Nagle's algorithm)
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((host, wanted))
