@@ -342,22 +342,24 @@ def _report_training(stage: str, done: int, total: int, figures: dict[str, float
 @click.option("--weights", type=EXISTING, metavar="PATH", help="Weights of the network NAME.")
 @click.option("--size", type=_Numbers(2, "rows,cols", int), metavar="ROWS,COLS", help="Pixels it shall read.")
 def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | None) -> None:
-    """Turn a network into a folder of files that click without torch (making them needs the torch extra).
+    """Turn a network into a folder of files that click without torch (making them needs the extra torch, or sam).
 
     NAME is one of the papers' networks (see: terraclick models), whose --weights are given; CHECKPOINT the click_net.pt
     of a training run, or the map_net.pt of a class map for `terraclick map`.
     """
-    from terraclick.predictors.load import NETWORKS, WEIGHTS, load
+    from terraclick.predictors.load import NETWORKS, WEIGHTS
     from terraclick.segment import check_output, copy_file
 
     if what in NETWORKS:
+        sam = what.startswith("sam")
         if weights is None:
-            raise BadWeights(f"{what} needs weights: give --weights PATH, a published checkpoint or a converted one.")
+            kind = "a folder in the transformers layout" if sam else "a published checkpoint or a converted one"
+            raise BadWeights(f"{what} needs weights: give --weights PATH, {kind}.")
         check_output(out.parent / "new", may_exist=True)
-        if what.startswith("sam"):
+        if sam:
             if size is not None:
                 raise BadConfig(f"{what} reads the square it was trained on: leave --size out.")
-            network = load(what, weights=weights)
+            network = _room("terraclick.predictors.sam", "sam").load_sam(what, weights=weights)
             click.echo(_torch_room("terraclick.train.export_sam").export_sam(what, out, network))
             return
         click.echo(_torch_room("terraclick.train.export_network").export_network(what, out, weights, size))

@@ -56,7 +56,13 @@ def models() -> list[dict[str, Any]]:
         found.append({**about, "available": all(file.is_file() for file in files), "needs": None})
     for name, spec in NETWORKS.items():
         about = _about(name, "clicks", spec, 0.0)
-        found.append({**about, "available": _version("torch") is not None, "needs": "torch and --weights PATH"})
+        found.append(
+            {
+                **about,
+                "available": _version("torch") is not None,
+                "needs": "torch and --weights PATH, or an exported folder",
+            }
+        )
     for name, kind in MAP_MODELS.items():
         files = map_files(name)
         size = sum(file.stat().st_size for file in files if file.is_file())

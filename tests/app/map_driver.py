@@ -5,10 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from urllib.parse import urlsplit
 
 import pytest
 
 FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+PATIENCE = 90  # seconds
 HARMLESS = ("willReadFrequently",)
 
 
@@ -74,7 +77,8 @@ class Driver:
             self.complaints.append(message.text)
 
     def _asked(self, request):
-        if "/api/" in request.url and not request.url.endswith("/api/events"):
+        path = urlsplit(request.url).path
+        if path.startswith("/api/") and path != "/api/events":
             self.waiting.add(request)
 
     def open(self):
@@ -88,8 +92,9 @@ class Driver:
         """Wait until the view stands still."""
         js = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(
             () => done(document.querySelector('.map').dataset.extent))))"""
-        before = None
+        before, until = None, time.monotonic() + PATIENCE
         while (now := self.page.evaluate(js)) != before:
+            assert time.monotonic() < until, "the view never stands still"
             before = now
             self.page.wait_for_timeout(320)
         self.quiet()
@@ -97,10 +102,11 @@ class Driver:
     def quiet(self):
         """Wait until every request has its answer and the page has done what follows from it, on a slow machine too."""
         drawn = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 30)))"
-        still = 0
+        still, until = 0, time.monotonic() + PATIENCE
         while still < 2:
             still = 0 if self.waiting else still + 1
             self.page.evaluate(drawn)
+            assert time.monotonic() < until, f"still waiting for {[request.url for request in self.waiting]}"
 
     def at(self, x, y):
         """Where a pixel of the image is on the screen."""

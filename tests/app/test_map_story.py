@@ -246,13 +246,14 @@ def test_peeking_and_the_swipe_show_the_picture_alone(driver):
     def look():
         """The picture once it stands still."""
         before = None
-        while True:
+        for _ in range(60):
             driver.settle()
             now = page.screenshot(clip={"x": x, "y": y, "width": 12, "height": 12})
             if now == before:
                 return now
             before = now
             page.wait_for_timeout(400)
+        raise AssertionError("the picture never stands still")
 
     shown = look()
     page.keyboard.down("t")

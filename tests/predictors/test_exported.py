@@ -9,6 +9,7 @@ from terraclick.core.click import Click, Prompt, Reference, Target
 from terraclick.core.focus import Window
 from terraclick.core.predictor import Prediction, View
 from terraclick.errors import BadClick, BadWeights
+from terraclick.predictors import exported
 from terraclick.predictors.exported import (
     ENCODER_SIDE,
     GREY,
@@ -195,17 +196,30 @@ def test_missing_and_damaged_files_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
-def test_runs_beside_each_other_answer_as_one_by_one(count):
+def test_runs_beside_each_other_answer_as_one_by_one(count, monkeypatch):
     """In order, bit for bit, whether there are more runs than threads or fewer."""
+    monkeypatch.setattr(exported, "WORTH", 0)
     net = Network(WEIGHTS / "terra_encoder.onnx", threads=3)
     rng = np.random.default_rng(count)
     runs = [{"image": rng.random((1, 3, ENCODER_SIDE, ENCODER_SIDE), dtype=np.float32) * 255} for _ in range(count)]
     one_by_one = [net(inputs) for inputs in runs]
-    assert all(map(np.array_equal, net.several(iter(runs), count), one_by_one))
+    found = list(net.several(iter(runs), count))
+    assert len(found) == count and all(map(np.array_equal, found, one_by_one))
+    assert ("_beside" in vars(net)) == (count in (3, 8))
     assert len({answer.tobytes() for answer in one_by_one}) == count
 
 
-def test_an_error_among_several_runs_is_raised():
+def test_a_graph_is_opened_twice_only_where_it_is_worth_it():
+    net = Network(WEIGHTS / "terra_encoder.onnx", threads=2)
+    run = {"image": np.zeros((1, 3, ENCODER_SIDE, ENCODER_SIDE), np.float32)}
+    for asked in range(4):
+        assert "_beside" not in vars(net), asked
+        list(net.several([run, run], 2))
+    assert "_beside" in vars(net)
+
+
+def test_an_error_among_several_runs_is_raised(monkeypatch):
+    monkeypatch.setattr(exported, "WORTH", 0)
     net = Network(WEIGHTS / "terra_encoder.onnx", threads=2)
     with pytest.raises(Exception, match=r"(?i)invalid|image"):
         list(net.several(iter([{"image": np.zeros((1, 2, 3, 3), np.float32)}] * 2), 2))

@@ -76,6 +76,8 @@ def test_from_the_command_line_and_what_is_refused(tmp_path):
     assert told.exit_code == 0, told.output
     with pytest.raises(BadWeights, match="holds sam-vit-b, not sam-vit-l"):
         load("sam-vit-l", weights=made)
+    again = CliRunner().invoke(cli, ["export", "sam-vit-b", "--weights", str(made), "--out", str(tmp_path / "twice")])
+    assert isinstance(again.exception, BadWeights) and "config.json" in str(again.exception)
     with pytest.raises(BadConfig, match="float32 only"):
         load("sam-vit-b", weights=made, precision="bfloat16")
     (made / "network.json").write_text('{"name": "sam-vit-b"}')
@@ -83,8 +85,9 @@ def test_from_the_command_line_and_what_is_refused(tmp_path):
         load("sam-vit-b", weights=made)
 
 
-def test_files_that_answer_differently_are_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "_difference", lambda *_: 0.5)
+@pytest.mark.parametrize("difference", [0.5, float("nan")])
+def test_files_that_answer_differently_are_not_kept(difference, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "_difference", lambda *_: difference)
     with pytest.raises(room.BadOutput, match="answer differently"):
         room.export_sam("sam-vit-b", tmp_path / "no", load("sam-vit-b", random=0, config=tiny("sam-vit-b")))
     assert not list((tmp_path / "no").iterdir())

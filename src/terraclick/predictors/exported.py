@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -56,6 +57,9 @@ GREY = 127
 """What stands beyond the picture's edge and on pixels without data (zero for the click net)."""
 
 FloatArray = NDArray[np.float32]
+
+WORTH = 8
+"""Runs after which a graph is opened a second time, on one thread, to run several beside each other."""
 
 _WATCHER: ContextVar[Callable[[int, int], None] | None] = ContextVar("watcher", default=None)
 
@@ -137,13 +141,18 @@ def _cores() -> int:
 
 
 class Network:
-    """One exported graph, ready on the CPU. Safe to call from several threads at once."""
+    """One exported graph, ready on the CPU. Safe to call from several threads at once.
+
+    Once many runs were asked for beside each other, the graph is held twice: on all threads, and on one.
+    """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         if not path.is_file():
             raise BadWeights(f"no model file {path}: reinstall terraclick, or give the folder of an exported model.")
         self._path = path
         self._threads = threads or _cores()
+        self._in_turn = 0
+        self._opening = Lock()
         self._session = self._opened(threads)
 
     def _opened(self, threads: int | None) -> Any:
@@ -174,13 +183,17 @@ class Network:
     def several(self, runs: Iterable[dict[str, NDArray[Any]]], count: int) -> Iterator[FloatArray]:
         """The first output of each of `count` runs, in order, the same as one by one.
 
-        Where there are no fewer runs than threads, each takes one thread beside the others: a third faster on two
-        cores than runs in turn that share the threads.
+        Where they keep all threads busy, each takes one thread beside the others: on two cores a third faster than
+        runs in turn that share the threads. The first few go in turn all the same, since opening the graph on one
+        thread takes as long as they gain.
         """
-        if count < self._threads or self._threads == 1:
+        busy = count >= 2 * self._threads or count % self._threads == 0
+        if self._threads == 1 or not busy or self._in_turn + count < WORTH:
+            self._in_turn += count
             yield from map(self, runs)
             return
-        alone, workers = self._beside
+        with self._opening:
+            alone, workers = self._beside
         waiting: deque[Future[list[Any]]] = deque()
         for inputs in runs:
             waiting.append(workers.submit(alone.run, None, inputs))

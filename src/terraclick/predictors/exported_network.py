@@ -26,7 +26,15 @@ from terraclick.predictors.exported import Network
 from terraclick.predictors.exported_references import ExportedReferences
 from terraclick.predictors.inputs import click_points, picture, sigmoid
 
-__all__ = ["DESCRIPTION", "ExportedEncoded", "ExportedNetwork", "Graph", "is_exported", "read_exported"]
+__all__ = [
+    "DESCRIPTION",
+    "ExportedEncoded",
+    "ExportedNetwork",
+    "Graph",
+    "is_exported",
+    "read_description",
+    "read_exported",
+]
 
 DESCRIPTION = "network.json"
 """The file by which an exported folder is known."""
@@ -123,19 +131,29 @@ def is_exported(weights: object) -> bool:
     return isinstance(weights, str | Path) and (Path(weights) / DESCRIPTION).is_file()
 
 
-def read_exported(name: str, folder: str | Path, threads: int | None = None) -> ExportedNetwork:
-    """The predictor of an exported folder. Raises BadWeights if it is damaged or of another network."""
-    folder = Path(folder)
+def read_description(name: str, folder: Path) -> dict[str, Any]:
+    """What `network.json` of a folder says. Raises BadWeights if it is damaged or of another network than `name`."""
     try:
         described = json.loads((folder / DESCRIPTION).read_text())
-        found, kept, modulation = described["name"], tuple(described["kept"]), described["modulation"]
-        rows, cols = described["size"]
-        shown = described.get("references")
-        settings = None if shown is None else (int(shown["side"]), int(shown["dim"]), str(shown["mask_resize"]))
+        found = described["name"]
     except (OSError, ValueError, KeyError, TypeError):
         raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
     if found != name:
         raise BadWeights(f"{folder} holds {found}, not {name}: name the network it was exported as.")
+    return dict(described)
+
+
+def read_exported(name: str, folder: str | Path, threads: int | None = None) -> ExportedNetwork:
+    """The predictor of an exported folder. Raises BadWeights if it is damaged or of another network."""
+    folder = Path(folder)
+    described = read_description(name, folder)
+    try:
+        kept, modulation = tuple(described["kept"]), described["modulation"]
+        rows, cols = described["size"]
+        shown = described.get("references")
+        settings = None if shown is None else (int(shown["side"]), int(shown["dim"]), str(shown["mask_resize"]))
+    except (ValueError, KeyError, TypeError):
+        raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
     if modulation is not None and modulation.get("rule") not in MODULATIONS:
         raise BadWeights(f"{folder / DESCRIPTION} asks for an unknown modulation: export {name} again.")
     graphs = [Graph(folder / file, threads) for file in ("encode.onnx", "click.onnx")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.errors import BadWeights
-from terraclick.predictors.exported_network import DESCRIPTION, Graph
+from terraclick.predictors.exported_network import DESCRIPTION, Graph, read_description
 from terraclick.predictors.sam_view import SamView
 
 __all__ = ["ExportedSam", "read_sam"]
@@ -79,13 +78,11 @@ class ExportedSam(SamView):
 def read_sam(name: str, folder: str | Path, threads: int | None = None) -> ExportedSam:
     """The predictor of an exported folder. Raises BadWeights if it is damaged or of another network."""
     folder = Path(folder)
+    described = read_description(name, folder)
     try:
-        described = json.loads((folder / DESCRIPTION).read_text())
-        found, kept = described["name"], tuple(described["kept"])
+        kept = tuple(described["kept"])
         side, stretch = int(described["side"]), bool(described["stretch"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
-    if found != name:
-        raise BadWeights(f"{folder} holds {found}, not {name}: name the network it was exported as.")
     graphs = [Graph(folder / file, threads) for file in ("encode.onnx", "first.onnx", "fresh.onnx", "click.onnx")]
     return ExportedSam(*graphs, kept, side, stretch)

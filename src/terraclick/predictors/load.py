@@ -317,19 +317,27 @@ def crosscut(
     return Cached(Flipped(predictor) if flip else predictor, capacity)
 
 
-def sam_network(name: str, **options: Any) -> Predictor:
-    """A network of the SAM family, nothing around it: `load_sam` tells its options. Raises MissingExtra.
+def sam_network(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    random: int | None = None,
+    config: Any = None,
+    device: str = "cpu",
+    precision: str = "float32",
+) -> Predictor:
+    """A network of the SAM family, nothing around it: see `load_sam`. Raises MissingExtra.
 
     An exported folder as `weights` needs neither torch nor `transformers`.
     """
-    if is_exported(options.get("weights")):
-        _only_float32(options["weights"], options.get("precision", "float32"), options.get("device", "cpu"))
-        return read_sam(name, options["weights"])
+    if weights is not None and is_exported(weights):
+        _only_float32(weights, precision, device)
+        return read_sam(name, weights)
     try:
         from terraclick.predictors.sam import load_sam
     except ModuleNotFoundError as error:
         raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[sam]'.") from error
-    return load_sam(name, **options)
+    return load_sam(name, weights=weights, random=random, config=config, device=device, precision=precision)
 
 
 _outside_kept = partial(click_network, keep_outside=True)
@@ -374,7 +382,7 @@ NETWORKS: dict[str, PredictorSpec] = dict(
         _paper("sam2-hiera-large", "SAM 2 or 2.1, Hiera-L (Ravi et al. 2024)", sam_network),
     ]
 )
-"""The papers' networks: they need torch and a file of weights."""
+"""The papers' networks: they need torch and a file of weights, or a folder of `terraclick export` alone."""
 
 
 def load(name: str, **options: Any) -> Predictor:

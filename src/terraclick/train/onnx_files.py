@@ -11,17 +11,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from terraclick.errors import BadOutput
 from terraclick.predictors.exported_network import DESCRIPTION
 
-__all__ = ["CLOSE", "OPSET", "tracing", "written"]
+__all__ = ["CLOSE", "OPSET", "relative", "tracing", "written"]
 
 OPSET = 18
 
 CLOSE = 2e-3
 """Largest difference of a logit, of a typical size of 1, between a network and its files."""
+
+
+def relative(answer: NDArray[np.float32], expected: Tensor) -> float:
+    """Largest difference, relative to the largest value expected if that is > 1; NaN if an answer is."""
+    return float((torch.from_numpy(answer) - expected).abs().max() / expected.abs().max().clamp(min=1))
 
 
 @contextmanager
