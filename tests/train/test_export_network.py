@@ -16,7 +16,7 @@ from click.testing import CliRunner  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
 from terraclick.core.click import Click, Prompt, Reference  # noqa: E402
 from terraclick.core.predictor import View  # noqa: E402
-from terraclick.errors import BadConfig, BadWeights  # noqa: E402
+from terraclick.errors import BadConfig, BadOutput, BadWeights  # noqa: E402
 from terraclick.models.checkpoint import load_network, save_network  # noqa: E402
 from terraclick.models.crosscut import CrossCutConfig  # noqa: E402
 from terraclick.models.focalclick import FocalClickConfig  # noqa: E402
@@ -156,6 +156,6 @@ def test_what_does_not_fit_is_refused(folder, tmp_path):
 @pytest.mark.parametrize("difference", [0.5, float("nan")])
 def test_files_that_answer_differently_are_not_kept(difference, tmp_path, monkeypatch):
     monkeypatch.setattr(room, "_difference", lambda *_: difference)
-    with pytest.raises(room.BadOutput, match="answer differently"):
+    with pytest.raises(BadOutput, match="answer differently"):
         room.export_network("simpleclick-b", tmp_path / "no", random=0, size=SIZE, config=TINY["simpleclick-b"])
     assert not list((tmp_path / "no").iterdir())

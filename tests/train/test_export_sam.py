@@ -16,7 +16,7 @@ from sam_sizes import KINDS, tiny  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
 from terraclick.core.click import Click, Prompt  # noqa: E402
 from terraclick.core.predictor import View  # noqa: E402
-from terraclick.errors import BadConfig, BadWeights  # noqa: E402
+from terraclick.errors import BadConfig, BadOutput, BadWeights  # noqa: E402
 from terraclick.predictors.load import load  # noqa: E402
 from terraclick.train import export_sam as room  # noqa: E402
 
@@ -88,6 +88,6 @@ def test_from_the_command_line_and_what_is_refused(tmp_path):
 @pytest.mark.parametrize("difference", [0.5, float("nan")])
 def test_files_that_answer_differently_are_not_kept(difference, tmp_path, monkeypatch):
     monkeypatch.setattr(room, "_difference", lambda *_: difference)
-    with pytest.raises(room.BadOutput, match="answer differently"):
+    with pytest.raises(BadOutput, match="answer differently"):
         room.export_sam("sam-vit-b", tmp_path / "no", load("sam-vit-b", random=0, config=tiny("sam-vit-b")))
     assert not list((tmp_path / "no").iterdir())

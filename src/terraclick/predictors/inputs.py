@@ -11,7 +11,7 @@ from terraclick.core.click import Click
 from terraclick.core.predictor import View
 from terraclick.errors import BadConfig
 
-__all__ = ["GREY", "click_points", "picture", "sigmoid"]
+__all__ = ["GREY", "click_points", "logit", "picture", "sigmoid"]
 
 GREY = (124, 116, 104)
 """What stands where the picture has no data: the mean colour, which the networks see as zero."""
@@ -41,6 +41,12 @@ def picture(view: View) -> NDArray[np.uint8]:
     if view.valid is not None and not view.valid.all():
         image = np.where(view.valid[..., None], image, np.asarray(GREY, dtype=image.dtype))
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+
+
+def logit(probs: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Finite logits of probabilities; a certain pixel counts as sure to one in a million."""
+    safe = np.clip(np.asarray(probs, np.float32), 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(safe / (1 - safe)), dtype=np.float32)
 
 
 def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from terraclick.core.click import Prompt
 from terraclick.core.predictor import Prediction, View
 from terraclick.core.resample import resize_antialiased
 from terraclick.errors import BadClick
-from terraclick.predictors.inputs import picture, sigmoid
+from terraclick.predictors.inputs import logit, picture, sigmoid
 
 __all__ = ["SamEncoded", "SamView"]
 
@@ -110,9 +110,8 @@ class SamView(ABC):
 
     def _mask_prompt(self, previous: Prediction, encoded: SamEncoded) -> FloatArray:
         """The previous answer's logits (S / 4, S / 4)."""
-        probs = np.clip(np.asarray(previous.probs, np.float32), 1e-6, 1 - 1e-6)
         quarter = (max(1, encoded.filled[0] // 4), max(1, encoded.filled[1] // 4))
-        logits = np.clip(np.log(probs / (1 - probs)), -SURE, SURE)
+        logits = np.clip(logit(previous.probs), -SURE, SURE)
         mask = np.full((self.side // 4, self.side // 4), -SURE, np.float32)
         mask[: quarter[0], : quarter[1]] = resize_antialiased(logits, quarter)
         return mask

@@ -18,17 +18,11 @@ from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, next_win
 from terraclick.core.modulation import MODULATIONS
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadConfig
-from terraclick.predictors.inputs import click_points, sigmoid
+from terraclick.predictors.inputs import click_points, logit, sigmoid
 
 __all__ = ["BySize", "ByTarget", "Cached", "Flipped", "Focused", "Fused", "Modulated", "Refined"]
 
 FloatArray = NDArray[np.float32]
-
-
-def _logits(probs: FloatArray) -> FloatArray:
-    """Finite logits; a certain pixel counts as sure to one in a million."""
-    safe = np.clip(probs, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(safe / (1 - safe)), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +95,7 @@ class Flipped:
         clicks = tuple(Click(click.row, cols - 1 - click.col, click.positive) for click in prompt.clicks)
         first = self.inner.predict(plain, prompt, previous)
         second = self.inner.predict(mirrored, replace(prompt, clicks=clicks), _mirror(previous, cols))
-        probs = sigmoid(fuse([_logits(first.probs), _logits(second.probs[:, ::-1])]))
+        probs = sigmoid(fuse([logit(first.probs), logit(second.probs[:, ::-1])]))
         return Prediction(probs, first.focus, first.threshold)
 
 
@@ -191,7 +185,7 @@ class Fused:
         """The weighted mean; every predictor sees the fused previous answer. Focus is the first one's."""
         answers = [part.predict(code, prompt, previous) for part, code in zip(self.inners, encoded, strict=True)]
         if self.logits:
-            probs = sigmoid(fuse([_logits(answer.probs) for answer in answers], self.weights))
+            probs = sigmoid(fuse([logit(answer.probs) for answer in answers], self.weights))
         else:
             probs = fuse([answer.probs for answer in answers], self.weights)
         return Prediction(probs, answers[0].focus, answers[0].threshold)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import nn
 from terraclick.core.bank import MAP_CHANNELS, SLOTS
 from terraclick.errors import BadWeights
 from terraclick.models.terra import ClickNet, TerraEncoder
+from terraclick.train.onnx_files import write_graph
 
 __all__ = ["export", "export_click_net", "export_encoder", "exported_weights", "quantize_weights", "read_checkpoint"]
 
@@ -39,18 +39,7 @@ def _to_onnx(
 ) -> None:
     """Trace and write for a batch of one; `free` names the axes whose length stays open."""
     partial = path.with_suffix(".part")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns about every shape that is fixed on purpose
-        torch.onnx.export(
-            module.eval(),
-            tuple(inputs.values()),
-            str(partial),
-            input_names=list(inputs),
-            output_names=[output],
-            dynamic_axes=free,
-            opset_version=OPSET,
-            dynamo=False,
-        )
+    write_graph(partial, module, inputs, [output], free, OPSET)
     os.replace(partial, path)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from terraclick.models.bicor import Bicor
 from terraclick.predictors.exported import ENCODER_SIDE
 from terraclick.predictors.maps import LandClass, MapSpec
 from terraclick.train.export import OPSET
+from terraclick.train.onnx_files import write_graph
 from terraclick.train.semantic import restored
 
 __all__ = ["export_map"]
@@ -53,17 +53,7 @@ def export_map(
         cells = ENCODER_SIDE // 14
         inputs["tokens"] = torch.randn(1, 768, cells, cells)
     unfinished = folder / "map_net.part"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns about every shape that is fixed on purpose
-        torch.onnx.export(
-            _Exported(network).eval(),
-            tuple(inputs.values()),
-            str(unfinished),
-            input_names=list(inputs),
-            output_names=["logits", "heat"],
-            opset_version=OPSET,
-            dynamo=False,
-        )
+    write_graph(unfinished, _Exported(network), inputs, ["logits", "heat"], opset=OPSET)
     os.replace(unfinished, folder / "map_net.onnx")
     (folder / "map.json").write_text(json.dumps(spec.to_json(), indent=1) + "\n", encoding="utf-8")
     return folder

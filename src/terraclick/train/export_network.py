@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from terraclick.errors import BadConfig, BadOutput
+from terraclick.errors import BadConfig
 from terraclick.models.checkpoint import family_of, load_network
 from terraclick.models.crosscut import CrossCut, CrossCutEncoded
 from terraclick.models.focalclick import FocalClick
 from terraclick.models.refcut import RefCut
 from terraclick.predictors.cost import side_of
 from terraclick.predictors.exported_network import Graph
-from terraclick.train.onnx_files import CLOSE, OPSET, relative, tracing, written
+from terraclick.train.onnx_files import close_enough, relative, write_graph, written
 
 __all__ = ["EXPORTABLE", "export_network"]
 
@@ -166,59 +166,24 @@ def _write(name: str, network: Any, size: tuple[int, int], folder: Path) -> dict
     modulation = _modulation(network)
     click = Click(network, encoded, names, modulation is not None).eval()
     labels = [f"kept_{part}" for part in names]
-    with tracing():
-        torch.onnx.export(
-            Before(network).eval(),
-            (given["image"],),
-            str(folder / "encode.onnx"),
-            input_names=["image"],
-            output_names=labels,
-            opset_version=OPSET,
-            dynamo=False,
-        )
-        torch.onnx.export(
-            click,
-            (*(given[part] for part in ASKED), *kept.values()),
-            str(folder / "click.onnx"),
-            input_names=[*ASKED, *labels],
-            output_names=["logits", "features"][: 2 if isinstance(network, FocalClick) else 1],
-            dynamic_axes={"points": {1: "slots"}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-        if isinstance(network, FocalClick):
-            torch.onnx.export(
-                Detail(network).eval(),
-                tuple(_cuts(network, click, given, kept.values())),
-                str(folder / "refine.onnx"),
-                input_names=list(CUTS),
-                output_names=["refined"],
-                dynamic_axes={"points": {1: "slots"}},
-                opset_version=OPSET,
-                dynamo=False,
-            )
-        if isinstance(network, RefCut):
-            side = network.config.reference_side
-            torch.onnx.export(
-                Shown(network).eval(),
-                (torch.rand(1, 3, side, side),),
-                str(folder / "reference.onnx"),
-                input_names=["image"],
-                output_names=["features"],
-                opset_version=OPSET,
-                dynamo=False,
-            )
-    difference = _difference(network, click, labels, size, folder)
-    if not difference <= CLOSE:  # nor is it where an answer is no number
-        raise BadOutput(
-            f"the exported files of {name} answer differently (by {difference:.2g}): nothing was written; use torch."
-        )
+    asked, slots = {part: given[part] for part in ASKED}, {"points": {1: "slots"}}
+    features = ["features"] if isinstance(network, FocalClick) else []
+    write_graph(folder / "encode.onnx", Before(network), {"image": given["image"]}, labels)
+    kept_by_label = dict(zip(labels, kept.values(), strict=True))
+    write_graph(folder / "click.onnx", click, {**asked, **kept_by_label}, ["logits", *features], slots)
+    if isinstance(network, FocalClick):
+        cuts = dict(zip(CUTS, _cuts(network, click, given, kept.values()), strict=True))
+        write_graph(folder / "refine.onnx", Detail(network), cuts, ["refined"], slots)
+    if isinstance(network, RefCut):
+        side = network.config.reference_side
+        write_graph(folder / "reference.onnx", Shown(network), {"image": torch.rand(1, 3, side, side)}, ["features"])
+    difference = close_enough(name, _difference(network, click, labels, size, folder))
     described = {
         "name": name,
         "size": list(size),
         "kept": labels,
         "modulation": modulation,
-        "difference": float(f"{difference:.2g}"),
+        "difference": difference,
     }
     if isinstance(network, RefCut):
         config = network.config

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from terraclick.errors import BadConfig, BadOutput
+from terraclick.errors import BadConfig
 from terraclick.models.layers import normalise
 from terraclick.predictors.exported_network import Graph
 from terraclick.predictors.sam import SamPredictor, kept_features, tensors_in
-from terraclick.train.onnx_files import CLOSE, OPSET, relative, tracing, written
+from terraclick.train.onnx_files import close_enough, relative, write_graph, written
 
 __all__ = ["export_sam"]
 
@@ -79,32 +79,15 @@ def export_sam(name: str, out: str | Path, predictor: SamPredictor) -> Path:
         kept = kept_features(network, normalise(image))
         parts = [part for value in kept.values() for part in tensors_in(value)]
         labels = [f"kept_{number}" for number in range(len(parts))]
-        with tracing():
-            torch.onnx.export(
-                Encoder(network).eval(),
-                (image,),
-                str(folder / "encode.onnx"),
-                input_names=["image"],
-                output_names=labels,
-                opset_version=OPSET,
-                dynamo=False,
-            )
-            for file, (several, masked) in GRAPHS.items():
-                torch.onnx.export(
-                    Decoder(network, kept, several, masked).eval(),
-                    (*clicks, *parts),
-                    str(folder / f"{file}.onnx"),
-                    input_names=["points", "labels", "mask", *labels],
-                    output_names=["masks", "scores"],
-                    dynamic_axes={"points": {2: "clicks"}, "labels": {2: "clicks"}},
-                    opset_version=OPSET,
-                    dynamo=False,
-                )
-        difference = _difference(network, side, kept, labels, folder)
-        if not difference <= CLOSE:  # nor is it where an answer is no number
-            raise BadOutput(f"the exported files of {name} answer differently (by {difference:.2g}): use torch.")
+        given = dict(zip(("points", "labels", "mask", *labels), (*clicks, *parts), strict=True))
+        free = {"points": {2: "clicks"}, "labels": {2: "clicks"}}
+        write_graph(folder / "encode.onnx", Encoder(network), {"image": image}, labels)
+        for file, (several, masked) in GRAPHS.items():
+            decoder = Decoder(network, kept, several, masked)
+            write_graph(folder / f"{file}.onnx", decoder, given, ["masks", "scores"], free)
+        difference = close_enough(name, _difference(network, side, kept, labels, folder))
         described |= {"name": name, "kept": labels, "side": side, "stretch": predictor.stretch}
-        described["difference"] = float(f"{difference:.2g}")
+        described["difference"] = difference
     return Path(out)
 
 

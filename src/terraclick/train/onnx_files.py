@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from terraclick.errors import BadOutput
 from terraclick.predictors.exported_network import DESCRIPTION
 
-__all__ = ["CLOSE", "OPSET", "relative", "tracing", "written"]
+__all__ = ["CLOSE", "OPSET", "close_enough", "relative", "write_graph", "written"]
 
 OPSET = 18
 
@@ -32,8 +32,39 @@ def relative(answer: NDArray[np.float32], expected: Tensor) -> float:
     return float((torch.from_numpy(answer) - expected).abs().max() / expected.abs().max().clamp(min=1))
 
 
+def close_enough(name: str, difference: float) -> float:
+    """A difference between a network and its files, to two digits. Raises BadOutput if it exceeds CLOSE or is NaN."""
+    if not difference <= CLOSE:
+        raise BadOutput(
+            f"the exported files of {name} answer differently (by {difference:.2g}): nothing was written; use torch."
+        )
+    return float(f"{difference:.2g}")
+
+
+def write_graph(
+    path: Path,
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    free: Mapping[str, Mapping[int, str]] | None = None,
+    opset: int = OPSET,
+) -> None:
+    """Trace a module on example inputs and write it; `free` names the axes whose length stays open."""
+    with _tracing():
+        torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=free,
+            opset_version=opset,
+            dynamo=False,
+        )
+
+
 @contextmanager
-def tracing() -> Iterator[None]:
+def _tracing() -> Iterator[None]:
     """Quietly, and without the fused attention that ONNX has no operator for."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
