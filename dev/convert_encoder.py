@@ -16,6 +16,7 @@ from onnx import numpy_helper
 from safetensors.torch import save_file
 
 from terraclick.models.vit import VisionTransformer, vit_small_14
+from terraclick.onnx_runtime import onnx_runtime
 
 
 def read_state(path: str) -> dict[str, torch.Tensor]:
@@ -55,14 +56,12 @@ def read_state(path: str) -> dict[str, torch.Tensor]:
 
 def difference(path: str, model: VisionTransformer) -> float:
     """Largest difference of the final tokens on a random 224 picture, the wheel's graph cut at its layernorm."""
-    import onnxruntime
-
     proto = onnx.load(path)
     names = {out for node in proto.graph.node for out in node.output}
     cut = next(n for n in sorted(names) if n.startswith("/backbone/layernorm/") and n.endswith("Add_1_output_0"))
     del proto.graph.output[:]
     proto.graph.output.append(onnx.helper.make_tensor_value_info(cut, onnx.TensorProto.FLOAT, None))
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnx_runtime().InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     image = np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)
     theirs = session.run([cut], {"input_image": image})[0][:, 1:]
     with torch.no_grad():

@@ -14,19 +14,22 @@ PACKAGE = Path(terraclick.__file__).parent
 
 ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "errors": set(),
+    "offline": set(),
+    "console": set(),
+    "onnx_runtime": {"offline"},
     "core": set(),
     "geo": {"core"},
     "data": {"core"},
     "models": {"core"},
-    "predictors": {"core", "models"},
-    "train": {"core", "models", "predictors", "data"},
+    "predictors": {"core", "models", "onnx_runtime"},
+    "train": {"core", "models", "predictors", "data", "onnx_runtime"},
     "scale": {"core", "geo"},
-    "benchmark": {"core", "data", "predictors", "scale"},
+    "benchmark": {"core", "data", "offline", "predictors", "scale"},
     "outline": {"core", "geo", "predictors"},
     "region": {"core", "geo", "predictors", "scale"},
     "preview": {"core", "geo"},
     "segment": {"core", "geo", "outline", "predictors", "preview"},
-    "doctor": {"core", "predictors"},
+    "doctor": {"core", "onnx_runtime", "predictors"},
     "app": {"core", "geo", "predictors", "outline", "region"},
     "weights": set(),
 }
@@ -37,7 +40,7 @@ ONLY_IN = {  # a library: the rooms that may import it
     "pyproj": {"geo", "outline", "segment", "data"},
     "shapely": {"geo", "outline", "preview", "segment", "data", "region", "app"},
     "transformers": {"predictors"},
-    "onnxruntime": {"predictors", "doctor", "train"},
+    "onnxruntime": {"onnx_runtime"},
 }
 GEO_TAKES = {"click", "focus", "predictor"}  # geo knows values of core, nothing that acts
 MODELS_TAKE = {"modulation", "resample"}  # models share arithmetic on arrays with core, and know no clicks
@@ -105,6 +108,8 @@ def test_imports_go_one_way(path):
         ("data", "from ..geo import grid"),
         ("errors", "import terraclick.core.click"),
         ("predictors", "import rasterio"),
+        ("predictors", "def f():\n    import onnxruntime"),
+        ("doctor", "from onnxruntime import InferenceSession"),
         ("outline", "from terraclick.cli import main"),
     ],
 )
@@ -120,7 +125,15 @@ def test_cli_imports_rooms_lazily():
     tree = ast.parse((PACKAGE / "cli.py").read_text())
     top = [name for node in tree.body if isinstance(node, ast.ImportFrom) for name in imports(ast.unparse(node))]
     ours = [name for name in top if name.startswith("terraclick.")]
-    assert [name for name in ours if not name.startswith(("terraclick.errors.", "terraclick.__version__"))] == []
+    light = ("terraclick.errors.", "terraclick.console.", "terraclick.offline.", "terraclick.__version__")
+    assert [name for name in ours if not name.startswith(light)] == []
+
+
+def test_type_checkers_are_told_the_same_homes_as_python():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    told = {alias.name: node.module for node in block.body for alias in node.names}
+    assert told == terraclick._HOMES
 
 
 def test_public_names_are_sorted_few_and_resolve():

@@ -8,7 +8,19 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from terraclick.offline import stay_silent
+
+if TYPE_CHECKING:  # what type checkers see; `_HOMES` says the same to Python, and a test that both agree
+    from terraclick.core.click import Click, Target
+    from terraclick.core.predictor import Prediction, View
+    from terraclick.core.session import Session
+    from terraclick.errors import TerraClickError
+    from terraclick.geo.grid import Grid
+    from terraclick.geo.raster import read_view
+    from terraclick.outline import Outline, outline, outlines
+    from terraclick.predictors.load import load
 
 __version__ = "0.1.0"
 
@@ -64,3 +76,4 @@ def __dir__() -> list[str]:
 
 
 sys.modules[__name__].__class__ = _Package
+stay_silent()

@@ -29,6 +29,7 @@ from terraclick.core.simulate import next_click
 from terraclick.data.datasets import NO_TASK, Dataset, class_tasks, object_tasks
 from terraclick.data.sample import REFERENCES, Task
 from terraclick.errors import BadConfig, BadData, MissingExtra, UnknownName
+from terraclick.offline import packaged_fonts
 from terraclick.predictors.load import load
 
 __all__ = [
@@ -369,7 +370,8 @@ def plot(reports: Sequence[Report], path: Path) -> None:
     except ImportError:
         raise MissingExtra("plots need matplotlib: pip install 'terraclick[benchmark]'.") from None
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    with packaged_fonts():
+        from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
     for report in reports:

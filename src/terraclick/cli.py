@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +20,7 @@ from typing import Any
 import click
 
 from terraclick import __version__
+from terraclick.console import is_plain, printable, printable_json, speak_utf8
 from terraclick.errors import (
     BadConfig,
     BadInput,
@@ -28,12 +31,16 @@ from terraclick.errors import (
     TerraClickError,
     UnknownName,
 )
+from terraclick.offline import keep_no_traces, stay_offline
 
 __all__ = ["cli", "main"]
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """The entry point: run the command line and exit; every failure is one sentence on stderr."""
+    speak_utf8()
+    stay_offline()
+    keep_no_traces()
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if args is None else args)
@@ -78,12 +85,28 @@ def _explain(error: Exception) -> int:
 
 
 def _say(sentence: str, code: int) -> int:
-    click.echo("Error: " + " ".join(sentence.split()), err=True)
+    _tell("Error: " + " ".join(sentence.split()), err=True)
     return code
 
 
+def _tell(text: Any, err: bool = False) -> None:
+    """Print lines of text; what they hold of files and classes cannot command the terminal."""
+    click.echo("\n".join(printable(line) for line in str(text).split("\n")), err=err)
+
+
+def _tell_json(text: str) -> None:
+    click.echo(printable_json(text))
+
+
+def _warn(line: str) -> None:
+    _tell(printable(line), err=True)
+
+
 def _print(answer: Any, as_json: bool, lines: Sequence[str]) -> None:
-    click.echo(json.dumps(answer, indent=2, default=str) if as_json else "\n".join(lines))
+    if as_json:
+        _tell_json(json.dumps(answer, indent=2, default=str))
+    else:
+        _tell("\n".join(map(printable, lines)))
 
 
 class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
@@ -106,11 +129,42 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         return found
 
 
+class _Name(click.ParamType):  # type: ignore[type-arg]
+    """A name that goes into files: one line, no character that acts on a terminal, and UTF-8 whatever the locale."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        with suppress(UnicodeError):  # a locale of another encoding leaves bytes that are UTF-8 as halves of pairs
+            text = text.encode("utf-8", "surrogateescape").decode("utf-8")
+        if not is_plain(text):
+            self.fail(f"{printable(text)!r} holds control characters: give a name of letters on one line.", param, ctx)
+        return text
+
+
+class _Path(click.Path):
+    """A path to read, or with `new` to write; names that would break a line of a log are refused."""
+
+    def __init__(self, new: bool = False) -> None:
+        super().__init__(exists=False, path_type=Path)
+        self.new = new
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if self.new and os.sep != "\\" and "\\" in str(value):  # some drivers take it for a folder here too
+            self.fail(f"{printable(str(value))} holds a backslash: separate folders by /.", param, ctx)
+        if any(unicodedata.category(letter) == "Cc" for letter in str(value)):
+            self.fail(f"{printable(str(value))} holds control characters: rename the file or folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+NAME = _Name()
 XY = _Numbers(2, "two numbers X,Y without a space")
 BOUNDS = _Numbers(4, "four numbers LEFT,BOTTOM,RIGHT,TOP without spaces")
 BANDS = _Numbers(None, "band numbers from 1 such as 4,3,2", int)
 LEVELS = _Numbers(None, "percentages such as 80,85,90", int)
-EXISTING = click.Path(exists=False, path_type=Path)
+EXISTING = _Path()
+NEW = _Path(new=True)
 TARGET = click.Choice(["object", "class"])
 SHOWN = ["none", "both", "positive", "negative", "swapped"]
 WEIGHTS_HELP = "Folder of an exported model of your own, or a paper network's checkpoint."
@@ -130,7 +184,7 @@ def cli(traceback: bool) -> None:
 @click.option("--exclude", "excludes", type=XY, multiple=True, metavar="X,Y", help="A place that is not part of it.")
 @click.option("--points", type=EXISTING, help="Many objects at once: CSV (x, y, object, positive, class) or GeoJSON.")
 @click.option("--target", type=TARGET, default="object", show_default=True, help="This one thing, or all of its kind.")
-@click.option("--out", "-o", default="-", show_default=True, help="File to write; - is GeoJSON on stdout.")
+@click.option("--out", "-o", type=NEW, default="-", show_default=True, help="File to write; - is GeoJSON on stdout.")
 @click.option("--format", "format_name", help="Format of --out, where its ending does not say (see docs/formats.md).")
 @click.option("--crs", "crs_text", metavar="EPSG:N", help="Coordinate system of the output (default: the image's).")
 @click.option("--pixels", is_flag=True, help="Clicks, bounds and output in pixels from the top-left corner.")
@@ -144,7 +198,7 @@ def cli(traceback: bool) -> None:
 @click.option("--square", is_flag=True, help="Right angles, as buildings have.")
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
-@click.option("--class", "class_name", default="", metavar="NAME", help="Class written with the objects.")
+@click.option("--class", "class_name", type=NAME, default="", metavar="NAME", help="Class written with the objects.")
 @click.option(
     "--reference",
     "likes",
@@ -168,23 +222,23 @@ def cli(traceback: bool) -> None:
     metavar="FILE.gpkg",
     help="The examples saved in a session, of --class if given.",
 )
-@click.option("--preview", type=EXISTING, help="Also draw image, outlines and clicks to this PNG.")
+@click.option("--preview", type=NEW, help="Also draw image, outlines and clicks to this PNG.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output file.")
 @click.option("--append", is_flag=True, help="Add to an existing .gpkg session.")
 @json_option
-def segment(out: str, as_json: bool, **words: Any) -> None:
+def segment(out: Path, as_json: bool, **words: Any) -> None:
     """Turn clicks on IMAGE into polygons (IMAGE: a GeoTIFF, JPEG, PNG, or the word sample)."""
     from terraclick.predictors.exported import watching
     from terraclick.segment import run
 
     with watching(_progress_of("patches of the view read")):
-        report = run(out=out, warn=lambda line: click.echo(line, err=True), progress=_progress_of("objects"), **words)
-    if out == "-":
-        click.echo(report.text)
-    if as_json and out != "-":
-        click.echo(json.dumps(report.summary, indent=2))
-    elif out != "-":
-        click.echo(report.sentence, err=True)
+        report = run(out=str(out), warn=_warn, progress=_progress_of("objects"), **words)
+    if report.text:
+        _tell_json(report.text)
+    elif as_json:
+        _tell_json(json.dumps(report.summary, indent=2))
+    else:
+        _tell(report.sentence, err=True)
 
 
 def _progress_of(things: str) -> Callable[[int, int], None]:
@@ -199,7 +253,7 @@ def _progress_of(things: str) -> Callable[[int, int], None]:
 
 
 @cli.command(short_help="Copy the packaged scene to a file.")
-@click.option("--out", "-o", required=True, type=EXISTING, help="GeoTIFF to write.")
+@click.option("--out", "-o", required=True, type=NEW, help="GeoTIFF to write.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def sample(out: Path, overwrite: bool) -> None:
     """Copy the packaged sample scene (a made-up town, 0.3 m) to a file."""
@@ -213,11 +267,11 @@ def sample(out: Path, overwrite: bool) -> None:
 @click.option(
     "--model", required=True, metavar="NAME|PATH", help="A map model of `terraclick models`, or the folder of your own."
 )
-@click.option("--out", "-o", type=EXISTING, required=True, help="GeoTIFF of class numbers to write.")
-@click.option("--confidence", type=EXISTING, metavar="FILE.tif", help="Also write how sure each pixel is, percent.")
-@click.option("--heatmaps", type=EXISTING, metavar="FILE.tif", help="Also write a heatmap per class, percent.")
-@click.option("--polygons", type=EXISTING, metavar="FILE", help="Also write polygons with shared borders; see formats.")
-@click.option("--explain", "explained", type=EXISTING, metavar="FOLDER", help="Also draw the heatmaps over the scene.")
+@click.option("--out", "-o", type=NEW, required=True, help="GeoTIFF of class numbers to write.")
+@click.option("--confidence", type=NEW, metavar="FILE.tif", help="Also write how sure each pixel is, percent.")
+@click.option("--heatmaps", type=NEW, metavar="FILE.tif", help="Also write a heatmap per class, percent.")
+@click.option("--polygons", type=NEW, metavar="FILE", help="Also write polygons with shared borders; see formats.")
+@click.option("--explain", "explained", type=NEW, metavar="FOLDER", help="Also draw the heatmaps over the scene.")
 @click.option("--min-area", type=click.IntRange(min=1), default=64, show_default=True, help="Smallest polygon, pixels.")
 @click.option(
     "--simplify", "simplify_m", type=float, default=0.0, metavar="M", help="Simplify borders within M metres."
@@ -258,11 +312,11 @@ def map_verb(scene: str, model: str, as_json: bool, stretch: str, **words: Any) 
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and the intervals.")
 @click.option("--references", type=click.Choice(SHOWN), help="Examples from the next picture (default: the preset's).")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
-@click.option("--resume", type=EXISTING, help="Journal: tasks finished in it are not run again.")
+@click.option("--resume", type=NEW, help="Journal: tasks finished in it are not run again.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
-@click.option("--json", "json_file", type=EXISTING, help="Write protocol, rows and averages here.")
-@click.option("--markdown", type=EXISTING, help="Write the table here too.")
-@click.option("--plot", "plot_file", type=EXISTING, help="Draw IoU over clicks here (needs the benchmark extra).")
+@click.option("--json", "json_file", type=NEW, help="Write protocol, rows and averages here.")
+@click.option("--markdown", type=NEW, help="Write the table here too.")
+@click.option("--plot", "plot_file", type=NEW, help="Draw IoU over clicks here (needs the benchmark extra).")
 def benchmark(predictor: str, target: str, data: Path, resume: Path | None, workers: int, **words: Any) -> None:
     """Count the clicks a robot needs with a predictor: NoC, NoF, mIoU, boundary IoU, seconds per click."""
     from terraclick import benchmark as room
@@ -283,7 +337,7 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
     report = room.run_benchmark(
         predictor, Target(target), open_datasets(data), protocol, resume, workers, _progress_of("tasks"), options
     )
-    click.echo(report.to_markdown())
+    _tell(report.to_markdown())
     if words["json_file"] is not None:
         write_text(words["json_file"], json.dumps(report.to_json(), indent=2) + "\n")
     if words["markdown"] is not None:
@@ -295,7 +349,7 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
 @cli.command(short_help="Train a model by a recipe.")
 @click.argument("recipe")
 @click.option("--data", type=EXISTING, required=True, help="Folder of training datasets.")
-@click.option("--out", "-o", type=EXISTING, required=True, help="Folder for checkpoints and the log.")
+@click.option("--out", "-o", type=NEW, required=True, help="Folder for checkpoints and the log.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--steps", type=click.IntRange(min=1), help="End this call at that step; --resume goes on from there.")
 @click.option(
@@ -312,7 +366,7 @@ def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, s
 
     if recipe in networks.NETWORK_RECIPES:
         chosen = networks.NETWORK_RECIPES[recipe]()
-        click.echo(networks.train_network(chosen, data, out, start, resume, steps, _report_training, device))
+        _tell(networks.train_network(chosen, data, out, start, resume, steps, _report_training, device))
         return
     maps = _torch_room("terraclick.train.semantic_recipes").SEMANTIC_RECIPES
     if recipe not in RECIPES and recipe not in maps:
@@ -323,22 +377,22 @@ def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, s
     if recipe in maps:
         chosen = maps[recipe]() if start is None else replace(maps[recipe](), weights=str(start))
         room = _torch_room("terraclick.train.semantic")
-        click.echo(room.train(chosen, data, out, resume, steps, _report_training))
+        _tell(room.train(chosen, data, out, resume, steps, _report_training))
         return
     config = RECIPES[recipe]()
     if start is not None:
         config = replace(config, start=str(start))
-    click.echo(loop.train(config, data, out, WEIGHTS / "terra_encoder.onnx", resume, steps, _report_training))
+    _tell(loop.train(config, data, out, WEIGHTS / "terra_encoder.onnx", resume, steps, _report_training))
 
 
 def _report_training(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
     said = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
-    click.echo(f"{stage} {done}/{total} {said}".rstrip(), err=True)
+    _tell(f"{stage} {done}/{total} {said}".rstrip(), err=True)
 
 
 @cli.command(short_help="Make a network click without torch.")
 @click.argument("what", metavar="NAME|CHECKPOINT")
-@click.option("--out", "-o", type=EXISTING, required=True, help="Folder for the files; segment --weights takes it.")
+@click.option("--out", "-o", type=NEW, required=True, help="Folder for the files; segment --weights takes it.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help="Weights of the network NAME.")
 @click.option("--size", type=_Numbers(2, "rows,cols", int), metavar="ROWS,COLS", help="Pixels it shall read.")
 def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | None) -> None:
@@ -360,9 +414,9 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
             if size is not None:
                 raise BadConfig(f"{what} reads the square it was trained on: leave --size out.")
             network = _room("terraclick.predictors.sam", "sam").load_sam(what, weights=weights)
-            click.echo(_torch_room("terraclick.train.export_sam").export_sam(what, out, network))
+            _tell(_torch_room("terraclick.train.export_sam").export_sam(what, out, network))
             return
-        click.echo(_torch_room("terraclick.train.export_network").export_network(what, out, weights, size))
+        _tell(_torch_room("terraclick.train.export_network").export_network(what, out, weights, size))
         return
     checkpoint = Path(what)
     if not checkpoint.is_file():
@@ -370,12 +424,12 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
     room = _torch_room("terraclick.train.export")
     check_output(out.parent / "new", may_exist=True)
     if room.read_checkpoint(checkpoint).get("arch") == "bicor-map":
-        click.echo(_torch_room("terraclick.train.export_map").export_map(checkpoint, out))
+        _tell(_torch_room("terraclick.train.export_map").export_map(checkpoint, out))
         return
     out.mkdir(exist_ok=True)
     room.export_click_net(checkpoint, out / "terra_click_net.onnx")
     copy_file(WEIGHTS / "terra_encoder.onnx", out / "terra_encoder.onnx")
-    click.echo(out)
+    _tell(out)
 
 
 def _torch_room(name: str) -> Any:
@@ -394,7 +448,7 @@ def _room(name: str, extra: str) -> Any:
 
 @cli.command(short_help="Rewrite a published checkpoint as safetensors.")
 @click.argument("checkpoint", type=EXISTING)
-@click.argument("out", type=EXISTING)
+@click.argument("out", type=NEW)
 @click.option("--as", "name", required=True, metavar="NAME", help="The paper network it was trained as.")
 @click.option("--config", "config_file", type=EXISTING, help="Sizes as JSON, for networks of other sizes.")
 @click.option("--initial", is_flag=True, help="CHECKPOINT is a plain ViT (MAE, DINOv2, timm) to start training from.")
@@ -413,16 +467,16 @@ def convert(
     config = None if config_file is None else room.read_config(config_file, name)
     if initial:
         network = room.initialise(name, checkpoint, seed, config)
-        click.echo(room.save_network(network, room.family_of(name), config or room.preset_of(name), out))
+        _tell(room.save_network(network, room.family_of(name), config or room.preset_of(name), out))
     else:
-        click.echo(room.convert(checkpoint, out, name, config))
+        _tell(room.convert(checkpoint, out, name, config))
 
 
 @cli.command(short_help="Open a map in the browser.")
 @click.argument("images", nargs=-1, required=True)
-@click.option("--session", type=EXISTING, help="GeoPackage to go on with, made if it is not there.")
+@click.option("--session", type=NEW, help="GeoPackage to go on with, made if it is not there.")
 @click.option("--store", "store_address", metavar="URL", help="postgresql://… in place of a file, for teams.")
-@click.option("--out", "-o", type=EXISTING, default=".", show_default=True, help="The only folder for exports.")
+@click.option("--out", "-o", type=NEW, default=".", show_default=True, help="The only folder for exports.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others can reach 0.0.0.0.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: the first free from 8000).")
 @click.option("--user", "users", multiple=True, metavar="NAME", help="Repeat it for several people: a token for each.")
@@ -432,9 +486,9 @@ def convert(
 def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
     """Open a map in the browser to outline things on IMAGES (files, folders, or the word sample)."""
     room = _room("terraclick.app.main", "app")
-    server = room.prepare(images, warn=lambda line: click.echo(line, err=True), **words)
+    server = room.prepare(images, warn=_warn, **words)
     for address in server.addresses.values():
-        click.echo(address)
+        _tell(address)
     sys.stdout.flush()
     if not no_browser:
         import webbrowser
@@ -501,7 +555,7 @@ def _print_costs(names: tuple[str, ...], threads: int, as_json: bool) -> None:
 
     found = []
     for one in costs(names, threads):
-        click.echo(f"{one.name}: {one.ms_view:.0f} ms a view, {one.ms_click:.0f} ms a click", err=True)
+        _tell(f"{one.name}: {one.ms_view:.0f} ms a view, {one.ms_click:.0f} ms a click", err=True)
         found.append(one)
     _print([asdict(one) for one in found], as_json, cost_lines(found, threads))
 

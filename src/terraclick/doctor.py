@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import numpy as np
 
 from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.predictor import Predictor, View
+from terraclick.onnx_runtime import onnx_runtime
 from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS
 from terraclick.predictors.maps import MAP_MODELS, map_files
 
@@ -29,8 +29,6 @@ EXTRAS = ("torch", "safetensors", "onnx", "pyogrio", "pyarrow", "matplotlib", "t
 
 def checkup() -> dict[str, Any]:
     """Versions of TerraClick, Python and the libraries (None = not installed), the engine and the models."""
-    import onnxruntime
-
     return {
         "terraclick": _version("terraclick"),
         "python": platform.python_version(),
@@ -38,7 +36,7 @@ def checkup() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "base": {name: _version(name) for name in BASE},
         "extras": {name: _version(name) for name in EXTRAS},
-        "engine": {"name": "onnxruntime", "providers": onnxruntime.get_available_providers()},
+        "engine": {"name": "onnxruntime", "providers": onnx_runtime().get_available_providers()},
         "models": models(),
     }
 
@@ -117,7 +115,11 @@ def speed(
 
 
 def peak_memory_mb() -> float:
-    """The most memory this process has held so far, in MB (10⁶ bytes)."""
+    """The most memory this process has held so far, in MB (10⁶ bytes); NaN where the system does not tell."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6, 1)
 

@@ -360,7 +360,7 @@ class _Work:
         """Start the folder, or take up what an interrupted run of the same job left. Raises BadConfig."""
         journal = self.folder / "journal.json"
         if journal.is_file() and resume:
-            said = json.loads(journal.read_text())
+            said = json.loads(journal.read_text(encoding="utf-8"))
             if said["fingerprint"] != fingerprint:
                 raise BadConfig(
                     f"{self.folder} holds another run's work (other scene, model or settings): delete it, or leave "
@@ -394,7 +394,7 @@ class _Work:
         self, spread: Callable[[list[Window]], Iterator[tuple[Window, Any]]], progress: Progress
     ) -> Iterator[Window]:
         """Compute, add up and finish what is not done yet; yields the tiles as they are added."""
-        fingerprint = json.loads((self.folder / "journal.json").read_text())["fingerprint"]
+        fingerprint = json.loads((self.folder / "journal.json").read_text(encoding="utf-8"))["fingerprint"]
         plan = self.plan
         rows, cols = plan.needed(0), plan.needed(1)
         windows = [Window(r, c, plan.side, plan.side) for r in rows[self.done_rows :] for c in cols]

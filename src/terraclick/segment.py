@@ -379,7 +379,11 @@ def run(
     grid = Grid(Affine.identity(), None, info.grid.shape) if pixels else info.grid
     if out == "-":
         with tempfile.TemporaryDirectory() as folder:
-            text = export(kept, Path(folder) / "out.geojson", kind, crs, source=source, grid=grid).read_text().rstrip()
+            text = (
+                export(kept, Path(folder) / "out.geojson", kind, crs, source=source, grid=grid)
+                .read_text(encoding="utf-8")
+                .rstrip()
+            )
     elif not session_file:
         export(kept, out, kind, crs, source=source, grid=grid, overwrite=overwrite)
     if preview is not None:

@@ -12,6 +12,8 @@ import warnings
 import pytest
 import torch
 
+from terraclick.onnx_runtime import onnx_runtime
+
 QUICK = ("shape", "odd size", "backward", "batch", "determinism", "padding", "inputs matter", "cached", "export")
 CHECKS = (*QUICK, pytest.param("bfloat16", marks=pytest.mark.slow))
 
@@ -161,15 +163,13 @@ def _iou(a, b):
 @torch.no_grad()
 def _export(network, size, tolerance, opset, **_):
     """The ONNX file answers as the network does, on other inputs than the traced ones."""
-    import onnxruntime
-
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns about every shape that is fixed on purpose
         torch.onnx.export(
             network, click_inputs(1, *size), file, input_names=list(INPUTS), opset_version=opset, dynamo=False
         )
-    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    session = onnx_runtime().InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
     inputs = click_inputs(1, *size, seed=1)
     known = {value.name for value in session.get_inputs()}
     (answer,) = session.run(None, {n: v.numpy() for n, v in zip(INPUTS, inputs, strict=True) if n in known})

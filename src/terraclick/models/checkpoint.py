@@ -397,7 +397,7 @@ def read_config(path: Path, name: str) -> Any:
     """The config that `save_network` wrote beside weights; it must describe the network `name`. Raises BadWeights."""
     wanted = family_of(name)
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         family, values = content["family"], content["config"]
     except (OSError, ValueError, KeyError, TypeError):
         raise BadWeights(f"{path.name} does not describe a network: convert the checkpoint again.") from None

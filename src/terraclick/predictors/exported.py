@@ -31,6 +31,7 @@ from terraclick.core.division import choose_division, patch_windows
 from terraclick.core.focus import Window
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadClick, BadWeights
+from terraclick.onnx_runtime import onnx_runtime
 
 __all__ = [
     "Engine",
@@ -156,8 +157,7 @@ class Network:
         self._session = self._opened(threads)
 
     def _opened(self, threads: int | None) -> Any:
-        import onnxruntime
-
+        onnxruntime = onnx_runtime()
         path = self._path
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4

@@ -134,7 +134,7 @@ def is_exported(weights: object) -> bool:
 def read_description(name: str, folder: Path) -> dict[str, Any]:
     """What `network.json` of a folder says. Raises BadWeights if it is damaged or of another network than `name`."""
     try:
-        described = json.loads((folder / DESCRIPTION).read_text())
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         found = described["name"]
     except (OSError, ValueError, KeyError, TypeError):
         raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None

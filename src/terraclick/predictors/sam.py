@@ -239,7 +239,7 @@ def _read(kind: Any, name: str, size: SamSize, folder: Path, check_width: bool) 
             f"{folder} holds no .safetensors file: download the safetensors of {name}; pickles are not read."
         )
     try:
-        described = json.loads((folder / "config.json").read_text())
+        described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         found, width = described.get("model_type"), _width(described)
     except (OSError, ValueError, AttributeError, TypeError):
         raise BadWeights(f"{folder / 'config.json'} is damaged: download {name} again.") from None

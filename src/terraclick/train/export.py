@@ -14,6 +14,7 @@ from torch import nn
 from terraclick.core.bank import MAP_CHANNELS, SLOTS
 from terraclick.errors import BadWeights
 from terraclick.models.terra import ClickNet, TerraEncoder
+from terraclick.onnx_runtime import onnx_runtime
 from terraclick.train.onnx_files import write_graph
 
 __all__ = ["export", "export_click_net", "export_encoder", "exported_weights", "quantize_weights", "read_checkpoint"]
@@ -46,9 +47,9 @@ def _to_onnx(
 def _merge_padding(path: Path) -> None:
     """Move zero padding in front of a convolution into the convolution: one pass over memory less."""
     import onnx
-    import onnxruntime
     from onnx import numpy_helper
 
+    onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # folds constants
     options.optimized_model_filepath = str(path)

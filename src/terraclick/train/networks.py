@@ -284,7 +284,7 @@ def _claim(out: Path, recipe: NetworkRecipe, resume: bool) -> None:
     path, mine = out / "recipe.json", json.dumps(asdict(recipe), indent=1)
     if not path.exists():
         path.write_text(mine + "\n")
-    elif json.loads(path.read_text()) != json.loads(mine):
+    elif json.loads(path.read_text(encoding="utf-8")) != json.loads(mine):
         raise BadConfig(f"{out} holds a run with other settings ({path}): choose another folder.")
     elif not resume and (out / "checkpoint.pt").exists():
         raise BadConfig(f"{out} holds an earlier run: pass --resume to go on with it, or choose another folder.")

@@ -490,7 +490,7 @@ def _claim(out: Path, config: SemanticConfig, resume: bool) -> None:
     path, mine = out / "config.json", json.loads(json.dumps(asdict(config)))
     if not path.exists():
         _write_json(path, mine)
-    elif json.loads(path.read_text()) != mine:
+    elif json.loads(path.read_text(encoding="utf-8")) != mine:
         raise BadConfig(f"{out} holds a run with other settings ({path}): choose another folder.")
     elif not resume and (out / "checkpoint.pt").exists():
         raise BadConfig(f"{out} holds an earlier run: pass --resume to go on with it, or choose another folder.")
