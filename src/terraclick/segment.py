@@ -22,6 +22,7 @@ from pyproj.exceptions import CRSError
 
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, BadOutput, UnknownName
+from terraclick.geo.crs_text import crs_of_text
 from terraclick.geo.export import FORMATS, export
 from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
@@ -129,7 +130,7 @@ def _geojson_rows(text: str, path: Path, crs: CRS | None) -> Iterator[_Row]:
         found = json.loads(text)
         features = found["features"] if found["type"] == "FeatureCollection" else [found]
         named = (found.get("crs") or {}).get("properties", {}).get("name")
-        source = CRS.from_user_input(named) if named else CRS.from_epsg(4326)
+        source = crs_of_text(named) if named else CRS.from_epsg(4326)
         move = None if crs is None else Transformer.from_crs(source, crs, always_xy=True).transform
         for number, feature in enumerate(features, 1):
             x, y = feature["geometry"]["coordinates"][:2]

@@ -228,6 +228,11 @@ function listen() {
         if (by === project.state.value?.user && !fresh.length && !gone.length) return;
         project.apply({ objects: fresh, deleted: gone });
       },
+      reload: reloadObjects,
+      trouble: ({ message }) => {
+        project.saved.set({ ...project.saved.value, kind: "lost" });
+        toast.error(message);
+      },
       classes: () => project.loadClasses(),
       references: () => project.loadReferences(),
     },
@@ -245,6 +250,15 @@ function listen() {
   );
 }
 
+/** Rows that another program wrote and that cannot be used: how many, and what is wrong with the first. */
+function sayWhatIsLeftOut() {
+  const { count = 0, rows = [] } = project.state.value?.set_aside ?? {};
+  if (!count) return;
+  const [first] = rows;
+  const more = count > 1 ? ` (and ${count - 1} more: see set_aside in /api/state)` : "";
+  toast.note(`The session holds rows that cannot be used as they are. ${first.table} ${first.row}: ${first.reason}${more}.`);
+}
+
 async function start() {
   try {
     await project.load();
@@ -252,6 +266,7 @@ async function start() {
     await project.showImage(project.images.value[0].id);
     cover.remove();
     listen();
+    sayWhatIsLeftOut();
     await resume();
   } catch (error) {
     const words = error.status === 401 || error.status === 403 ? "Open the address that terraclick serve printed: it holds the token of this start." : error.message;

@@ -208,6 +208,16 @@ class Places:
             raise BadConfig("pixels of which image? Add image=ID.")
         return as_surface(reproject(to_map(geometry, scene.grid), scene.grid.crs, self.store.crs))
 
+    def feature_or_none(
+        self, item: MapObject, mode: str = "pixels", scene: Scene | None = None
+    ) -> dict[str, Any] | None:
+        """The same; None, and set aside in the store, for an object that has no place in what was asked for."""
+        try:
+            return self.feature(item, mode, scene)
+        except (BadInput, shapely.errors.GEOSException) as error:
+            self.store.note(item, str(error).rstrip("."))
+            return None
+
     def feature(self, item: MapObject, mode: str = "pixels", scene: Scene | None = None) -> dict[str, Any]:
         """An object as a GeoJSON feature, by default in pixels of its own image (of `scene` where it has none)."""
         own = self.scene_of(item)

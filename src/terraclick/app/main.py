@@ -35,6 +35,7 @@ from terraclick.errors import (
     TerraClickError,
     UnknownName,
 )
+from terraclick.geo.presence import FileGone
 from terraclick.geo.store import MapObject, Store, files_hash, image_hash, open_store
 from terraclick.predictors.load import NETWORKS, OPEN_CLICK_NET_FILE, PREDICTORS, WEIGHTS, PredictorSpec, load
 
@@ -46,6 +47,7 @@ STATUS: dict[type[Exception], int] = {
     UnknownName: 404,
     Conflict: 409,
     BadOutput: 409,
+    FileGone: 503,
     TooLarge: 413,
     BadInput: 422,
     BadConfig: 422,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ from terraclick.core.click import Target
 from terraclick.errors import BadInput, UnknownName
 from terraclick.geo.export import WGS84
 from terraclick.geo.raster import read_statistics
+from terraclick.geo.rows import SetAside
 from terraclick.geo.store import reproject
 
 __all__ = ["router"]
@@ -48,11 +50,20 @@ def state(space: Space, user: User, request: Request) -> Json:
             "crs": crs_name(crs),
             "crs_name": None if crs is None else crs.name,
         },
+        "set_aside": set_aside_json(space.store.set_aside()),
         "images": len(space.scenes),
         "objects": sum(counts["status"].values()),
         "counts": {name: counts[name] for name in ("status", "class")},
         "can_undo": undo[0] if undo else None,
         "can_redo": redo[0] if redo else None,
+    }
+
+
+def set_aside_json(rows: Sequence[SetAside]) -> Json:
+    """Rows of the session that cannot be used as they are: how many, and the first hundred by name."""
+    return {
+        "count": len(rows),
+        "rows": [{"table": row.table, "row": row.row, "reason": row.reason} for row in rows[:100]],
     }
 
 

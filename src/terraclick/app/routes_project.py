@@ -24,6 +24,7 @@ from terraclick.app.schemas import (
 from terraclick.app.workspace import Workspace
 from terraclick.core.click import Target
 from terraclick.errors import BadConfig, BadData, Conflict, UnknownName
+from terraclick.geo.rows import usable_columns
 from terraclick.geo.store import MapClass, MapObject, StoredReference
 
 __all__ = ["router"]
@@ -37,7 +38,7 @@ def _class_json(item: MapClass, objects: int) -> Json:
         "colour": item.colour,
         "key": item.key,
         "kind": item.kind,
-        "schema": item.schema or {},
+        "schema": usable_columns(item.schema),
         "objects": objects,
     }
 
@@ -64,7 +65,8 @@ def put_class(name: str, body: ClassBody, space: Space, user: User) -> Json:
     space.forget_examples()
     space.hub.send("classes", {"by": user})
     if new_name != name:
-        changed = [space.places.feature(item) for item in space.store.objects(class_name=new_name)]
+        moved = (space.places.feature_or_none(item) for item in space.store.objects(class_name=new_name))
+        changed = [feature for feature in moved if feature is not None]
         space.hub.send("objects", {"changed": changed, "deleted": [], "by": user})
     found = next(item for item in space.store.classes() if item.name == new_name)
     return _class_json(found, space.counts()["class"].get(new_name, 0))

@@ -44,6 +44,7 @@ from terraclick.app.events import Hub
 from terraclick.app.features import Places, as_surface, outline_json
 from terraclick.app.images import Scene, Tiles
 from terraclick.app.journal import Deed, Edit, Journal, do, find
+from terraclick.app.watching import Watch
 from terraclick.core.click import Reference, Target
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, Conflict, UnknownName
@@ -209,6 +210,7 @@ class Workspace:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
         encoding_bytes: int = 512 * 2**20,
+        watch_s: float = 1.0,
     ) -> None:
         self.scenes = dict(scenes)
         self.store = store
@@ -230,6 +232,9 @@ class Workspace:
             crs = scene.grid.crs
             store.add_image(StoredImage(scene.key, scene.hash, crs, None if crs is None else scene.grid.bounds))
 
+        store.look()
+        self.watch = Watch(store, self.places, self.hub, self.forget_examples, watch_s)
+
     def _load(self, model: Callable[[], Model]) -> None:
         self._model = model()
 
@@ -242,7 +247,8 @@ class Workspace:
         return self._model
 
     def close(self) -> None:
-        """Stop the model's thread and close the store."""
+        """Stop the model's thread and the watch, close the store."""
+        self.watch.close()
         self.worker.close()
         self.store.close()
 

@@ -29,6 +29,7 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.core.focus import Window
 from terraclick.errors import BadConfig, BadData, BadOutput, MissingExtra, NotGeoreferenced, UnknownName
+from terraclick.geo.crs_text import crs_of_text
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.store import GeoPackageStore, MapObject, StoredImage, reproject
@@ -457,7 +458,7 @@ def _read_geojson(path: Path) -> tuple[CRS | None, list[tuple[Any, dict[str, Any
     try:
         top = json.loads(path.read_text(encoding="utf-8-sig"))
         name = ((top.get("crs") or {}).get("properties") or {}).get("name")
-        source = CRS.from_user_input(name) if name else WGS84
+        source = crs_of_text(name) if name else WGS84
         features = top["features"] if top.get("type") == "FeatureCollection" else [top]
         pairs = []
         for feature in features:
@@ -491,5 +492,5 @@ def _read_with_pyogrio(path: Path) -> tuple[CRS | None, list[tuple[Any, dict[str
         raise BadData(f"{path} cannot be read ({error}): check the file.") from None
     names = list(meta["fields"])
     rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)] or [{}] * len(geometry)
-    source = None if meta["crs"] is None else CRS.from_user_input(meta["crs"])
+    source = None if meta["crs"] is None else crs_of_text(meta["crs"])
     return source, list(zip(geometry, rows, strict=True))

@@ -97,14 +97,22 @@ def _register_functions(db: sqlite3.Connection) -> None:
 
     def part(index: int) -> Callable[[bytes | None], float | None]:
         def read(blob: bytes | None) -> float | None:
-            extent = _extent(blob)
+            extent = _extent_or_none(blob)
             return None if extent is None else extent[index]
 
         return read
 
     for index, name in enumerate(("ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY")):
         db.create_function(name, 1, part(index), deterministic=True)
-    db.create_function("ST_IsEmpty", 1, lambda blob: None if blob is None else int(_extent(blob) is None))
+    db.create_function("ST_IsEmpty", 1, lambda blob: None if blob is None else int(_extent_or_none(blob) is None))
+
+
+def _extent_or_none(blob: Any) -> tuple[float, float, float, float] | None:
+    """The same for a trigger, which must not fail: what another program left there that is no geometry has none."""
+    try:
+        return _extent(blob) if isinstance(blob, bytes) else None
+    except (BadData, shapely.errors.GEOSException, struct.error, IndexError):
+        return None
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------
@@ -168,7 +176,7 @@ CREATE TABLE drafts (
   content TEXT NOT NULL, updated DATETIME)
 """
 
-# The spatial index of the GeoPackage 1.3 standard (extension F.3), then what notices changes made by other programs.
+# The spatial index of the GeoPackage 1.3 standard (extension F.3).
 _TRIGGERS = """
 CREATE VIRTUAL TABLE rtree_objects_geom USING rtree(id, minx, maxx, miny, maxy);
 CREATE TRIGGER rtree_objects_geom_insert AFTER INSERT ON objects
@@ -192,10 +200,19 @@ CREATE TRIGGER rtree_objects_geom_update4 AFTER UPDATE ON objects
   DELETE FROM rtree_objects_geom WHERE id IN (OLD.fid, NEW.fid); END;
 CREATE TRIGGER rtree_objects_geom_delete AFTER DELETE ON objects WHEN OLD.geom NOT NULL BEGIN
   DELETE FROM rtree_objects_geom WHERE id = OLD.fid; END;
+"""
+
+# What notices changes made by other programs: a new revision, no area where it may be another one, no orphans.
+_NOTICING = """
 CREATE TRIGGER objects_touched AFTER UPDATE ON objects WHEN NEW.rev IS OLD.rev BEGIN
-  UPDATE objects SET rev = coalesce(OLD.rev, 0) + 1 WHERE fid = NEW.fid; END;
-CREATE TRIGGER objects_reshaped AFTER UPDATE OF geom ON objects WHEN NEW.rev IS OLD.rev BEGIN
-  UPDATE objects SET area_m2 = NULL, perimeter_m = NULL, rev = coalesce(OLD.rev, 0) + 1 WHERE fid = NEW.fid; END;
+  UPDATE objects SET rev = coalesce(OLD.rev, 0) + 1,
+    area_m2 = CASE WHEN NEW.geom IS OLD.geom AND NEW.area_m2 IS OLD.area_m2 THEN NEW.area_m2 END,
+    perimeter_m = CASE WHEN NEW.geom IS OLD.geom AND NEW.perimeter_m IS OLD.perimeter_m THEN NEW.perimeter_m END
+  WHERE fid = NEW.fid; END;
+CREATE TRIGGER objects_drawn AFTER INSERT ON objects WHEN NEW.uuid IS NULL AND NEW.area_m2 NOT NULL BEGIN
+  UPDATE objects SET area_m2 = NULL, perimeter_m = NULL, rev = coalesce(NEW.rev, 0) + 1 WHERE fid = NEW.fid; END;
+CREATE TRIGGER objects_gone AFTER DELETE ON objects BEGIN
+  DELETE FROM clicks WHERE object = OLD.uuid; DELETE FROM views WHERE object = OLD.uuid; END;
 """
 
 _ATTRIBUTE_TABLES = ("clicks", "views", "classes", "references", "images", "meta")
@@ -256,6 +273,7 @@ def create_tables(db: sqlite3.Connection, crs: CRS | None, version: int) -> None
     db.execute("INSERT INTO gpkg_geometry_columns VALUES ('objects', 'geom', 'MULTIPOLYGON', ?, 0, 0)", (srs_id,))
     for statement in _statements(_TRIGGERS):
         db.execute(statement)
+    _renew_triggers(db)
     db.execute('INSERT INTO meta ("key", value) VALUES (?, ?)', ("terraclick_session", str(version)))
 
 
@@ -266,6 +284,20 @@ def add_what_is_new(db: sqlite3.Connection) -> None:
         db.execute(_CONTENTS, ("drafts", "attributes", "drafts", "", None))
     if "attributes" not in {row[1] for row in db.execute("PRAGMA table_info(objects)")}:
         db.execute("ALTER TABLE objects ADD COLUMN attributes TEXT")
+    _renew_triggers(db)
+
+
+def _renew_triggers(db: sqlite3.Connection) -> None:
+    """Put the triggers that notice changes in place of those of an earlier release."""
+    wanted = {statement.split()[2]: statement.strip().rstrip(";") for statement in _statements(_NOTICING)}
+    query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'objects\\_%' ESCAPE '\\'"
+    there = dict(db.execute(query).fetchall())
+    for name in there:
+        if name in (*wanted, "objects_reshaped") and there[name].strip().rstrip(";") != wanted.get(name):
+            db.execute(f'DROP TRIGGER "{name}"')
+    for name, statement in wanted.items():
+        if there.get(name, "").strip().rstrip(";") != statement:
+            db.execute(statement)
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -281,9 +313,18 @@ def _statements(script: str) -> Iterator[str]:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection for any thread that syncs at every commit and knows the spatial index's functions."""
     db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    db.text_factory = _text
     db.execute("PRAGMA synchronous = FULL")
     _register_functions(db)
     return db
+
+
+def _text(data: bytes) -> str | bytes:
+    """A text column's value; the bytes themselves where another program wrote something that is no UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 def enter_wal(db: sqlite3.Connection, patience_s: float = 30.0) -> None:

@@ -18,21 +18,24 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.geo.grid import to_geodetic
 
-__all__ = ["area_m2", "perimeter_m"]
+__all__ = ["area_m2", "measured", "perimeter_m"]
 
 WIDE_M = 50_000.0
 
 
 def area_m2(geometry: BaseGeometry, crs: CRS | None) -> float | None:
     """Ground area of a geometry in square metres, holes taken out; None without a crs or outside its domain."""
-    measured = _measure(geometry, crs)
-    return None if measured is None else measured[0]
+    return measured(geometry, crs)[0]
 
 
 def perimeter_m(geometry: BaseGeometry, crs: CRS | None) -> float | None:
     """Ground length of a geometry's border in metres, holes included; None without a crs or outside its domain."""
-    measured = _measure(geometry, crs)
-    return None if measured is None else measured[1]
+    return measured(geometry, crs)[1]
+
+
+def measured(geometry: BaseGeometry, crs: CRS | None) -> tuple[float | None, float | None]:
+    """(`area_m2`, `perimeter_m`) at the cost of one."""
+    return _measure(geometry, crs) or (None, None)
 
 
 def _measure(geometry: BaseGeometry, crs: CRS | None) -> tuple[float, float] | None:
@@ -48,6 +51,8 @@ def _measure(geometry: BaseGeometry, crs: CRS | None) -> tuple[float, float] | N
     transformer, geod = geodetic
     try:
         degrees = shapely.transform(geometry, lambda xy: _project(transformer, xy))
+        if not np.isfinite(shapely.get_coordinates(degrees)).all():
+            return None
         lon, lat = _middle(shapely.get_coordinates(degrees))
         if not (math.isfinite(lon) and math.isfinite(lat)):
             return None

@@ -38,6 +38,7 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.core.click import Reference
 from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
+from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.geo.geopackage import (
     add_what_is_new,
     as_multi,
@@ -49,7 +50,20 @@ from terraclick.geo.geopackage import (
     has_table,
     sqlite_errors,
 )
-from terraclick.geo.measure import area_m2, perimeter_m
+from terraclick.geo.measure import measured
+from terraclick.geo.outside import Happened, Outside, image_at, in_chunks, judged, usable
+from terraclick.geo.presence import FileGone, presence_of, rescue
+from terraclick.geo.rows import (
+    BadRow,
+    SetAside,
+    colour_of,
+    columns_of,
+    count_of,
+    json_object,
+    name_of,
+    number_of,
+    text_of,
+)
 
 __all__ = [
     "GeoPackageStore",
@@ -299,6 +313,22 @@ class Store(Protocol):
         """Several changes as one: all are kept when it ends, or none."""
         ...
 
+    def look(self) -> Happened | None:
+        """Take in what other programs did; the objects they changed since the last call, None if they did nothing."""
+        ...
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """Rows that cannot be used as they are: left out, or taken with a default for what is wrong."""
+        ...
+
+    def note(self, item: MapObject, reason: str) -> None:
+        """Set an object aside that turned out to be of no use."""
+        ...
+
+    def settle(self) -> None:
+        """Bring what was written lately to its final place, where that is not done already."""
+        ...
+
     def close(self) -> None:
         """Checkpoint and close; a second call does nothing."""
         ...
@@ -384,6 +414,9 @@ class SqlStore(ABC):
         self._new_uuid = new_uuid
         self._lock = threading.RLock()
         self._image_crs: dict[str, CRS | None] = {}
+        self._present: list[str] = []
+        self._outside = Outside()
+        self._looking = True  # until the store is whole
 
     def __enter__(self: Own) -> Own:
         return self
@@ -428,6 +461,10 @@ class SqlStore(ABC):
 
     @abstractmethod
     def _put_image(self, db: Any, item: StoredImage) -> None: ...
+
+    @abstractmethod
+    def _stamp(self, db: Any) -> Any:
+        """A value that is another one once another program has committed."""
 
     @abstractmethod
     def view_of(self, uuid: str) -> StoredView | None:
@@ -514,6 +551,7 @@ class SqlStore(ABC):
                 raise UnknownName(f"no object {uuid!r} in {self._place}: it may have been deleted.")
             self._run(db, "DELETE FROM clicks WHERE object = ?", (uuid,))
             self._run(db, "DELETE FROM views WHERE object = ?", (uuid,))
+            self._outside.own.discard(uuid)
             self._noted(db, [])
 
     def get(self, uuid: str) -> MapObject:
@@ -539,23 +577,31 @@ class SqlStore(ABC):
             condition, numbers = self._meets(bbox)
             conditions.append(condition)
             values += numbers
-        query = f"SELECT {_COLUMNS}, {self._geometry_out} FROM objects WHERE {' AND '.join(conditions)} ORDER BY fid"
+        query = f"SELECT {self._selected} FROM objects WHERE {' AND '.join(conditions)} ORDER BY fid"
         with self._reading() as db:
-            return [self._object(row) for row in self._run(db, query, values)]
+            found = [self._read(row) for row in self._run(db, query, values).fetchall()]
+        return [item for item in found if item is not None]
 
     def tally(self) -> list[tuple[str, str, str, int]]:
         """(image, class, status, how many objects) for all there are, without reading them."""
         names = "coalesce(image, ''), coalesce(class, ''), coalesce(status, '')"
         with self._reading() as db:
-            rows = self._run(db, f"SELECT {names}, count(*) FROM objects WHERE {_WHOLE} GROUP BY 1, 2, 3")
-            return [(image, name, status, number) for image, name, status, number in rows.fetchall()]
+            left = ", ".join(str(fid) for fid in self._outside.bad)
+            query = f"SELECT {names}, count(*) FROM objects WHERE {_WHOLE}{f' AND fid NOT IN ({left})' if left else ''}"
+            rows = self._run(db, f"{query} GROUP BY 1, 2, 3").fetchall()
+        return [(str(image), str(name), str(status), number) for image, name, status, number in rows]
 
     def clicks_of(self, uuid: str) -> tuple[StoredClick, ...]:
         """The clicks of an object in the order given; empty for one that has none."""
         query = 'SELECT "row", col, x, y, positive, time FROM clicks WHERE object = ? ORDER BY "order"'
         with self._reading() as db:
             rows = self._run(db, query, (uuid,)).fetchall()
-        return tuple(StoredClick(row, col, x, y, bool(positive), time) for row, col, x, y, positive, time in rows)
+        found = []
+        for *given, positive, time in rows:
+            row, col, x, y = (number_of(value) for value in given)
+            if row is not None and col is not None and x is not None and y is not None:
+                found.append(StoredClick(row, col, x, y, bool(positive), time if isinstance(time, str) else ""))
+        return tuple(found)
 
     # -- classes and examples
 
@@ -574,7 +620,33 @@ class SqlStore(ABC):
         """All classes in the order added."""
         with self._reading() as db:
             rows = self._run(db, 'SELECT name, colour, "key", kind, schema FROM classes ORDER BY id').fetchall()
-        return tuple(MapClass(name, colour, key, kind, json.loads(schema)) for name, colour, key, kind, schema in rows)
+        self._outside.forget("classes")
+        found = [self._class(*row) for row in rows]
+        return tuple(item for item in found if item is not None)
+
+    def _class(self, name: Any, colour: Any, key: Any, kind: Any, schema: Any) -> MapClass | None:
+        """A class from its row: what another program left empty or cannot be used is the default; None without name."""
+        plain = MapClass("")
+        try:
+            name = text_of(name, "name")
+            if not name.strip() or len(name) > 200 or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+                raise BadRow("its name is none")
+        except BadRow as error:
+            self._outside.note("classes", _shown(name), f"{error}: the class is left out")
+            return None
+        if kind not in (None, "", "coverage", "discrete"):
+            self._outside.note("classes", name, f"its kind {_shown(kind)} is unknown: taken as {plain.kind}")
+        if colour_of(colour, "") == "" and colour not in (None, ""):
+            self._outside.note("classes", name, f"its colour {_shown(colour)} is not #rrggbb: {plain.colour} is used")
+        columns = None
+        try:
+            columns = json_object(schema, "schema") or None
+            columns_of(columns or {})
+        except BadRow as error:
+            self._outside.note("classes", name, f"{error}: that is not used")
+        usable_key = key if isinstance(key, str) and len(key) == 1 and key.isascii() and key.isalnum() else ""
+        kind = kind if kind in ("coverage", "discrete") else plain.kind
+        return MapClass(name, colour_of(colour, plain.colour), usable_key, kind, columns)
 
     def rename_class(self, name: str, new: str) -> None:
         """Give a class another name; its objects and examples follow, each object at a new revision.
@@ -587,7 +659,11 @@ class SqlStore(ABC):
             if self._run(db, "UPDATE classes SET name = ? WHERE name = ?", (new, name)).rowcount == 0:
                 raise UnknownName(f"no class {name!r} in {self._place}.")
             self._run(db, 'UPDATE "references" SET class = ? WHERE class = ?', (new, name))
-            self._run(db, "UPDATE objects SET class = ?, updated = ? WHERE class = ?", (new, self._time(), name))
+            self._run(
+                db,
+                "UPDATE objects SET class = ?, updated = ?, rev = rev + 1 WHERE class = ?",
+                (new, self._time(), name),
+            )
 
     def delete_class(self, name: str) -> None:
         """Remove a class; objects keep its name. Raises UnknownName if there is none."""
@@ -614,7 +690,14 @@ class SqlStore(ABC):
         query = f'SELECT uuid, class, positive, crop, mask, created FROM "references"{condition} ORDER BY id'
         with self._reading() as db:
             rows = self._run(db, query, values).fetchall()
-        return tuple(self._reference(*row) for row in rows)
+        found = []
+        self._outside.forget("references")
+        for row in rows:
+            try:
+                found.append(self._reference(*row))
+            except BadRow as error:
+                self._outside.note("references", _shown(row[0]), f"{error}: the example is left out")
+        return tuple(found)
 
     def delete_reference(self, uuid: str) -> None:
         """Remove an example. Raises UnknownName if there is none."""
@@ -645,10 +728,15 @@ class SqlStore(ABC):
         """All click sessions that are not accepted yet, in the order begun; what is damaged in one is left out."""
         with self._reading() as db:
             rows = self._run(db, "SELECT uuid, author, image, content, updated FROM drafts ORDER BY id").fetchall()
-        return tuple(
-            StoredDraft(uuid, author, image, _attributes(content), updated)
-            for uuid, author, image, content, updated in rows
-        )
+        found = []
+        self._outside.forget("drafts")
+        for uuid, author, image, content, updated in rows:
+            try:
+                names = text_of(uuid, "uuid"), text_of(author, "author"), text_of(image, "image")
+                found.append(StoredDraft(*names, json_object(content, "content"), text_of(updated, "updated")))
+            except BadRow as error:
+                self._outside.note("drafts", _shown(uuid), f"{error}: the click session is left out")
+        return tuple(found)
 
     # -- images
 
@@ -667,6 +755,141 @@ class SqlStore(ABC):
             self._put_image(db, item)
         with self._lock:
             self._image_crs.pop(item.path, None)
+            self._present.append(item.path)
+            self._outside.again = True  # rows without an image may lie on it
+
+    # -- what other programs did
+
+    def look(self) -> Happened | None:
+        """Take in what other programs did: rows drawn elsewhere get what ours have, those that cannot be used are set
+        aside. Gives the objects they changed since the last call, None if no other program did anything.
+        """
+        self._outside.again |= self._outside.pending
+        with self._reading() as db:
+            self._look(db)
+            return self._outside.take()
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """Rows that cannot be used as they are: left out, or taken with a default for what is wrong."""
+        with self._reading():
+            return (*self._outside.bad.values(), *self._outside.other.values())
+
+    def settle(self) -> None:
+        """Bring what was written lately to its final place, where that is not done already."""
+        return
+
+    def note(self, item: MapObject, reason: str) -> None:
+        """Set an object aside that turned out to be of no use."""
+        with self._lock:
+            fid = next((fid for fid, row in self._outside.rows.items() if row[0] == item.uuid), None)
+            if fid is not None:
+                self._outside.bad[fid] = SetAside("objects", item.uuid, reason)
+
+    def _look(self, db: Any) -> None:
+        """Read the rows that are new or changed since the last look, if any other program committed."""
+        state = self._outside
+        stamp = self._stamp(db)
+        if (stamp == state.stamp and not state.again) or self._looking:
+            return
+        self._looking = True
+        try:
+            self._take_in(db, state.stamp is not None and stamp != state.stamp)
+            state.stamp, state.again = stamp, False
+        finally:
+            self._looking = False
+
+    def _take_in(self, db: Any, elsewhere: bool) -> None:
+        state = self._outside
+        rows = self._run(db, "SELECT fid, uuid, rev FROM objects").fetchall()
+        fresh = state.compare({fid: (uuid, rev) for fid, uuid, rev in rows}, elsewhere)
+        for fids in in_chunks(fresh):
+            query = f"SELECT {self._selected} FROM objects WHERE fid IN ({fids})"
+            found = self._run(db, query).fetchall()
+            for fid, one in judged(((row[-2], row) for row in found), self._stored_geometry, self._crs).items():
+                if one.geometry is None:
+                    state.bad[fid] = SetAside("objects", self._name_of(fid), one.reason)
+                elif one.crooked:
+                    state.crooked.add(fid)
+        for table in (self.classes, self.references, self.drafts, self.images):  # each sets aside what it must
+            table()
+        try:
+            self._adopt(db)
+            state.pending = False
+        except BadOutput:  # somebody holds the file, or it is read-only: they are adopted at a later look
+            state.pending = True
+
+    def _name_of(self, fid: int) -> str:
+        uuid = self._outside.rows.get(fid, (None, None))[0]
+        return uuid[:80] if isinstance(uuid, str) and uuid.isprintable() else f"row {fid}"
+
+    def _stored_geometry(self, row: Sequence[Any]) -> BaseGeometry:
+        """The geometry of a row of `objects` as it is stored. Raises BadRow if any of the row cannot be used."""
+        if row[0] is not None:
+            name_of(row[0], "uuid")
+        if row[-1] is None:
+            raise BadRow("it has no geometry")
+        try:
+            return self._plain(row).geometry
+        except BadData as error:
+            raise BadRow(str(error).rstrip(".").replace(": the file is damaged", "")) from None
+
+    def _adopt(self, db: Any) -> None:
+        """Give rows drawn in another program what ours have: uuid, revision, status, image, area."""
+        wanting = "uuid IS NULL OR uuid = '' OR rev IS NULL OR image IS NULL"
+        if self._crs is not None:
+            wanting += " OR area_m2 IS NULL"
+        query = f"SELECT {self._selected} FROM objects WHERE geom IS NOT NULL AND ({wanting})"
+        rows = [row for row in self._run(db, query).fetchall() if row[-2] not in self._outside.bad]
+        if not rows:
+            return
+        footprints = self._footprints()
+        changes = []
+        for row in rows:
+            fid, item = row[-2], self._object(row)
+            geometry = usable(item.geometry) if fid in self._outside.crooked else item.geometry
+            image = row[_FIELDS.index("image")]
+            image = image_at(geometry, footprints, self._present) if image is None else image
+            area, perimeter = measured(geometry, self._crs) if self._crs is not None else (None, None)
+            if row[0] and row[_FIELDS.index("rev")] is not None and image is None and row[6] == area:
+                continue  # nothing to be known
+            changes.append((row[0] or self._new_uuid(), image, area, perimeter, fid))
+        if changes:
+            self._write_adopted(changes)
+
+    def _write_adopted(self, changes: Sequence[tuple[Any, ...]]) -> None:
+        with self._transaction() as db:
+            now = self._time()
+            for uuid, image, area, perimeter, fid in changes:
+                self._run(
+                    db,
+                    "UPDATE objects SET uuid = ?, image = ?, area_m2 = ?, perimeter_m = ?, rev = coalesce(rev, 0) + 1, "
+                    "status = coalesce(status, 'accepted'), created = coalesce(created, ?), "
+                    "updated = coalesce(updated, ?) WHERE fid = ?",
+                    (uuid, image, area, perimeter, now, now, fid),
+                )
+            rows = self._run(db, "SELECT fid, uuid, rev FROM objects").fetchall()
+        self._outside.changed |= {change[0] for change in changes}
+        self._outside.rows = {fid: (uuid, rev) for fid, uuid, rev in rows}
+
+    def _footprints(self) -> dict[str, BaseGeometry]:
+        """Where each image lies in the store's CRS; in pixels, where it is the only one, everywhere."""
+        images = self.images()
+        if self._crs is None:
+            keys = self._present or [item.path for item in images]
+            return {keys[0]: shapely.box(-1e9, -1e9, 1e9, 1e9)} if len(set(keys)) == 1 else {}
+        found: dict[str, BaseGeometry] = {}
+        for item in images:
+            if item.bounds is None or item.crs is None:
+                continue
+            box = shapely.box(*item.bounds)
+            side = max(item.bounds[2] - item.bounds[0], item.bounds[3] - item.bounds[1])
+            try:
+                found[item.path] = shapely.make_valid(
+                    reproject(shapely.segmentize(box, side / 16), item.crs, self._crs)
+                )
+            except (BadData, NotGeoreferenced, shapely.errors.GEOSException):
+                continue
+        return found
 
     # -- within
 
@@ -688,7 +911,7 @@ class SqlStore(ABC):
             row = self._run(db, "SELECT crs FROM images WHERE path = ?", (image,)).fetchone()
             if row is None:
                 raise UnknownName(f"no image {image!r} in {self._place}: add the image before its objects.")
-            self._image_crs[image] = None if row[0] is None else CRS.from_wkt(row[0])
+            self._image_crs[image] = None if row[0] is None else crs_of_wkt(row[0])
         return self._image_crs[image]
 
     def _insert(
@@ -719,6 +942,7 @@ class SqlStore(ABC):
         marks = ", ".join([self._geometry_in, *"?" * len(_FIELDS)])
         query = f"INSERT INTO objects (geom, {_COLUMNS}) VALUES ({marks})"
         self._run(db, query, (self._pack(geometry), *_values(stored)))
+        self._outside.own.add(stored.uuid)
         self._insert_clicks(db, stored.uuid, clicks, now)
         if view is not None:
             self._insert_view(db, stored.uuid, view)
@@ -732,43 +956,77 @@ class SqlStore(ABC):
     def _measured(self, item: MapObject) -> MapObject:
         if self._crs is None:
             return replace(item, area_m2=None, perimeter_m=None)
-        area, perimeter = area_m2(item.geometry, self._crs), perimeter_m(item.geometry, self._crs)
+        area, perimeter = measured(item.geometry, self._crs)
         return replace(item, area_m2=area, perimeter_m=perimeter)
 
     def _find(self, db: Any, uuid: str, lock: str = "") -> MapObject | None:
-        query = f"SELECT {_COLUMNS}, {self._geometry_out} FROM objects WHERE uuid = ? AND {_WHOLE}{lock}"
+        query = f"SELECT {self._selected} FROM objects WHERE uuid = ? AND {_WHOLE}{lock}"
         row = self._run(db, query, (uuid,)).fetchone()
-        return None if row is None else self._object(row)
+        return None if row is None else self._read(row)
+
+    @property
+    def _selected(self) -> str:
+        """The columns of an object's row: its fields, fid, geometry."""
+        return f"{_COLUMNS}, fid, {self._geometry_out}"
+
+    def _read(self, row: Sequence[Any]) -> MapObject | None:
+        """An object from its row; None, and set aside, if another program left something in it that cannot be used."""
+        fid = row[-2]
+        if fid in self._outside.bad:
+            return None
+        try:
+            item = self._object(row)
+            return replace(item, geometry=usable(item.geometry)) if fid in self._outside.crooked else item
+        except (BadRow, BadData) as error:
+            self._outside.bad[fid] = SetAside("objects", self._name_of(fid), str(error).rstrip("."))
+            return None
 
     def _object(self, row: Sequence[Any]) -> MapObject:
-        """An object from its row; what another program left empty is filled with the plain default."""
-        values = dict(zip(_FIELDS, row[:-1], strict=True))
+        """An object from its row; what another program left empty is filled with the plain default. Raises BadRow."""
+        item = self._plain(row)
+        return self._measured(item) if item.area_m2 is None else item
+
+    def _plain(self, row: Sequence[Any]) -> MapObject:
+        """The same, with no area where none is stored."""
+        values = dict(zip(_FIELDS, row[:-2], strict=True))
         texts = ("image", "class", "label", "model", "model_hash", "status", "author", "created", "updated")
-        found = {name: values[name] or "" for name in texts}
-        item = MapObject(
-            uuid=values["uuid"],
+        found = {name: text_of(values[name], name) for name in texts}
+        return MapObject(
+            uuid=text_of(values["uuid"], "uuid"),
             class_name=found.pop("class"),
-            target=values["target"] or "object",
-            score=values["score"],
-            area_m2=values["area_m2"],
-            perimeter_m=values["perimeter_m"],
-            n_clicks=values["n_clicks"] or 0,
-            rev=values["rev"] or 0,
-            attributes=_attributes(values["attributes"]),
+            target=text_of(values["target"], "target") or "object",
+            score=number_of(values["score"]),
+            area_m2=number_of(values["area_m2"]),
+            perimeter_m=number_of(values["perimeter_m"]),
+            n_clicks=count_of(values["n_clicks"], "n_clicks"),
+            rev=count_of(values["rev"], "rev"),
+            attributes=json_object(values["attributes"], "attributes"),
             geometry=self._unpack(row[-1]),
             **found,
         )
-        return self._measured(item) if item.area_m2 is None else item
 
     def _reference(
         self, uuid: str, class_name: str, positive: bool, crop: bytes, mask: bytes, created: str
     ) -> StoredReference:
-        image = cv2.imdecode(np.frombuffer(bytes(crop), np.uint8), cv2.IMREAD_COLOR)
-        levels = cv2.imdecode(np.frombuffer(bytes(mask), np.uint8), cv2.IMREAD_GRAYSCALE)
-        if image is None or levels is None:
-            raise BadData(f"example {uuid} in {self._place} cannot be decoded: it is damaged.")
-        picture = np.ascontiguousarray(np.asarray(image, dtype=np.uint8)[..., ::-1])
-        return StoredReference(class_name, Reference(picture, np.asarray(levels) > 127, bool(positive)), uuid, created)
+        names = name_of(uuid, "uuid"), text_of(class_name, "class"), text_of(created, "created")
+        image, levels = _picture(crop, cv2.IMREAD_COLOR), _picture(mask, cv2.IMREAD_GRAYSCALE)
+        if image is None or levels is None or image.shape[:2] != levels.shape[:2] or not (levels > 127).any():
+            raise BadRow("its picture or mask cannot be decoded")
+        picture = np.ascontiguousarray(image[..., ::-1])
+        return StoredReference(names[1], Reference(picture, levels > 127, bool(positive)), names[0], names[2])
+
+
+def _picture(blob: Any, kind: int) -> NDArray[np.uint8] | None:
+    """A stored picture; None if it is none."""
+    if not isinstance(blob, bytes | memoryview) or not blob:
+        return None
+    found = cv2.imdecode(np.frombuffer(bytes(blob), np.uint8), kind)
+    return None if found is None else np.asarray(found, dtype=np.uint8)
+
+
+def _shown(value: Any) -> str:
+    """Whatever stands in a column, short and on one line."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:60])
 
 
 class GeoPackageStore(SqlStore):
@@ -787,6 +1045,9 @@ class GeoPackageStore(SqlStore):
         super().__init__(None, clock, new_uuid)
         self.path = path
         self._db: sqlite3.Connection | None = db
+        self._presence = presence_of(path)
+        self._lost: FileGone | None = None
+        self._unsettled = False
         self._crs, self._srs_id = self._read_crs()
 
     @classmethod
@@ -819,7 +1080,9 @@ class GeoPackageStore(SqlStore):
             except sqlite3.Error:
                 db.close()
                 raise
-            return cls(path, db, clock, new_uuid)
+            store = cls(path, db, clock, new_uuid)
+            store._looking = False
+            return store
 
     @classmethod
     def open(
@@ -840,7 +1103,8 @@ class GeoPackageStore(SqlStore):
                 store = cls(path, db, clock, new_uuid)
                 with store._transaction():
                     add_what_is_new(db)
-                store._adopt()
+                store._looking = False
+                store.look()
             except BaseException:
                 db.close()
                 raise
@@ -857,30 +1121,36 @@ class GeoPackageStore(SqlStore):
         if row is None:
             return None
         image, left, bottom, right, top, gsd, bands, stretch, divisions, rows, cols = row
-        ranges = json.loads(stretch)
-        return StoredView(
-            image,
-            None if left is None else (left, bottom, right, top),
-            gsd,
-            None if bands is None else tuple(json.loads(bands)),
-            ranges if isinstance(ranges, str) else tuple((float(low), float(high)) for low, high in ranges),
-            tuple(json.loads(divisions)),
-            (rows, cols),
-        )
+        try:
+            ranges = json.loads(stretch)
+            return StoredView(
+                text_of(image, "image"),
+                None if left is None else (float(left), float(bottom), float(right), float(top)),
+                None if gsd is None else float(gsd),
+                None if bands is None else tuple(int(band) for band in json.loads(bands)),
+                ranges if isinstance(ranges, str) else tuple((float(low), float(high)) for low, high in ranges),
+                tuple(json.loads(divisions)),
+                (int(rows), int(cols)),
+            )
+        except (ValueError, TypeError, RecursionError, BadRow):
+            self._outside.note("views", _shown(uuid), "a value in it cannot be used: the view is left out")
+            return None
 
     def images(self) -> tuple[StoredImage, ...]:
         """All images in the order added."""
         with self._reading() as db:
             rows = db.execute('SELECT path, hash, crs, "left", bottom, "right", top FROM images ORDER BY id').fetchall()
-        return tuple(
-            StoredImage(
-                path,
-                digest,
-                None if wkt is None else CRS.from_wkt(wkt),
-                None if left is None else (left, bottom, right, top),
-            )
-            for path, digest, wkt, left, bottom, right, top in rows
-        )
+        found = []
+        self._outside.forget("images")
+        for path, digest, wkt, *bounds in rows:
+            try:
+                numbers = [number_of(value) for value in bounds]
+                box = None if None in numbers else (numbers[0], numbers[1], numbers[2], numbers[3])
+                crs = None if wkt is None else crs_of_wkt(wkt)
+                found.append(StoredImage(text_of(path, "path"), text_of(digest, "hash"), crs, box))  # type: ignore[arg-type]
+            except (BadRow, BadData) as error:
+                self._outside.note("images", _shown(path), f"{str(error).rstrip('.')}: the image is left out")
+        return tuple(found)
 
     # -- the file
 
@@ -908,7 +1178,8 @@ class GeoPackageStore(SqlStore):
             try:
                 db.execute("PRAGMA busy_timeout = 100")
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                db.execute("PRAGMA journal_mode = DELETE")
+                if self._presence.fault() is None:
+                    db.execute("PRAGMA journal_mode = DELETE")
             except sqlite3.OperationalError:
                 pass  # somebody else holds the file; the log beside it is complete and theirs to fold in
             finally:
@@ -925,15 +1196,19 @@ class GeoPackageStore(SqlStore):
         with self._lock, sqlite_errors(self.path):
             if self._db is None:
                 raise BadConfig(f"{self.path} was closed: open the session again.")
+            if not self._db.in_transaction:
+                self._look(self._db)
             yield self._db
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, and on disk when it ends."""
+        """All or nothing, and on disk, in the file of that name, when it ends. Raises FileGone if there is none."""
         with self._reading() as db:
             if db.in_transaction:  # ours: the lock is held
                 yield db
                 return
+            self._check_presence(db)
+            db = self._db or db
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -942,6 +1217,46 @@ class GeoPackageStore(SqlStore):
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+            self._unsettled = True
+            self._check_presence(db)
+
+    def _check_presence(self, db: sqlite3.Connection) -> None:
+        """Raises FileGone, again and again, if the file is not what it was; what was kept is rescued the first time."""
+        if self._lost is not None:
+            raise self._lost
+        fault = self._presence.fault()
+        if fault is None:
+            if self._presence.log is None:
+                self._presence = presence_of(self.path)
+            elif self._presence.log_gone():
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was in the log that was taken away
+                self._reconnect()
+            return
+        kept = rescue(db, self.path)
+        way = (
+            "export what you need"
+            if kept is None
+            else f"stop, and go on with {kept.name}, which holds all that was kept"
+        )
+        self._lost = FileGone(f"{self.path.name} {fault} while it was in use, so nothing more is kept in it: {way}.")
+        raise self._lost
+
+    def _reconnect(self) -> None:
+        """A new connection, with a new log, to the same file."""
+        if self._db is not None:
+            self._db.close()
+        self._db = connect(self.path)
+        enter_wal(self._db)
+        self._presence = presence_of(self.path)
+        self._outside.stamp = None
+
+    def settle(self) -> None:
+        """Fold what was written lately into the one file, so that a copy or a move of it alone is whole."""
+        with self._reading() as db:
+            if self._unsettled and not db.in_transaction and self._lost is None:
+                self._check_presence(db)
+                (busy, *_) = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                self._unsettled = bool(busy)
 
     def _read_crs(self) -> tuple[CRS | None, int]:
         with self._reading() as db:
@@ -954,22 +1269,19 @@ class GeoPackageStore(SqlStore):
         srs_id, wkt2, wkt1 = row
         if srs_id <= 0:
             return None, srs_id
-        return CRS.from_wkt(wkt2 if wkt2 and wkt2 != "undefined" else wkt1), srs_id
+        return crs_of_wkt(wkt2 if wkt2 and wkt2 != "undefined" else wkt1), srs_id
 
-    def _adopt(self) -> None:
-        """Give rows drawn in another program what ours have: uuid, revision, status."""
-        with self._reading() as db:
-            if db.execute("SELECT 1 FROM objects WHERE uuid IS NULL OR rev IS NULL LIMIT 1").fetchone() is None:
-                return
-        with self._transaction() as db:
-            now = self._time()
-            for (fid,) in db.execute("SELECT fid FROM objects WHERE uuid IS NULL OR rev IS NULL").fetchall():
-                db.execute(
-                    "UPDATE objects SET uuid = coalesce(uuid, ?), rev = coalesce(rev, 1), "
-                    "status = coalesce(status, 'accepted'), created = coalesce(created, ?), "
-                    "updated = coalesce(updated, ?) WHERE fid = ?",
-                    (self._new_uuid(), now, now, fid),
-                )
+    def _stamp(self, db: sqlite3.Connection) -> Any:
+        return db.execute("PRAGMA data_version").fetchone()[0]
+
+    def _write_adopted(self, changes: Sequence[tuple[Any, ...]]) -> None:
+        if self._db is not None:
+            self._db.execute("PRAGMA busy_timeout = 200")  # another program may be at work: later, then
+        try:
+            super()._write_adopted(changes)
+        finally:
+            if self._db is not None:
+                self._db.execute("PRAGMA busy_timeout = 30000")
 
     def _pack(self, geometry: MultiPolygon) -> bytes:
         return encode_geometry(geometry, self._srs_id)
@@ -1029,15 +1341,6 @@ def _values(item: MapObject) -> tuple[Any, ...]:
     """An object's fields in the order of _FIELDS."""
     values = (getattr(item, "class_name" if name == "class" else name) for name in _FIELDS)
     return tuple(json.dumps(value) if isinstance(value, dict) else value for value in values)
-
-
-def _attributes(text: str | None) -> dict[str, Any]:
-    """What stands in the attributes column; nothing where another program left no JSON object there."""
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def check_geometry(geometry: BaseGeometry) -> MultiPolygon:

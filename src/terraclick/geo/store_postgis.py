@@ -21,6 +21,7 @@ from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadConfig, BadData, BadOutput, MissingExtra
+from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.geo.store import VERSION, Bounds, SqlStore, StoredImage, StoredView, new_uuid, utc_now
 
 __all__ = ["PostgisStore", "open_postgis"]
@@ -51,14 +52,31 @@ CREATE TABLE drafts (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, uuid text NOT NULL UNIQUE, author text NOT NULL,
   image text NOT NULL, content text NOT NULL, updated text);
 CREATE TABLE meta ("key" text PRIMARY KEY, value text);
-CREATE FUNCTION objects_touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  IF NEW.rev = OLD.rev THEN
-    NEW.rev = OLD.rev + 1;
-    IF NOT NEW.geom = OLD.geom THEN NEW.area_m2 = NULL; NEW.perimeter_m = NULL; END IF;
-  END IF;
-  RETURN NEW; END $$;
-CREATE TRIGGER objects_touched BEFORE UPDATE ON objects FOR EACH ROW EXECUTE FUNCTION objects_touched();
 """
+
+_NOTICING = """
+CREATE OR REPLACE FUNCTION objects_touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF coalesce(current_setting('terraclick.session', true), '') = 'own' THEN RETURN NEW; END IF;
+  IF TG_OP = 'INSERT' THEN
+    NEW.area_m2 = NULL; NEW.perimeter_m = NULL;
+    RETURN NEW;
+  END IF;
+  IF NEW.rev = OLD.rev THEN NEW.rev = OLD.rev + 1; END IF;
+  IF NOT NEW.geom = OLD.geom OR NEW.area_m2 IS DISTINCT FROM OLD.area_m2
+    OR NEW.perimeter_m IS DISTINCT FROM OLD.perimeter_m THEN NEW.area_m2 = NULL; NEW.perimeter_m = NULL; END IF;
+  RETURN NEW; END $$;
+CREATE OR REPLACE FUNCTION objects_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  DELETE FROM clicks WHERE object = OLD.uuid; DELETE FROM views WHERE object = OLD.uuid;
+  RETURN NULL; END $$;
+DROP TRIGGER IF EXISTS objects_touched ON objects;
+CREATE TRIGGER objects_touched BEFORE INSERT OR UPDATE ON objects
+  FOR EACH ROW EXECUTE FUNCTION objects_touched();
+DROP TRIGGER IF EXISTS objects_gone ON objects;
+CREATE TRIGGER objects_gone AFTER DELETE ON objects FOR EACH ROW EXECUTE FUNCTION objects_gone();
+"""
+"""What notices changes made by other programs; our own connections say who they are in `terraclick.session`."""
+
+_NOTICING_VERSION = "1"
 
 _FIRST_CUSTOM = 910000
 
@@ -86,6 +104,8 @@ class PostgisStore(SqlStore):
         self._db: Any = None
         with self._transaction() as db:
             self._prepare(db, crs)
+        self._looking = False
+        self.look()
 
     def view_of(self, uuid: str) -> StoredView | None:
         """What the model saw for an object; None if it was not made from a view."""
@@ -93,26 +113,34 @@ class PostgisStore(SqlStore):
             row = db.execute("SELECT content FROM views WHERE object = %s", (uuid,)).fetchone()
         if row is None:
             return None
-        image, bounds, gsd, bands, stretch, divisions, shape = json.loads(row[0])
-        return StoredView(
-            image,
-            None if bounds is None else tuple(bounds),
-            gsd,
-            None if bands is None else tuple(bands),
-            stretch if isinstance(stretch, str) else tuple((float(low), float(high)) for low, high in stretch),
-            tuple(divisions),
-            tuple(shape),
-        )
+        try:
+            image, bounds, gsd, bands, stretch, divisions, shape = json.loads(row[0])
+            return StoredView(
+                str(image),
+                None if bounds is None else tuple(bounds),
+                gsd,
+                None if bands is None else tuple(bands),
+                stretch if isinstance(stretch, str) else tuple((float(low), float(high)) for low, high in stretch),
+                tuple(divisions),
+                tuple(shape),
+            )
+        except (ValueError, TypeError, RecursionError):
+            self._outside.note("views", uuid, "a value in it cannot be used: the view is left out")
+            return None
 
     def images(self) -> tuple[StoredImage, ...]:
         """All images in the order added."""
         with self._reading() as db:
             rows = db.execute("SELECT path, hash, crs, bounds FROM images ORDER BY id").fetchall()
         found = []
+        self._outside.forget("images")
         for path, digest, wkt, text in rows:
-            bounds = json.loads(text)
-            crs = None if wkt is None else CRS.from_wkt(wkt)
-            found.append(StoredImage(path, digest, crs, None if bounds is None else tuple(bounds)))
+            try:
+                bounds = json.loads(text or "null")
+                crs = None if wkt is None else crs_of_wkt(wkt)
+                found.append(StoredImage(path, digest or "", crs, None if bounds is None else tuple(bounds)))
+            except (ValueError, TypeError, RecursionError, BadData) as error:
+                self._outside.note("images", path, f"{str(error).rstrip('.')}: the image is left out")
         return tuple(found)
 
     # -- the connection
@@ -142,6 +170,7 @@ class PostgisStore(SqlStore):
                     self._db = psycopg.connect(self._address, autocommit=True, connect_timeout=10)
                     self._db.execute("SET synchronous_commit = on")
                     self._db.execute(f'SET search_path = "{self._schema}", public')
+                    self._db.execute("SET terraclick.session = 'own'")
                 yield self._db
             except psycopg.Error as error:
                 if self._depth == 0 and self._db is not None and self._db.broken:
@@ -180,9 +209,19 @@ class PostgisStore(SqlStore):
         version = str(meta.get("terraclick_session", ""))
         if not version.isdigit() or int(version) > VERSION:
             raise BadData(f"the schema {self._schema} was made by a newer TerraClick: upgrade to open it.")
+        if meta.get("noticing") != _NOTICING_VERSION:
+            db.execute(_NOTICING)
+            row = ("noticing", _NOTICING_VERSION)
+            statement = 'INSERT INTO meta ("key", value) VALUES (%s, %s) ON CONFLICT ("key") DO UPDATE SET value = %s'
+            db.execute(statement, (*row, row[1]))
         self._srid = int(meta["srid"])
         self._geometry_in = f"ST_GeomFromWKB(?, {self._srid})"
-        self._crs = CRS.from_wkt(meta["crs"]) if meta["crs"] else None
+        self._crs = crs_of_wkt(meta["crs"]) if meta["crs"] else None
+
+    def _stamp(self, db: Any) -> Any:
+        return tuple(
+            db.execute("SELECT count(*), coalesce(sum(rev), 0), coalesce(max(fid), 0) FROM objects").fetchone()
+        )
 
     def _insert_view(self, db: Any, uuid: str, view: StoredView) -> None:
         parts = (view.image, view.bounds, view.gsd, view.bands, view.stretch, view.divisions, view.shape)

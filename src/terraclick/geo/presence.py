@@ -1,0 +1,88 @@
+"""Whether the file that a connection writes to is still the one under its name.
+
+A database keeps writing to a file that was deleted, moved or replaced, and nobody would find what it writes. So a store
+asks before and after every change.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from terraclick.errors import BadOutput
+
+__all__ = ["FileGone", "Presence", "presence_of", "rescue"]
+
+Identity = tuple[int, int]
+
+
+class FileGone(BadOutput):
+    """The session's file was moved, deleted or replaced while it was open."""
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Which file lay under a path, (device, number), and which write-ahead log beside it (None: none yet)."""
+
+    path: Path
+    main: Identity | None
+    log: Identity | None = None
+
+    def fault(self) -> str | None:
+        """What happened to the file since; None if it is where it was."""
+        now = _identity(self.path)
+        if now == self.main:
+            return None
+        return "was moved or deleted" if now is None else "was replaced by another file"
+
+    def log_gone(self) -> bool:
+        """Whether the write-ahead log was taken away."""
+        return self.log is not None and _identity(log_of(self.path)) != self.log
+
+
+def presence_of(path: Path) -> Presence:
+    """What lies there now."""
+    return Presence(path, _identity(path), _identity(log_of(path)))
+
+
+def log_of(path: Path) -> Path:
+    """The write-ahead log of an sqlite file."""
+    return path.with_name(path.name + "-wal")
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def rescue(db: sqlite3.Connection, path: Path) -> Path | None:
+    """Everything that was kept, written beside the lost file under a new name; None if that is not possible.
+
+    A file that was only moved is completed first: what still was in the log beside its old name is folded into it.
+    """
+    with suppress(sqlite3.Error):
+        db.execute("PRAGMA busy_timeout = 200")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for number in range(1, 100):
+        target = path.with_name(f"{path.stem}.rescued{'' if number == 1 else f'-{number}'}{path.suffix}")
+        if target.exists():
+            continue
+        try:
+            copy = sqlite3.connect(target)
+            try:
+                db.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            finally:
+                copy.close()
+            return target
+        except (sqlite3.Error, OSError):
+            with suppress(OSError):
+                target.unlink()
+            return None
+    return None
