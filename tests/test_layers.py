@@ -14,6 +14,7 @@ PACKAGE = Path(terraclick.__file__).parent
 
 ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "errors": set(),
+    "files": set(),  # like errors, every room may import it
     "offline": set(),
     "console": set(),
     "onnx_runtime": {"offline"},
@@ -72,7 +73,7 @@ def complaints(source: str, room: str) -> list[str]:
             found.append(f"{room}: write the full path instead of a relative import")
         elif parts[0] == "terraclick" and room not in SKIN:
             other = parts[1] if len(parts) > 1 else "__init__"
-            if other not in ROOMS[room] | {room, "errors"}:
+            if other not in ROOMS[room] | {room, "errors", "files"}:
                 found.append(f"{room} imports {name}")
             elif room == "geo" and other == "core" and parts[2] not in GEO_TAKES:
                 found.append(f"geo imports {name}; it may take {sorted(GEO_TAKES)} only")

@@ -322,11 +322,11 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
     from terraclick import benchmark as room
     from terraclick.core.click import Target
     from terraclick.data.datasets import open_datasets
-    from terraclick.segment import check_output, write_text
+    from terraclick.files import check_output, write_text
 
     for name in ("json_file", "markdown", "plot_file"):
         if words[name] is not None:
-            check_output(words[name], may_exist=True)
+            check_output(words[name], overwrite=True)
     chosen = {"limit": words["limit"], "seed": words["seed"]}
     if words["iou"] is not None:
         chosen["thresholds"] = tuple(level / 100 for level in words["iou"])
@@ -401,15 +401,15 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
     NAME is one of the papers' networks (see: terraclick models), whose --weights are given; CHECKPOINT the click_net.pt
     of a training run, or the map_net.pt of a class map for `terraclick map`.
     """
+    from terraclick.files import check_output, copy_file
     from terraclick.predictors.load import NETWORKS, WEIGHTS
-    from terraclick.segment import check_output, copy_file
 
     if what in NETWORKS:
         sam = what.startswith("sam")
         if weights is None:
             kind = "a folder in the transformers layout" if sam else "a published checkpoint or a converted one"
             raise BadWeights(f"{what} needs weights: give --weights PATH, {kind}.")
-        check_output(out.parent / "new", may_exist=True)
+        check_output(out.parent / "new", overwrite=True)
         if sam:
             if size is not None:
                 raise BadConfig(f"{what} reads the square it was trained on: leave --size out.")
@@ -422,7 +422,7 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
     if not checkpoint.is_file():
         raise BadWeights(f"{what} is no checkpoint and no network: give the click_net.pt of a run, or a model's name.")
     room = _torch_room("terraclick.train.export")
-    check_output(out.parent / "new", may_exist=True)
+    check_output(out.parent / "new", overwrite=True)
     if room.read_checkpoint(checkpoint).get("arch") == "bicor-map":
         _tell(_torch_room("terraclick.train.export_map").export_map(checkpoint, out))
         return
@@ -458,12 +458,11 @@ def convert(
     checkpoint: Path, out: Path, name: str, config_file: Path | None, initial: bool, seed: int, overwrite: bool
 ) -> None:
     """Rewrite a published .pth as .safetensors and .json; nothing inside it is run, every array must fit."""
-    from terraclick.segment import check_output
+    from terraclick.files import check_output
 
     room = _torch_room("terraclick.models.checkpoint")
     out = out.with_suffix(".safetensors")
-    for file in (out, out.with_suffix(".json")):
-        check_output(file, may_exist=overwrite)
+    check_output(out, overwrite)
     config = None if config_file is None else room.read_config(config_file, name)
     if initial:
         network = room.initialise(name, checkpoint, seed, config)

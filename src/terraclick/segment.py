@@ -7,11 +7,9 @@ import io
 import itertools
 import json
 import math
-import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +19,20 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from terraclick.core.predictor import Predictor
-from terraclick.errors import BadClick, BadConfig, BadData, BadOutput, UnknownName
+from terraclick.errors import BadClick, BadConfig, BadData, UnknownName
+from terraclick.files import check_output, copy_file
 from terraclick.geo.crs_text import crs_of_text
-from terraclick.geo.export import FORMATS, export
+from terraclick.geo.export import FORMATS, check_target, export, format_of
 from terraclick.geo.grid import Grid
+from terraclick.geo.identity import known_as, portable_name
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.raster import read_info, read_view, resolve_image
 from terraclick.geo.references import read_reference
+from terraclick.geo.session_files import check_session_output, new_session
 from terraclick.geo.store import (
     GeoPackageStore,
     MapObject,
+    Store,
     StoredClick,
     StoredImage,
     StoredReference,
@@ -38,6 +40,7 @@ from terraclick.geo.store import (
     files_hash,
     image_hash,
     open_store,
+    remove_session,
 )
 from terraclick.outline import MapClick, Outline, outlines
 from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS, load
@@ -46,13 +49,10 @@ from terraclick.preview import around, draw, write_png
 __all__ = [
     "Report",
     "Request",
-    "check_output",
-    "copy_file",
     "copy_sample",
     "read_points",
     "run",
     "save_session",
-    "write_text",
 ]
 
 POINTS_BYTES = 64 * 2**20
@@ -215,45 +215,47 @@ def save_session(
     """Stop 7: keep each object, its clicks and its view in a GeoPackage as soon as it is answered.
 
     The file comes into being with the first object, so a run that finds none leaves none; whatever stops a longer run,
-    the objects answered before it are on disk. `crs` is that of the file (None: pixels). References that the file does
-    not hold yet are added. Raises BadOutput.
+    the objects answered before it are on disk. An earlier session is replaced when the run is through: until then the
+    new one lies beside it as STEM.unfinished.gpkg. `crs` is that of the file (None: pixels). References that the file
+    does not hold yet are added. Raises BadOutput.
     """
     results = iter(results)
     first = next(results, None)
     if first is None:
         return []
-    if overwrite and not append:
-        remove_session(path)
-    kept = []
-    with open_store(path, crs) if append else GeoPackageStore.create(path, crs) as store:
-        item, found = first
-        info = read_info(image)
-        image_crs = found.crs  # None when the session keeps pixels
-        store.add_image(
-            StoredImage(item.image, image_hash(image), image_crs, None if image_crs is None else info.grid.bounds)
-        )
-        known = {_content(held) for held in store.references()}
-        for reference in references:
-            if _content(reference) not in known:
-                store.add_reference(reference)
-        for item, found in itertools.chain([first], results):
-            kept.append(store.add(item, _stored_clicks(found), _stored_view(found, item.image, bands, stretch)))
+    with new_session(path, append, overwrite) as place:
+        there = place.exists()
+        kept: list[MapObject] = []
+        try:
+            with open_store(place, crs) as store:
+                digest = image_hash(image)
+                key = known_as(store.images(), first[0].image, digest) or _free_key(store, first[0].image, digest)
+                image_crs = first[1].crs  # None when the session keeps pixels
+                bounds = None if image_crs is None else read_info(image).grid.bounds
+                store.add_image(StoredImage(key, digest, image_crs, bounds))
+                known = {_content(held) for held in store.references()}
+                for reference in references:
+                    if _content(reference) not in known:
+                        store.add_reference(reference)
+                for item, found in itertools.chain([first], results):
+                    view = _stored_view(found, key, bands, stretch)
+                    kept.append(store.add(replace(item, image=key, uuid=""), _stored_clicks(found), view))
+        finally:
+            if not kept and not there:
+                remove_session(place)
     return kept
+
+
+def _free_key(store: Store, name: str, digest: str) -> str:
+    """A name for an image that the session does not know: as given, or with its hash where another image has it."""
+    taken = {image.path for image in store.images()}
+    return name if name not in taken else f"{name}#{digest[:8]}"
 
 
 def _content(item: StoredReference) -> tuple[str, bool, bytes, bytes]:
     """What makes two saved references the same one."""
     example = item.reference
     return item.class_name, example.positive, example.image.tobytes(), example.mask.tobytes()
-
-
-def remove_session(path: Path) -> None:
-    """Delete a session file and the log beside it. Raises BadOutput if that is not allowed."""
-    try:
-        for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-            name.unlink(missing_ok=True)
-    except OSError as error:
-        raise BadOutput(f"{path} cannot be replaced: {error.strerror or error}.") from error
 
 
 def _stored_clicks(found: Outline) -> list[StoredClick]:
@@ -326,10 +328,13 @@ def run(
         raise BadConfig("--crs and --pixels contradict each other: pixels have no coordinate system.")
     kind = _format(out, format_name)
     session_file = kind == "gpkg"
+    folder = Path.cwd() if out == "-" else Path(out).parent
     if append and not session_file:
         raise BadConfig(f"--append adds to a .gpkg session, not to {out}: choose an --out that ends in .gpkg.")
-    if out != "-":
-        check_output(Path(out), overwrite or append)
+    if session_file:
+        check_session_output(Path(out), append, overwrite)
+    elif out != "-":
+        check_target(out, kind, overwrite)
     if preview is not None:
         check_output(preview, overwrite)
     requests = read_points(points, None if pixels else info.grid.crs, class_name) if points else []
@@ -356,8 +361,7 @@ def run(
                 warn(f"Nothing found for {request.name}.")
                 continue
             found.append(answer)
-            key = image if image == "sample" else str(path)
-            yield to_object(answer, request, key, model, model_hash), answer
+            yield to_object(answer, request, portable_name(path, folder), model, model_hash), answer
 
     text = ""
     if session_file:
@@ -401,42 +405,9 @@ def run(
     return Report(text, summary)
 
 
-def check_output(path: Path, may_exist: bool) -> None:
-    """Raises BadOutput if a file cannot be made there, or is there already."""
-    if path.is_dir():
-        raise BadOutput(f"{path} is a folder: give the name of a file in it.")
-    if path.exists() and not may_exist:
-        raise BadOutput(f"{path} already exists: choose another name, or pass --overwrite.")
-    if not path.parent.is_dir():
-        raise BadOutput(f"{path} cannot be written: the folder {path.parent} does not exist.")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise BadOutput(f"{path} cannot be written: you have no right to write there.")
-
-
 def copy_sample(out: Path, overwrite: bool = False) -> None:
     """Copy the packaged scene to a file. Raises BadOutput."""
-    check_output(out, overwrite)
-    copy_file(resolve_image("sample"), out)
-
-
-def copy_file(source: Path, out: Path) -> None:
-    """Copy a file whole, or not at all. Raises BadOutput."""
-    _put(out, lambda part: shutil.copyfile(source, part))
-
-
-def write_text(out: Path, text: str) -> None:
-    """Write a text file whole, or not at all. Raises BadOutput."""
-    _put(out, lambda part: part.write_text(text, encoding="utf-8"))
-
-
-def _put(out: Path, write: Callable[[Path], object]) -> None:
-    part = out.with_name(out.name + ".part")
-    try:
-        write(part)
-        part.replace(out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise BadOutput(f"{out} cannot be written: {error.strerror or error}.") from error
+    copy_file(resolve_image("sample"), out, overwrite)
 
 
 def _format(out: str, name: str | None) -> str:
@@ -447,10 +418,7 @@ def _format(out: str, name: str | None) -> str:
         if name not in (None, "geojson"):
             raise BadConfig(f"{name} cannot go to stdout: name a file with --out.")
         return "geojson"
-    fitting = [known for known, (ending, _, _) in FORMATS.items() if out.lower().endswith(ending)]
-    if name is None and not fitting:
-        raise UnknownName(f"no format for the ending of {Path(out).name}. Known: {', '.join(FORMATS)}.")
-    return name or fitting[0]
+    return format_of(Path(out).name, name)
 
 
 def _load_own(model: str, weights: Path) -> Predictor:

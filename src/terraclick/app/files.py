@@ -18,9 +18,10 @@ from terraclick.app.clicking import Surface
 from terraclick.app.features import TooLarge, as_surface
 from terraclick.app.images import Scene
 from terraclick.errors import BadConfig, BadData, NotGeoreferenced, UnknownName
-from terraclick.geo.export import FORMATS, import_polygons
+from terraclick.geo.export import FORMATS
 from terraclick.geo.export import export as write_export
 from terraclick.geo.grid import Grid, parse_crs
+from terraclick.geo.imports import import_polygons
 from terraclick.geo.store import MapObject
 
 __all__ = ["Exports", "base_name", "formats", "plain", "read_import", "repaired"]
@@ -42,7 +43,7 @@ def plain(text: str) -> str:
 
 def formats() -> list[dict[str, Any]]:
     """What can be written: name, usual ending, whether in pixels of one image."""
-    return [{"name": name, "ending": ending, "pixels": pixels} for name, (ending, pixels, _) in FORMATS.items()]
+    return [{"name": name, "ending": kind.ending, "pixels": kind.pixels} for name, kind in FORMATS.items()]
 
 
 # --- coming in -------------------------------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ class Exports:
         """Write objects under a plain name. Raises UnknownName, BadConfig, BadOutput, MissingExtra."""
         if format_name not in FORMATS:
             raise UnknownName(f"no format {format_name[:40]!r}. Known: {', '.join(FORMATS)}.")
-        ending, pixels, _ = FORMATS[format_name]
+        ending, pixels = FORMATS[format_name].ending, FORMATS[format_name].pixels
         if not items:
             raise BadConfig("no object fits: there is nothing to write.")
         stem = name[: -len(ending)] if name.lower().endswith(ending) else name

@@ -30,6 +30,7 @@ __all__ = [
     "create_tables",
     "decode_geometry",
     "encode_geometry",
+    "encode_point",
     "enter_wal",
     "has_table",
     "sqlite_errors",
@@ -45,6 +46,11 @@ def encode_geometry(geometry: BaseGeometry, srs_id: int) -> bytes:
     min_x, min_y, max_x, max_y = geometry.bounds
     header = b"GP" + struct.pack("<BBi4d", 0, 0b011, srs_id, min_x, max_x, min_y, max_y)
     return header + bytes(shapely.to_wkb(as_multi(geometry), byte_order=1, output_dimension=2))
+
+
+def encode_point(x: float, y: float, srs_id: int) -> bytes:
+    """A place as a GeoPackage Point."""
+    return b"GP" + struct.pack("<BBi", 0, 0b001, srs_id) + struct.pack("<BI2d", 1, 1, x, y)
 
 
 def _header_length(blob: bytes) -> int:
@@ -117,11 +123,14 @@ def _extent_or_none(blob: Any) -> tuple[float, float, float, float] | None:
 
 # --- tables ---------------------------------------------------------------------------------------------------------
 
-_CORE_TABLES = """
+_SYSTEMS_TABLE = """
 CREATE TABLE gpkg_spatial_ref_sys (
   srs_name TEXT NOT NULL, srs_id INTEGER NOT NULL PRIMARY KEY, organization TEXT NOT NULL,
   organization_coordsys_id INTEGER NOT NULL, definition TEXT NOT NULL, description TEXT,
-  definition_12_063 TEXT NOT NULL DEFAULT 'undefined');
+  definition_12_063 TEXT NOT NULL);
+"""
+
+_CORE_TABLES = f"""{_SYSTEMS_TABLE}
 CREATE TABLE gpkg_contents (
   table_name TEXT NOT NULL PRIMARY KEY, data_type TEXT NOT NULL, identifier TEXT UNIQUE, description TEXT DEFAULT '',
   last_change DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
@@ -152,7 +161,7 @@ CREATE TABLE objects (
 CREATE INDEX objects_by_image ON objects(image);
 CREATE TABLE clicks (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, object TEXT NOT NULL, "order" INTEGER NOT NULL, "row" DOUBLE NOT NULL,
-  col DOUBLE NOT NULL, x DOUBLE NOT NULL, y DOUBLE NOT NULL, positive BOOLEAN NOT NULL, time DATETIME);
+  col DOUBLE NOT NULL, x DOUBLE NOT NULL, y DOUBLE NOT NULL, positive BOOLEAN NOT NULL, time DATETIME, geom POINT);
 CREATE UNIQUE INDEX clicks_by_object ON clicks(object, "order");
 CREATE TABLE views (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, object TEXT NOT NULL UNIQUE, image TEXT NOT NULL, "left" DOUBLE,
@@ -168,6 +177,13 @@ CREATE TABLE images (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, path TEXT NOT NULL UNIQUE, hash TEXT, crs TEXT,
   "left" DOUBLE, bottom DOUBLE, "right" DOUBLE, top DOUBLE);
 CREATE TABLE meta (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "key" TEXT NOT NULL UNIQUE, value TEXT);
+"""
+
+_STYLES_TABLE = """
+CREATE TABLE layer_styles (
+  id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
+  f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
+  useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), update_time DATETIME)
 """
 
 _DRAFTS_TABLE = """
@@ -215,7 +231,7 @@ CREATE TRIGGER objects_gone AFTER DELETE ON objects BEGIN
   DELETE FROM clicks WHERE object = OLD.uuid; DELETE FROM views WHERE object = OLD.uuid; END;
 """
 
-_ATTRIBUTE_TABLES = ("clicks", "views", "classes", "references", "images", "meta")
+_ATTRIBUTE_TABLES = ("views", "classes", "references", "images", "meta")
 _CONTENTS = "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -267,24 +283,68 @@ def create_tables(db: sqlite3.Connection, crs: CRS | None, version: int) -> None
     for statement in _statements(_SESSION_TABLES):
         db.execute(statement)
     db.execute(_CONTENTS, ("objects", "features", "objects", "Outlines made with TerraClick", srs_id))
+    db.execute(_CONTENTS, ("clicks", "features", "clicks", "Clicks that the outlines were made from", srs_id))
     for table in _ATTRIBUTE_TABLES:
         db.execute(_CONTENTS, (table, "attributes", table, "", None))
-    add_what_is_new(db)
     db.execute("INSERT INTO gpkg_geometry_columns VALUES ('objects', 'geom', 'MULTIPOLYGON', ?, 0, 0)", (srs_id,))
+    db.execute("INSERT INTO gpkg_geometry_columns VALUES ('clicks', 'geom', 'POINT', ?, 0, 0)", (srs_id,))
+    add_what_is_new(db)
     for statement in _statements(_TRIGGERS):
         db.execute(statement)
     _renew_triggers(db)
     db.execute('INSERT INTO meta ("key", value) VALUES (?, ?)', ("terraclick_session", str(version)))
 
 
-def add_what_is_new(db: sqlite3.Connection) -> None:
-    """Give a file of an earlier release the table and the column it lacks, inside the caller's transaction."""
+def add_what_is_new(db: sqlite3.Connection) -> bool:
+    """Give a file of an earlier release what it lacks, inside the caller's transaction.
+
+    Returns whether its clicks lack their places on the map. Clicks and views without an object are removed.
+    """
     if not has_table(db, "drafts"):
         db.execute(_DRAFTS_TABLE)
         db.execute(_CONTENTS, ("drafts", "attributes", "drafts", "", None))
-    if "attributes" not in {row[1] for row in db.execute("PRAGMA table_info(objects)")}:
+    if "attributes" not in _columns(db, "objects"):
         db.execute("ALTER TABLE objects ADD COLUMN attributes TEXT")
+    if not has_table(db, "layer_styles"):
+        db.execute(_STYLES_TABLE)
+        db.execute(_CONTENTS, ("layer_styles", "attributes", "layer_styles", "How QGIS draws the layers", None))
     _renew_triggers(db)
+    for table in ("clicks", "views"):
+        db.execute(f"DELETE FROM {table} WHERE object NOT IN (SELECT uuid FROM objects WHERE uuid IS NOT NULL)")
+    _drop_default(db)
+    if "geom" in _columns(db, "clicks"):
+        return False
+    db.execute("ALTER TABLE clicks ADD COLUMN geom POINT")
+    db.execute(
+        "INSERT INTO gpkg_geometry_columns SELECT 'clicks', 'geom', 'POINT', srs_id, 0, 0 FROM gpkg_geometry_columns "
+        "WHERE table_name = 'objects'"
+    )
+    db.execute(
+        "UPDATE gpkg_contents SET data_type = 'features', srs_id = (SELECT srs_id FROM gpkg_geometry_columns "
+        "WHERE table_name = 'objects') WHERE table_name = 'clicks'"
+    )
+    return True
+
+
+def _columns(db: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+
+
+def _drop_default(db: sqlite3.Connection) -> None:
+    """Make the table of coordinate systems as the standard has it, where an earlier release gave it a default."""
+    defaults = {row[1]: row[4] for row in db.execute("PRAGMA table_info(gpkg_spatial_ref_sys)")}
+    if defaults.get("definition_12_063") is None or len(defaults) != 7:
+        return
+    db.execute("SAVEPOINT systems")
+    try:
+        db.execute(_SYSTEMS_TABLE.replace("gpkg_spatial_ref_sys", "gpkg_systems_new"))
+        db.execute("INSERT INTO gpkg_systems_new SELECT * FROM gpkg_spatial_ref_sys")
+        db.execute("DROP TABLE gpkg_spatial_ref_sys")
+        db.execute("ALTER TABLE gpkg_systems_new RENAME TO gpkg_spatial_ref_sys")
+    except sqlite3.Error:  # something of another program hangs on it: the file works as it is
+        db.execute("ROLLBACK TO systems")
+    finally:
+        db.execute("RELEASE systems")
 
 
 def _renew_triggers(db: sqlite3.Connection) -> None:

@@ -14,8 +14,8 @@ from rasterio.features import geometry_mask
 from terraclick.core.click import Reference
 from terraclick.core.focus import Window
 from terraclick.errors import BadData
-from terraclick.geo.export import import_polygons
 from terraclick.geo.grid import Bounds, Grid
+from terraclick.geo.imports import import_polygons
 from terraclick.geo.raster import Stretch, read_info, read_view, resolve_image
 
 __all__ = ["read_reference"]

@@ -38,6 +38,8 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.core.click import Reference
 from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
+from terraclick.files import replace_whole
+from terraclick.geo.colours import palette_colour
 from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.geo.geopackage import (
     add_what_is_new,
@@ -46,6 +48,7 @@ from terraclick.geo.geopackage import (
     create_tables,
     decode_geometry,
     encode_geometry,
+    encode_point,
     enter_wal,
     has_table,
     sqlite_errors,
@@ -64,6 +67,7 @@ from terraclick.geo.rows import (
     number_of,
     text_of,
 )
+from terraclick.geo.styles import MARK, layer_style
 
 __all__ = [
     "GeoPackageStore",
@@ -76,11 +80,13 @@ __all__ = [
     "StoredImage",
     "StoredReference",
     "StoredView",
+    "check_database",
     "check_geometry",
     "files_hash",
     "image_hash",
     "new_uuid",
     "open_store",
+    "remove_session",
     "reproject",
     "utc_now",
 ]
@@ -97,6 +103,7 @@ _FIELDS = (
     "updated attributes"
 ).split()
 _COLUMNS = ", ".join(_FIELDS)
+_UNNAMED_KEY = "number_of_objects_without_class"
 _WHOLE = "uuid IS NOT NULL AND geom IS NOT NULL"
 
 
@@ -159,13 +166,17 @@ class StoredView:
 
 @dataclass(frozen=True)
 class MapClass:
-    """A kind of thing: name, colour (#rrggbb), key (1–9 or ""), kind (discrete or coverage), schema of attributes."""
+    """A kind of thing: name, colour (#rrggbb), key (1–9 or ""), kind (discrete or coverage), schema of attributes.
+
+    The store gives the number, from 1; a class keeps it for good, also under another name, and no other ever gets it.
+    """
 
     name: str
     colour: str = "#e31a1c"
     key: str = ""
     kind: str = "discrete"
     schema: dict[str, Any] | None = None
+    number: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         if self.kind not in ("coverage", "discrete"):
@@ -267,6 +278,10 @@ class Store(Protocol):
 
     def classes(self) -> tuple[MapClass, ...]:
         """All classes in the order added."""
+        ...
+
+    def unnamed_number(self) -> int:
+        """The number kept for objects without a class; 0 as long as there was none."""
         ...
 
     def add_reference(self, item: StoredReference) -> StoredReference:
@@ -482,6 +497,14 @@ class SqlStore(ABC):
         """Called in every transaction that changed objects, with the geometries that came in."""
         return
 
+    def _classes_changed(self, db: Any) -> None:
+        """Called in every transaction that changed the list of classes."""
+        return
+
+    def _clicks_placed(self, db: Any, uuid: str, crs: CRS | None) -> None:
+        """Called when clicks of an object came in, with the CRS of their x and y."""
+        return
+
     # -- objects
 
     def add(
@@ -535,9 +558,11 @@ class SqlStore(ABC):
             marks = ", ".join(f"{name} = ?" for name in _FIELDS)
             query = f"UPDATE objects SET geom = {self._geometry_in}, {marks} WHERE uuid = ?"
             self._run(db, query, (self._pack(geometry), *_values(stored), item.uuid))
+            self._registered(db, item.class_name)
             if clicks is not None:
                 self._run(db, "DELETE FROM clicks WHERE object = ?", (item.uuid,))
                 self._insert_clicks(db, item.uuid, clicks, now)
+                self._clicks_placed(db, item.uuid, self._crs_of_clicks(db, item.image))
             if view is not None:
                 self._run(db, "DELETE FROM views WHERE object = ?", (item.uuid,))
                 self._insert_view(db, item.uuid, view)
@@ -606,25 +631,60 @@ class SqlStore(ABC):
     # -- classes and examples
 
     def set_class(self, item: MapClass) -> None:
-        """Add a class or change the one of that name."""
+        """Add a class or change the one of that name, which keeps its number."""
+        row = (item.colour, item.key, item.kind, json.dumps(item.schema), item.name)
+        change = 'UPDATE classes SET colour = ?, "key" = ?, kind = ?, schema = ? WHERE name = ?'
         with self._transaction() as db:
-            self._run(
-                db,
-                'INSERT INTO classes (name, colour, "key", kind, schema) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) '
-                'DO UPDATE SET colour = excluded.colour, "key" = excluded."key", kind = excluded.kind, '
-                "schema = excluded.schema",
-                (item.name, item.colour, item.key, item.kind, json.dumps(item.schema)),
-            )
+            if self._run(db, change, row).rowcount == 0:
+                self._insert_class(db, item)
+            self._classes_changed(db)
+
+    def _insert_class(self, db: Any, item: MapClass) -> None:
+        row = (item.name, item.colour, item.key, item.kind, json.dumps(item.schema))
+        self._run(db, 'INSERT INTO classes (name, colour, "key", kind, schema) VALUES (?, ?, ?, ?, ?)', row)
+
+    def _registered(self, db: Any, name: str) -> None:
+        """See to it that a class that objects have is in the list, so that its number stays; "" gets a number too."""
+        if name:
+            known = self._run(db, "SELECT 1 FROM classes WHERE name = ?", (name,)).fetchone() is not None
+            if not known and len(name) <= 200 and name.isprintable():
+                (count,) = self._run(db, "SELECT count(*) FROM classes").fetchone()
+                self._insert_class(db, MapClass(name, palette_colour(count + 1)))
+                self._classes_changed(db)
+        elif self._unnamed_number(db) == 0:
+            stand_in = self._new_uuid()
+            self._insert_class(db, MapClass(stand_in))
+            (number,) = self._run(db, "SELECT id FROM classes WHERE name = ?", (stand_in,)).fetchone()
+            self._run(db, "DELETE FROM classes WHERE name = ?", (stand_in,))
+            self._keep_unnamed(db, number)
+
+    def _keep_unnamed(self, db: Any, number: int) -> None:
+        self._run(db, 'INSERT INTO meta ("key", value) VALUES (?, ?)', (_UNNAMED_KEY, str(number)))
+
+    def keep_unnamed_number(self, number: int) -> None:
+        """Take over the number of objects without a class from another session, in a new one."""
+        with self._transaction() as db:
+            if self._unnamed_number(db) == 0:
+                self._keep_unnamed(db, number)
+
+    def _unnamed_number(self, db: Any) -> int:
+        row = self._run(db, 'SELECT value FROM meta WHERE "key" = ?', (_UNNAMED_KEY,)).fetchone()
+        return int(row[0]) if row is not None and str(row[0]).isdigit() else 0
+
+    def unnamed_number(self) -> int:
+        """The number kept for objects without a class; 0 as long as there was none."""
+        with self._reading() as db:
+            return self._unnamed_number(db)
 
     def classes(self) -> tuple[MapClass, ...]:
         """All classes in the order added."""
         with self._reading() as db:
-            rows = self._run(db, 'SELECT name, colour, "key", kind, schema FROM classes ORDER BY id').fetchall()
+            rows = self._run(db, 'SELECT name, colour, "key", kind, schema, id FROM classes ORDER BY id').fetchall()
         self._outside.forget("classes")
         found = [self._class(*row) for row in rows]
         return tuple(item for item in found if item is not None)
 
-    def _class(self, name: Any, colour: Any, key: Any, kind: Any, schema: Any) -> MapClass | None:
+    def _class(self, name: Any, colour: Any, key: Any, kind: Any, schema: Any, number: int) -> MapClass | None:
         """A class from its row: what another program left empty or cannot be used is the default; None without name."""
         plain = MapClass("")
         try:
@@ -637,7 +697,7 @@ class SqlStore(ABC):
         if kind not in (None, "", "coverage", "discrete"):
             self._outside.note("classes", name, f"its kind {_shown(kind)} is unknown: taken as {plain.kind}")
         if colour_of(colour, "") == "" and colour not in (None, ""):
-            self._outside.note("classes", name, f"its colour {_shown(colour)} is not #rrggbb: {plain.colour} is used")
+            self._outside.note("classes", name, f"its colour {_shown(colour)} is not #rrggbb: another is used")
         columns = None
         try:
             columns = json_object(schema, "schema") or None
@@ -646,7 +706,7 @@ class SqlStore(ABC):
             self._outside.note("classes", name, f"{error}: that is not used")
         usable_key = key if isinstance(key, str) and len(key) == 1 and key.isascii() and key.isalnum() else ""
         kind = kind if kind in ("coverage", "discrete") else plain.kind
-        return MapClass(name, colour_of(colour, plain.colour), usable_key, kind, columns)
+        return MapClass(name, colour_of(colour, palette_colour(number)), usable_key, kind, columns, number)
 
     def rename_class(self, name: str, new: str) -> None:
         """Give a class another name; its objects and examples follow, each object at a new revision.
@@ -664,12 +724,14 @@ class SqlStore(ABC):
                 "UPDATE objects SET class = ?, updated = ?, rev = rev + 1 WHERE class = ?",
                 (new, self._time(), name),
             )
+            self._classes_changed(db)
 
     def delete_class(self, name: str) -> None:
         """Remove a class; objects keep its name. Raises UnknownName if there is none."""
         with self._transaction() as db:
             if self._run(db, "DELETE FROM classes WHERE name = ?", (name,)).rowcount == 0:
                 raise UnknownName(f"no class {name!r} in {self._place}.")
+            self._classes_changed(db)
 
     def add_reference(self, item: StoredReference) -> StoredReference:
         """Keep an example of a class and give it back with its uuid and time; crop and mask are stored losslessly."""
@@ -867,6 +929,9 @@ class SqlStore(ABC):
                     "updated = coalesce(updated, ?) WHERE fid = ?",
                     (uuid, image, area, perimeter, now, now, fid),
                 )
+            for (name,) in self._run(db, "SELECT DISTINCT class FROM objects").fetchall():
+                if name is None or isinstance(name, str):
+                    self._registered(db, name or "")
             rows = self._run(db, "SELECT fid, uuid, rev FROM objects").fetchall()
         self._outside.changed |= {change[0] for change in changes}
         self._outside.rows = {fid: (uuid, rev) for fid, uuid, rev in rows}
@@ -943,10 +1008,19 @@ class SqlStore(ABC):
         query = f"INSERT INTO objects (geom, {_COLUMNS}) VALUES ({marks})"
         self._run(db, query, (self._pack(geometry), *_values(stored)))
         self._outside.own.add(stored.uuid)
+        self._registered(db, stored.class_name)
         self._insert_clicks(db, stored.uuid, clicks, now)
+        if clicks:
+            self._clicks_placed(db, stored.uuid, image_crs)
         if view is not None:
             self._insert_view(db, stored.uuid, view)
         return stored
+
+    def _crs_of_clicks(self, db: Any, image: str) -> CRS | None:
+        try:
+            return self._crs_of_image(db, image) if image else self._crs
+        except UnknownName:
+            return self._crs
 
     def _insert_clicks(self, db: Any, uuid: str, clicks: Sequence[StoredClick], now: str) -> None:
         query = 'INSERT INTO clicks (object, "order", "row", col, x, y, positive, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
@@ -1065,23 +1139,41 @@ class GeoPackageStore(SqlStore):
         path = Path(path)
         if path.exists():
             raise BadOutput(f"{path} already exists: open it, or choose another name.")
-        if not path.parent.is_dir():
-            raise BadOutput(f"{path} cannot be written: the folder {path.parent} does not exist.")
-        with sqlite_errors(path):
-            db = connect(path)
+        with replace_whole(path, overwrite=False, errors=(sqlite3.Error,), check=check_database) as part:
+            db = connect(part)
             try:
                 db.execute("PRAGMA application_id = 0x47504B47")
                 db.execute("PRAGMA user_version = 10300")
-                enter_wal(db)
                 db.execute("BEGIN IMMEDIATE")
-                if not has_table(db, "meta"):
-                    create_tables(db, crs, VERSION)
+                create_tables(db, crs, VERSION)
                 db.execute("COMMIT")
-            except sqlite3.Error:
+            finally:
+                db.close()
+        try:
+            return cls._connected(path, clock, new_uuid)
+        except BadOutput:
+            remove_session(path)  # nothing was kept in it yet
+            raise
+
+    @classmethod
+    def _connected(
+        cls, path: Path, clock: Callable[[], datetime] = utc_now, new_uuid: Callable[[], str] = new_uuid
+    ) -> GeoPackageStore:
+        with sqlite_errors(path):
+            db = connect(path)
+            try:
+                _check_version(db, path)
+                enter_wal(db)
+                store = cls(path, db, clock, new_uuid)
+                with store._transaction():
+                    if add_what_is_new(db):
+                        store._place_all_clicks(db)
+                    store._classes_changed(db)
+                store._looking = False
+                store.look()
+            except BaseException:
                 db.close()
                 raise
-            store = cls(path, db, clock, new_uuid)
-            store._looking = False
             return store
 
     @classmethod
@@ -1095,20 +1187,7 @@ class GeoPackageStore(SqlStore):
         with open(path, "rb") as file:
             if file.read(16) != b"SQLite format 3\0":
                 raise BadData(f"{path} is not a GeoPackage: expected a session file made by TerraClick.")
-        with sqlite_errors(path):
-            db = connect(path)
-            try:
-                _check_version(db, path)
-                enter_wal(db)
-                store = cls(path, db, clock, new_uuid)
-                with store._transaction():
-                    add_what_is_new(db)
-                store._looking = False
-                store.look()
-            except BaseException:
-                db.close()
-                raise
-            return store
+        return cls._connected(path, clock, new_uuid)
 
     def view_of(self, uuid: str) -> StoredView | None:
         """What the model saw for an object; None if it was not made from a view."""
@@ -1156,13 +1235,11 @@ class GeoPackageStore(SqlStore):
 
     def backup(self, path: str | Path) -> None:
         """A consistent copy while others write. Raises BadOutput if `path` exists or cannot be written."""
-        path = Path(path)
-        if path.exists():
-            raise BadOutput(f"{path} already exists: choose another name for the backup.")
-        if not path.parent.is_dir():
-            raise BadOutput(f"{path} cannot be written: the folder {path.parent} does not exist.")
-        with self._reading() as db, sqlite_errors(path):
-            copy = sqlite3.connect(path)
+        with (
+            self._reading() as db,
+            replace_whole(path, overwrite=False, errors=(sqlite3.Error,), check=check_database) as part,
+        ):
+            copy = sqlite3.connect(part)
             try:
                 db.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")
@@ -1283,6 +1360,49 @@ class GeoPackageStore(SqlStore):
             if self._db is not None:
                 self._db.execute("PRAGMA busy_timeout = 30000")
 
+    def _insert_class(self, db: Any, item: MapClass) -> None:
+        """As in every store, but a class that brings a number which is free keeps it."""
+        super()._insert_class(db, item)
+        if item.number > 0 and db.execute("SELECT 1 FROM classes WHERE id = ?", (item.number,)).fetchone() is None:
+            db.execute("UPDATE classes SET id = ? WHERE name = ?", (item.number, item.name))
+            db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'classes'", (item.number,))
+
+    def _classes_changed(self, db: Any) -> None:
+        """Keep the style that QGIS draws the objects with, unless somebody saved one of their own."""
+        rows = db.execute("SELECT name, colour, id FROM classes ORDER BY id").fetchall()
+        text = layer_style([(str(name), colour, number) for name, colour, number in rows])
+        found = db.execute("SELECT id, styleQML FROM layer_styles WHERE f_table_name = 'objects'").fetchall()
+        if not found:
+            db.execute(
+                "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
+                "styleName, styleQML, styleSLD, useAsDefault, description, owner, ui, update_time) VALUES "
+                "('', '', 'objects', 'geom', 'TerraClick', ?, '', 1, 'The classes in their colours', '', NULL, ?)",
+                (text, self._time()),
+            )
+        for number, known in found:
+            if isinstance(known, str) and MARK in known and known != text:
+                db.execute(
+                    "UPDATE layer_styles SET styleQML = ?, update_time = ? WHERE id = ?", (text, self._time(), number)
+                )
+
+    def _clicks_placed(self, db: Any, uuid: str, crs: CRS | None) -> None:
+        """Give clicks their point in the file's CRS, so that other programs can draw them."""
+        rows = db.execute("SELECT id, x, y FROM clicks WHERE object = ?", (uuid,)).fetchall()
+        if not rows:
+            return
+        try:
+            moved = reproject(shapely.MultiPoint([(x, y) for _, x, y in rows]), crs, self._crs)
+        except (BadData, NotGeoreferenced, ValueError):
+            return
+        places = shapely.get_coordinates(moved).tolist()
+        for (number, _, _), (x, y) in zip(rows, places, strict=True):
+            db.execute("UPDATE clicks SET geom = ? WHERE id = ?", (encode_point(x, y, self._srs_id), number))
+
+    def _place_all_clicks(self, db: Any) -> None:
+        query = "SELECT DISTINCT c.object, coalesce(o.image, '') FROM clicks c JOIN objects o ON o.uuid = c.object"
+        for uuid, image in db.execute(query).fetchall():
+            self._clicks_placed(db, uuid, self._crs_of_clicks(db, image))
+
     def _pack(self, geometry: MultiPolygon) -> bytes:
         return encode_geometry(geometry, self._srs_id)
 
@@ -1332,9 +1452,33 @@ def open_store(
     new_uuid: Callable[[], str] = new_uuid,
 ) -> GeoPackageStore:
     """Open the session at `path`, or create it with geometry in `crs`. Raises what `open` and `create` raise."""
-    if Path(path).exists():
-        return GeoPackageStore.open(path, clock, new_uuid)
-    return GeoPackageStore.create(path, crs, clock, new_uuid)
+    if not Path(path).exists():
+        try:
+            return GeoPackageStore.create(path, crs, clock, new_uuid)
+        except BadOutput:
+            if not Path(path).exists():  # else another process made it meanwhile
+                raise
+    return GeoPackageStore.open(path, clock, new_uuid)
+
+
+def remove_session(path: Path) -> None:
+    """Delete a session file and the log beside it. Raises BadOutput if that is not allowed."""
+    try:
+        for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+            name.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadOutput(f"{path} cannot be replaced: {error.strerror or error}.") from error
+
+
+def check_database(path: Path) -> None:
+    """Read a written database through. Raises sqlite3.Error if it is not whole."""
+    db = sqlite3.connect(path)
+    try:
+        said = db.execute("PRAGMA quick_check").fetchone()[0]
+    finally:
+        db.close()
+    if said != "ok":
+        raise sqlite3.DatabaseError(f"the written file is not whole ({said})")
 
 
 def _values(item: MapObject) -> tuple[Any, ...]:

@@ -1,0 +1,181 @@
+"""What is written to a file: objects with their classes, their pictures and all that a session knows about them.
+
+Class numbers are the session's own: they do not depend on which objects are written, nor on their order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import shapely
+from pyproj import CRS
+from shapely.geometry import box
+from shapely.geometry.base import BaseGeometry
+
+from terraclick.geo.colours import palette_colour
+from terraclick.geo.grid import Grid
+from terraclick.geo.keyholes import polygons_in
+from terraclick.geo.store import (
+    MapClass,
+    MapObject,
+    Store,
+    StoredClick,
+    StoredImage,
+    StoredReference,
+    StoredView,
+    reproject,
+)
+
+__all__ = [
+    "FIELDS",
+    "INTEGERS",
+    "NUMBERS",
+    "UNNAMED",
+    "Collection",
+    "Kept",
+    "Picture",
+    "Sheet",
+    "collected",
+    "in_pixels",
+    "numbered",
+    "record",
+    "renamed",
+]
+
+FIELDS = (
+    "uuid image class label target score area_m2 perimeter_m n_clicks model model_hash status author rev "
+    "created updated attributes"
+).split()
+"""The columns of every format, in this order."""
+INTEGERS = ("n_clicks", "rev")
+NUMBERS = ("score", "area_m2", "perimeter_m")
+
+UNNAMED = "object"
+"""What objects without a class are called where a name is needed."""
+
+Kept = tuple[tuple[StoredClick, ...], StoredView | None]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image that objects lie on: its key in the objects, the name it is written under, its pixels, its hash."""
+
+    key: str
+    name: str
+    grid: Grid
+    hash: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A picture with its objects in its pixels (corner convention, cut at its edges), and how many of them were cut."""
+
+    picture: Picture
+    items: tuple[MapObject, ...]
+    cut: int = 0
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Objects, all in `crs` (None: image pixels), and what belongs to them.
+
+    classes are numbered and complete, with UNNAMED for objects without a class; `unnamed` is the number a session kept
+    for those, 0 if none.
+    """
+
+    items: tuple[MapObject, ...]
+    crs: CRS | None
+    classes: tuple[MapClass, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    images: tuple[StoredImage, ...] = ()
+    references: tuple[StoredReference, ...] = ()
+    kept: Mapping[str, Kept] = field(default_factory=dict)
+    unnamed: int = 0
+
+    def number(self, name: str) -> int:
+        """The number of a class, from 1."""
+        return next(kind.number for kind in self.classes if kind.name == (name or UNNAMED))
+
+    def sheets(self) -> list[Sheet]:
+        """One for every picture, each with its own objects; the one picture there is takes all of them."""
+        alone = len(self.pictures) == 1
+        return [
+            in_pixels([i for i in self.items if alone or i.image == picture.key], self.crs, picture)
+            for picture in self.pictures
+        ]
+
+
+def numbered(names: Iterable[str], classes: Sequence[MapClass], unnamed: int = 0) -> tuple[MapClass, ...]:
+    """The classes with their numbers, then those that objects name and the list does not, in alphabetical order.
+
+    `unnamed` is the number of objects without a class, 0 where none was kept for them.
+    """
+    known = [kind if kind.number else replace(kind, number=place) for place, kind in enumerate(classes, start=1)]
+    taken = {kind.name for kind in known}
+    last = max((kind.number for kind in known), default=0)
+    missing = sorted({name for name in names if name} - taken)
+    for number, name in enumerate(missing, start=max(last, unnamed) + 1):
+        known.append(MapClass(name, palette_colour(number), number=number))
+    if "" in set(names) and UNNAMED not in {kind.name for kind in known}:
+        number = unnamed or max((kind.number for kind in known), default=0) + 1
+        known.append(MapClass(UNNAMED, palette_colour(number), number=number))
+    return tuple(sorted(known, key=lambda kind: kind.number))
+
+
+def collected(store: Store, items: Sequence[MapObject] | None = None, work: bool = True) -> Collection:
+    """Objects of a session (None: all) with its classes and images, and if `work` their clicks, views and examples."""
+    chosen = store.objects() if items is None else items
+    used = {name for _, name, _, _ in store.tally()} | {item.class_name for item in chosen}
+    unnamed = store.unnamed_number()
+    classes = numbered(used, store.classes(), unnamed)
+    kept = {item.uuid: (store.clicks_of(item.uuid), store.view_of(item.uuid)) for item in chosen} if work else {}
+    images = {image.path: image for image in store.images()}
+    wanted = tuple(images[key] for key in dict.fromkeys(item.image for item in chosen) if key in images)
+    references = store.references() if work else ()
+    return Collection(tuple(chosen), store.crs, classes, (), wanted, references, kept, unnamed)
+
+
+def renamed(collection: Collection, names: Mapping[str, str]) -> Collection:
+    """The same with other names of images, by key; names that are not listed stay."""
+
+    def view_of(view: StoredView | None) -> StoredView | None:
+        return None if view is None else replace(view, image=names.get(view.image, view.image))
+
+    return replace(
+        collection,
+        items=tuple(replace(item, image=names.get(item.image, item.image)) for item in collection.items),
+        images=tuple(replace(image, path=names.get(image.path, image.path)) for image in collection.images),
+        pictures=tuple(replace(picture, key=names.get(picture.key, picture.key)) for picture in collection.pictures),
+        kept={uuid: (clicks, view_of(view)) for uuid, (clicks, view) in collection.kept.items()},
+    )
+
+
+def in_pixels(items: Sequence[MapObject], crs: CRS | None, picture: Picture) -> Sheet:
+    """Objects in the pixels of a picture; what lies beyond its edges is cut off, and left out if nothing is left."""
+    rows, cols = picture.grid.shape
+    frame = box(0, 0, cols, rows)
+    a, b, c, d, e, f = tuple(~picture.grid.transform)[:6]
+    found, cut = [], 0
+    for item in items:
+        geometry: BaseGeometry = shapely.affinity.affine_transform(
+            reproject(item.geometry, crs, picture.grid.crs), [a, b, d, e, c, f]
+        )
+        left, top, right, bottom = geometry.bounds
+        if left < 0 or top < 0 or right > cols or bottom > rows:
+            cut += 1
+            parts = polygons_in(shapely.make_valid(geometry).intersection(frame))
+            if not parts:
+                continue
+            geometry = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+        found.append(replace(item, geometry=geometry))
+    return Sheet(picture, tuple(found), cut)
+
+
+def record(item: MapObject) -> dict[str, Any]:
+    """The fields of an object by name, attributes as JSON text ("" without any)."""
+    values = {name: getattr(item, "class_name" if name == "class" else name) for name in FIELDS}
+    values["attributes"] = json.dumps(item.attributes, ensure_ascii=False) if item.attributes else ""
+    return values

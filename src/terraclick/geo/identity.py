@@ -1,0 +1,93 @@
+"""What an image is called in files that travel, and how it is found again: by its hash, not by the path it once had."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from terraclick.errors import BadData, BadImage
+from terraclick.geo.raster import resolve_image
+from terraclick.geo.store import StoredImage, image_hash
+
+__all__ = ["base_name", "find_image", "known_as", "portable_name", "same_hash"]
+
+_LEAST_HASH = 16
+"""Letters of a hash that are enough to tell files apart; some places keep no more."""
+_MAX_FILES = 10_000
+
+
+def base_name(path: str) -> str:
+    """The last part of a path of this or another system."""
+    return PureWindowsPath(PurePosixPath(path).name).name
+
+
+def same_hash(first: str, second: str) -> bool:
+    """Whether two hashes, of which one may be cut short, are those of one file; an empty one is nobody's."""
+    length = min(len(first), len(second))
+    return length >= _LEAST_HASH and first[:length] == second[:length]
+
+
+def portable_name(image: str | Path, folder: str | Path) -> str:
+    """The name by which a file in `folder` tells of an image: relative, with slashes, without the path to it.
+
+    An image in the folder, or beside it in the same parent, is named so that it is found from there; any other by its
+    file name alone.
+    """
+    path, base = Path(os.path.realpath(image)), Path(os.path.realpath(folder))
+    if path.is_relative_to(base):
+        return path.relative_to(base).as_posix()
+    if base.parent != base.parent.parent and path.is_relative_to(base.parent):
+        return f"../{path.relative_to(base.parent).as_posix()}"
+    return path.name
+
+
+def known_as(images: Iterable[StoredImage], path: str, digest: str) -> str | None:
+    """The name under which a session knows an image file: by its hash, else by the same path where no hash is kept.
+
+    None if the session does not know it.
+    """
+    images = list(images)
+    same = [image.path for image in images if same_hash(image.hash, digest)]
+    if same:
+        return path if path in same else same[0]
+    unknown = [image.path for image in images if len(image.hash) < _LEAST_HASH]
+    if path in unknown:
+        return path
+    named = [name for name in unknown if base_name(name) == base_name(path)]
+    return named[0] if len(named) == 1 else None
+
+
+def find_image(image: StoredImage, places: Sequence[Path], beside: Path | None = None) -> Path:
+    """The file of a session's image: in `places` (files and folders), else where its name says.
+
+    A file of another hash is not taken. `beside` is the folder that a relative name starts from. Raises BadData with
+    what was looked for.
+    """
+    name = base_name(image.path)
+    if not places:
+        path = Path(image.path)
+        packaged = resolve_image("sample")
+        candidates = [packaged] if image.path in ("sample", packaged.name) else []
+        candidates += [path] if path.is_absolute() or beside is None else [beside / path, beside / name, path]
+    else:
+        named, others = [], []
+        for place in places:
+            inside = sorted(place.iterdir())[:_MAX_FILES] if place.is_dir() else [place]
+            files = [file for file in inside if file.is_file()]
+            named += [file for file in files if file.name == name]
+            others += [file for file in files if file.name != name]
+        candidates = named + (others if len(image.hash) >= _LEAST_HASH else [])
+    found_other = None
+    for candidate in candidates:
+        if not candidate.is_file():
+            continue
+        if len(image.hash) < _LEAST_HASH or same_hash(image_hash(candidate), image.hash):
+            try:
+                return resolve_image(candidate)
+            except BadImage:
+                continue
+        found_other = candidate if candidate.name == name else found_other
+    if found_other is not None:
+        raise BadData(f"{found_other} is not the image that the session knows as {name}: its content is another one.")
+    raise BadData(f"the image {name} was not found: say with --images in which folder it lies.")
