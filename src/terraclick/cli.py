@@ -481,11 +481,23 @@ def convert(
 @click.option("--user", "users", multiple=True, metavar="NAME", help="Repeat it for several people: a token for each.")
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
+@click.option(
+    "--public-url",
+    metavar="URL",
+    help="The address behind a proxy, with its path: links, cookies and the printed address bear it.",
+)
+@click.option(
+    "--tokens",
+    "tokens_file",
+    type=EXISTING,
+    metavar="FILE",
+    help="A name and a token a line, the same at every start; made and added to where names are missing.",
+)
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
     """Open a map in the browser to outline things on IMAGES (files, folders, or the word sample)."""
     room = _room("terraclick.app.main", "app")
-    server = room.prepare(images, warn=_warn, **words)
+    server = room.prepare(images, warn=_warn, environ=os.environ, **words)
     for address in server.addresses.values():
         _tell(address)
     sys.stdout.flush()

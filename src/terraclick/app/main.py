@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import getpass
 import html
-import secrets
+import os
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,16 +20,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
+from terraclick.app.address import PublicAddress, public_address
+from terraclick.app.asking import BadQuery
 from terraclick.app.engine import Busy
 from terraclick.app.features import TooLarge
 from terraclick.app.files import Exports
 from terraclick.app.guard import Guard
 from terraclick.app.images import Scene, open_scenes
 from terraclick.app.layers import Layers
-from terraclick.app.routes import router
+from terraclick.app.openapi import described
+from terraclick.app.preconditions import PreconditionFailed
+from terraclick.app.routes import ROUTES, router
+from terraclick.app.tokens import tokens_for
 from terraclick.app.workspace import Model, Workspace
 from terraclick.errors import (
     BadConfig,
+    BadImage,
     BadInput,
     BadOutput,
     BadWeights,
@@ -36,6 +45,7 @@ from terraclick.errors import (
     UnknownName,
 )
 from terraclick.geo.presence import FileGone
+from terraclick.geo.rows import SetAside
 from terraclick.geo.store import MapObject, Store, files_hash, image_hash, open_store
 from terraclick.predictors.load import NETWORKS, OPEN_CLICK_NET_FILE, PREDICTORS, WEIGHTS, PredictorSpec, load
 
@@ -45,10 +55,12 @@ STATIC = Path(__file__).parent / "static"
 
 STATUS: dict[type[Exception], int] = {
     UnknownName: 404,
+    PreconditionFailed: 412,
     Conflict: 409,
     BadOutput: 409,
     FileGone: 503,
     TooLarge: 413,
+    BadQuery: 400,
     BadInput: 422,
     BadConfig: 422,
     MissingExtra: 501,
@@ -83,6 +95,7 @@ def create_app(
     cookie: str = "terraclick",
     hosts: Sequence[str] = (),
     any_address: bool = False,
+    public: PublicAddress | None = None,
 ) -> Guard:
     """The ASGI app of a workspace: tokens are token → user, `out` the only folder that exports go to."""
 
@@ -94,7 +107,8 @@ def create_app(
     app = FastAPI(
         title="TerraClick",
         description="Click on a thing in an aerial or satellite image, keep its georeferenced outline.",
-        openapi_url="/api/openapi.json",
+        version=version("terraclick"),
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -104,7 +118,17 @@ def create_app(
     app.state.session_name = session_name
     app.state.exports = Exports(out)
     app.state.layers = Layers(out)
+    app.state.folders = _folders(workspace, out)
     app.include_router(router)
+    server = "" if public is None else public.base
+
+    def described_once() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = described(app, server)
+        return app.openapi_schema
+
+    app.openapi = described_once  # type: ignore[method-assign]
+    app.add_api_route("/api/openapi.json", _description, include_in_schema=False)
     app.add_api_route("/", _page, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/static/{name:path}", _static, include_in_schema=False)
@@ -113,45 +137,85 @@ def create_app(
     for kind in STATUS:
         app.add_exception_handler(kind, _explained)
     app.add_exception_handler(Exception, _unexpected)
-    return Guard(app, tokens, cookie, tuple(hosts), any_address)
+    return Guard(app, tokens, cookie, tuple(hosts), any_address, public, allowed_on)
+
+
+def allowed_on(path: str) -> list[str]:
+    """The methods that a path answers; none for a path that is no route."""
+    found = {"GET"} if path in ("/", "/docs", "/api/openapi.json") or path.startswith("/static/") else set()
+    for route in ROUTES:
+        if route.path_regex.fullmatch(path):
+            found |= set(route.methods)
+    return sorted(found | ({"HEAD"} if "GET" in found else set()) | {"OPTIONS"}) if found else []
+
+
+def without_folders(message: str, folders: Sequence[str]) -> str:
+    """A sentence that names files of this machine by their names alone."""
+    for folder in sorted(folders, key=len, reverse=True):
+        message = message.replace(folder + os.sep, "").replace(folder, os.path.basename(folder))
+    return message
+
+
+def _folders(workspace: Workspace, out: Path) -> list[str]:
+    """The folders whose place on this machine no answer tells."""
+    files = [scene.path for scene in workspace.scenes.values()]
+    session = getattr(workspace.store, "path", None)
+    files += [] if session is None else [Path(session)]
+    found = {str(folder) for file in files for folder in (file.parent, file.resolve().parent)}
+    found |= {str(out), str(out.resolve()), tempfile.gettempdir(), str(Path(__file__).parents[1])}
+    return [folder for folder in found if len(folder) > 1]
 
 
 async def _explained(request: Request, error: Exception) -> JSONResponse:
-    body: dict[str, Any] = {"error": type(error).__name__, "message": " ".join(str(error).split())}
+    message = without_folders(" ".join(str(error).split()), request.app.state.folders)
+    message = "".join(letter if letter.isprintable() else "?" for letter in message)
+    body: dict[str, Any] = {"error": type(error).__name__, "message": message}
     if isinstance(error, MemoryError):
         body = {"error": "Busy", "message": "there is not enough memory for this view now: zoom in, or try again."}
     if isinstance(error, Conflict):
         places = request.app.state.workspace.places
         for name in ("mine", "theirs"):
             item = getattr(error, name)
-            body[name] = places.feature(item) if isinstance(item, MapObject) else None
+            body[name] = places.feature_or_none(item) if isinstance(item, MapObject) else None
         body["kept"] = getattr(error, "kept", None)
-    return JSONResponse(body, status_of(error))
+    status = status_of(error)
+    if status == 422 and request.method == "GET" and not isinstance(error, BadImage):
+        status = 400  # without a body only the address can be wrong
+    return JSONResponse(body, status)
 
 
 async def _not_understood(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first.get("loc", ()) if part not in ("body", "query", "path"))[:100]
+    loc = first.get("loc", ())
+    where = ".".join(str(part) for part in loc if part not in ("body", "query", "path"))[:100]
     if first.get("type") == "json_invalid":
         return JSONResponse({"error": "BadRequest", "message": "the body is not JSON."}, 400)
-    return JSONResponse({"error": "BadRequest", "message": f"{where or 'the request'}: {first.get('msg', '')}."}, 422)
+    where = "".join(letter if letter.isprintable() else "?" for letter in where)
+    status = 422 if loc[:1] == ("body",) else 400
+    return JSONResponse(
+        {"error": "BadRequest", "message": f"{where or 'the request'}: {first.get('msg', '')}."}, status
+    )
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return JSONResponse({"error": "UnknownName", "message": "there is no such route: see /docs."}, 404)
-    names = {400: "BadRequest", 405: "BadRequest"}
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(allowed_on(request.url.path))
     message = " ".join(str(error.detail).split())
-    return JSONResponse(
-        {"error": names.get(error.status_code, "BadRequest"), "message": message}, error.status_code, error.headers
-    )
+    return JSONResponse({"error": "BadRequest", "message": message}, error.status_code, headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     sentence = f"something went wrong inside TerraClick ({type(error).__name__}): see what the server printed."
     return JSONResponse({"error": "Unexpected", "message": sentence}, 500)
+
+
+async def _description(request: Request) -> JSONResponse:
+    return JSONResponse(request.app.openapi(), media_type="application/vnd.oai.openapi+json;version=3.0")
 
 
 async def _page() -> Any:
@@ -162,8 +226,12 @@ async def _page() -> Any:
 
 
 async def _static(name: str) -> Any:
-    path = (STATIC / name).resolve()
-    if not path.is_relative_to(STATIC) or not path.is_file() or path.suffix not in MEDIA:
+    try:
+        path = (STATIC / name).resolve()
+        there = path.is_relative_to(STATIC) and path.is_file() and path.suffix in MEDIA
+    except (OSError, ValueError):  # names that no file can have
+        there = False
+    if not there:
         raise HTTPException(404)
     return FileResponse(path, media_type=MEDIA[path.suffix], headers={"Cache-Control": "no-cache"})
 
@@ -180,7 +248,7 @@ async def _docs(request: Request) -> HTMLResponse:
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>TerraClick: routes</title>'
         "<h1>TerraClick: routes</h1><p>docs/server.md says what they take and give; "
-        '<a href="/api/openapi.json">/api/openapi.json</a> says it to programs.</p>'
+        '<a href="api/openapi.json">/api/openapi.json</a> says it to programs.</p>'
         "<table><tr><th>verb<th>path<th>what<th>query</tr>" + "".join(rows) + "</table></html>"
     )
     return HTMLResponse(page)
@@ -239,6 +307,9 @@ def prepare(
     users: Sequence[str] = (),
     model: str = "terra",
     weights: Path | None = None,
+    public_url: str | None = None,
+    tokens_file: Path | None = None,
+    environ: Mapping[str, str] = MappingProxyType({}),
     warn: Callable[[str], None] = lambda line: None,
 ) -> Server:
     """Everything that can be refused is refused here, before anything is served. Raises any TerraClickError."""
@@ -248,6 +319,8 @@ def prepare(
     if len(set(users)) != len(users) or not all(name.strip() for name in users):
         raise BadConfig("every --user needs a name of their own.")
     _spec(model)
+    public = None if public_url is None else public_address(public_url)
+    tokens = tokens_for(users, tokens_file, environ, _me, warn)
     scenes = open_scenes(images, warn)
     sock = _listening(host, port)
     try:
@@ -261,7 +334,6 @@ def prepare(
         store.close()
         sock.close()
         raise
-    tokens = {secrets.token_urlsafe(24): user for user in users or (_me(),)}
     at = sock.getsockname()[1]
     shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
     shown = f"[{shown}]" if ":" in shown else shown
@@ -273,9 +345,19 @@ def prepare(
         cookie=f"terraclick_{at}",
         hosts=() if _is_loopback(host) else (host, socket.gethostname(), socket.getfqdn()),
         any_address=not _is_loopback(host),
+        public=public,
     )
-    addresses = {user: f"http://{shown}:{at}/?token={token}" for token, user in tokens.items()}
+    for line in lines_of(store.set_aside()):
+        warn(line)
+    base = f"http://{shown}:{at}" if public is None else public.base
+    addresses = {user: f"{base}/?token={token}" for token, user in tokens.items()}
     return Server(app, workspace, addresses, sock)
+
+
+def lines_of(rows: Sequence[SetAside]) -> list[str]:
+    """What a start says of rows that cannot be used as they are."""
+    some = [f"{row.table} {row.row}: {row.reason}." for row in rows[:5]]
+    return [f"{len(rows)} rows of the session cannot be used as they are:", *some] if rows else []
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,9 +7,13 @@ from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as ApiPath
 from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
+from pydantic import Field, FiniteFloat
 
 from terraclick.app import routes_clicks, routes_objects, routes_project
+from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import PixelClick
 from terraclick.app.depends import Json, Space, User, tenth
 from terraclick.app.features import crs_name
@@ -26,9 +30,12 @@ from terraclick.geo.raster import read_statistics
 from terraclick.geo.rows import SetAside
 from terraclick.geo.store import reproject
 
-__all__ = ["router"]
+__all__ = ["ROUTES", "router"]
 
-router = APIRouter()
+Level = Annotated[int, ApiPath(ge=-(2**31), lt=2**31)]
+Band = Annotated[int, Field(ge=1, le=100_000)]
+
+router = APIRouter(route_class=StrictRoute)
 
 
 @router.get("/api/state", tags=["start"])
@@ -125,7 +132,7 @@ def image(image: str, space: Space, user: User) -> Json:
 
 
 @router.get("/api/images/{image}/statistics", tags=["images"])
-def statistics(image: str, space: Space, user: User, bidx: Annotated[list[int] | None, Query()] = None) -> Json:
+def statistics(image: str, space: Space, user: User, bidx: Annotated[list[Band] | None, Query()] = None) -> Json:
     """Minimum, maximum and percentiles of bands."""
     found = read_statistics(space.scene(image).path, bidx)
     names = ("index", "min", "max", "p2", "p98")
@@ -135,15 +142,15 @@ def statistics(image: str, space: Space, user: User, bidx: Annotated[list[int] |
 @router.get("/api/images/{image}/tiles/pixels/{z}/{x}/{place}", tags=["images"])
 def tile(
     image: str,
-    z: int,
-    x: int,
+    z: Level,
+    x: Level,
     place: str,
     space: Space,
     user: User,
-    bidx: Annotated[list[int] | None, Query(max_length=3)] = None,
+    bidx: Annotated[list[Band] | None, Query(max_length=3)] = None,
     rescale: Annotated[list[str] | None, Query(max_length=3)] = None,
     stretch: Literal["auto", "percent", "none"] = "auto",
-    gamma: float = 1.0,
+    gamma: Annotated[FiniteFloat, Query(ge=0.1, le=10)] = 1.0,
     v: str | None = None,
 ) -> Response:
     """A tile of the image's own pixels: y, y.png or y.jpg."""
@@ -187,7 +194,15 @@ def layers(image: str, space: Space, user: User, request: Request) -> Json:
 
 @router.get("/api/images/{image}/layers/{layer}/tiles/pixels/{z}/{x}/{place}", tags=["images"])
 def layer_tile(
-    image: str, layer: str, z: int, x: int, place: str, space: Space, user: User, request: Request, v: str | None = None
+    image: str,
+    layer: str,
+    z: Level,
+    x: Level,
+    place: str,
+    space: Space,
+    user: User,
+    request: Request,
+    v: str | None = None,
 ) -> Response:
     """A tile of a layer, on the image's own pixels: y or y.png."""
     row, kind = _row_of(place)
@@ -208,5 +223,10 @@ def prefetch(image: str, body: PrefetchBody, space: Space, user: User) -> Json:
     return {"wanted": True}
 
 
-for part in (routes_clicks, routes_objects, routes_project):
+PARTS = (routes_clicks, routes_objects, routes_project)
+ROUTES: list[APIRoute] = [
+    route for part in (router, *(part.router for part in PARTS)) for route in part.routes if isinstance(route, APIRoute)
+]
+"""Every route there is."""
+for part in PARTS:
     router.include_router(part.router)

@@ -7,14 +7,17 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from pydantic import FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
+from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import Act, PixelClick, Setup, State, Surface
 from terraclick.app.depends import Json, Space, User, features_of, given_of
 from terraclick.app.features import hint_json, outline_json, surface_of
 from terraclick.app.schemas import (
     AcceptBody,
     ClickBody,
+    Coordinate,
     OpenBody,
     PaintBody,
     PatchSessionBody,
@@ -27,7 +30,7 @@ from terraclick.errors import BadConfig, UnknownName
 
 __all__ = ["router", "setup_of", "shown"]
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 def setup_of(
@@ -252,7 +255,7 @@ async def outline_in_shape(
     name: str,
     space: Space,
     user: User,
-    simplify_m: Annotated[float, Query(ge=0, le=10_000)] = 0.0,
+    simplify_m: Annotated[FiniteFloat, Query(ge=0, le=10_000)] = 0.0,
     square: bool = False,
 ) -> Json | None:
     """The outline in another shape, for sliders."""
@@ -267,8 +270,8 @@ async def preview(
     name: str,
     space: Space,
     user: User,
-    x: float,
-    y: float,
+    x: Annotated[Coordinate, Query()],
+    y: Annotated[Coordinate, Query()],
     positive: bool = True,
 ) -> Json:
     """The outline if one clicked there."""

@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from terraclick.app import shaping
+from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import Surface
 from terraclick.app.depends import Json, Space, User, change_json, given_of, tenth
 from terraclick.app.features import CRS84, line_of, surface_of
 from terraclick.app.images import Scene
 from terraclick.app.journal import Deed, Edit, find
+from terraclick.app.preconditions import check_conditions, etag, is_unchanged, reads_conditions
 from terraclick.app.routes_clicks import shown
 from terraclick.app.schemas import (
     GeometryBody,
@@ -25,6 +28,7 @@ from terraclick.app.schemas import (
     ManyBody,
     MergeBody,
     PatchItemBody,
+    Revision,
     SetBody,
     ShapeBody,
     Which,
@@ -36,7 +40,7 @@ from terraclick.geo.store import MapObject, reproject
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 _ITEMS = "/api/collections/objects/items"
@@ -50,10 +54,14 @@ GEOJSON = "application/geo+json"
 
 
 def _base(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
+    return str(request.state.base)
 
 
 def _link(request: Request, rel: str, path: str, media: str = "application/json", title: str = "") -> Json:
+    """A link that whoever asked can follow: a token in the address stays there."""
+    token = getattr(request.state, "token", None)
+    if token is not None:
+        path += f"{'&' if '?' in path else '?'}token={quote(token, safe='')}"
     return {"href": _base(request) + path, "rel": rel, "type": media, "title": title}
 
 
@@ -132,8 +140,8 @@ def items(
     space: Space,
     user: User,
     bbox: str | None = None,
-    limit: Annotated[int, Query(ge=1)] = 1000,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, lt=2**53)] = 1000,
+    offset: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     crs: str | None = None,
     image: str | None = None,
     class_name: Annotated[str | None, Query(alias="class")] = None,
@@ -190,20 +198,26 @@ def _bbox(space: Workspace, text: str, mode: str, scene: Scene | None) -> tuple[
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def _one(space: Workspace, item: MapObject, mode: str, scene: Scene | None, status: int = 200) -> Response:
-    headers = {"ETag": f'"{item.rev}"'}
+def _one(
+    request: Request, space: Workspace, item: MapObject, mode: str, scene: Scene | None, status: int = 200
+) -> Response:
+    headers = {"ETag": etag(item)}
     if status == 201:
-        headers["Location"] = f"{_ITEMS}/{item.uuid}"
-    body = json.dumps(space.places.feature(item, mode, scene), allow_nan=False)
+        headers["Location"] = f"{request.state.prefix}{_ITEMS}/{item.uuid}"
+    path = f"{_ITEMS}/{quote(item.uuid, safe='')}"
+    query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
+    links = [
+        _link(request, "self", path + query, GEOJSON),
+        _link(request, "collection", "/api/collections/objects"),
+    ]
+    body = json.dumps(space.places.feature(item, mode, scene) | {"links": links}, allow_nan=False)
     return Response(body, status, headers, GEOJSON)
 
 
-def _rev(request: Request, given: int | None) -> int | None:
-    """The revision a change is based on, from the body or the If-Match header."""
-    if given is not None:
-        return given
-    tag = request.headers.get("if-match", "").strip().strip('"')
-    return int(tag) if tag.isdigit() and len(tag) < 16 else None
+def _rev(request: Request, given: int | None, stored: MapObject | None) -> int | None:
+    """The revision a change is based on, from the body or a condition in the headers. Raises PreconditionFailed."""
+    matched = check_conditions(request, stored)
+    return matched if given is None else given
 
 
 @router.post(_ITEMS, status_code=201, tags=["objects"])
@@ -226,7 +240,7 @@ def create(
         model="hand",
     )
     deed = space.change(user, f"draw {given.class_name or 'object'}", [Edit(item, None, (), None, "add")])
-    return _one(space, _after(deed), mode, scene, 201)
+    return _one(request, space, _after(deed), mode, scene, 201)
 
 
 def _bordered(space: Workspace, geometry: Surface, class_name: str, scene: Scene | None, uuid: str | None) -> Surface:
@@ -243,13 +257,19 @@ def _after(deed: Deed) -> MapObject:
 
 
 @router.get(_ITEMS + "/{uuid}", tags=["objects"])
-def item(uuid: str, space: Space, user: User, crs: str | None = None, image: str | None = None) -> Response:
+def item(
+    uuid: str, request: Request, space: Space, user: User, crs: str | None = None, image: str | None = None
+) -> Response:
     """One object."""
     mode, scene = _where(space, crs, image)
-    return _one(space, space.store.get(uuid), mode, scene)
+    found = space.store.get(uuid)
+    if is_unchanged(request, found):
+        return Response(status_code=304, headers={"ETag": etag(found)})
+    return _one(request, space, found, mode, scene)
 
 
 @router.put(_ITEMS + "/{uuid}", tags=["objects"])
+@reads_conditions
 def put(
     uuid: str,
     body: ItemBody,
@@ -261,7 +281,7 @@ def put(
 ) -> Response:
     """An object as it is to be."""
     theirs = find(space.store, uuid)
-    rev = _rev(request, body.properties.rev)
+    rev = _rev(request, body.properties.rev, theirs)
     if theirs is None and rev is None:
         raise UnknownName(f"no object {uuid[:80]!r}: it may have been deleted.")
     mode, scene = _where(space, crs, image or body.properties.image)
@@ -279,10 +299,11 @@ def put(
         author=user,
     )
     deed = space.change(user, f"change {given.class_name or 'object'}", [Edit(item, rev)])
-    return _one(space, _after(deed), mode, scene)
+    return _one(request, space, _after(deed), mode, scene)
 
 
 @router.patch(_ITEMS + "/{uuid}", tags=["objects"])
+@reads_conditions
 def patch(
     uuid: str,
     body: PatchItemBody,
@@ -302,8 +323,8 @@ def patch(
         geometry = space.places.into(surface_of(body.geometry), mode, own)
         item = replace(item, geometry=_bordered(space, geometry, item.class_name, own, uuid))
     what = "reshape" if body.geometry is not None else "change"
-    deed = space.change(user, f"{what} {item.class_name or 'object'}", [Edit(item, _rev(request, body.rev))])
-    return _one(space, _after(deed), mode, scene)
+    deed = space.change(user, f"{what} {item.class_name or 'object'}", [Edit(item, _rev(request, body.rev, theirs))])
+    return _one(request, space, _after(deed), mode, scene)
 
 
 def _set(item: MapObject, given: Json, user: str) -> MapObject:
@@ -318,12 +339,15 @@ def _set(item: MapObject, given: Json, user: str) -> MapObject:
 
 
 @router.delete(_ITEMS + "/{uuid}", status_code=204, tags=["objects"])
+@reads_conditions
 def delete(
-    uuid: str, request: Request, space: Space, user: User, rev: Annotated[int | None, Query(ge=0)] = None
+    uuid: str, request: Request, space: Space, user: User, rev: Annotated[Revision | None, Query()] = None
 ) -> Response:
     """Take an object away."""
     theirs = space.store.get(uuid)
-    space.change(user, f"delete {theirs.class_name or 'object'}", [Edit(theirs, _rev(request, rev), kind="delete")])
+    space.change(
+        user, f"delete {theirs.class_name or 'object'}", [Edit(theirs, _rev(request, rev, theirs), kind="delete")]
+    )
     return Response(status_code=204)
 
 

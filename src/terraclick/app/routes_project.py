@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from terraclick.app import files, shaping
+from terraclick.app.asking import StrictRoute
 from terraclick.app.depends import Json, Space, User, change_json
 from terraclick.app.features import outline_json
 from terraclick.app.journal import Edit
@@ -29,7 +30,7 @@ from terraclick.geo.store import MapClass, MapObject, StoredReference
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 def _class_json(item: MapClass, objects: int) -> Json:
@@ -277,15 +278,21 @@ def export(body: ExportBody, space: Space, user: User, request: Request) -> Json
     found = space.store.objects(None if scene is None else scene.key, body.class_name, body.status)
     names = {key: one.name for key, one in space.by_key.items()}
     shown = [replace(item, image=names.get(item.image, files.base_name(item.image))) for item in found]
-    return request.app.state.exports.write(
+    written = request.app.state.exports.write(
         shown, body.format, body.name, body.crs, space.store.crs, scene, body.overwrite
     )
+    return _placed(request, written)
 
 
 @router.get("/api/exports", tags=["files"])
 def exports(user: User, request: Request) -> Json:
     """What was written since the start."""
-    return {"exports": request.app.state.exports.listed()}
+    return {"exports": [_placed(request, one) for one in request.app.state.exports.listed()]}
+
+
+def _placed(request: Request, written: Json) -> Json:
+    """An export with its address below the prefix of a proxy."""
+    return written | {"url": request.state.prefix + written["url"]}
 
 
 @router.get("/api/exports/{name}", tags=["files"])

@@ -10,6 +10,7 @@ __all__ = [
     "AcceptBody",
     "ClassBody",
     "ClickBody",
+    "Coordinate",
     "ExportBody",
     "GeometryBody",
     "ItemBody",
@@ -31,6 +32,7 @@ __all__ = [
 
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Long = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+Coordinate = Annotated[FiniteFloat, Field(ge=-1e9, le=1e9)]
 Status = Literal["accepted", "review", "approved", "rejected", "imported", "conflict"]
 TargetName = Literal["object", "class"]
 Tolerance = Annotated[FiniteFloat, Field(ge=0, le=10_000)]
@@ -49,7 +51,7 @@ class Body(BaseModel):
 class ViewBody(Body):
     """What the map shows: x0, y0, x1, y1 in pixels, and image pixels per screen pixel."""
 
-    bounds: Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
+    bounds: Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
     resolution: Annotated[FiniteFloat, Field(gt=0, le=2**20)] = 1.0
 
 
@@ -57,7 +59,7 @@ class SeedOfProposal(Body):
     """A proposal to start from."""
 
     proposal: Text
-    item: Annotated[int, Field(ge=0)]
+    item: Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class OpenBody(Body):
@@ -70,7 +72,7 @@ class OpenBody(Body):
     references: Wanted | None = None
     simplify_m: Tolerance = 0.0
     square: bool = False
-    bands: Annotated[list[int], Field(min_length=1, max_length=3)] | None = None
+    bands: Annotated[list[Annotated[int, Field(ge=1, le=100_000)]], Field(min_length=1, max_length=3)] | None = None
     stretch: Literal["auto", "percent", "none"] | list[tuple[FiniteFloat, FiniteFloat]] = "auto"
     object: Text | None = None
     seed: SeedOfProposal | dict[str, Any] | None = None
@@ -79,8 +81,8 @@ class OpenBody(Body):
 class ClickBody(Body):
     """A click in pixels of the image."""
 
-    x: FiniteFloat
-    y: FiniteFloat
+    x: Coordinate
+    y: Coordinate
     positive: bool = True
 
 
@@ -113,8 +115,8 @@ class AcceptBody(Body):
 class PrefetchBody(Body):
     """Where somebody may click soon."""
 
-    x: FiniteFloat
-    y: FiniteFloat
+    x: Coordinate
+    y: Coordinate
     target: TargetName = "object"
     view: ViewBody | None = None
 
@@ -249,7 +251,7 @@ class ProposalBody(Body):
 class ProposalAcceptBody(Body):
     """Which proposals to keep."""
 
-    items: Annotated[list[int], Field(min_length=1, max_length=1000)]
+    items: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=1000)]
     class_name: Annotated[Text | None, Field(alias="class")] = None
     status: Status = "accepted"
 

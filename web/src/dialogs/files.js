@@ -54,7 +54,7 @@ export async function exportDialog({ project, toast }) {
       async submit() {
         try {
           const result = await api.export({ format: chosen().name, name: name.value.trim(), image: image.value || null, class: name_.value || null, status: status.value || null, crs: null, overwrite: overwrite.checked });
-          fill(done, h("div.toast.good", icon("check"), h("span.words", h("b", result.name), ` · ${result.objects} ${result.objects === 1 ? "object" : "objects"} · ${size(result.bytes)}`), h("a.button.small", { href: result.url.replace(/^\//, ""), download: result.name }, "Download")));
+          fill(done, h("div.toast.good", icon("check"), h("span.words", h("b", result.name), ` · ${result.objects} ${result.objects === 1 ? "object" : "objects"} · ${size(result.bytes)}`), h("a.button.small", { href: `api/exports/${encodeURIComponent(result.name)}`, download: result.name }, "Download")));
         } catch (error) {
           fill(done, h("div.toast.error", icon("warning"), h("span.words", error.message)));
         }
