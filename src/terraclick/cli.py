@@ -464,11 +464,16 @@ def convert(
     out = out.with_suffix(".safetensors")
     check_output(out, overwrite)
     config = None if config_file is None else room.read_config(config_file, name)
+
+    def tell(stubs: dict[str, int]) -> None:
+        if stubs:
+            _warn(f"{checkpoint.name} holds more than weights. {room.left_out(stubs)}")
+
     if initial:
-        network = room.initialise(name, checkpoint, seed, config)
+        network = room.initialise(name, checkpoint, seed, config, tell)
         _tell(room.save_network(network, room.family_of(name), config or room.preset_of(name), out))
     else:
-        _tell(room.convert(checkpoint, out, name, config))
+        _tell(room.convert(checkpoint, out, name, config, tell))
 
 
 @cli.command(short_help="Open a map in the browser.")

@@ -7,7 +7,7 @@ from parity import close, fixture, state
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from terraclick.errors import BadConfig, UnknownName
-from terraclick.models.bicor import RENAMES, Bicor, BicorConfig, BicorDecoder, build_encoder
+from terraclick.models.bicor import DECODER_RENAMES, Bicor, BicorConfig, BicorDecoder, build_encoder
 from terraclick.models.checkpoint import rename
 from terraclick.models.convnext import RENAMES as CONVNEXT_RENAMES
 from terraclick.models.convnext import UNUSED, ConvNeXt, ConvNeXtConfig
@@ -24,7 +24,7 @@ TINY = BicorConfig(7, (8, 16, 32, 64), embed=64)
 
 def published(arrays, top_k=0.02):
     decoder = BicorDecoder(BicorConfig(7, (8, 16, 32, 64), embed=64, top_k=top_k))
-    decoder.load_state_dict(rename(state(arrays), RENAMES, ()))
+    decoder.load_state_dict(rename(state(arrays), DECODER_RENAMES, ()))
     return decoder.eval()
 
 

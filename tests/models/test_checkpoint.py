@@ -121,8 +121,10 @@ def test_a_hostile_pickle_is_refused_and_not_run(zipped, tmp_path):
     path, mark = tmp_path / "hostile.pth", tmp_path / "executed"
     content = {"state_dict": {"a": torch.zeros(1)}, "config": Malice(mark)}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(BadWeights, match=r"hostile\.pth is not plain weights: it asks to load posix\.system"):
-        convert(path, tmp_path / "out", "simpleclick-b")
+    heard = []
+    with pytest.raises(BadWeights, match=r"hostile\.pth does not fit this network"):
+        convert(path, tmp_path / "out", "simpleclick-b", tell=heard.append)
+    assert heard == [{"posix.system": 1}]
     assert not mark.exists() and not (tmp_path / "out.safetensors").exists()
 
 

@@ -32,6 +32,7 @@ of the shipped click model (tokens after blocks 5 and 8) with EfficientNet-Lite0
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -40,23 +41,29 @@ from torch.nn import functional
 
 from terraclick.errors import BadConfig, UnknownName
 from terraclick.models.convnext import CONVNEXT, ChannelNorm, ConvNeXt
+from terraclick.models.convnext import RENAMES as CONVNEXT_RENAMES
 from terraclick.models.efficientnet import CHANNELS, EfficientNetLite0
 from terraclick.models.layers import normalise, resize_map
 from terraclick.models.terra import TerraEncoder
 
 __all__ = [
+    "DECODER_RENAMES",
     "ENCODERS",
+    "PUBLISHED",
     "RENAMES",
+    "UNUSED",
     "Bicor",
     "BicorConfig",
     "BicorDecoder",
+    "BicorNetwork",
     "BicorOutput",
     "DetailStem",
     "HbisLayer",
     "build_encoder",
+    "build_published",
 ]
 
-RENAMES = (
+DECODER_RENAMES = (
     (r"proj_layers\.(\d)\.proj", r"aggregate.project.\1"),
     (r"feature_aggregator", "aggregate.fuse"),
     (r"decoder\.class_dict\.class_embed\.weight$", "embeddings"),
@@ -73,6 +80,31 @@ RENAMES = (
     (r"decoder\.static_classifier", "head.auxiliary"),
 )
 """Names of the published decoder → ours."""
+
+_EARLIER = {  # the same parts in the repository's other file, `bicor_seg.py`
+    r"decoder\.class_dict": r"decoder\.dict_init",
+    r"decoder\.bicor_stack": r"decoder\.interactor_stack",
+    r"proj_layers": "linear_c",
+    r"feature_aggregator": "aggregator",
+}
+
+
+def _both_files() -> Iterator[tuple[str, str]]:
+    for pattern, ours in DECODER_RENAMES:
+        yield pattern, f"decoder.{ours}"
+        for later, earlier in _EARLIER.items():
+            if pattern.startswith(later):
+                yield earlier + pattern.removeprefix(later), f"decoder.{ours}"
+    for pattern, ours in CONVNEXT_RENAMES:
+        if pattern.startswith("features"):  # torchvision's, as the first of two in a row
+            yield r"(?:encoder|backbone)\.0" + pattern.removeprefix("features"), f"encoder.net.{ours}"
+
+
+RENAMES = tuple(_both_files())
+"""Names of a published checkpoint, of either file of the repository → ours; each begins a name."""
+
+UNUSED = (r"loss\.", r"metrics_(?:train|val)\.", r"decoder\.upsampler\.[0234]\.")
+"""What Lightning keeps beside the network."""
 
 
 @dataclass(frozen=True)
@@ -364,6 +396,29 @@ def build_encoder(name: str) -> nn.Module:
     if name == "vit-s14":
         return TokenEncoder()
     return EfficientNetEncoder() if name == "efficientnet-lite0" else ConvNeXtEncoder(name)
+
+
+@dataclass(frozen=True)
+class BicorNetwork:
+    """What a whole network is made of."""
+
+    decoder: BicorConfig = BicorConfig()
+    """Sizes of the decoder."""
+    encoder: str = "convnext-base"
+    """A name in `ENCODERS`."""
+
+
+PUBLISHED = {
+    "bicor-loveda": BicorNetwork(BicorConfig(7)),
+    "bicor-vaihingen": BicorNetwork(BicorConfig(6, top_k=1.0)),
+    "bicor-potsdam": BicorNetwork(BicorConfig(6, layers=3, top_k=1.0)),
+}
+"""The authors' networks by data set, as their configuration files build them."""
+
+
+def build_published(config: BicorNetwork) -> Bicor:
+    """An untrained network of a config."""
+    return Bicor(config.encoder, config.decoder)
 
 
 class Bicor(nn.Module):

@@ -1,14 +1,13 @@
 """Weights of the paper networks: published `.pth` layouts in, `.safetensors` + config `.json` out, strictly.
 
-A published checkpoint is read as data only (`weights_only`): a pickle that asks for anything but tensors and plain
-values is refused and nothing of it runs. Every name must be accounted for: renamed by the family's table, or listed
+A published checkpoint is read as data (`stored.py`): its tensors and plain values are taken, every other object in it
+becomes a named stub, and nothing of it runs. Every name must be accounted for: renamed by the family's table, or listed
 as published but never used by its network. Nothing is left random in silence.
 """
 
 from __future__ import annotations
 
 import json
-import pickle
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -17,8 +16,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from terraclick.errors import BadConfig, BadOutput, BadWeights, UnknownName
+from terraclick.models.plain_pickle import Damaged, Stub
+from terraclick.models.stored import StoredArray, StoredTensor, open_stored
 
 __all__ = [
     "FAMILIES",
@@ -28,12 +30,14 @@ __all__ = [
     "convert",
     "family_of",
     "initialise",
+    "left_out",
     "load_network",
     "load_published",
     "preset_of",
     "read_config",
     "read_published",
     "rename",
+    "reshaped",
     "save_network",
 ]
 
@@ -191,7 +195,14 @@ def _mfp() -> Family:
     return Family(Mfp, MfpConfig, MFP, renames, VIT_UNUSED)
 
 
+def _bicor() -> Family:
+    from terraclick.models.bicor import PUBLISHED, RENAMES, UNUSED, BicorNetwork, build_published
+
+    return Family(build_published, BicorNetwork, PUBLISHED, RENAMES, UNUSED)
+
+
 FAMILIES: dict[str, Callable[[], Family]] = {
+    "bicor": _bicor,
     "focalclick": _focalclick,
     "ritm": _ritm,
     "segnext": _segnext,
@@ -230,10 +241,11 @@ def build(name: str, config: Any = None) -> tuple[nn.Module, Family, Any]:
     return family.network(config), family, config
 
 
-def read_published(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a `.pth` file, from under `state_dict`, `model` or its top level; runs no code of the file.
+def read_published(path: str | Path, tell: Callable[[Mapping[str, int]], object] | None = None) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, from under `state_dict`, `model` … or its top level; runs no code of the file.
 
-    Raises BadWeights if the file is missing, damaged, asks to run code, or holds no tensors.
+    PyTorch's, Jittor's and Lightning's files are read, pickles of arrays, and `.safetensors`. `tell` hears which
+    objects of which name were left out as stubs. Raises BadWeights if the file is missing, damaged, or has no tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -241,37 +253,56 @@ def read_published(path: str | Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"(?:GLOBAL |function |class )([A-Za-z_][\w.]*\w)", _reason(error))
-        if asked is None:
-            raise BadWeights(f"{path.name} is damaged or no PyTorch checkpoint: download it again.") from None
-        raise BadWeights(
-            f"{path.name} is not plain weights: it asks to load {asked.group(1)}, which was refused and not run; "
-            "save its state dict alone and give that."
-        ) from None
-    except Exception as error:  # whatever a damaged file makes the reader stumble over
-        reason = _reason(error)[:100]
-        said = f" ({reason})" if " " in reason else ""  # a bare number or name tells nobody anything
-        raise BadWeights(f"{path.name} is damaged or no PyTorch checkpoint{said}: download it again.") from None
-    for key in ("state_dict", "model", "teacher", "net"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
+        found = open_stored(path)
+        tensors = {name: stored.read() for name, stored in _state_of(found.value).items()}
+    except Damaged as error:
+        raise BadWeights(f"{path.name} is damaged or no checkpoint: {error}; download it again.") from None
+    except (OSError, MemoryError) as error:
+        raise BadWeights(f"{path.name} cannot be read: {error or 'not enough memory'}.") from None
+    if tell is not None:
+        tell(found.stubs)
     if not tensors:
-        raise BadWeights(f"{path.name} holds no tensors: give a checkpoint with a state dict.")
-    shared = "module."
-    if all(key.startswith(shared) for key in tensors):
-        tensors = {key.removeprefix(shared): value for key, value in tensors.items()}
+        said = f"{path.name} holds no tensors: give a checkpoint with a state dict. {left_out(found.stubs)}"
+        raise BadWeights(said.rstrip())
+    for shared in ("module.", "net."):  # of a network in a wrapper: data-parallel, or a training module
+        if all(key.startswith(shared) for key in tensors):
+            tensors = {key.removeprefix(shared): value for key, value in tensors.items()}
     return tensors
 
 
-def _reason(error: Exception) -> str:
-    """The one line of a message that says what went wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    marked = [line for line in lines if "WeightsUnpickler error" in line or "GLOBAL" in line]
-    return (marked or lines or [type(error).__name__])[0]
+STATES = ("state_dict", "model", "teacher", "net", "model_state_dict", "model_state", "ema_state_dict")
+"""Where checkpoints keep their state dict, in the order in which it is looked for."""
+
+
+def _state_of(content: Any) -> dict[str, StoredTensor | StoredArray]:
+    """The tensors of a checkpoint: of a state dict in it, or of its top level."""
+    content = _entries(content)
+    for key in STATES:
+        inner = _entries(content.get(key))
+        if any(isinstance(value, StoredTensor | StoredArray) for value in inner.values()):
+            content = inner
+            break
+    return {str(key): value for key, value in content.items() if isinstance(value, StoredTensor | StoredArray)}
+
+
+def _entries(value: Any) -> Mapping[Any, Any]:
+    """A dict's content, or that of an object that is a kind of dict."""
+    if isinstance(value, Stub):
+        value = value.entries or value.state
+    return value if isinstance(value, Mapping) else {}
+
+
+SHOWN = 12
+"""Names of stubs that a sentence lists."""
+
+
+def left_out(stubs: Mapping[str, int]) -> str:
+    """What was left out of a checkpoint, as one sentence; "" for nothing."""
+    if not stubs:
+        return ""
+    shown = [name if count < 2 else f"{name} ({count})" for name, count in sorted(stubs.items())]
+    more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+    return f"Left out, not imported and not run: {', '.join(shown[:SHOWN])}{more}."
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -301,6 +332,7 @@ def rename(state: Mapping[str, Tensor], renames: Renames, unused: tuple[str, ...
 def _fit(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     """Load strictly, or say in one sentence what does not fit."""
     expected = network.state_dict()
+    state = reshaped(state, expected)
     counters = {name for name in expected if name.endswith("num_batches_tracked") and name not in state}
     missing = sorted(set(expected) - set(state) - counters)
     extra = sorted(set(state) - set(expected))
@@ -320,6 +352,18 @@ def _fit(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
             "name the network it was trained as."
         )
     network.load_state_dict({**{name: expected[name] for name in counters}, **state}, strict=True)
+
+
+def reshaped(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Arrays whose shape differs from the expected one by sides of one alone (a layer scale (C, 1, 1)) get that."""
+
+    def same(one: Tensor, other: Tensor) -> bool:
+        return [side for side in one.shape if side > 1] == [side for side in other.shape if side > 1]
+
+    return {
+        name: value.reshape(expected[name].shape) if name in expected and same(value, expected[name]) else value
+        for name, value in state.items()
+    }
 
 
 def load_published(name: str, state: Mapping[str, Tensor], config: Any = None, what: str = "the checkpoint") -> Any:
@@ -409,13 +453,20 @@ def read_config(path: Path, name: str) -> Any:
         raise BadWeights(f"{path.name} holds an incomplete config ({error}): convert the checkpoint again.") from None
 
 
-def convert(source: str | Path, destination: str | Path, name: str, config: Any = None) -> Path:
+def convert(
+    source: str | Path,
+    destination: str | Path,
+    name: str,
+    config: Any = None,
+    tell: Callable[[Mapping[str, int]], object] | None = None,
+) -> Path:
     """A published checkpoint → our `.safetensors` and `.json`; returns the path written.
 
-    Raises BadWeights when the checkpoint is not plain weights, is damaged, or is of another network.
+    `tell` hears what was left out, see `read_published`. Raises BadWeights when the checkpoint holds no weights, is
+    damaged, or is of another network.
     """
     path = Path(source)
-    network = load_published(name, read_published(path), config, path.name)
+    network = load_published(name, read_published(path, tell), config, path.name)
     return save_network(network, family_of(name), config or preset_of(name), destination)
 
 
@@ -424,6 +475,8 @@ PLAIN_UNUSED = (
     r"dist_token$",
     r"mask_token$",
     r"register_tokens$",
+    r"reg_token$",
+    r"storage_tokens$",
     r"norm\.",
     r"fc_norm\.",
     r"head\.",
@@ -432,24 +485,51 @@ PLAIN_UNUSED = (
 """Parts of MAE's, DINOv2's and timm's ViTs that click networks do not have."""
 
 
-def initialise(name: str, source: str | Path, seed: int = 0, config: Any = None) -> Any:
+def initialise(
+    name: str,
+    source: str | Path,
+    seed: int = 0,
+    config: Any = None,
+    tell: Callable[[Mapping[str, int]], object] | None = None,
+) -> Any:
     """A network to be trained, its backbone taken from a plain ViT (MAE, DINOv2 or timm layout), the rest by `seed`.
 
-    Positions are resized bicubically to the network's grid; a layer scale is multiplied into the projection it
-    follows, which changes no number. Raises BadWeights where the ViT is of another size.
+    Positions are resized bicubically to the network's grid; patches of another size (DINOv2's 14 px) so that a picture
+    enlarged as they are gives the same tokens; a layer scale is multiplied into the projection it follows, which
+    changes no number. `tell` as of `read_published`. Raises BadWeights where the ViT is of another size.
     """
     network = load_network(name, random=seed, config=config)
     backbone = getattr(getattr(network, "base", network), "backbone", None)
     if not hasattr(backbone, "pos_embed"):
         raise BadConfig(f"{name} has no plain ViT to start from: give its own checkpoint.")
     path = Path(source)
-    state = {key.removeprefix("backbone."): value for key, value in read_published(path).items()}
+    state = {key.removeprefix("backbone."): value for key, value in read_published(path, tell).items()}
     state = _fold_layer_scale(rename(state, (), PLAIN_UNUSED))
     table, wanted = state.get("pos_embed"), backbone.pos_embed.shape
     if table is not None and table.ndim == 3 and table.shape != wanted and table.shape[-1] == wanted[-1]:
         state["pos_embed"] = _square_positions(table, backbone.config.grid)
+    patches, kernel = state.get(PATCHES), backbone.state_dict()[PATCHES].shape
+    if patches is not None and patches.ndim == 4 and patches.shape != kernel and patches.shape[:2] == kernel[:2]:
+        state[PATCHES] = _resized_patches(patches, (kernel[2], kernel[3]))
     _fit(backbone, state, path.name)
     return network
+
+
+PATCHES = "patch_embed.proj.weight"
+
+
+def _resized_patches(kernel: Tensor, size: tuple[int, int]) -> Tensor:
+    """Patch weights (C, 3, h, w) for patches of another size (FlexiViT's rule, the pseudo-inverse of the resize).
+
+    With B the bilinear resize of a patch to `size`, the new weights w' give w'ᵀ(Bx) = wᵀx for every patch x where
+    patches grow, and are nearest to it where they shrink.
+    """
+    rows, cols = kernel.shape[2:]
+    basis = torch.eye(rows * cols, dtype=torch.float64).reshape(rows * cols, 1, rows, cols)
+    resized = functional.interpolate(basis, size=size, mode="bilinear", align_corners=False)
+    back = torch.linalg.pinv(resized.reshape(rows * cols, -1))
+    flat = kernel.to(torch.float64).reshape(-1, rows * cols) @ back.T
+    return flat.reshape(*kernel.shape[:2], *size).to(kernel.dtype)
 
 
 def _fold_layer_scale(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from terraclick.errors import BadConfig, BadData, BadWeights
 from terraclick.models.bicor import ENCODERS, Bicor, BicorConfig, BicorDecoder
-from terraclick.models.checkpoint import read_published, rename
+from terraclick.models.checkpoint import read_published, rename, reshaped
 from terraclick.models.convnext import RENAMES, UNUSED
 from terraclick.predictors.exported import ENCODER_SIDE, Network, encode_picture
 from terraclick.predictors.load import WEIGHTS
@@ -128,6 +128,7 @@ def build_network(config: SemanticConfig) -> Bicor:
     if config.encoder.startswith("convnext"):
         if config.weights is not None:
             state = rename(read_published(config.weights), RENAMES, UNUSED)
+            state = reshaped(state, network.encoder.net.state_dict())
             try:
                 network.encoder.net.load_state_dict(state)
             except RuntimeError as error:
