@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,29 @@ NEW = _Path(new=True)
 TARGET = click.Choice(["object", "class"])
 SHOWN = ["none", "both", "positive", "negative", "swapped"]
 WEIGHTS_HELP = "Folder of an exported model of your own, or a paper network's checkpoint."
+READING = (
+    click.option("--nodata", metavar="V|none", help="The value that stands for no data (default: as the file says)."),
+    click.option("--page", type=int, default=1, show_default=True, help="Which picture of a TIFF that holds several."),
+    click.option("--alpha/--no-alpha", default=True, help="Whether an alpha band hides pixels (default: it does)."),
+    click.option("--image-crs", metavar="EPSG:N", help="The image's own coordinate system, where nothing says it."),
+)
+
+
+def reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how an image is to be read; the command gets them as one `reading`."""
+
+    @wraps(command)
+    def with_reading(**words: Any) -> None:
+        from terraclick.geo.reading import Reading
+
+        nodata, page, alpha, crs = (words.pop(name) for name in ("nodata", "page", "alpha", "image_crs"))
+        command(reading=Reading(nodata or "", page, alpha, crs or ""), **words)
+
+    for option in reversed(READING):
+        with_reading = option(with_reading)
+    return with_reading
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, for programs.")
 
 
@@ -225,6 +249,7 @@ def cli(traceback: bool) -> None:
 @click.option("--preview", type=NEW, help="Also draw image, outlines and clicks to this PNG.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output file.")
 @click.option("--append", is_flag=True, help="Add to an existing .gpkg session.")
+@reading_options
 @json_option
 def segment(out: Path, as_json: bool, **words: Any) -> None:
     """Turn clicks on IMAGE into polygons (IMAGE: a GeoTIFF, JPEG, PNG, or the word sample)."""
@@ -287,15 +312,16 @@ def sample(out: Path, overwrite: bool) -> None:
 @click.option("--bands", type=BANDS, metavar="R,G,B", help="Bands to see as red, green, blue; or one band.")
 @click.option("--stretch", default="auto", show_default=True, help="auto, percent, none or MIN,MAX.")
 @click.option("--overlap", type=float, default=0.25, show_default=True, help="Share of a tile its neighbour sees too.")
+@reading_options
 @json_option
-def map_verb(scene: str, model: str, as_json: bool, stretch: str, **words: Any) -> None:
+def map_verb(scene: str, model: str, as_json: bool, stretch: str, reading: Any, **words: Any) -> None:
     """Name every pixel of SCENE: a class map, and on request polygons, confidence and heatmaps."""
     from terraclick.region import MapJob, run_map
     from terraclick.segment import parse_stretch
 
     chosen = {name: words.pop(name) for name in ("bounds", "gsd", "bands", "overlap")}
-    job = MapJob(scene, model, stretch=parse_stretch(stretch), **chosen)
-    report = run_map(job, progress=_progress_of("tiles"), **words)
+    job = MapJob(scene, model, stretch=parse_stretch(stretch), reading=reading, **chosen)
+    report = run_map(job, progress=_progress_of("tiles"), warn=_warn, **words)
     answer = {"files": report.files, "pixels": report.pixels, "tiles": report.tiles, "polygons": report.polygons}
     _print(answer, as_json, [report.sentence])
 
@@ -499,6 +525,7 @@ def convert(
     help="A name and a token a line, the same at every start; made and added to where names are missing.",
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
+@reading_options
 def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
     """Open a map in the browser to outline things on IMAGES (files, folders, or the word sample)."""
     room = _room("terraclick.app.main", "app")
@@ -518,8 +545,9 @@ def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
 @click.option("--images", type=EXISTING, metavar="FOLDER", help="Where the images lie now, if they were moved.")
+@reading_options
 @json_option
-def replay(session: Path, model: str, weights: Path | None, images: Path | None, as_json: bool) -> None:
+def replay(session: Path, model: str, weights: Path | None, images: Path | None, reading: Any, as_json: bool) -> None:
     """Answer the clicks stored in SESSION (a .gpkg) again: NoC, IoU with what was accepted, seconds per object."""
     from terraclick.app import replay as room
     from terraclick.geo.store import GeoPackageStore
@@ -527,7 +555,7 @@ def replay(session: Path, model: str, weights: Path | None, images: Path | None,
 
     predictor = load(model) if weights is None else load(model, weights=weights)
     with GeoPackageStore.open(session) as store:
-        found = room.replay(store, predictor, model, images, _progress_of("objects"))
+        found = room.replay(store, predictor, model, images, _progress_of("objects"), reading)
     _print(found.to_json(), as_json, found.lines())
 
 

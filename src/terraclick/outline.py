@@ -4,7 +4,7 @@
     2 predictor.encode(view)           → encoded         predictors
     3 grid.to_click(x, y, positive)    → Click           geo/grid
     4 session.add(click, …)            → Session         core/session
-    5 clean(session, …)                → mask            core/masks
+    5 clean(session, valid)            → mask            core/masks, cut where the view holds no data
     6 polygonize(mask, grid)           → polygons        geo/polygonize
     7 store.add(polygons, …)           → GeoPackage      geo/store, by the caller (`terraclick segment`)
 
@@ -37,12 +37,13 @@ from terraclick.core.predictor import Predictor, View
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig, NotGeoreferenced
 from terraclick.geo.grid import Bounds, Grid, check_bounds
-from terraclick.geo.polygonize import polygonize
+from terraclick.geo.polygonize import only_real, polygonize
 from terraclick.geo.raster import RasterInfo, read_info, read_view, resolve_image
+from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.regularize import simplify, square_corners
 from terraclick.predictors.load import load
 
-__all__ = ["MapClick", "Outline", "clean", "default_window", "outline", "outlines", "score_of", "shaped"]
+__all__ = ["MapClick", "Outline", "check_real", "clean", "default_window", "outline", "outlines", "score_of", "shaped"]
 
 MapClick = tuple[float, float, bool]
 """(x, y, positive) in the raster's coordinates, or in pixels from its top-left corner."""
@@ -96,21 +97,23 @@ def outline(
     simplify_m: float = 0.0,
     square: bool = False,
     references: Sequence[Reference] = (),
+    reading: Reading = PLAIN,
 ) -> Outline:
     """Outline what the clicks (x, y, positive) mean: this object, or every pixel of that kind in the view.
 
     Clicks, bounds and the result are in the raster's coordinates, or with `pixels` in pixels from the image's top-left
     corner (a pixel's centre is at .5). gsd in metres says at which resolution to read, never finer than the raster's.
     simplify_m in metres (pixels where there is no crs). `model` is a name or any Predictor. References say what the
-    thing looks like, or what it is not (`geo.references.read_reference`).
+    thing looks like, or what it is not (`geo.references.read_reference`). `reading` says how the file is to be read
+    where it does not say so itself (nodata, page, alpha, crs).
 
-    Raises BadImage, NotGeoreferenced (no crs and not `pixels`), BadClick (outside the image or the bounds, none
-    positive), BadGrid (bounds that miss the image), UnknownName (model), BadConfig (target).
+    No outline reaches where the image holds no data. Raises BadImage, NotGeoreferenced (no crs and not `pixels`),
+    BadClick (outside the image or the bounds, where there is no data, none positive), BadGrid (bounds that miss the
+    image), UnknownName (model), BadConfig (target).
     """
     how: dict[str, Any] = {"bounds": bounds, "gsd": gsd, "pixels": pixels, "bands": bands, "stretch": stretch}
-    return next(
-        outlines(image, [clicks], target, model, **how, simplify_m=simplify_m, square=square, references=references)
-    )
+    how |= {"simplify_m": simplify_m, "square": square, "references": references, "reading": reading}
+    return next(outlines(image, [clicks], target, model, **how))
 
 
 def outlines(
@@ -127,15 +130,15 @@ def outlines(
     simplify_m: float = 0.0,
     square: bool = False,
     references: Sequence[Reference] = (),
+    reading: Reading = PLAIN,
 ) -> Iterator[Outline]:
     """One `outline` for each group of clicks, in order; groups that share a view share its encoding."""
     kind = _target(target)
     path = resolve_image(image)
-    info = read_info(path)
+    info = read_info(path, reading)
     if info.grid.crs is None and not pixels:
         raise NotGeoreferenced(
-            f"{path.name} has no coordinate system: pass --pixels (in Python pixels=True) for pixel polygons, "
-            "or georeference the file first."
+            f"{path.name} {info.unplaced}; or pass --pixels (in Python pixels=True) for pixel polygons."
         )
     if not (math.isfinite(simplify_m) and simplify_m >= 0):
         raise BadConfig(f"a tolerance of {simplify_m} was given to simplify: expected a length in metres, 0 or more.")
@@ -146,7 +149,7 @@ def outlines(
     for clicks in groups:
         wanted = fixed or _view_bounds(clicks, info, kind, gsd)
         if view is None or grid is None or wanted != asked:
-            view, grid = read_view(path, wanted, gsd, bands, stretch, MAX_VIEW_PX)  # stop 1
+            view, grid = read_view(path, wanted, gsd, bands, stretch, MAX_VIEW_PX, reading)  # stop 1
             encoded, asked = predictor.encode(view), wanted  # stop 2
         session = Session(kind, tuple(references))
         for x, y, positive in clicks:
@@ -155,29 +158,42 @@ def outlines(
                 raise BadClick(
                     f"the click {x:.10g}, {y:.10g} lies outside the bounds {_text(grid.bounds)}: widen them."
                 )
+            check_real(click, view.valid, f"{x:.10g}, {y:.10g}")
             session = session.add(click, predictor, encoded)  # stop 4
-        mask = clean(session)  # stop 5
-        geometry = shaped(polygonize(mask, grid), grid, simplify_m, square)  # stop 6
+        mask = clean(session, view.valid)  # stop 5
+        polygons = polygonize(mask, grid, within=info.grid)  # stop 6
+        geometry = only_real(shaped(polygons, grid, simplify_m, square), grid, view.valid, info.grid)
         crs = grid.crs
         if pixels:
             geometry, crs = _to_pixels(geometry, info.grid), None
         yield Outline(geometry, crs, score_of(session, mask), mask, grid, view, session, wanted, gsd, tuple(clicks))
 
 
-def clean(session: Session) -> NDArray[np.bool_]:
+def check_real(click: Click, valid: NDArray[np.bool_] | None, said: str) -> None:
+    """Raise BadClick for an including click, called `said`, on a pixel of its view that holds no data."""
+    if valid is not None and click.positive and not valid[_pixel(click, valid.shape)]:
+        raise BadClick(
+            f"the click {said} lies where the image holds no data (nodata, transparent, masked): click on the picture."
+        )
+
+
+def clean(session: Session, valid: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
     """The latest mask fit to be drawn: for an object the clicked parts only, pin holes filled, specks dropped.
 
-    A pin hole that was clicked away stays a hole; a speck that was clicked stays.
+    A pin hole that was clicked away stays a hole; a speck that was clicked stays. Nothing is kept where `valid` (H, W)
+    is False: there is no picture.
     """
     latest = session.latest
     if latest is None:
         raise BadClick("no click was given: add at least one click on the thing you want.")
-    mask = latest.mask
+    mask = latest.mask if valid is None else latest.mask & valid
     prompt = session.prompt
     if session.target is Target.OBJECT:
         mask = clicked_components(mask, prompt.positives)
     filled = fill_holes(mask, PIN_HOLE_PX)
     filled &= ~_parts_under(filled & ~mask, prompt.negatives)
+    if valid is not None:
+        filled &= valid
     return np.asarray(drop_specks(filled, SPECK_PX) | _parts_under(filled, prompt.positives), dtype=np.bool_)
 
 

@@ -27,7 +27,8 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.core.click import Target
 from terraclick.core.focus import Window
 from terraclick.core.session import Session
-from terraclick.errors import BadConfig, BadGrid, BadOutput
+from terraclick.errors import BadConfig, BadGrid, BadImage, BadOutput
+from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.classmap import (
     HEAT_OF,
     NO_DATA,
@@ -41,10 +42,14 @@ from terraclick.geo.classmap import (
 )
 from terraclick.geo.export import export
 from terraclick.geo.grid import Bounds, Grid
+from terraclick.geo.lonlat import WGS84
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_info, read_limits, read_tile, read_view, resolve_image
+from terraclick.geo.reading import PLAIN, Reading
+from terraclick.geo.sidecars import stamp_of
 from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredImage, files_hash, image_hash
+from terraclick.geo.suspicion import suspicions
 from terraclick.predictors.maps import MAP_MODELS, MapSpec, load_map, map_files
 from terraclick.scale import map_tiles
 
@@ -87,6 +92,8 @@ class MapJob:
     """Bands seen as red, green, blue."""
     stretch: Any = "auto"
     """How values become 0–255, see `read_view`."""
+    reading: Reading = PLAIN
+    """What the user says of the file: nodata, page, alpha, coordinate system."""
     overlap: float = 0.25
     """Share of a tile's side that it has in common with its neighbour, 0 … 0.5."""
     heat: bool = False
@@ -128,7 +135,7 @@ class TileMapper:
 
     def __call__(self, window: Window) -> tuple[FloatArray, FloatArray | None, NDArray[np.bool_]] | None:
         """Logits (N, rows, cols), heat or None, and where there is data, of the part inside; None without any data."""
-        view = read_tile(self.job.scene, window, self.factor, self.bands, self.limits)
+        view = read_tile(self.job.scene, window, self.factor, self.bands, self.limits, self.job.reading)
         valid = np.ones(view.shape, np.bool_) if view.valid is None else view.valid
         if not valid.any():
             return None
@@ -233,13 +240,16 @@ def map_scene(
     if heatmaps is not None and not spec.heat:
         raise BadConfig(f"{job.model} gives no heatmaps: leave --heatmaps and --explain out, or take another model.")
     plan, factor, grid = _layout(job, spec)
-    bands, limits = read_limits(job.scene, job.bands, job.stretch)
+    bands, limits = read_limits(job.scene, job.bands, job.stretch, job.reading)
     mapper = TileMapper(job, factor, bands, limits)
+    stamp = stamp_of(Path(scene))
     work = _Work(out.with_name(out.name + ".work"), spec, plan, heat=heatmaps is not None)
     work.claim(_fingerprint(job, scene, spec, limits), resume, overwrite)
     tiles = 0
     for _ in work.run(partial(map_tiles, mapper, executor=executor, workers=workers), progress or (lambda a, b: None)):
         tiles += 1
+    if stamp_of(Path(scene)) != stamp:
+        raise BadImage(f"{Path(scene).name} was changed on disk while it was mapped: map it again with --overwrite.")
     tags = {f"CLASS_{c.id}": c.name for c in spec.classes}
     tags |= {"MODEL": Path(job.model).name, "SCENE": Path(scene).name}
     write_cog(work.classes, out, grid, NO_DATA, ["class"], {c.id: c.rgb for c in spec.classes}, tags)
@@ -263,6 +273,7 @@ def run_map(
     min_area: int = 64,
     simplify_m: float = 0.0,
     overwrite: bool = False,
+    warn: Callable[[str], None] = lambda line: None,
     **running: Any,
 ) -> MapReport:
     """`map_scene`, then polygons and pictures of the heatmaps if asked: what `terraclick map` does.
@@ -270,6 +281,7 @@ def run_map(
     Polygons need the confidence; where it is not wanted as a file it is made for a while. The folder of the pictures
     also gets their numbers, `heatmaps.tif`, unless `heatmaps` names another place: `terraclick serve` shows them.
     """
+    _announce(job, polygons, min_area, warn)
     if polygons is not None and polygons.exists() and not overwrite:
         raise BadOutput(f"{polygons} already exists: choose another name, or pass --overwrite.")
     for_a_while = []
@@ -300,6 +312,25 @@ def run_map(
     return replace(report, files=tuple(files), polygons=count)
 
 
+def _announce(job: MapJob, polygons: Path | None, min_area: int, warn: Callable[[str], None]) -> None:
+    """Say how the scene is understood, and refuse polygons of which none can be, or that cannot be carried."""
+    scene = resolve_image(job.scene)
+    info = read_info(scene, job.reading)
+    for note in (*info.notes, *suspicions(scene, job.reading, job.bands)):
+        warn(f"Note on {scene.name}: {note}.")
+    if polygons is not None:
+        rows, cols = _layout(job, load_map(job.model, 1).spec)[2].shape
+        if min_area > rows * cols:
+            raise BadConfig(
+                f"--min-area {min_area} is more than the whole map of {cols} x {rows} px: give a smaller one."
+            )
+    if polygons is not None and info.grid.crs is not None and polygons.suffix.lower() == ".geojson":
+        check_carried(info.grid, WGS84, scene.name)
+        note = accuracy_note(info.grid, WGS84)
+        if note:
+            warn(f"Note on {scene.name}: {note}.")
+
+
 def _check_output(path: Path, overwrite: bool) -> None:
     if path.is_dir() or not path.parent.is_dir() or path.suffix.lower() not in (".tif", ".tiff"):
         raise BadOutput(f"{path} cannot be written: give the name of a .tif file in a folder that exists.")
@@ -309,7 +340,7 @@ def _check_output(path: Path, overwrite: bool) -> None:
 
 def _layout(job: MapJob, spec: MapSpec) -> tuple[TilePlan, float, Grid]:
     """The tiles, image pixels per output pixel, and the grid of the output."""
-    info = read_info(job.scene)
+    info = read_info(job.scene, job.reading)
     native = info.grid.metres_per_pixel
     factor = 1.0
     if job.gsd is not None:
@@ -339,6 +370,8 @@ def _fingerprint(job: MapJob, scene: str, spec: MapSpec, limits: Any) -> str:
     model = files_hash(map_files(job.model)) if map_files(job.model) else job.model
     said = [job.bounds, job.gsd, job.bands, limits, job.overlap, job.heat, spec.to_json(), model]
     said.append(image_hash(resolve_image(scene)))
+    if not job.reading.is_plain:
+        said.append(job.reading)
     return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
 
 
@@ -519,7 +552,8 @@ def save_polygons(
     object with status `proposed`, the least certain first. Raises BadOutput and what `export` raises.
     """
     legend = read_legend(classes)
-    patches = class_patches(classes, grid, min_area_px, simplify_m, confidence)
+    whole = None if job.gsd is None else read_info(job.scene, job.reading).grid
+    patches = class_patches(classes, grid, min_area_px, simplify_m, confidence, whole)
     objects = seed_objects(patches, legend, job, grid)
     if out.suffix.lower() != ".gpkg":
         export(objects, out, source=grid.crs, grid=grid, overwrite=overwrite)
@@ -531,7 +565,7 @@ def save_polygons(
             name.unlink(missing_ok=True)
     scene = resolve_image(job.scene)
     with GeoPackageStore.create(out, grid.crs) as store:
-        bounds = None if grid.crs is None else read_info(job.scene).grid.bounds
+        bounds = None if grid.crs is None else read_info(job.scene, job.reading).grid.bounds
         store.add_image(StoredImage(str(scene), image_hash(scene), grid.crs, bounds))
         for kind in load_map(job.model, 1).spec.classes:
             store.set_class(MapClass(kind.name, kind.colour, kind="coverage"))
@@ -566,7 +600,7 @@ def explain(job: MapJob, heatmaps: Path, folder: Path, max_side: int = 2048) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    view, _ = read_view(job.scene, bounds=job.bounds, bands=job.bands, stretch=job.stretch, max_side=max_side)
+    view, _ = read_view(job.scene, job.bounds, None, job.bands, job.stretch, max_side, job.reading)
     grey = cv2.cvtColor(view.image, cv2.COLOR_RGB2GRAY).astype(np.float32)[..., None]
     names = [c.name for c in load_map(job.model, 1).spec.classes]
     for band, name in enumerate(names, start=1):

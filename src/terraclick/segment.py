@@ -21,12 +21,15 @@ from pyproj.exceptions import CRSError
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, UnknownName
 from terraclick.files import check_output, copy_file
+from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.crs_text import crs_of_text
 from terraclick.geo.export import FORMATS, check_target, export, format_of
-from terraclick.geo.grid import Grid
+from terraclick.geo.grid import Grid, horizontal
 from terraclick.geo.identity import known_as, portable_name
+from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.raster import read_info, read_view, resolve_image
+from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.references import read_reference
 from terraclick.geo.session_files import check_session_output, new_session
 from terraclick.geo.store import (
@@ -42,6 +45,7 @@ from terraclick.geo.store import (
     open_store,
     remove_session,
 )
+from terraclick.geo.suspicion import suspicions
 from terraclick.outline import MapClick, Outline, outlines
 from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS, load
 from terraclick.preview import around, draw, write_png
@@ -70,11 +74,12 @@ class Request:
 
 
 def parse_crs(text: str) -> CRS:
-    """A coordinate system from EPSG:n, WKT or PROJ text. Raises BadConfig if it is none."""
+    """A coordinate system from EPSG:n, WKT or PROJ text. Raises BadConfig if it is none, or none for maps."""
     try:
-        return CRS.from_user_input(text)
+        crs = CRS.from_user_input(text)
     except CRSError:
         raise BadConfig(f"--crs {text} is no coordinate system: give for example EPSG:32633.") from None
+    return horizontal(crs)
 
 
 # --- what to outline -------------------------------------------------------------------------------------------------
@@ -134,7 +139,9 @@ def _geojson_rows(text: str, path: Path, crs: CRS | None) -> Iterator[_Row]:
         move = None if crs is None else Transformer.from_crs(source, crs, always_xy=True).transform
         for number, feature in enumerate(features, 1):
             x, y = feature["geometry"]["coordinates"][:2]
-            x, y = _place(x, y, f"{path}, feature {number}")
+            x, y = _place(x, y, f"{path}, feature {number}", strict=True)
+            if move is not None and source.is_geographic:
+                check_lonlat([(x, y)], f"{path}, feature {number}")
             if feature["geometry"]["type"] != "Point":
                 raise TypeError
             yield (*(move(x, y) if move else (x, y)), dict(feature.get("properties") or {}))
@@ -142,7 +149,10 @@ def _geojson_rows(text: str, path: Path, crs: CRS | None) -> Iterator[_Row]:
         raise BadData(f"{path} is not a GeoJSON file of points: expected features of type Point.") from None
 
 
-def _place(x: Any, y: Any, where: str) -> tuple[float, float]:
+def _place(x: Any, y: Any, where: str, strict: bool = False) -> tuple[float, float]:
+    """Two numbers; with `strict` numbers only, no texts and no booleans. Raises BadData."""
+    if strict and not all(isinstance(value, int | float) and not isinstance(value, bool) for value in (x, y)):
+        raise BadData(f"{where}: {x!r}, {y!r} is no place; two numbers were expected.")
     try:
         place = float(x), float(y)
     except (TypeError, ValueError):
@@ -211,6 +221,7 @@ def save_session(
     append: bool = False,
     overwrite: bool = False,
     references: Sequence[StoredReference] = (),
+    reading: Reading = PLAIN,
 ) -> list[MapObject]:
     """Stop 7: keep each object, its clicks and its view in a GeoPackage as soon as it is answered.
 
@@ -231,7 +242,7 @@ def save_session(
                 digest = image_hash(image)
                 key = known_as(store.images(), first[0].image, digest) or _free_key(store, first[0].image, digest)
                 image_crs = first[1].crs  # None when the session keeps pixels
-                bounds = None if image_crs is None else read_info(image).grid.bounds
+                bounds = None if image_crs is None else read_info(image, reading).grid.bounds
                 store.add_image(StoredImage(key, digest, image_crs, bounds))
                 known = {_content(held) for held in store.references()}
                 for reference in references:
@@ -312,17 +323,18 @@ def run(
     preview: Path | None = None,
     overwrite: bool = False,
     append: bool = False,
+    reading: Reading = PLAIN,
     warn: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Outline every request on an image and write the file `out` names; "-" gives GeoJSON text in the report.
 
     likes and unlikes are (image, mask) of references; session_references is a .gpkg whose references of `class_name`
-    (of all classes without a name) count as well.
+    (of all classes without a name) count as well. `warn` hears how the image was understood where that is not plain.
     Everything that can be refused is refused before the first outline is made. Raises any TerraClickError.
     """
     path = resolve_image(image)
-    info = read_info(path)
+    info = read_info(path, reading)
     crs = parse_crs(crs_text) if crs_text else None
     if crs is not None and pixels:
         raise BadConfig("--crs and --pixels contradict each other: pixels have no coordinate system.")
@@ -337,6 +349,14 @@ def run(
         check_target(out, kind, overwrite)
     if preview is not None:
         check_output(preview, overwrite)
+    for note in (*info.notes, *suspicions(path, reading, bands)):
+        warn(f"Note on {path.name}: {note}.")
+    if not pixels and info.grid.crs is not None:
+        target_crs = _written_in(kind, crs, info.grid.crs)
+        check_carried(info.grid, target_crs, path.name)
+        note = accuracy_note(info.grid, target_crs)
+        if note:
+            warn(f"Note on {path.name}: {note}.")
     requests = read_points(points, None if pixels else info.grid.crs, class_name) if points else []
     if clicks or excludes or not requests:
         both = (*((x, y, True) for x, y in clicks), *((x, y, False) for x, y in excludes))
@@ -352,7 +372,7 @@ def run(
 
     def answers() -> Iterator[tuple[MapObject, Outline]]:
         how: dict[str, Any] = {"bounds": bounds, "gsd": gsd, "pixels": pixels, "bands": bands, "simplify_m": simplify_m}
-        how |= {"stretch": parse_stretch(stretch), "square": square, "references": examples}
+        how |= {"stretch": parse_stretch(stretch), "square": square, "references": examples, "reading": reading}
         every = outlines(str(path), [r.clicks for r in requests], target, predictor, **how)
         for request, answer in zip(requests, every, strict=True):
             progress(len(found) + len(missed) + 1, len(requests))
@@ -360,6 +380,10 @@ def run(
                 missed.append(request.name)
                 warn(f"Nothing found for {request.name}.")
                 continue
+            if not found and answer.view.image.std() == 0 and answer.view.image.size > 3:
+                warn(
+                    "The view is blank, all of one colour, and its outline means nothing: check --stretch and --bands."
+                )
             found.append(answer)
             yield to_object(answer, request, portable_name(path, folder), model, model_hash), answer
 
@@ -375,6 +399,7 @@ def run(
             append=append,
             overwrite=overwrite,
             references=own,
+            reading=reading,
         )
     else:
         kept = [item for item, _ in answers()]
@@ -392,7 +417,7 @@ def run(
     elif not session_file:
         export(kept, out, kind, crs, source=source, grid=grid, overwrite=overwrite)
     if preview is not None:
-        picture(preview, image, found, pixels, bands, parse_stretch(stretch))
+        picture(preview, image, found, pixels, bands, parse_stretch(stretch), reading)
     summary = {
         "out": out,
         "objects": len(kept),
@@ -419,6 +444,11 @@ def _format(out: str, name: str | None) -> str:
             raise BadConfig(f"{name} cannot go to stdout: name a file with --out.")
         return "geojson"
     return format_of(Path(out).name, name)
+
+
+def _written_in(kind: str, crs: CRS | None, own: CRS) -> CRS:
+    """The coordinate system that outlines will be written in."""
+    return crs or (WGS84 if kind == "geojson" else own)
 
 
 def _load_own(model: str, weights: Path) -> Predictor:
@@ -450,13 +480,19 @@ def _counted(count: int, nouns: str) -> str:
 
 
 def picture(
-    out: Path, image: str, found: Sequence[Outline], pixels: bool, bands: Sequence[int] | None, stretch: Any
+    out: Path,
+    image: str,
+    found: Sequence[Outline],
+    pixels: bool,
+    bands: Sequence[int] | None,
+    stretch: Any,
+    reading: Reading = PLAIN,
 ) -> None:
     """Write a PNG of the image around the outlines, with the outlines and their clicks drawn on it."""
-    info = read_info(resolve_image(image))
+    info = read_info(resolve_image(image), reading)
     back = _moved_back(info.grid) if pixels else None
     drawings = [(back(o.geometry) if back else o.geometry, o.clicks) for o in found]
-    view, grid = read_view(info.path, around(drawings, info.grid), None, bands, stretch, 1600)
+    view, grid = read_view(info.path, around(drawings, info.grid), None, bands, stretch, 1600, reading)
     write_png(draw(view.image, grid, drawings, max(1, 900 // max(grid.shape))), out)
 
 

@@ -164,17 +164,16 @@ def test_folders_missing_and_empty_files(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_nothing_beside_the_file_is_read(tmp_path):
+def test_of_what_lies_beside_the_file_only_its_place_is_read(tmp_path):
     path = tif(tmp_path / "a.tif", np.zeros((1, 4, 4), dtype="uint8"), crs=None, transform=None)
     before = read_info(path)
-    (tmp_path / "a.tfw").write_text("2\n0\n0\n-2\n100\n100\n")
-    pam = "<PAMDataset><SRS>EPSG:4326</SRS><GeoTransform>1,2,0,3,0,-4</GeoTransform></PAMDataset>"
-    (tmp_path / "a.tif.aux.xml").write_text(pam)
     (tmp_path / "a.tif.ovr").write_bytes(path.read_bytes())
     (tmp_path / "a.tif.msk").write_bytes(path.read_bytes())
+    overviews = "<Metadata domain='OVERVIEWS'><MDI key='OVERVIEW_FILE'>a.tif.ovr</MDI></Metadata>"
+    (tmp_path / "a.tif.aux.xml").write_text(f"<PAMDataset>{overviews}</PAMDataset>")
     after = read_info(path)
     assert (after.grid, after.has_overviews) == (before.grid, False) and read_view(path)[0].valid is None
-    assert {p.name for p in tmp_path.iterdir()} == {"a.tif", "a.tfw", "a.tif.aux.xml", "a.tif.ovr", "a.tif.msk"}
+    assert {p.name for p in tmp_path.iterdir()} == {"a.tif", "a.tif.aux.xml", "a.tif.ovr", "a.tif.msk"}
 
 
 @pytest.mark.parametrize("keep", [0.02, 0.3, 0.6, 0.95])

@@ -163,8 +163,6 @@ def test_palette_and_one_bit(tmp_path):
 def test_pictures_have_pixel_grids(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     cv2.imwrite(str(path), np.full((30, 40, 3), (10, 20, 30), dtype=np.uint8))
-    (tmp_path / "a.jgw").write_text("1\n0\n0\n-1\n5\n5\n")
-    (tmp_path / "a.pgw").write_text("1\n0\n0\n-1\n5\n5\n")
     view, grid = read_view(path)
     assert view.gsd is None and grid.crs is None and grid.transform == Affine.identity()
     assert np.abs(view.image.astype(int) - (30, 20, 10)).max() <= 2
@@ -277,14 +275,21 @@ def test_strange_shapes(tmp_path):
         assert read_view(path, gsd=0.1)[0].shape == (5 * rows, 5 * cols)
 
 
-def test_control_points_alone_are_no_coordinate_system(tmp_path):
-    points = [rasterio.control.GroundControlPoint(r, c, 10 + c, 50 - r) for r in (0, 59) for c in (0, 79)]
+@pytest.mark.parametrize("bend", [0.0, 0.3, 20.0])
+def test_control_points_place_an_image_where_a_straight_grid_fits_them(tmp_path, bend):
+    places = [(r, c) for r in (0, 59) for c in (0, 79)]
+    points = [rasterio.control.GroundControlPoint(r, c, 10 + c + bend * (r * c == 0), 50 - r) for r, c in places]
     path = tmp_path / "a.tif"
     with rasterio.open(path, "w", driver="GTiff", count=3, height=60, width=80, dtype="uint8", gcps=points,
                        crs="EPSG:4326") as file:  # fmt: skip
         file.write(noise())
-    grid = read_info(path).grid
-    assert grid.crs is None and grid.transform == Affine.identity()
+    info = read_info(path)
+    if bend > 1:
+        assert info.grid.crs is None and info.grid.transform == Affine.identity()
+        assert "4 control points that no straight grid fits" in info.unplaced and "gdalwarp" in info.unplaced
+        return
+    assert info.grid.crs.to_epsg() == 4326 and any("4 control points" in note for note in info.notes)
+    assert max(abs(x - y) for x, y in zip(info.grid.to_map(29.5, 39.5), (50 + bend, 20), strict=True)) < 0.5
 
 
 def test_transform_without_a_coordinate_system_is_kept(tmp_path):

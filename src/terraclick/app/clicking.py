@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.affinity import affine_transform
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
@@ -30,8 +31,8 @@ from terraclick.core.simulate import squared_depth
 from terraclick.errors import BadClick, BadGrid
 from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
-from terraclick.geo.polygonize import polygonize, rasterize
-from terraclick.outline import clean, default_window, score_of, shaped
+from terraclick.geo.polygonize import only_real, polygonize, rasterize
+from terraclick.outline import check_real, clean, default_window, score_of, shaped
 
 __all__ = [
     "Act",
@@ -101,6 +102,8 @@ class State:
     frame: Frame | None = None
     grid: Grid | None = None
     session: Session | None = None
+    valid: NDArray[np.bool_] | None = None
+    """Where the frame holds a picture (H, W); None = everywhere."""
     timing: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Milliseconds for reading, encoding and answering of the latest act."""
 
@@ -168,9 +171,12 @@ def _answered(
     if session is None or frame != state.frame:
         session, clicks = _fresh(setup, state, view.grid, scene, examples(state.references)), state.clicks
     for click in clicks:
-        session = session.add(_in_view(click, scene.grid, view.grid), predictor, view.encoded)
+        at = _in_view(click, scene.grid, view.grid)
+        check_real(at, view.valid, f"{click.x:.10g}, {click.y:.10g}")
+        session = session.add(at, predictor, view.encoded)
     spent = 1e3 * (time.perf_counter() - begun)
-    return replace(state, frame=frame, grid=view.grid, session=session, timing=(view.read_ms, view.encode_ms, spent))
+    timing = view.read_ms, view.encode_ms, spent
+    return replace(state, frame=frame, grid=view.grid, session=session, valid=view.valid, timing=timing)
 
 
 def _fresh(setup: Setup, state: State, grid: Grid, scene: Scene, references: tuple[Reference, ...]) -> Session:
@@ -209,7 +215,7 @@ def frame_for(setup: Setup, target: Target, clicks: Sequence[PixelClick], scene:
         window, factor = _object_window(setup.resolution, places, scene.shape, target)
     native = scene.grid.metres_per_pixel or 1.0
     gsd = None if factor == 1 else native * factor
-    return Frame(scene.path, scene.grid.window(window).bounds, gsd, setup.bands, setup.stretch)
+    return Frame(scene.path, scene.grid.window(window).bounds, gsd, setup.bands, setup.stretch, scene.reading)
 
 
 def _object_window(
@@ -258,8 +264,8 @@ def outlined(state: State, setup: Setup, scene: Scene, simplify_m: float = 0.0, 
     """The outline of a state, paint included, in the shape asked for; None before anything was said."""
     score = 1.0
     if state.session is not None and state.session.latest is not None and state.grid is not None:
-        mask = clean(state.session)
-        parts = list(polygonize(mask, state.grid))
+        mask = clean(state.session, state.valid)
+        parts = polygonize(mask, state.grid, within=scene.grid)
         score = score_of(state.session, mask)
     elif setup.seed is not None:
         parts = parts_of(to_map(setup.seed, scene.grid))
@@ -272,6 +278,8 @@ def outlined(state: State, setup: Setup, scene: Scene, simplify_m: float = 0.0, 
         whole = shapely.union_all([*parts, stroke]) if add else shapely.union_all(parts).difference(stroke)
         parts = parts_of(whole)
     on_map = shaped(parts, Grid(scene.grid.transform, scene.grid.crs, scene.shape), simplify_m, square)
+    if state.grid is not None and not state.paint and (simplify_m or square):
+        on_map = only_real(on_map, state.grid, state.valid, scene.grid)
     return shape_of(on_map, scene, score)
 
 

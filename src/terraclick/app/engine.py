@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from terraclick.core.predictor import Predictor
+from terraclick.core.predictor import Predictor, View
 from terraclick.errors import TerraClickError
 from terraclick.geo.grid import Bounds, Grid
 from terraclick.geo.raster import read_view
+from terraclick.geo.reading import PLAIN, Reading
 from terraclick.outline import MAX_VIEW_PX
 
-__all__ = ["Busy", "Encoded", "Encodings", "Frame", "Priority", "Worker", "memory_of"]
+__all__ = ["Busy", "Encoded", "Encodings", "Frame", "Priority", "Worker", "memory_of", "read_frame"]
 
 Answer = TypeVar("Answer")
 
@@ -113,16 +115,24 @@ class Frame:
     gsd: float | None = None
     bands: tuple[int, ...] | None = None
     stretch: Any = "auto"
+    reading: Reading = PLAIN
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A view on its grid, encoded, and how long that took."""
+    """A view on its grid, encoded, and how long that took; valid (H, W) says where there is a picture, None = all."""
 
     grid: Grid
     encoded: Any
     read_ms: float
     encode_ms: float
+    valid: NDArray[np.bool_] | None = None
+
+
+def read_frame(frame: Frame) -> tuple[View, Grid]:
+    """The picture of a frame."""
+    bounds, gsd, bands, stretch = frame.bounds, frame.gsd, frame.bands, frame.stretch
+    return read_view(frame.path, bounds, gsd, bands, stretch, MAX_VIEW_PX, frame.reading)
 
 
 class Encodings:
@@ -149,11 +159,12 @@ class Encodings:
             if frame in self._kept:
                 self._kept.move_to_end(frame)
                 found = self._kept[frame]
-                return Encoded(found.grid, found.encoded, 0.0, 0.0)
+                return Encoded(found.grid, found.encoded, 0.0, 0.0, found.valid)
         begun = time.perf_counter()
-        view, grid = read_view(frame.path, frame.bounds, frame.gsd, frame.bands, frame.stretch, MAX_VIEW_PX)
+        view, grid = read_frame(frame)
         read = time.perf_counter()
-        item = Encoded(grid, predictor.encode(view), 1e3 * (read - begun), 1e3 * (time.perf_counter() - read))
+        encoded = predictor.encode(view)
+        item = Encoded(grid, encoded, 1e3 * (read - begun), 1e3 * (time.perf_counter() - read), view.valid)
         with self._lock:
             self._kept[frame] = item
         return item

@@ -15,8 +15,9 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.app.clicking import Hint, Shape, Surface, parts_of, to_map, to_pixels
 from terraclick.app.images import Scene
 from terraclick.errors import BadConfig, BadData, BadInput, NotGeoreferenced
-from terraclick.geo.export import WGS84
-from terraclick.geo.store import MapObject, Store, reproject
+from terraclick.geo.lonlat import WGS84, check_lonlat
+from terraclick.geo.rings import ring_of
+from terraclick.geo.store import MapObject, Store, reproject, to_lonlat
 
 __all__ = [
     "CRS84",
@@ -42,10 +43,11 @@ class TooLarge(BadInput):
 # --- reading geometries from strangers -------------------------------------------------------------------------------
 
 
-def surface_of(value: Any) -> Surface:
+def surface_of(value: Any, degrees: bool = False) -> Surface:
     """A GeoJSON Polygon or MultiPolygon as valid geometry; self-crossing rings are repaired.
 
-    Raises BadData for anything else and for what encloses nothing, TooLarge beyond 200,000 vertices.
+    With `degrees` it must lie in longitudes and latitudes, and no ring may leap over the antimeridian. Raises BadData
+    for anything else and for what encloses nothing, TooLarge beyond 200,000 vertices.
     """
     kind, coordinates = _kind(value, ("Polygon", "MultiPolygon"))
     polygons = [coordinates] if kind == "Polygon" else coordinates
@@ -54,6 +56,9 @@ def surface_of(value: Any) -> Surface:
         if len(polygons) > MAX_PARTS:
             raise TooLarge(f"a geometry of {len(polygons)} parts was given: at most {MAX_PARTS} are taken.")
         rings = [[_points(ring, budget) for ring in polygon] for polygon in polygons]
+        if degrees:
+            for ring in (ring for polygon in rings for ring in polygon):
+                check_lonlat(ring)
         shapes = [Polygon(polygon[0], polygon[1:]) for polygon in rings if polygon]
     except (TypeError, ValueError, IndexError, KeyError, shapely.errors.GEOSException):
         raise BadData("a polygon was expected: rings of at least four [x, y] with finite numbers.") from None
@@ -91,12 +96,7 @@ def _points(ring: Any, budget: list[int]) -> np.ndarray[Any, np.dtype[np.float64
     budget[0] -= len(ring)
     if budget[0] < 0:
         raise TooLarge(f"a geometry of more than {MAX_VERTICES} vertices was given: simplify it first.")
-    if not all(isinstance(point, list) and 2 <= len(point) <= 4 for point in ring):
-        raise ValueError
-    points = np.array([[float(point[0]), float(point[1])] for point in ring], dtype=np.float64)
-    if points.ndim != 2 or not np.isfinite(points).all() or np.abs(points).max() > 1e12:
-        raise ValueError
-    return points
+    return ring_of(ring)
 
 
 # --- writing them ----------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class Places:
             return _geojson(self.pixels(geometry, scene), 4)
         crs = self.store.crs
         if mode == "CRS84" and crs is not None:
-            return _geojson(reproject(geometry, crs, WGS84), 9)
+            return _geojson(to_lonlat(geometry, crs), 9)
         return _geojson(geometry, 9 if crs is not None and crs.is_geographic else 4)
 
     def pixels(self, geometry: BaseGeometry, scene: Scene | None) -> Surface:

@@ -11,7 +11,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from terraclick.core.focus import Window
 from terraclick.core.predictor import View
 from terraclick.errors import BadImage, BadInput, TerraClickError, UnknownName
+from terraclick.geo.carrying import accuracy_note
 from terraclick.geo.classmap import heat_classes
 from terraclick.geo.grid import Grid
+from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import (
     Band,
     RasterInfo,
@@ -34,16 +36,25 @@ from terraclick.geo.raster import (
     read_tile,
     resolve_image,
 )
+from terraclick.geo.reading import PLAIN, Reading
+from terraclick.geo.sidecars import stamp_of
 from terraclick.geo.store import image_hash
+from terraclick.geo.suspicion import suspicions
 
-__all__ = ["TILE", "Scene", "Tiles", "open_scenes"]
+__all__ = ["TILE", "ImageChanged", "Scene", "Tiles", "open_scenes"]
 
 TILE = 256
 COARSE_SIDE = 2048
 """Longest side of the copy from which far-away tiles of an image without overviews are cut."""
 MAX_IMAGES = 10_000
+MOST_LOOKED_AT = 50
+"""So many images are searched at the start for values that seem to stand for no data."""
 
 Limits = tuple[tuple[float, float], ...]
+
+
+class ImageChanged(BadImage):
+    """An image is not the file any more that the server opened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +67,21 @@ class Scene:
     info: RasterInfo
     bands: tuple[Band, ...]
     hash: str
+    reading: Reading = PLAIN
+    stamp: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a user should hear of how it is understood."""
+
+    def check(self) -> None:
+        """Raise ImageChanged where the file is not the one that this server opened, or what lies beside it."""
+        now = stamp_of(self.path)
+        if now == self.stamp:
+            return
+        what = "was changed on disk" if now else "is gone from disk"
+        raise ImageChanged(
+            f"{self.name} {what} since the server began to show it: what is drawn on the old picture may not fit the "
+            "new one; put the file back, or start the server again."
+        )
 
     @property
     def grid(self) -> Grid:
@@ -84,7 +110,9 @@ class Scene:
         return 1 << (self.max_zoom - z)
 
 
-def open_scenes(names: Sequence[str], warn: Callable[[str], None] = lambda line: None) -> dict[str, Scene]:
+def open_scenes(
+    names: Sequence[str], warn: Callable[[str], None] = lambda line: None, reading: Reading = PLAIN
+) -> dict[str, Scene]:
     """The images named, and those in the folders named, by id. `warn` hears of files in folders that cannot be used.
 
     Heatmaps in a folder are left to `app/layers.py`: they are layers, not images.
@@ -100,7 +128,7 @@ def open_scenes(names: Sequence[str], warn: Callable[[str], None] = lambda line:
             if inside is not None and "heat" in Path(file).name and heat_classes(file) is not None:
                 continue
             try:
-                scene = _open(file, scenes)
+                scene = _open(file, scenes, reading)
             except TerraClickError as error:
                 if inside is None:
                     raise
@@ -108,6 +136,12 @@ def open_scenes(names: Sequence[str], warn: Callable[[str], None] = lambda line:
                 continue
             if scene.path not in seen:
                 seen.add(scene.path)
+                if len(scenes) < MOST_LOOKED_AT:
+                    accuracy = accuracy_note(scene.grid, WGS84)
+                    found = (*suspicions(scene.path, reading), *([accuracy] if accuracy else []))
+                    scene = replace(scene, notes=(*scene.notes, *found))
+                for note in scene.notes:
+                    warn(f"Note on {scene.name}: {note}.")
                 scenes[scene.id] = scene
             if len(scenes) > MAX_IMAGES:
                 raise BadImage(f"more than {MAX_IMAGES} images were named: give fewer at a time.")
@@ -116,15 +150,20 @@ def open_scenes(names: Sequence[str], warn: Callable[[str], None] = lambda line:
     return scenes
 
 
-def _open(name: str, taken: dict[str, Scene]) -> Scene:
+def _open(name: str, taken: dict[str, Scene], reading: Reading) -> Scene:
     path = resolve_image(name)
+    stamp = stamp_of(path)  # before anything is read: a change meanwhile is one
+    info = read_info(path, reading)
     return Scene(
         _id_of("sample" if name == "sample" else Path(name).stem, taken),
         "sample" if name == "sample" else str(path),
         path,
-        read_info(path),
-        read_bands(path),
+        info,
+        read_bands(path, reading),
         image_hash(path)[:16],
+        reading,
+        stamp,
+        info.notes,
     )
 
 
@@ -162,6 +201,7 @@ class Tiles:
 
         Raises UnknownName where there is no such tile, BadInput, BadImage.
         """
+        scene.check()
         factor = scene.factor(z)
         rows, cols = (math.ceil(side / factor / TILE) for side in scene.shape)
         if not (0 <= x < cols and 0 <= y < rows):
@@ -180,7 +220,7 @@ class Tiles:
                 self._limits.move_to_end(key)
                 found: tuple[tuple[int, ...], Limits] = self._limits[key]
                 return found
-        found = read_limits(scene.path, bands, stretch)
+        found = read_limits(scene.path, bands, stretch, scene.reading)
         with self._lock:
             self._limits[key] = found
             while len(self._limits) > 256:
@@ -190,7 +230,7 @@ class Tiles:
     def _view(self, scene: Scene, window: Window, factor: int, bands: tuple[int, ...], limits: Limits) -> View:
         coarse = 2 ** max(0, math.ceil(math.log2(max(scene.shape) / COARSE_SIDE)))
         if scene.info.has_overviews or coarse < 4 or factor < coarse:
-            return read_tile(scene.path, window, factor, bands, limits)
+            return read_tile(scene.path, window, factor, bands, limits, scene.reading)
         key = scene.id, bands, limits
         with self._lock:
             making = self._locks.setdefault(key, threading.Lock())
@@ -199,7 +239,7 @@ class Tiles:
                 whole = self._coarse.get(key)
             if whole is None:
                 side = max(scene.shape) // coarse + 1
-                whole = read_tile(scene.path, Window(0, 0, side, side), coarse, bands, limits)
+                whole = read_tile(scene.path, Window(0, 0, side, side), coarse, bands, limits, scene.reading)
                 with self._lock:
                     self._coarse[key] = whole
                     while len(self._coarse) > self.capacity:

@@ -26,7 +26,7 @@ from terraclick.app.engine import Busy
 from terraclick.app.features import TooLarge
 from terraclick.app.files import Exports
 from terraclick.app.guard import Guard
-from terraclick.app.images import Scene, open_scenes
+from terraclick.app.images import ImageChanged, Scene, open_scenes
 from terraclick.app.layers import Layers
 from terraclick.app.openapi import described
 from terraclick.app.preconditions import PreconditionFailed
@@ -41,10 +41,14 @@ from terraclick.errors import (
     BadWeights,
     Conflict,
     MissingExtra,
+    NotGeoreferenced,
     TerraClickError,
     UnknownName,
 )
+from terraclick.geo.carrying import check_carried
 from terraclick.geo.presence import FileGone
+from terraclick.geo.raster import resolve_image
+from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import SetAside
 from terraclick.geo.store import MapObject, Store, files_hash, image_hash, open_store
 from terraclick.predictors.load import NETWORKS, OPEN_CLICK_NET_FILE, PREDICTORS, WEIGHTS, PredictorSpec, load
@@ -57,6 +61,7 @@ STATUS: dict[type[Exception], int] = {
     UnknownName: 404,
     PreconditionFailed: 412,
     Conflict: 409,
+    ImageChanged: 409,
     BadOutput: 409,
     FileGone: 503,
     TooLarge: 413,
@@ -310,6 +315,7 @@ def prepare(
     public_url: str | None = None,
     tokens_file: Path | None = None,
     environ: Mapping[str, str] = MappingProxyType({}),
+    reading: Reading = PLAIN,
     warn: Callable[[str], None] = lambda line: None,
 ) -> Server:
     """Everything that can be refused is refused here, before anything is served. Raises any TerraClickError."""
@@ -321,10 +327,10 @@ def prepare(
     _spec(model)
     public = None if public_url is None else public_address(public_url)
     tokens = tokens_for(users, tokens_file, environ, _me, warn)
-    scenes = open_scenes(images, warn)
+    scenes = open_scenes(images, warn, reading)
     sock = _listening(host, port)
     try:
-        store, session_name = _store(scenes, session, store_address, out)
+        store, session_name, scenes = _store(scenes, _named(images), session, store_address, out, warn)
     except BaseException:
         sock.close()
         raise
@@ -371,18 +377,79 @@ def _me() -> str:
         return "me"
 
 
-def _store(scenes: Mapping[str, Scene], session: Path | None, address: str | None, out: Path) -> tuple[Store, str]:
-    crs = next(iter(scenes.values())).grid.crs
+def _named(images: Sequence[str]) -> set[Path]:
+    """The images that were named one by one, not found in a folder."""
+    return {resolve_image(name) for name in images if name == "sample" or not Path(name).is_dir()}
+
+
+def _store(
+    scenes: dict[str, Scene],
+    named: set[Path],
+    session: Path | None,
+    address: str | None,
+    out: Path,
+    warn: Callable[[str], None],
+) -> tuple[Store, str, dict[str, Scene]]:
+    """(the store, its name, the scenes that can be kept in it). A new session is made last, when all else fits.
+
+    Without a session that is there, images with a coordinate system decide it and plain pictures are left aside.
+    """
+    crs = next((scene.grid.crs for scene in scenes.values() if scene.grid.crs is not None), None)
     if address is not None:
         if session is not None:
             raise BadConfig("--session and --store contradict each other: give one of them.")
         from terraclick.geo.store_postgis import open_postgis
 
-        return open_postgis(address, crs), "postgis"
-    path = session or out / "terraclick.gpkg"
-    if path.suffix.lower() != ".gpkg":
-        raise BadConfig(f"--session {path} does not end in .gpkg: a session is a GeoPackage.")
-    return open_store(path, crs), path.name
+        store: Store = open_postgis(address, crs)
+        name = "postgis"
+    else:
+        path = session or out / "terraclick.gpkg"
+        name = path.name
+        if path.suffix.lower() != ".gpkg":
+            raise BadConfig(f"--session {path} does not end in .gpkg: a session is a GeoPackage.")
+        if not path.exists():
+            fitting = _fitting(scenes, named, crs, name, warn)
+            return open_store(path, crs), name, fitting
+        store = open_store(path, crs)
+    try:
+        return store, name, _fitting(scenes, named, store.crs, name, warn)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _fitting(
+    scenes: dict[str, Scene], named: set[Path], crs: Any, session: str, warn: Callable[[str], None]
+) -> dict[str, Scene]:
+    """The scenes whose objects a session in `crs` (None: pixels) can keep; `warn` hears of the others.
+
+    Raises NotGeoreferenced or BadConfig where an image that was named does not fit, or none does.
+    """
+    found: dict[str, Scene] = {}
+    last: TerraClickError | None = None
+    for key, scene in scenes.items():
+        try:
+            if crs is not None and scene.grid.crs is not None:
+                check_carried(scene.grid, crs, scene.name)
+            elif crs is not None:
+                raise NotGeoreferenced(
+                    f"{scene.name} {scene.info.unplaced}, but the session {session} keeps {crs.name}: georeference it, "
+                    "or serve it by itself with another --session."
+                )
+            elif scene.grid.crs is not None:
+                raise NotGeoreferenced(
+                    f"{scene.name} has a coordinate system, but the session {session} keeps plain pixels: give another "
+                    "--session for it."
+                )
+            found[key] = scene
+        except TerraClickError as error:
+            if scene.path in named:
+                raise
+            last = error
+            warn(f"left out: {error}")
+    if not found and last is not None:
+        raise last
+    return found
 
 
 def _listening(host: str, port: int | None) -> socket.socket:

@@ -16,7 +16,7 @@ from terraclick.core.masks import drop_specks, fill_holes
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick
 from terraclick.geo.grid import Grid
-from terraclick.geo.polygonize import polygonize, rasterize
+from terraclick.geo.polygonize import only_real, polygonize, rasterize
 from terraclick.outline import PIN_HOLE_PX, SPECK_PX, shaped
 
 __all__ = ["propose"]
@@ -48,18 +48,19 @@ def propose(
         raise BadClick("nothing to look for: take an object of the class as an example first.")
     answer = predictor.predict(view.encoded, Prompt(clicks, Target.CLASS, tuple(references)), None)
     usual = float(np.median([_area_px(surface, grid) for surface in same])) if same else None
-    mask = answer.mask
+    mask = answer.mask if view.valid is None else answer.mask & view.valid
     if known:
         # a pixel's rim around what is known would only be proposed as a ring
         taken = rasterize(list(known), grid).astype(np.uint8)
         mask = mask & (cv2.dilate(taken, np.ones((3, 3), np.uint8)) == 0)
     least = SPECK_PX if usual is None else max(SPECK_PX, round(SMALLEST * usual))
-    mask = drop_specks(fill_holes(mask, PIN_HOLE_PX), least)
+    mask = fill_holes(mask, PIN_HOLE_PX)
+    mask = drop_specks(mask if view.valid is None else mask & view.valid, least)
     labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)[1]
     areas = np.bincount(labels.ravel())
     means = np.bincount(labels.ravel(), weights=answer.probs.ravel()) / np.maximum(areas, 1)
     found: list[tuple[float, Polygon]] = []
-    for polygon in polygonize(mask, grid):
+    for polygon in polygonize(mask, grid, within=scene.grid):
         at = polygon.representative_point()
         click = grid.to_click(at.x, at.y)
         label = labels[_inside(click, grid.shape)]
@@ -71,7 +72,12 @@ def propose(
             likeness = 0.5 + 0.5 * float(np.sqrt(ratio))
         found.append((float(means[label]) * likeness, polygon))
     found.sort(key=lambda pair: -pair[0])
-    return [shape_of(shaped([polygon], grid, simplify_m, square), scene, score) for score, polygon in found[:limit]]
+    shapes = []
+    for score, polygon in found[:limit]:
+        real = only_real(shaped([polygon], grid, simplify_m, square), grid, view.valid, scene.grid)
+        if not real.is_empty:
+            shapes.append(shape_of(real, scene, score))
+    return shapes
 
 
 def _inside(click: Click, shape: tuple[int, int]) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from shapely.affinity import affine_transform
 
 from terraclick.core.click import Click, Target
@@ -21,6 +22,7 @@ from terraclick.errors import BadData, BadInput
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_info, read_view, resolve_image
+from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.store import MapObject, Store, StoredView, reproject
 from terraclick.outline import MAX_VIEW_PX, clean
 
@@ -109,19 +111,21 @@ def replay(
     model: str,
     folder: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    reading: Reading = PLAIN,
 ) -> Replay:
     """Answer the stored clicks of every object on the view it was made from.
 
     Images are read where the session says, or under their name in `folder`. Objects without clicks (drawn, imported,
-    merged) and those whose image is gone are left out with the reason. Examples that were shown are not stored with the
-    object and not shown again. Raises BadData if there is no object at all.
+    merged) and those whose image is gone are left out with the reason. `reading` says how the images are read, as it
+    was then. Examples that were shown are not stored with the object and not shown again. Raises BadData if there is
+    no object at all.
     """
     items = store.objects()
     if not items:
         raise BadData("the session holds no object: there is nothing to replay.")
     done: list[Replayed] = []
     skipped: list[tuple[str, str]] = []
-    shown: tuple[Any, Grid, Any, Any] | None = None
+    shown: tuple[Any, Grid, Any, Any, Any] | None = None
     for number, item in enumerate(sorted(items, key=lambda item: item.image), start=1):
         progress(number, len(items))
         clicks, view = store.clicks_of(item.uuid), store.view_of(item.uuid)
@@ -130,14 +134,15 @@ def replay(
             continue
         try:
             if shown is None or shown[0] != view:
-                shown = (view, *_encoded(view, predictor, folder))
-            _, grid, encoded, whole = shown
+                shown = (view, *_encoded(view, predictor, folder, reading))
+            _, grid, encoded, valid, whole = shown
             done.append(
                 _again(
                     item,
                     [Click(c.row, c.col, c.positive) for c in clicks],
                     grid,
                     encoded,
+                    valid,
                     whole,
                     store,
                     predictor,
@@ -149,12 +154,14 @@ def replay(
     return Replay(model, tuple(done), tuple(skipped))
 
 
-def _encoded(view: StoredView, predictor: Predictor, folder: Path | None) -> tuple[Grid, Any, Grid]:
+def _encoded(
+    view: StoredView, predictor: Predictor, folder: Path | None, reading: Reading
+) -> tuple[Grid, Any, NDArray[np.bool_] | None, Grid]:
     path = resolve_image(view.image if folder is None else folder / Path(view.image).name)
-    seen, grid = read_view(path, view.bounds, view.gsd, view.bands, view.stretch, MAX_VIEW_PX)
+    seen, grid = read_view(path, view.bounds, view.gsd, view.bands, view.stretch, MAX_VIEW_PX, reading)
     if grid.shape != view.shape:
         raise BadData(f"{path.name} now gives a view of {grid.shape} pixels, not {view.shape}: it is another file.")
-    return grid, predictor.encode(seen), read_info(path).grid
+    return grid, predictor.encode(seen), seen.valid, read_info(path, reading).grid
 
 
 def _again(
@@ -162,6 +169,7 @@ def _again(
     clicks: list[Click],
     grid: Grid,
     encoded: Any,
+    valid: NDArray[np.bool_] | None,
     whole: Grid,
     store: Store,
     predictor: Predictor,
@@ -177,7 +185,7 @@ def _again(
     begun = time.perf_counter()
     for click in clicks:
         session = session.add(click, predictor, encoded)
-        found.append(iou(clean(session), truth))
+        found.append(iou(clean(session, valid), truth))
     return Replayed(
         item.uuid,
         item.class_name,

@@ -15,7 +15,7 @@ from pydantic import Field, FiniteFloat
 from terraclick.app import routes_clicks, routes_objects, routes_project
 from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import PixelClick
-from terraclick.app.depends import Json, Space, User, tenth
+from terraclick.app.depends import Json, Space, User
 from terraclick.app.features import crs_name
 from terraclick.app.images import TILE, Scene
 from terraclick.app.routes_clicks import setup_of
@@ -25,10 +25,9 @@ from terraclick.app.schemas import (
 from terraclick.app.workspace import STATUSES, Workspace
 from terraclick.core.click import Target
 from terraclick.errors import BadInput, UnknownName
-from terraclick.geo.export import WGS84
+from terraclick.geo.lonlat import lonlat_bounds
 from terraclick.geo.raster import read_statistics
 from terraclick.geo.rows import SetAside
-from terraclick.geo.store import reproject
 
 __all__ = ["ROUTES", "router"]
 
@@ -87,15 +86,8 @@ async def events(space: Space, user: User) -> StreamingResponse:
 def _image_json(space: Workspace, scene: Scene, objects: int) -> Json:
     grid = scene.grid
     rows, cols = scene.shape
-    lonlat = None
-    if grid.crs is not None:
-        try:
-            import shapely
-
-            around = reproject(shapely.segmentize(shapely.box(*grid.bounds), tenth(grid.bounds)), grid.crs, WGS84)
-            lonlat = [round(value, 7) for value in around.bounds]
-        except BadInput:
-            lonlat = None
+    around = None if grid.crs is None else lonlat_bounds(grid.bounds, grid.crs)
+    lonlat = None if around is None else [round(value, 7) for value in around]
     return {
         "id": scene.id,
         "name": scene.name,
@@ -113,6 +105,7 @@ def _image_json(space: Workspace, scene: Scene, objects: int) -> Json:
         "nodata": scene.info.nodata if scene.info.nodata is not None and abs(scene.info.nodata) < 1e300 else None,
         "tile_size": TILE,
         "max_zoom": scene.max_zoom,
+        "notes": [f"{note}." for note in scene.notes],
         "objects": objects,
     }
 
@@ -134,7 +127,9 @@ def image(image: str, space: Space, user: User) -> Json:
 @router.get("/api/images/{image}/statistics", tags=["images"])
 def statistics(image: str, space: Space, user: User, bidx: Annotated[list[Band] | None, Query()] = None) -> Json:
     """Minimum, maximum and percentiles of bands."""
-    found = read_statistics(space.scene(image).path, bidx)
+    scene = space.scene(image)
+    scene.check()
+    found = read_statistics(scene.path, bidx, scene.reading)
     names = ("index", "min", "max", "p2", "p98")
     return {"bands": [dict(zip(names, values, strict=True)) for values in found]}
 

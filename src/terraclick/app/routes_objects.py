@@ -35,8 +35,8 @@ from terraclick.app.schemas import (
 )
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, BadInput, Conflict, UnknownName
-from terraclick.geo.export import WGS84
-from terraclick.geo.store import MapObject, reproject
+from terraclick.geo.lonlat import Box, box_of, boxes_of, lonlat_bounds
+from terraclick.geo.store import MapObject, to_lonlat
 
 __all__ = ["router"]
 
@@ -98,13 +98,22 @@ def _collection(request: Request, space: Workspace) -> Json:
             _link(request, "items", _ITEMS, GEOJSON, "Objects"),
         ],
     }
-    items = space.store.objects()
-    if items and space.store.crs is not None:
-        import shapely
-
-        box = shapely.box(*shapely.total_bounds([item.geometry for item in items]))
-        found["extent"] = {"spatial": {"bbox": [list(reproject(box, space.store.crs, WGS84).bounds)], "crs": CRS84}}
+    around = _extent(space)
+    if around is not None:
+        found["extent"] = {"spatial": {"bbox": [list(around)], "crs": CRS84}}
     return found
+
+
+def _extent(space: Workspace) -> Box | None:
+    """The box around all objects in degrees; None without any, or where they have no place on the globe."""
+    import shapely
+
+    crs, geometries = space.store.crs, [item.geometry for item in space.store.objects()]
+    if crs is None or not geometries:
+        return None
+    if crs.is_geographic:  # kept cut at the antimeridian: each part counts
+        return box_of(to_lonlat(geometry, crs) for geometry in geometries)
+    return lonlat_bounds(shapely.total_bounds(geometries), crs)
 
 
 @router.get("/api/collections", tags=["objects"])
@@ -152,8 +161,10 @@ def items(
 ) -> Response:
     """Objects as a FeatureCollection."""
     mode, scene = _where(space, crs, image)
-    box = None if bbox is None else _bbox(space, bbox, mode, scene)
-    found = space.store.objects(None if scene is None else scene.key, class_name, status, box)
+    boxes = [None] if bbox is None else _boxes(space, bbox, mode, scene)
+    key = None if scene is None else scene.key
+    several = [item for box in boxes for item in space.store.objects(key, class_name, status, box)]
+    found = list({item.uuid: item for item in several}.values())
     found = [
         item
         for item in found
@@ -180,7 +191,8 @@ def items(
     return Response(json.dumps(answer, allow_nan=False), media_type=GEOJSON)
 
 
-def _bbox(space: Workspace, text: str, mode: str, scene: Scene | None) -> tuple[float, float, float, float]:
+def _boxes(space: Workspace, text: str, mode: str, scene: Scene | None) -> list[tuple[float, float, float, float]]:
+    """A bbox in the store's coordinates; in longitude and latitude one over the antimeridian is two."""
     import shapely
 
     try:
@@ -188,14 +200,17 @@ def _bbox(space: Workspace, text: str, mode: str, scene: Scene | None) -> tuple[
         if len(numbers) == 6:
             numbers = [*numbers[:2], *numbers[3:5]]
         left, bottom, right, top = numbers
-        if not all(abs(value) < 1e12 for value in numbers) or left > right:
+        degrees = mode == "CRS84"
+        if not all(abs(value) < 1e12 for value in numbers) or (left > right and not degrees):
             raise ValueError
     except ValueError:
         raise BadInput(f"bbox={text[:80]} was given; expected four numbers LEFT,BOTTOM,RIGHT,TOP.") from None
-    box = shapely.box(left, min(bottom, top), max(right, left + 1e-12), max(bottom, top, bottom + 1e-12))
-    moved = space.places.into(shapely.segmentize(box, max(tenth(box.bounds), 1e-9)), mode, scene)
-    x0, y0, x1, y1 = moved.bounds
-    return float(x0), float(y0), float(x1), float(y1)
+    found = []
+    for x0, y0, x1, y1 in boxes_of((left, min(bottom, top), right, max(bottom, top))):
+        box = shapely.box(x0, y0, max(x1, x0 + 1e-12), max(y1, y0 + 1e-12))
+        moved = space.places.into(shapely.segmentize(box, max(tenth(box.bounds), 1e-9)), mode, scene)
+        found.append(tuple(float(value) for value in moved.bounds))
+    return found
 
 
 def _one(
@@ -226,7 +241,7 @@ def create(
 ) -> Response:
     """An object drawn by hand."""
     mode, scene = _where(space, crs, image or body.properties.image)
-    geometry = space.places.into(surface_of(body.geometry), mode, scene)
+    geometry = space.places.into(surface_of(body.geometry, mode == "CRS84"), mode, scene)
     given = body.properties
     geometry = _bordered(space, geometry, given.class_name, scene, None)
     item = MapObject(
@@ -286,7 +301,7 @@ def put(
         raise UnknownName(f"no object {uuid[:80]!r}: it may have been deleted.")
     mode, scene = _where(space, crs, image or body.properties.image)
     own = scene or (None if theirs is None else space.places.scene_of(theirs))
-    geometry = space.places.into(surface_of(body.geometry), mode, own)
+    geometry = space.places.into(surface_of(body.geometry, mode == "CRS84"), mode, own)
     given = body.properties
     base = theirs or MapObject(geometry=geometry, uuid=uuid, image="" if own is None else own.key, model="hand")
     item = replace(
@@ -320,7 +335,7 @@ def patch(
     item = _set(theirs, given, user)
     if body.geometry is not None:
         own = scene or space.places.scene_of(theirs)
-        geometry = space.places.into(surface_of(body.geometry), mode, own)
+        geometry = space.places.into(surface_of(body.geometry, mode == "CRS84"), mode, own)
         item = replace(item, geometry=_bordered(space, geometry, item.class_name, own, uuid))
     what = "reshape" if body.geometry is not None else "change"
     deed = space.change(user, f"{what} {item.class_name or 'object'}", [Edit(item, _rev(request, body.rev, theirs))])

@@ -39,7 +39,7 @@ from terraclick.app.clicking import (
     step,
     to_map,
 )
-from terraclick.app.engine import Encoded, Encodings, Frame, Priority, Worker, memory_of
+from terraclick.app.engine import Encoded, Encodings, Frame, Priority, Worker, memory_of, read_frame
 from terraclick.app.events import Hub
 from terraclick.app.features import Places, as_surface, outline_json
 from terraclick.app.images import Scene, Tiles
@@ -61,7 +61,6 @@ from terraclick.geo.store import (
     StoredView,
     reproject,
 )
-from terraclick.outline import MAX_VIEW_PX
 from terraclick.predictors.exported import watching
 
 __all__ = ["STATUSES", "Live", "Model", "Workspace"]
@@ -219,6 +218,9 @@ class Workspace:
         self.tiles = Tiles()
         self.hub = Hub()
         self.journal = Journal()
+        for scene in self.scenes.values():  # before the model's thread begins: what is refused here must end the start
+            crs = scene.grid.crs
+            store.add_image(StoredImage(scene.key, scene.hash, crs, None if crs is None else scene.grid.bounds))
         self.worker = Worker()
         self.encodings = Encodings(encoding_bytes)
         self._clock = clock
@@ -228,10 +230,6 @@ class Workspace:
         self._lock = threading.RLock()
         self._model: Model | None = None
         self._loading = self.worker.submit(Priority.CLICK, lambda: self._load(model))
-        for scene in self.scenes.values():
-            crs = scene.grid.crs
-            store.add_image(StoredImage(scene.key, scene.hash, crs, None if crs is None else scene.grid.bounds))
-
         store.look()
         self.watch = Watch(store, self.places, self.hub, self.forget_examples, watch_s)
 
@@ -304,6 +302,7 @@ class Workspace:
 
     def open(self, user: str, scene: Scene, setup: Setup, **fields: Any) -> Live:
         """Begin to outline one thing."""
+        scene.check()
         live = Live(uuid4().hex[:16], user, scene, setup, touched=time.monotonic(), **fields)
         if setup.seed is not None:
             self.store.save_draft(live.draft())
@@ -331,7 +330,8 @@ class Workspace:
         return self._hold(live)
 
     async def state(self, live: Live) -> State:
-        """Where a click session stands; its acts are answered again if that is not in memory."""
+        """Where a click session stands; its acts are answered again if that is not in memory. Raises ImageChanged."""
+        live.scene.check()
         found = live.states.get(live.position)
         return found if found is not None else await self._ask(live, live.acts, live.position)
 
@@ -375,6 +375,7 @@ class Workspace:
 
     def _fold(self, live: Live, acts: tuple[Act, ...], position: int) -> State:
         """The state after so many acts, from the latest one that is still known. Runs in the model's thread."""
+        live.scene.check()
         known = max((p for p in live.states if p <= position), default=0)
         state = live.states.get(known) or start(live.setup)
         with self._telling(live.scene, live):
@@ -384,6 +385,7 @@ class Workspace:
                 state = step(
                     state, acts[index], live.setup, live.scene, self.model.predictor, self._encode, self.examples
                 )
+                live.scene.check()  # an answer on a picture that was replaced meanwhile is none
                 live.states[index + 1] = state
         live.states.setdefault(0, start(live.setup))
         self._trim()
@@ -399,8 +401,8 @@ class Workspace:
             return
 
         def encode(frame: Frame) -> Encoded:
-            view, grid = read_view(frame.path, frame.bounds, frame.gsd, frame.bands, frame.stretch, MAX_VIEW_PX)
-            return Encoded(grid, rough.encode(view), 0.0, 0.0)
+            view, grid = read_frame(frame)
+            return Encoded(grid, rough.encode(view), 0.0, 0.0, view.valid)
 
         with watching(lambda done, total: None):
             found = step(replace(state, session=None), act, live.setup, live.scene, rough, encode, self.examples)
@@ -467,6 +469,7 @@ class Workspace:
 
         def ask() -> tuple[Shape | None, float]:
             begun = time.perf_counter()
+            live.scene.check()
             found = step(
                 state,
                 Act("click", click),
@@ -491,6 +494,7 @@ class Workspace:
         frame = frame_for(setup, setup.target, (click,), scene)
 
         def fetch() -> None:
+            scene.check()
             with self._telling(scene, None):
                 step(start(setup), Act("click", click), setup, scene, self.model.predictor, self._encode, self.examples)
 
@@ -504,6 +508,7 @@ class Workspace:
 
         Raises BadClick if there is no outline, Conflict if the reopened object was saved by somebody else.
         """
+        live.scene.check()
         shape = self.outline(live, state)
         if shape is None or shape.pixels.is_empty:
             raise BadClick("there is no outline to accept: click on the thing first.")
@@ -697,7 +702,8 @@ class Workspace:
         )
         factor = max(1.0, max(x1 - x0, y1 - y0) / EXAMPLE_SIDE)
         gsd = None if factor == 1.0 else (scene.grid.metres_per_pixel or 1.0) * factor
-        view, grid = read_view(scene.path, bounds, gsd)
+        scene.check()
+        view, grid = read_view(scene.path, bounds, gsd, reading=scene.reading)
         return self._keep_example(class_name, Reference(view.image, rasterize([outline], grid), positive))
 
     def example_from_png(self, image: str, mask: str, class_name: str, positive: bool) -> StoredReference:
@@ -751,6 +757,7 @@ class Workspace:
 
         def ask() -> Proposals:
             begun = time.perf_counter()
+            scene.check()
             frame = frame_for(setup, Target.CLASS, (), scene)
             with self._telling(scene, None):
                 view = self._encode(frame)

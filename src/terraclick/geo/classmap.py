@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from shapely import Polygon
 from terraclick.core.focus import Window
 from terraclick.errors import BadData, BadGrid, BadImage, BadOutput
 from terraclick.geo.grid import Grid
+from terraclick.geo.polygonize import polygons_within
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.regularize import simplify_coverage
 
@@ -228,19 +229,26 @@ class ClassPatch:
 
 
 def class_patches(
-    path: Path, grid: Grid, min_area_px: int = 64, tolerance_m: float = 0.0, confidence: Path | None = None
+    path: Path,
+    grid: Grid,
+    min_area_px: int = 64,
+    tolerance_m: float = 0.0,
+    confidence: Path | None = None,
+    within: Grid | None = None,
 ) -> list[ClassPatch]:
     """Every piece of a class map as a polygon; neighbours share their borders exactly, no gap, no overlap.
 
     Pieces of fewer than `min_area_px` pixels first go to their largest neighbour. `tolerance_m` simplifies all
-    together (metres; pixels without a crs). With a `confidence` file each piece tells its mean. In order of place.
+    together (metres; pixels without a crs). With a `confidence` file each piece tells its mean. What a coarse grid has
+    beyond the scene, whose grid is `within`, is cut off. In order of place.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path) as file:
             levels = file.read(1)
-    if min_area_px > 1:
-        sieved = rasterio.features.sieve(levels, min_area_px, mask=levels != NO_DATA, connectivity=4)
+    least = min(min_area_px, levels.size - 1)  # GDAL takes no more than that
+    if least > 1:
+        sieved = rasterio.features.sieve(levels, least, mask=levels != NO_DATA, connectivity=4)
         levels = np.where(levels == NO_DATA, NO_DATA, sieved).astype(np.uint8)
     values, outlines = [], []
     for shape, value in rasterio.features.shapes(levels, mask=levels != NO_DATA, connectivity=4):
@@ -252,7 +260,10 @@ def class_patches(
     moved = [_moved(outline, grid) for outline in outlines]
     if tolerance_m:
         moved = simplify_coverage(moved, tolerance_m, grid.crs)
-    return [ClassPatch(*parts) for parts in zip(values, moved, counts, sure, strict=True)]
+    patches = [ClassPatch(*parts) for parts in zip(values, moved, counts, sure, strict=True)]
+    if within is None:
+        return patches
+    return [replace(p, polygon=part) for p in patches for part in polygons_within(p.polygon, within)]
 
 
 def _noded(ring: NDArray[np.int64], levels: Levels) -> NDArray[np.float64]:

@@ -45,7 +45,17 @@ from terraclick.geo.export_pixels import (
 )
 from terraclick.geo.grid import Grid
 from terraclick.geo.keyholes import polygons_in
-from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredImage, new_uuid, reproject, utc_now
+from terraclick.geo.lonlat import WGS84
+from terraclick.geo.store import (
+    GeoPackageStore,
+    MapClass,
+    MapObject,
+    StoredImage,
+    new_uuid,
+    reproject,
+    to_lonlat,
+    utc_now,
+)
 from terraclick.geo.texts import dump_json, harmless, read_json, spread_columns
 
 __all__ = [
@@ -56,8 +66,6 @@ __all__ = [
     "format_of",
     "write_collection",
 ]
-
-WGS84 = CRS.from_epsg(4326)
 
 
 class Format(NamedTuple):
@@ -124,13 +132,20 @@ def write_collection(
             raise NotGeoreferenced("the objects are in image pixels: georeference the image, or leave the CRS out.")
         target = crs or (WGS84 if name == "geojson" and source is not None else source)
     items = [_identified(item) for item in collection.items]
-    moved = [replace(item, geometry=reproject(item.geometry, source, target)) for item in items]
+    moved = [replace(item, geometry=_carried(item.geometry, source, target, name)) for item in items]
     written = replace(collection, items=tuple(moved), crs=target)
     with replace_whole(
         path, overwrite, also=kind.beside, errors=_foreign_errors(), may_be_empty=name == "yolo"
     ) as part:
         kind.write(written, part)
     return path
+
+
+def _carried(geometry: BaseGeometry, source: CRS | None, target: CRS | None, name: str) -> BaseGeometry:
+    """A geometry in the file's CRS; GeoJSON's longitudes lie within -180 … 180 whatever the image's are."""
+    if name == "geojson" and source is not None and target == WGS84:
+        return to_lonlat(geometry, source)
+    return reproject(geometry, source, target)
 
 
 def format_of(file_name: str, name: str | None = None) -> str:

@@ -19,7 +19,7 @@ from terraclick.core.click import Click
 from terraclick.core.focus import Window
 from terraclick.errors import BadClick, BadConfig, BadGrid
 
-__all__ = ["Bounds", "Grid", "metres_per_unit", "parse_crs"]
+__all__ = ["Bounds", "Grid", "horizontal", "metres_per_unit", "parse_crs"]
 
 Bounds = tuple[float, float, float, float]
 """(left, bottom, right, top) in map coordinates, left < right and bottom < top."""
@@ -46,7 +46,7 @@ class Grid:
             raise BadGrid(f"the transform {terms} holds a number that is not finite; six finite numbers were expected.")
         a, b, _, d, e, _ = terms
         area, reach = abs(a * e - b * d), math.hypot(a, d) * math.hypot(b, e)
-        if not (math.isfinite(reach) and area > 1e-9 * reach and area > 0):
+        if not (math.isfinite(reach) and area > 1e-9 * reach and area > 1e-250):
             raise BadGrid(f"the transform {terms} cannot be inverted: its pixels have no area; georeference it again.")
         if min(self.shape) < 1:
             raise BadGrid(f"a grid of {self.shape[0]} rows and {self.shape[1]} columns holds no pixel.")
@@ -146,14 +146,23 @@ def check_bounds(bounds: Bounds) -> Bounds:
 def parse_crs(text: str) -> CRS:
     """A coordinate system by its number, EPSG:n or ESRI:n and nothing else: safe with a stranger's text.
 
-    Raises BadConfig if it is none.
+    Raises BadConfig if it is none, or none to draw outlines in (see `horizontal`).
     """
     try:
         if re.fullmatch(r"(?i)(EPSG|ESRI):\d{1,7}", text):
-            return CRS.from_user_input(text)
+            return horizontal(CRS.from_user_input(text))
     except CRSError:
         pass
     raise BadConfig(f"{text[:80]!r} is no coordinate system: give for example EPSG:32633.")
+
+
+def horizontal(crs: CRS) -> CRS:
+    """The crs, if x and y of a map can be counted in it. Raises BadConfig for heights alone and for geocentric ones."""
+    if crs.is_vertical and not crs.is_compound:
+        raise BadConfig(f"{crs.name} counts heights, not places: give one for maps, such as EPSG:32633.")
+    if crs.is_geocentric:
+        raise BadConfig(f"{crs.name} counts from the middle of the Earth: give one for maps, such as EPSG:32633.")
+    return crs
 
 
 def metres_per_unit(crs: CRS | None, x: float, y: float, step: float = 1e-5) -> tuple[float, float]:

@@ -25,13 +25,14 @@ from terraclick.geo.crs_text import crs_of_text, crs_of_wkt
 from terraclick.geo.export_pixels import line_hash
 from terraclick.geo.grid import Grid
 from terraclick.geo.keyholes import from_ring, polygons_in
+from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.polygonize import polygonize, rasterize
+from terraclick.geo.rings import ring_of
 from terraclick.geo.store import MapClass, MapObject, reproject
 from terraclick.geo.texts import join_columns, restored
 
-__all__ = ["Labels", "import_polygons", "read_labels"]
+__all__ = ["Labels", "check_places", "import_polygons", "read_labels"]
 
-WGS84 = CRS.from_epsg(4326)
 MAX_BYTES = 256 << 20
 MAX_VERTICES = 5_000_000
 MAX_SIDE = 1 << 20
@@ -73,6 +74,8 @@ def import_polygons(path: str | Path, crs: CRS | None = None) -> list[MapObject]
     found = read_labels(path)
     if found.pixels and crs is not None:
         raise BadData(f"{path} counts in pixels of its images: say which image is meant, or use import-session.")
+    if crs is not None:
+        check_places(found, path)
     kept = []
     for item in found.items:
         geometry = item.geometry if crs is None else reproject(item.geometry, found.crs, crs)
@@ -81,6 +84,15 @@ def import_polygons(path: str | Path, crs: CRS | None = None) -> list[MapObject]
             MapObject(geometry=geometry, class_name=item.class_name, label=item.label, image=image, model="import")
         )
     return kept
+
+
+def check_places(found: Labels, path: str | Path) -> None:
+    """Raise BadData where longitudes and latitudes of a file are none, or leap over the antimeridian."""
+    if found.pixels or found.crs is None or not found.crs.is_geographic:
+        return
+    for item in found.items:
+        for ring in shapely.get_rings(item.geometry):
+            check_lonlat(shapely.get_coordinates(ring), f"a polygon of {path}")
 
 
 def read_labels(path: str | Path, shapes: Shapes | None = None) -> Labels:
@@ -216,9 +228,7 @@ def _geojson(top: dict[str, Any]) -> _Read:
 
 def _shape(shape: dict[str, Any]) -> BaseGeometry:
     polygons = [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
-    rings = [[np.asarray(ring, dtype=np.float64)[:, :2] for ring in polygon] for polygon in polygons]
-    if not all(np.isfinite(ring).all() for polygon in rings for ring in polygon):
-        raise ValueError("a coordinate is not finite")
+    rings = [[ring_of(ring) for ring in polygon] for polygon in polygons]
     return MultiPolygon([Polygon(polygon[0], polygon[1:]) for polygon in rings if polygon])
 
 

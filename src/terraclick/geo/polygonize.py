@@ -14,18 +14,24 @@ import rasterio.features
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from shapely import Polygon
+from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadGrid
 from terraclick.geo.grid import Grid
 
-__all__ = ["polygonize", "rasterize"]
+__all__ = ["only_real", "polygonize", "polygons_within", "rasterize"]
+
+BEYOND_PX = 1e-6
+"""So far beyond an image's edge is rounding."""
 
 
-def polygonize(mask: NDArray[np.bool_], grid: Grid, min_area_px: float = 0) -> list[Polygon]:
+def polygonize(
+    mask: NDArray[np.bool_], grid: Grid, min_area_px: float = 0, within: Grid | None = None
+) -> list[Polygon]:
     """Outlines of a mask (H, W) as valid polygons in the grid's crs, each with its own holes; none smaller than asked.
 
+    The last pixels of a coarse grid may reach beyond the image: with `within`, the image's own grid, they are cut off.
     Raises BadGrid if mask and grid differ in shape.
     """
     if mask.shape != grid.shape:
@@ -42,7 +48,47 @@ def polygonize(mask: NDArray[np.bool_], grid: Grid, min_area_px: float = 0) -> l
         for polygon in _valid(Polygon(rings[0], rings[1:])):
             if polygon.area >= min_area_px:
                 found.append(_moved(polygon, grid.transform))
-    return found
+    if within is None:
+        return found
+    return [part for polygon in found for part in polygons_within(polygon, within)]
+
+
+def _parts(geometry: BaseGeometry) -> list[Polygon]:
+    return [part for part in shapely.get_parts(geometry).tolist() if isinstance(part, Polygon) and not part.is_empty]
+
+
+def only_real(
+    geometry: BaseGeometry, grid: Grid, valid: NDArray[np.bool_] | None, within: Grid | None = None
+) -> BaseGeometry:
+    """A shaped outline without what simplifying or squaring added where `grid` holds no data, or beyond `within`.
+
+    valid is (H, W) on the grid, None = all of it. The same object comes back where nothing is to be cut.
+    """
+    if geometry.is_empty:
+        return geometry
+    cut = geometry if within is None else _within(geometry, within)
+    if valid is not None:
+        unreal = rasterize([cut], grid) & ~valid
+        if unreal.any():
+            cut = cut.difference(shapely.union_all(polygonize(unreal, grid)))
+    if cut is geometry:
+        return geometry
+    parts = _parts(cut)
+    return parts[0] if len(parts) == 1 else MultiPolygon(parts)
+
+
+def polygons_within(geometry: BaseGeometry, image: Grid) -> list[Polygon]:
+    """The polygons of a geometry without what lies beyond an image."""
+    return _parts(_within(geometry, image))
+
+
+def _within(geometry: BaseGeometry, image: Grid) -> BaseGeometry:
+    """A geometry without what lies beyond an image; the same object where nothing does."""
+    rows, cols = image.shape
+    at = shapely.get_coordinates(_moved(geometry, ~image.transform))
+    if (at >= -BEYOND_PX).all() and (at <= np.array([cols, rows]) + BEYOND_PX).all():
+        return geometry
+    return geometry.intersection(_moved(shapely.box(0, 0, cols, rows), image.transform))
 
 
 def rasterize(polygons: Iterable[BaseGeometry], grid: Grid) -> NDArray[np.bool_]:

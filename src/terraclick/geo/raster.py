@@ -1,6 +1,7 @@
-"""Read a part of any GeoTIFF, JPEG or PNG as a `View` with its `Grid`, and open nothing but the named file.
+"""Read a part of any GeoTIFF, JPEG or PNG as a `View` with its `Grid`.
 
-The name must be a regular file once links are resolved; the other walls against hostile files are in `opening.py`.
+The name must be a regular file once links are resolved; the other walls against hostile files are in `opening.py`. A
+`Reading` tells what the file does not say, or says wrongly: nodata, page, alpha, coordinate system.
 
 Reading at another gsd lays output pixels on a lattice that starts at the image's first corner, so the same ground
 read through different bounds gives the same pixels. Shrinking averages by area (from the best overview), enlarging
@@ -19,14 +20,24 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterWindow
 
 from terraclick.core.focus import Window
 from terraclick.core.predictor import View
 from terraclick.errors import BadGrid, BadImage, BadInput
+from terraclick.geo.bands import chosen_bands, hides_pixels, palette_of
 from terraclick.geo.grid import Bounds, Grid, check_bounds
-from terraclick.geo.opening import RasterFile, check_budget, dataset, decode_cost, driver_of, opened, stored_types
+from terraclick.geo.opening import (
+    RasterFile,
+    check_budget,
+    dataset,
+    decode_cost,
+    driver_of,
+    opened,
+    page_names,
+)
+from terraclick.geo.reading import PLAIN, Reading
 
 __all__ = [
     "Band",
@@ -35,6 +46,7 @@ __all__ = [
     "read_bands",
     "read_info",
     "read_limits",
+    "read_samples",
     "read_statistics",
     "read_tile",
     "read_view",
@@ -42,7 +54,10 @@ __all__ = [
 ]
 
 Stretch = str | tuple[float, float] | Sequence[tuple[float, float]]
-"""How values become 0-255: "auto", "percent", "none", one (min, max), or one (min, max) per band read."""
+"""How values become 0-255: "auto", "percent", "none", one (min, max), or one (min, max) per band read.
+
+Numbers are true values: where a file declares a scale and an offset (as QGIS applies them), those are counted in.
+"""
 
 CHUNK_SAMPLES = 2**20
 SLIVER = 1e-3
@@ -51,7 +66,11 @@ SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample.tif"
 
 @dataclass(frozen=True)
 class RasterInfo:
-    """What a file says about itself: bands counts all of them, dtype is the first band's, nodata None if undeclared."""
+    """What a file says about itself: bands counts all of them, dtype is the first band's, nodata None if undeclared.
+
+    notes are sentences (without the file's name and the full stop) that a user should hear; unplaced continues "NAME …"
+    where the file has no coordinate system; pages are the sizes of the pictures of a TIFF of several, in words.
+    """
 
     path: Path
     driver: str
@@ -60,6 +79,9 @@ class RasterInfo:
     dtype: str
     nodata: float | None
     has_overviews: bool
+    notes: tuple[str, ...] = ()
+    unplaced: str = ""
+    pages: tuple[str, ...] = ()
 
 
 def resolve_image(name: str | os.PathLike[str]) -> Path:
@@ -88,12 +110,30 @@ def _no_file(name: str, real: Path) -> str:
     return f"{name} does not exist or is not a plain file: check the spelling and the folder."
 
 
-def read_info(path: str | os.PathLike[str]) -> RasterInfo:
-    """What an image file says about itself. Raises BadImage or BadGrid if it cannot be used."""
-    with opened(resolve_image(path)) as file:
+def read_info(path: str | os.PathLike[str], reading: Reading = PLAIN) -> RasterInfo:
+    """What an image file says about itself. Raises BadImage or BadGrid if it cannot be used, BadConfig for a page."""
+    with opened(resolve_image(path), reading) as file:
+        pages = tuple(words for _, words in page_names(file.data)) if reading.page == 1 else ()
         return RasterInfo(
-            file.path, file.data.driver, file.grid, file.data.count, file.data.dtypes[0], file.nodata, bool(file.levels)
+            file.path,
+            file.data.driver,
+            file.grid,
+            file.data.count,
+            file.data.dtypes[0],
+            file.nodata,
+            bool(file.levels),
+            (*file.notes, *_of_pages(pages)),
+            file.unplaced,
+            pages,
         )
+
+
+def _of_pages(pages: tuple[str, ...]) -> list[str]:
+    """What to say of a file that holds several pictures."""
+    if len(pages) < 2:
+        return []
+    sizes = ", ".join(pages[:6]) + (", …" if len(pages) > 6 else "")
+    return [f"it holds {len(pages)} pictures ({sizes}) and the first is read: choose another with --page"]
 
 
 def read_view(
@@ -103,6 +143,7 @@ def read_view(
     bands: Sequence[int] | None = None,
     stretch: Stretch = "auto",
     max_side: int = 4096,
+    reading: Reading = PLAIN,
 ) -> tuple[View, Grid]:
     """Read the part of an image inside `bounds` as a View (H, W, 3) uint8 and the Grid of exactly those pixels.
 
@@ -110,15 +151,15 @@ def read_view(
         grown to whole pixels and clipped to the image; None = all of it.
     gsd: metres per pixel wanted (image pixels per pixel without a crs), the same factor along rows and columns;
         None = native, or the least whole factor that fits `max_side`.
-    bands: one or three band numbers from 1; None = red, green, blue by their declared meaning, else the first three,
-        else the first.
+    bands: one or three band numbers from 1; None = red, green, blue by their descriptions or declared meaning, else the
+        first three, else the first. An alpha band that is asked for hides nothing.
     stretch: "auto" = uint8 as it is, other types between their 2nd and 98th percentile over the WHOLE image;
         "percent" = that for uint8 too; "none" = values cut to 0-255; or explicit (min, max).
     View.valid is None if every pixel holds data, else False at nodata, transparent, masked and non-finite pixels,
     which are black. Raises BadImage (cannot be read), BadGrid (bounds or gsd do not fit), BadInput (bands, stretch).
     """
-    with opened(resolve_image(path)) as file:
-        chosen = _choose_bands(file, bands)
+    with opened(resolve_image(path), reading) as file:
+        chosen = chosen_bands(file, bands)
         factor, lattice = _choose_lattice(file, bounds, gsd, max_side)
         level = file.level_for(factor)
         with dataset(file, level) as data:
@@ -203,21 +244,6 @@ def _source_window(source: _Source, lattice: Window, factor: float) -> Window:
 # --- what ------------------------------------------------------------------------------------------------------------
 
 
-def _choose_bands(file: RasterFile, bands: Sequence[int] | None) -> tuple[int, ...]:
-    """Band numbers to read: one or three."""
-    count = file.data.count
-    if bands is not None:
-        if len(bands) not in (1, 3) or not all(1 <= band <= count for band in bands):
-            raise BadInput(f"bands {tuple(bands)} were asked of {file.path.name}; give one or three of 1 to {count}.")
-        return tuple(int(band) for band in bands)
-    meaning = file.meaning
-    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    if all(colour in meaning for colour in colours):
-        return tuple(meaning.index(colour) + 1 for colour in colours)
-    plain = [i + 1 for i, m in enumerate(meaning) if m != ColorInterp.alpha] or [1]
-    return tuple(plain[:3]) if len(plain) >= 3 else (plain[0],)
-
-
 _Limits = tuple[tuple[float, float], ...]
 
 
@@ -235,6 +261,11 @@ class _Source:
         """Full-size pixels per stored pixel along (rows, cols)."""
         return self.file.shape[0] / self.data.shape[0], self.file.shape[1] / self.data.shape[1]
 
+    @property
+    def _has_alpha(self) -> bool:
+        """Whether GDAL takes a band for the mask of all others; then `hides_pixels` decides, not GDAL."""
+        return MaskFlags.alpha in self.file.data.mask_flag_enums[self.bands[0] - 1]
+
     def raw(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Values (bands, h, w) as stored, and where each band holds data."""
         area = RasterWindow(window.col, window.row, window.cols, window.rows)
@@ -243,27 +274,28 @@ class _Source:
             values = np.abs(values)
         valid = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=np.bool_)
         for i, band in enumerate(self.bands):
-            nodata = self.file.data.nodatavals[band - 1]
+            nodata = self.file.nodatavals[band - 1]
             if nodata is not None and math.isfinite(nodata):
                 valid[i] &= values[i] != _as_stored(nodata, values.dtype)
-        meaning = self.file.meaning
-        if ColorInterp.alpha in meaning:
-            valid &= self.data.read(meaning.index(ColorInterp.alpha) + 1, window=area) > 0
-        elif MaskFlags.per_dataset in self.file.data.mask_flag_enums[self.bands[0] - 1]:
+        alpha = hides_pixels(self.file, self.bands)
+        if alpha is not None:
+            valid &= self.data.read(alpha, window=area) > 0
+        elif MaskFlags.per_dataset in self.file.data.mask_flag_enums[self.bands[0] - 1] and not self._has_alpha:
             valid &= self.data.read_masks(self.bands[0], window=area) > 0
         return values, valid
 
     def levels(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Image (h, w, 1 or 3) uint8, black where nothing is known, and valid (h, w): some band holds data."""
         values, known = self.raw(window)
-        palette = _palette(self.file, self.bands)
+        palette = palette_of(self.file, self.bands)
         if palette is not None:
             colours = palette[values[0]]
             valid = known[0] & (colours[..., 3] > 0)
             image = colours[..., :3].copy()
         else:
             valid = known[0] if len(known) == 1 else known.any(axis=0)
-            planes = [_stretched(v, k, limit) for v, k, limit in zip(values, known, self.limits, strict=True)]
+            scales = [self.file.scales[band - 1] for band in self.bands]
+            planes = [_stretched(*of) for of in zip(values, known, self.limits, scales, strict=True)]
             image = np.stack(planes, axis=-1) if len(planes) > 1 else planes[0][..., None]
         if not valid.all():
             image[~valid] = 0
@@ -290,28 +322,12 @@ def _as_stored(nodata: float, dtype: np.dtype[Any]) -> Any:
     return int(nodata) if nodata == int(nodata) else None
 
 
-def _palette(file: RasterFile, bands: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """Colour table (values, 4) RGBA of a palette image."""
-    if len(bands) != 1 or file.meaning[bands[0] - 1] != ColorInterp.palette:
-        return None
-    kind = np.dtype(stored_types(file.data)[bands[0] - 1])
-    try:
-        table = file.data.colormap(bands[0])
-    except ValueError:
-        return None
-    if kind.kind != "u" or kind.itemsize > 2:
-        return None
-    colours = np.zeros((2 ** (8 * kind.itemsize), 4), dtype=np.uint8)
-    for value, rgba in table.items():
-        if 0 <= value < len(colours):
-            colours[value] = rgba
-    return colours
-
-
-def _stretched(values: NDArray[Any], known: NDArray[np.bool_], limit: tuple[float, float]) -> NDArray[np.uint8]:
-    """One band (h, w) between its limits as 0-255; 0 where unknown."""
-    low, high = limit
-    if values.dtype == np.uint8 and limit == (0.0, 255.0):
+def _stretched(
+    values: NDArray[Any], known: NDArray[np.bool_], limit: tuple[float, float], scaling: tuple[float, float]
+) -> NDArray[np.uint8]:
+    """One band (h, w) between its limits (in true values) as 0-255; 0 where unknown."""
+    low, high = _stored_limits(limit, scaling)
+    if values.dtype == np.uint8 and (low, high) == (0.0, 255.0):
         return values if known.all() else np.where(known, values, np.uint8(0)).astype(np.uint8)
     scale = 255.0 / (high - low) if high > low else 0.0
     real = np.where(known, values, np.asarray(low).astype(values.dtype)).astype(np.float64)
@@ -321,18 +337,21 @@ def _stretched(values: NDArray[Any], known: NDArray[np.bool_], limit: tuple[floa
     return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
 
 
+def _stored_limits(limit: tuple[float, float], scaling: tuple[float, float]) -> tuple[float, float]:
+    """Limits in true values as limits of what is stored; whole numbers stay whole."""
+    if scaling == (1.0, 0.0):
+        return limit
+    scale, offset = scaling
+    low, high = ((value - offset) / scale for value in limit)
+    return tuple(round(v) if abs(v - round(v)) < 1e-6 * max(1.0, abs(v)) else v for v in (low, high))  # type: ignore[return-value]
+
+
 def _limits(file: RasterFile, bands: tuple[int, ...], stretch: Stretch) -> _Limits:
-    """The values that become 0 and 255, for each band read."""
-    plain = ((0.0, 255.0),) * len(bands)
+    """The true values that become 0 and 255, for each band read."""
     if isinstance(stretch, str):
-        if stretch not in ("auto", "none", "percent"):
-            raise BadInput(f'no stretch {stretch!r}: give "auto", "percent", "none" or (min, max).')
-        if stretch == "none" or _palette(file, bands) is not None:
-            return plain
-        if stretch == "auto" and file.data.dtypes[bands[0] - 1] == "uint8":
-            bits = int(file.data.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 8))
-            return ((0.0, float(2**bits - 1)),) * len(bands) if bits < 8 else plain
-        return _percentiles(file, bands)
+        stored = _stored(file, bands, stretch)
+        scaled = zip(stored, (file.scales[band - 1] for band in bands), strict=True)
+        return tuple((low * scale + offset, high * scale + offset) for (low, high), (scale, offset) in scaled)
     try:
         pairs = np.asarray(stretch, dtype=np.float64)
         pairs = np.broadcast_to(pairs, (len(bands), 2))
@@ -343,6 +362,19 @@ def _limits(file: RasterFile, bands: tuple[int, ...], stretch: Stretch) -> _Limi
             f"the stretch {stretch!r} was given; (min, max) with min < max, or one such pair a band, expected."
         )
     return tuple((float(low), float(high)) for low, high in pairs)
+
+
+def _stored(file: RasterFile, bands: tuple[int, ...], stretch: str) -> _Limits:
+    """The stored values that become 0 and 255 by the name of a stretch."""
+    plain = ((0.0, 255.0),) * len(bands)
+    if stretch not in ("auto", "none", "percent"):
+        raise BadInput(f'no stretch {stretch!r}: give "auto", "percent", "none" or (min, max).')
+    if stretch == "none" or palette_of(file, bands) is not None:
+        return plain
+    if stretch == "auto" and file.data.dtypes[bands[0] - 1] == "uint8":
+        bits = int(file.data.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 8))
+        return ((0.0, float(2**bits - 1)),) * len(bands) if bits < 8 else plain
+    return _percentiles(file, bands)
 
 
 def _percentiles(file: RasterFile, bands: tuple[int, ...]) -> _Limits:
@@ -505,25 +537,28 @@ class Band:
     dtype: str
 
 
-def read_bands(path: str | os.PathLike[str]) -> tuple[Band, ...]:
+def read_bands(path: str | os.PathLike[str], reading: Reading = PLAIN) -> tuple[Band, ...]:
     """All bands of an image. Raises BadImage or BadGrid if it cannot be used."""
-    with opened(resolve_image(path)) as file:
-        names = [text or meaning.name for text, meaning in zip(file.data.descriptions, file.meaning, strict=True)]
+    with opened(resolve_image(path), reading) as file:
+        names = [text or meaning.name for text, meaning in zip(file.descriptions, file.meaning, strict=True)]
         return tuple(
             Band(i, name, str(t)) for i, (name, t) in enumerate(zip(names, file.data.dtypes, strict=True), start=1)
         )
 
 
 def read_limits(
-    path: str | os.PathLike[str], bands: Sequence[int] | None = None, stretch: Stretch = "auto"
+    path: str | os.PathLike[str],
+    bands: Sequence[int] | None = None,
+    stretch: Stretch = "auto",
+    reading: Reading = PLAIN,
 ) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
     """(band numbers, the values of each that become 0 and 255) as `read_view` would choose them.
 
     Given back to `read_view` or `read_tile` as bands and stretch they give the same picture without a look at the whole
     image again. Raises what `read_view` raises.
     """
-    with opened(resolve_image(path)) as file:
-        chosen = _choose_bands(file, bands)
+    with opened(resolve_image(path), reading) as file:
+        chosen = chosen_bands(file, bands)
         return chosen, _limits(file, chosen, stretch)
 
 
@@ -533,6 +568,7 @@ def read_tile(
     factor: float = 1.0,
     bands: Sequence[int] | None = None,
     stretch: Stretch = "auto",
+    reading: Reading = PLAIN,
 ) -> View:
     """Read a window of output pixels, each `factor` image pixels wide, counted from the image's first corner.
 
@@ -541,13 +577,13 @@ def read_tile(
     """
     if not (math.isfinite(factor) and factor > 0) or max(window.rows, window.cols) > 4096:
         raise BadGrid(f"a tile of {window.cols} x {window.rows} pixels at 1:{factor} was asked: at most 4096 a side.")
-    with opened(resolve_image(path)) as file:
+    with opened(resolve_image(path), reading) as file:
         count = [max(1, math.ceil(side / factor - SLIVER)) for side in file.shape]
         top, left = max(window.row, 0), max(window.col, 0)
         rows, cols = min(window.row + window.rows, count[0]) - top, min(window.col + window.cols, count[1]) - left
         if rows <= 0 or cols <= 0:
             raise BadGrid(f"the tile at row {window.row}, column {window.col} misses {path}.")
-        chosen = _choose_bands(file, bands)
+        chosen = chosen_bands(file, bands)
         with dataset(file, file.level_for(factor)) as data:
             lattice = Window(top, left, rows, cols)
             source = _Source(file, data, chosen, ())
@@ -560,10 +596,13 @@ def read_tile(
 
 
 def read_statistics(
-    path: str | os.PathLike[str], bands: Sequence[int] | None = None
+    path: str | os.PathLike[str], bands: Sequence[int] | None = None, reading: Reading = PLAIN
 ) -> tuple[tuple[int, float, float, float, float], ...]:
-    """(band, min, max, 2nd, 98th percentile) of each band, from an overview or patches spread over the image."""
-    with opened(resolve_image(path)) as file:
+    """(band, min, max, 2nd, 98th percentile) of each band, from an overview or patches spread over the image.
+
+    In true values, as `Stretch` takes them.
+    """
+    with opened(resolve_image(path), reading) as file:
         chosen = tuple(dict.fromkeys(bands)) if bands is not None else tuple(range(1, file.data.count + 1))
         if not all(1 <= band <= file.data.count for band in chosen):
             raise BadInput(f"bands {chosen} were asked of {file.path.name}; give some of 1 to {file.data.count}.")
@@ -571,5 +610,16 @@ def read_statistics(
         for band, values in zip(chosen, _samples(file, chosen), strict=True):
             low, high = _percentile_pair(values)
             ends = (float(values.min()), float(values.max())) if values.size else (low, high)
-            found.append((band, *ends, low, high))
+            scale, offset = file.scales[band - 1]
+            least, most, p2, p98 = (value * scale + offset for value in (*ends, low, high))
+            found.append((band, least, most, p2, p98))
     return tuple(found)
+
+
+def read_samples(
+    path: str | os.PathLike[str], bands: Sequence[int] | None = None, reading: Reading = PLAIN
+) -> tuple[tuple[int, ...], tuple[NDArray[Any], ...]]:
+    """(band numbers, known stored values of each) that `read_view` would see, from an overview or spread patches."""
+    with opened(resolve_image(path), reading) as file:
+        chosen = chosen_bands(file, bands)
+        return chosen, tuple(_samples(file, chosen))

@@ -53,6 +53,7 @@ from terraclick.geo.geopackage import (
     has_table,
     sqlite_errors,
 )
+from terraclick.geo.lonlat import WGS84, joined, wrapped
 from terraclick.geo.measure import measured
 from terraclick.geo.outside import Happened, Outside, image_at, in_chunks, judged, usable
 from terraclick.geo.presence import FileGone, presence_of, rescue
@@ -88,6 +89,7 @@ __all__ = [
     "open_store",
     "remove_session",
     "reproject",
+    "to_lonlat",
     "utc_now",
 ]
 
@@ -371,6 +373,7 @@ def files_hash(paths: Sequence[str | Path]) -> str:
 def reproject(geometry: BaseGeometry, source: CRS | None, target: CRS | None) -> BaseGeometry:
     """The geometry in another CRS (always x east, y north); unchanged if they are equal or both None.
 
+    In degrees it is cut at the antimeridian and closed over a pole (RFC 7946); from degrees it is joined again.
     Raises NotGeoreferenced if only one side has a CRS, BadData if a vertex has no place in the target.
     """
     if source is None or target is None:
@@ -384,10 +387,22 @@ def reproject(geometry: BaseGeometry, source: CRS | None, target: CRS | None) ->
         transformer = Transformer.from_crs(source, target, always_xy=True)
     except ProjError:
         raise BadData(f"nothing leads from {source.name} to {target.name}: choose another CRS.") from None
-    moved: BaseGeometry = shapely.transform(geometry, transformer.transform, interleaved=False)
+    whole = joined(geometry) if source.is_geographic else geometry
+    moved: BaseGeometry = shapely.transform(whole, transformer.transform, interleaved=False)
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise BadData(f"a geometry lies outside the area where {target.name} is defined: choose another CRS.")
+    if target.is_geographic:
+        return wrapped(whole, source, moved, target)
+    if source.is_geographic and not moved.is_valid and geometry.is_valid:  # a cap over a pole has a seam in degrees
+        moved = shapely.make_valid(moved, method="structure", keep_collapsed=False)
     return moved
+
+
+def to_lonlat(geometry: BaseGeometry, source: CRS) -> BaseGeometry:
+    """The geometry as longitude and latitude in -180 … 180 degrees, as GeoJSON has it; else as `reproject`."""
+    if source.equals(WGS84, ignore_axis_order=True):
+        return wrapped(geometry, source, geometry, WGS84)
+    return reproject(geometry, source, WGS84)
 
 
 def utc_now() -> datetime:

@@ -1,0 +1,92 @@
+"""Whether outlines of an image can be carried into another coordinate system, and how well; told before any work."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import shapely
+from pyproj import CRS, Transformer
+from pyproj.aoi import AreaOfInterest
+from pyproj.exceptions import CRSError, ProjError
+from pyproj.transformer import TransformerGroup
+
+from terraclick.errors import BadConfig
+from terraclick.geo.grid import Grid, to_geodetic
+
+__all__ = ["accuracy_note", "check_carried"]
+
+WORTH_M = 0.5
+"""A better transformation is missed where it is nominally so many metres better."""
+
+
+def check_carried(grid: Grid, target: CRS, name: str) -> None:
+    """Raise BadConfig where places of an image, called `name`, cannot be carried into `target` at all."""
+    source = grid.crs
+    if source is None or source.equals(target, ignore_axis_order=True):
+        return
+    way_out = "write a GeoPackage (--out NAME.gpkg), which keeps the image's own coordinates"
+    try:
+        transformer = Transformer.from_crs(source, target, always_xy=True)
+    except (ProjError, CRSError):
+        raise BadConfig(
+            f"nothing leads from {source.name}, the coordinate system of {name}, to {target.name}: {way_out}."
+        ) from None
+    places = _places(grid)
+    moved = np.column_stack(transformer.transform(places[:, 0], places[:, 1]))
+    if not np.isfinite(moved).all(axis=1).any():
+        raise BadConfig(f"{name} lies where {target.name} is not defined: choose another --crs, or {way_out}.")
+
+
+def _places(grid: Grid) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """The middle of an image and points around its border."""
+    rows, cols = grid.shape
+    frame = shapely.get_coordinates(shapely.segmentize(shapely.box(0, 0, cols, rows), max(rows, cols) / 4))
+    points = [(cols / 2, rows / 2), *frame.tolist()]
+    return np.array([grid.to_map(row - 0.5, col - 0.5) for col, row in points])
+
+
+def accuracy_note(grid: Grid, target: CRS) -> str:
+    """What to say where the best way from an image's coordinates to `target` needs a grid that is not installed.
+
+    "" where nothing is missed. Without a final full stop.
+    """
+    source = grid.crs
+    if source is None or source.equals(target, ignore_axis_order=True):
+        return ""
+    box = _lonlat_box(grid)
+    return "" if box is None else _missed(source, target, box)
+
+
+def _lonlat_box(grid: Grid) -> tuple[float, float, float, float] | None:
+    """(west, south, east, north) of an image in degrees, to a tenth; None where it cannot be told."""
+    geodetic = None if grid.crs is None else to_geodetic(grid.crs)
+    if geodetic is None:
+        return None
+    places = _places(grid)
+    try:
+        lon, lat = geodetic[0].transform(places[:, 0], places[:, 1])
+    except ProjError:
+        return None
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()) or np.abs(lon).max() > 180 or np.abs(lat).max() > 90:
+        return None
+    return tuple(round(float(v), 1) for v in (lon.min(), lat.min(), lon.max(), lat.max()))  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=64)
+def _missed(source: CRS, target: CRS, box: tuple[float, float, float, float]) -> str:
+    try:
+        ways = TransformerGroup(source, target, always_xy=True, area_of_interest=AreaOfInterest(*box))  # type: ignore[arg-type]  # two classes of one name
+    except (ProjError, CRSError):
+        return ""
+    if ways.best_available or not ways.transformers or not ways.unavailable_operations:
+        return ""
+    used, best = ways.transformers[0].accuracy, ways.unavailable_operations[0]
+    grids = [grid.short_name for grid in best.grids if not grid.available]
+    if not grids or (used >= 0 and best.accuracy >= 0 and used - best.accuracy < WORTH_M):
+        return ""
+    off = f"{used:g} m or more" if used > 0 else "metres"
+    return (
+        f"carried from {source.name} to {target.name}, outlines can be {off} off, for the grid {grids[0]} is not "
+        f"installed: get it (pyproj sync --file {grids[0]}), or keep the image's own coordinates"
+    )
