@@ -65,17 +65,21 @@ class PromptMaps:
     maps: FloatArray
 
 
-def _unit_halves(features: FloatArray) -> FloatArray:
-    """Scale both halves of axis 0 to unit length."""
-    halves = features.reshape(2, features.shape[0] // 2, *features.shape[1:])
-    length = np.sqrt((halves * halves).sum(axis=1, keepdims=True))
-    return np.asarray((halves / np.maximum(length, 1e-6)).reshape(features.shape), dtype=np.float32)
+def _unit_parts(features: FloatArray, parts: int = 2) -> FloatArray:
+    """Scale equal parts of axis 0 to unit length."""
+    split = features.reshape(parts, features.shape[0] // parts, *features.shape[1:])
+    length = np.sqrt((split * split).sum(axis=1, keepdims=True))
+    return np.asarray((split / np.maximum(length, 1e-6)).reshape(features.shape), dtype=np.float32)
 
 
-def center_tokens(tokens: Sequence[FloatArray]) -> list[FloatArray]:
-    """Subtract the mean token of all patches of a view and scale both halves to unit length: list of (C, h, w)."""
+def center_tokens(tokens: Sequence[FloatArray], parts: int = 2) -> list[FloatArray]:
+    """Subtract the mean token of all patches of a view, scale equal parts to unit length: list of (C, h, w).
+
+    `parts` = encoder blocks that the channels come from; 0 leaves the lengths as they are.
+    """
     mean = np.asarray(np.mean([patch.mean(axis=(1, 2)) for patch in tokens], axis=0), dtype=np.float32)
-    return [_unit_halves(patch - mean[:, None, None]) for patch in tokens]
+    centered = [patch - mean[:, None, None] for patch in tokens]
+    return [_unit_parts(patch, parts) for patch in centered] if parts else centered
 
 
 def _token_position(row: float, col: float, window: Window, shape: tuple[int, int]) -> tuple[float, float]:
@@ -117,7 +121,7 @@ def click_rows(clicks: Sequence[Click], features: Sequence[FloatArray], windows:
     for click in clicks:
         home = _home(click, windows)
         position = _token_position(click.row, click.col, windows[home], features[home].shape[1:])
-        feature = _unit_halves(_sample(features[home], *position))
+        feature = _unit_parts(_sample(features[home], *position))
         rows.append(BankRow(feature, click.positive, (click.row, click.col)))
     return rows
 
@@ -129,7 +133,7 @@ def reference_row(features: FloatArray, mask: NDArray[np.bool_], positive: bool)
     cols = np.linspace(0, mask.shape[1], width + 1).astype(int)[:-1]
     weight = np.add.reduceat(np.add.reduceat(mask.astype(np.float32), rows, axis=0), cols, axis=1)
     total = max(float(weight.sum()), 1e-6)
-    return BankRow(_unit_halves((features * weight).sum(axis=(1, 2)) / np.float32(total)), positive, None)
+    return BankRow(_unit_parts((features * weight).sum(axis=(1, 2)) / np.float32(total)), positive, None)
 
 
 def prompt_maps(bank: Sequence[BankRow], features: FloatArray, window: Window, side: int) -> PromptMaps:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["jitter_sensor", "turn"]
+__all__ = ["Turn", "jitter_light", "jitter_sensor", "turn"]
 
 Image = NDArray[np.uint8]
 
@@ -17,6 +18,44 @@ def turn(array: NDArray[Any], quarter: int, mirrored: bool) -> NDArray[Any]:
     """Rotate (H, W[, C]) by quarter turns, then mirror: one of the eight ways to lay a picture on a table."""
     array = np.rot90(array, quarter)
     return np.ascontiguousarray(array[:, ::-1] if mirrored else array)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One of the eight ways to lay a square of `side` pixels on a table: quarter turns to the left, then a mirror."""
+
+    quarter: int
+    mirrored: bool
+    side: int
+
+    def picture(self, array: NDArray[Any]) -> NDArray[Any]:
+        """(H, W[, C]) turned."""
+        return turn(array, self.quarter, self.mirrored)
+
+    def planes(self, array: NDArray[Any]) -> NDArray[Any]:
+        """(C, H, W) turned."""
+        turned = np.rot90(array, self.quarter, axes=(1, 2))
+        return np.ascontiguousarray(turned[:, :, ::-1] if self.mirrored else turned)
+
+    def point(self, row: float, col: float) -> tuple[float, float]:
+        """Where a place of the square, or beside it, comes to lie."""
+        for _ in range(self.quarter % 4):
+            row, col = self.side - 1 - col, row
+        return row, self.side - 1 - col if self.mirrored else col
+
+
+def jitter_light(image: Image, rng: np.random.Generator) -> Image:
+    """Another light on (H, W, 3) uint8, cheap enough for every use: gain, contrast, colour cast, gamma, some noise."""
+    levels = np.arange(256, dtype=np.float32)
+    table = (levels - 127) * rng.uniform(0.85, 1.18) + 127 + rng.uniform(-14, 14)
+    table = 255 * np.clip(table / 255, 0, 1) ** np.float32(np.exp(rng.uniform(-0.2, 0.2)))
+    cast = rng.uniform(0.94, 1.06, 3)
+    tables = np.clip(table[:, None] * cast, 0, 255).astype(np.uint8)[None]
+    out = cv2.LUT(image, tables)
+    if rng.random() < 0.15:
+        noise = rng.normal(0, rng.uniform(1, 6), image.shape)
+        out = np.clip(out + noise, 0, 255).astype(np.uint8)
+    return np.asarray(out, dtype=np.uint8)
 
 
 def jitter_sensor(image: Image, rng: np.random.Generator) -> Image:

@@ -24,7 +24,10 @@ from torch.nn import functional
 from terraclick.models.efficientnet import CHANNELS, EfficientNetLite0
 from terraclick.models.vit import VisionTransformer, vit_small_14
 
-__all__ = ["ClickNet", "ClickNetConfig", "TerraEncoder"]
+__all__ = ["PRINCIPAL", "ClickNet", "ClickNetConfig", "TerraEncoder"]
+
+PRINCIPAL = 64
+"""Principal components of the tokens that the encoder hands on."""
 
 
 class TerraEncoder(nn.Module):
@@ -32,16 +35,25 @@ class TerraEncoder(nn.Module):
 
     SIDE = 336
     BLOCKS = (5, 8)
+    SHALLOW = 2
+    """The block whose tokens still know edges and textures: they skip to the fine levels of the pyramid."""
 
-    def __init__(self) -> None:
+    def __init__(self, principal: int = PRINCIPAL) -> None:
         super().__init__()
         self.vit = VisionTransformer(replace(vit_small_14(), depth=max(self.BLOCKS)))
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255, persistent=False)
+        self.principal = nn.Conv2d(2 * self.vit.config.dim, principal, 1, bias=False)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """image (B, 3, H, W) in 0…255, sides multiples of 14 → tokens (B, 768, H/14, W/14)."""
-        return torch.cat(self.vit((image - self.mean) / self.deviation, after=self.BLOCKS), dim=1)
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """image (B, 3, H, W) in 0…255, sides multiples of 14 → tokens (B, 768, h, w), shallow (B, 384, h, w),
+        principal (B, 64, h, w); h = H/14, w = W/14.
+
+        `principal` are components of the tokens by which most pictures differ, scaled to about unit variance.
+        """
+        shallow, *deep = self.vit((image - self.mean) / self.deviation, after=(self.SHALLOW, *self.BLOCKS))
+        tokens = torch.cat(deep, dim=1)
+        return tokens, shallow, self.principal(tokens)
 
 
 @dataclass(frozen=True)
@@ -50,14 +62,18 @@ class ClickNetConfig:
 
     tokens: int = 768
     """Channels of the encoder's token maps."""
+    shallow: int = 384
+    """Channels of the encoder's shallow token map."""
     prompt: int = 96
     """Channels in which tokens and prompts are compared."""
-    pyramid: int = 48
+    pyramid: int = 64
     """Channels of the feature pyramid."""
-    refine: int = 16
+    refine: int = 24
     """Channels of the last step, at stride 2."""
     maps: int = 8
     """Similarity and distance maps from the bank."""
+    fit: int = 2
+    """Score maps of the classifiers refitted at every click."""
 
 
 class PromptFusion(nn.Module):
@@ -119,30 +135,48 @@ class ClickNet(nn.Module):
         self.join16 = nn.Conv2d(config.prompt, config.pyramid, 1)
         self.lateral = nn.ModuleList(nn.Conv2d(channels, config.pyramid, 1) for channels in CHANNELS[1:])
         self.smooth = nn.ModuleList(nn.Conv2d(config.pyramid, config.pyramid, 3, padding=1) for _ in range(3))
+        self.shallow = nn.Conv2d(config.shallow, config.pyramid, 1)
+        self.shallow8 = nn.Conv2d(config.pyramid, config.pyramid, 1)
+        self.shallow4 = nn.Conv2d(config.pyramid, config.pyramid, 1)
+        self.stem_fit = _zero(nn.Conv2d(config.fit, 32, 1))
+        self.fit4 = _zero(nn.Conv2d(config.fit, config.pyramid, 1))
         self.detail = nn.Conv2d(CHANNELS[0] + 3, config.refine, 1)
         self.reduce = nn.Conv2d(config.pyramid, config.refine, 1)
         self.refine = nn.Conv2d(config.refine, config.refine, 3, padding=1)
         self.logits = nn.Conv2d(config.refine, 1, 1)
 
     def forward(
-        self, image: Tensor, clicks: Tensor, tokens: Tensor, rows: Tensor, labels: Tensor, maps: Tensor, target: Tensor
+        self,
+        image: Tensor,
+        clicks: Tensor,
+        tokens: Tensor,
+        shallow: Tensor,
+        rows: Tensor,
+        labels: Tensor,
+        maps: Tensor,
+        fit: Tensor,
+        target: Tensor,
     ) -> Tensor:
         """Logits (B, 1, H, W) of a picture, H and W multiples of 32.
 
         image (B, 3, H, W) in 0…255; clicks (B, 3, H, W): previous probabilities, positive disks, negative disks;
-        tokens (B, T, h, w), rows (B, 2, K, T), labels (B, 2, h, w), maps (B, M, h, w) from the bank; target (B, 2)
-        one-hot: object, class.
+        tokens (B, T, h, w), shallow (B, T', h, w); rows (B, 2, K, T), labels (B, 2, h, w), maps (B, M, h, w) from the
+        bank; fit (B, 2, H/4, W/4) from the refitted classifiers; target (B, 2): object, class (zeros: any region).
         """
         prompt = self.fusion(tokens, rows, labels, maps, target)
         stem = self.stem_clicks(clicks)
         stem = stem + self.stem_maps(_resize(maps, stem)) + self.stem_target(target)[:, :, None, None]
+        stem = stem + self.stem_fit(_resize(fit, stem))
+        early = functional.relu(self.shallow(shallow * shallow.shape[1] ** 0.5))
         features = self._features(image, stem, prompt)
         x = self.lateral[3](features[4])
         x = _resize(x, features[3]) + self.lateral[2](features[3])
         x = functional.relu(self.smooth[0](x + _resize(self.join16(prompt), x)))
         x = _resize(x, features[2]) + self.lateral[1](features[2])
+        x = x + _resize(self.shallow8(early), x)
         x = functional.relu(self.smooth[1](x))
         x = _resize(x, features[1]) + self.lateral[0](features[1])
+        x = x + _resize(self.shallow4(early), x) + self.fit4(fit)
         x = functional.relu(self.smooth[2](x))
         detail = torch.cat([features[0], functional.avg_pool2d(clicks, 2)], dim=1)
         x = _resize(self.reduce(x), features[0]) + self.detail(detail)

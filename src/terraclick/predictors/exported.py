@@ -30,18 +30,25 @@ from terraclick.core.clickmaps import disk_maps
 from terraclick.core.division import choose_division, patch_windows
 from terraclick.core.focus import Window
 from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.core.refit import FIT_STRIDE, Evidence, colour_features, fit_maps, gather
 from terraclick.errors import BadClick, BadWeights
 from terraclick.onnx_runtime import onnx_runtime
 
 __all__ = [
     "Engine",
     "Network",
+    "PatchFeatures",
     "TerraEncoded",
     "TerraPredictor",
     "click_planes",
     "cut",
     "encode_picture",
+    "encode_squares",
+    "marked",
+    "marked_reference",
     "network_inputs",
+    "patch_features",
+    "score_maps",
     "watching",
 ]
 
@@ -114,24 +121,106 @@ def click_planes(clicks: Sequence[Click], window: Window, side: int, previous: F
     return planes
 
 
+@dataclass(frozen=True, eq=False)
+class PatchFeatures:
+    """What is known of a patch before any click, all float16 or float32.
+
+    tokens (768, h, w) and shallow (384, h, w) centred on the view with unit parts, principal (64, h, w) centred;
+    colour (9, S/4, S/4) of `colour_features`.
+    """
+
+    tokens: NDArray[Any]
+    shallow: NDArray[Any]
+    principal: NDArray[Any]
+    colour: NDArray[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self.tokens.nbytes + self.shallow.nbytes + self.principal.nbytes + self.colour.nbytes
+
+    def stored(self) -> PatchFeatures:
+        """The same in half precision."""
+        return self._as(np.float16)
+
+    def ready(self) -> PatchFeatures:
+        """The same in single precision."""
+        return self._as(np.float32)
+
+    def _as(self, kind: type[np.float16] | type[np.float32]) -> PatchFeatures:
+        arrays = (self.tokens, self.shallow, self.principal, self.colour)
+        return PatchFeatures(*(array.astype(kind) for array in arrays))
+
+
+def patch_features(outputs: Sequence[Sequence[FloatArray]], images: Sequence[NDArray[np.uint8]]) -> list[PatchFeatures]:
+    """Features of all patches of one view: the encoder's three outputs for each, and their pictures (S, S, 3)."""
+    tokens, shallow, principal = ([patch[part][0] for patch in outputs] for part in range(3))
+    parts = zip(center_tokens(tokens), center_tokens(shallow, 1), center_tokens(principal, 0), images, strict=True)
+    return [PatchFeatures(deep, fine, main, colour_features(image)) for deep, fine, main, image in parts]
+
+
+@dataclass(frozen=True, eq=False)
+class Marked:
+    """One patch's evidence for both refitted classifiers."""
+
+    tokens: Evidence
+    colour: Evidence
+
+
+def marked(
+    features: PatchFeatures, window: Window, clicks: Sequence[Click], previous: FloatArray | None = None
+) -> Marked:
+    """Evidence of a patch; `previous` is its own part of the last probabilities, at any resolution."""
+    return Marked(
+        gather(features.principal, window, clicks, previous), gather(features.colour, window, clicks, previous)
+    )
+
+
+def marked_reference(features: PatchFeatures, mask: NDArray[np.bool_], positive: bool) -> Marked:
+    """Evidence of a reference: all of its mask (H, W) is wanted, or is not; nothing is said of the rest."""
+    window = Window(0, 0, *mask.shape)
+    found = marked(features, window, (), mask.astype(np.float32))
+
+    def one_sided(evidence: Evidence) -> Evidence:
+        inside, nothing = evidence.weights[2], np.zeros_like(evidence.weights[2])
+        signs = (inside, nothing) if positive else (nothing, inside)
+        return Evidence(evidence.features, np.stack([nothing, nothing, *signs]))
+
+    return Marked(one_sided(found.tokens), one_sided(found.colour))
+
+
+def score_maps(evidence: Sequence[Marked], wanted: Sequence[PatchFeatures]) -> list[FloatArray]:
+    """Scores of the refitted classifiers for some patches, by tokens and by colour: list of (2, S/4, S/4)."""
+    by_tokens = fit_maps([part.tokens for part in evidence], [features.principal for features in wanted])
+    by_colour = fit_maps([part.colour for part in evidence], [features.colour for features in wanted])
+    found = []
+    for tokens, colour in zip(by_tokens, by_colour, strict=True):
+        size = (colour.shape[1], colour.shape[0])
+        found.append(np.stack([cv2.resize(tokens, size, interpolation=cv2.INTER_LINEAR), colour]))
+    return found
+
+
 def network_inputs(
     image: NDArray[np.uint8],
-    features: FloatArray,
+    features: PatchFeatures,
     bank: Sequence[BankRow],
+    fit: FloatArray,
     prompt: Prompt,
     window: Window,
     previous: FloatArray | None,
 ) -> dict[str, NDArray[Any]]:
     """The click net's inputs for one patch, without the batch axis; image is (side, side, 3) uint8."""
     side = image.shape[0]
-    maps = prompt_maps(bank, features, window, side)
+    maps = prompt_maps(bank, features.tokens, window, side)
     return {
         "image": image.transpose(2, 0, 1).astype(np.float32),
         "clicks": click_planes(prompt.clicks, window, side, previous),
-        "tokens": features,
+        "tokens": features.tokens,
+        "shallow": features.shallow,
         "rows": maps.rows,
         "labels": maps.labels,
         "maps": maps.maps,
+        "fit": fit,
         "target": np.array([1, 0] if prompt.target is Target.OBJECT else [0, 1], np.float32),
     }
 
@@ -155,6 +244,7 @@ class Network:
         self._in_turn = 0
         self._opening = Lock()
         self._session = self._opened(threads)
+        self._names = frozenset(entry.name for entry in self._session.get_inputs())
 
     def _opened(self, threads: int | None) -> Any:
         onnxruntime = onnx_runtime()
@@ -178,10 +268,14 @@ class Network:
 
     def outputs(self, inputs: dict[str, NDArray[Any]]) -> list[FloatArray]:
         """Run on named inputs; returns every output in order."""
-        return [np.asarray(output, dtype=np.float32) for output in self._session.run(None, inputs)]
+        return [np.asarray(output, dtype=np.float32) for output in self._session.run(None, self._known(inputs))]
 
-    def several(self, runs: Iterable[dict[str, NDArray[Any]]], count: int) -> Iterator[FloatArray]:
-        """The first output of each of `count` runs, in order, the same as one by one.
+    def _known(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The inputs that this graph has: an earlier click net knows fewer."""
+        return {name: array for name, array in inputs.items() if name in self._names}
+
+    def several(self, runs: Iterable[dict[str, NDArray[Any]]], count: int) -> Iterator[list[FloatArray]]:
+        """The outputs of each of `count` runs, in order, the same as one by one.
 
         Where they keep all threads busy, each takes one thread beside the others: on two cores a third faster than
         runs in turn that share the threads. The first few go in turn all the same, since opening the graph on one
@@ -190,17 +284,17 @@ class Network:
         busy = count >= 2 * self._threads or count % self._threads == 0
         if self._threads == 1 or not busy or self._in_turn + count < WORTH:
             self._in_turn += count
-            yield from map(self, runs)
+            yield from map(self.outputs, runs)
             return
         with self._opening:
             alone, workers = self._beside
         waiting: deque[Future[list[Any]]] = deque()
         for inputs in runs:
-            waiting.append(workers.submit(alone.run, None, inputs))
+            waiting.append(workers.submit(alone.run, None, self._known(inputs)))
             if len(waiting) > self._threads:
-                yield np.asarray(waiting.popleft().result()[0], dtype=np.float32)
+                yield [np.asarray(output, dtype=np.float32) for output in waiting.popleft().result()]
         while waiting:
-            yield np.asarray(waiting.popleft().result()[0], dtype=np.float32)
+            yield [np.asarray(output, dtype=np.float32) for output in waiting.popleft().result()]
 
     @cached_property
     def _beside(self) -> tuple[Any, ThreadPoolExecutor]:
@@ -218,6 +312,11 @@ def encode_picture(encoder: Network, image: NDArray[np.uint8]) -> FloatArray:
     return encoder(encoder_input(image))[0]
 
 
+def encode_squares(encoder: Network, squares: Sequence[NDArray[np.uint8]]) -> list[PatchFeatures]:
+    """(336, 336, 3) uint8 patches of one view → their features, colours at a quarter of 336 px."""
+    return patch_features([encoder.outputs(encoder_input(square)) for square in squares], squares)
+
+
 @dataclass(frozen=True, eq=False)
 class Engine:
     """Both networks of the shipped model."""
@@ -228,17 +327,17 @@ class Engine:
 
 @dataclass(frozen=True, eq=False)
 class TerraEncoded:
-    """A view's patches: windows, pictures (side, side, 3) uint8 and centred tokens (C, h, w) float16."""
+    """A view's patches: windows, pictures (side, side, 3) uint8 and features in half precision."""
 
     shape: tuple[int, int]
     windows: tuple[Window, ...]
     images: tuple[NDArray[np.uint8], ...]
-    features: tuple[NDArray[np.float16], ...]
+    features: tuple[PatchFeatures, ...]
 
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        return sum(array.nbytes for array in (*self.images, *self.features))
+        return sum(image.nbytes for image in self.images) + sum(patch.nbytes for patch in self.features)
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,41 +365,48 @@ class TerraPredictor:
         if view.valid is not None and not view.valid.all():
             image = np.where(view.valid[..., None], image, np.uint8(GREY))
         windows = self._windows(view.shape)
-        tokens = []
+        outputs: list[list[FloatArray]] = []
         _said(0, len(windows))
         squares = (encoder_input(cut(image, window, ENCODER_SIDE, GREY)) for window in windows)
         for patch in self.engine.encoder.several(squares, len(windows)):
-            tokens.append(patch[0])
-            _said(len(tokens), len(windows))
-        features = tuple(patch.astype(np.float16) for patch in center_tokens(tokens))
+            outputs.append(patch)
+            _said(len(outputs), len(windows))
         images = tuple(cut(image, window, self.side, GREY) for window in windows)
+        features = tuple(patch.stored() for patch in patch_features(outputs, images))
         return TerraEncoded(view.shape, windows, images, features)
 
     def predict(self, encoded: TerraEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Answer the prompt on every patch; the bank is shared by all of them."""
         if not prompt.positives and not prompt.references and previous is None:
             raise BadClick("only excluding clicks were given: add at least one click on the thing you want.")
-        features = [patch.astype(np.float32) for patch in encoded.features]
-        bank = click_rows(prompt.clicks, features, encoded.windows)
-        bank += [
-            self._reference(reference.image, reference.mask, reference.positive) for reference in prompt.references
-        ]
-        bank = bank if self.deep_prompts else []
+        features = [patch.ready() for patch in encoded.features]
+        bank = click_rows(prompt.clicks, [patch.tokens for patch in features], encoded.windows)
         before = None if previous is None else previous.probs
+        evidence = [
+            marked(patch, window, prompt.clicks, None if before is None else cut(before, window, self.side // FIT_STRIDE, 0.0))
+            for patch, window in zip(features, encoded.windows, strict=True)
+        ]
+        for reference in prompt.references:
+            row, shown = self._reference(reference.image, reference.mask, reference.positive)
+            bank.append(row)
+            evidence.append(shown)
+        if not self.deep_prompts:
+            bank, evidence = [], []
+        fits = score_maps(evidence, features)
         total = np.zeros(encoded.shape, np.float32)
         weight = np.zeros(encoded.shape, np.float32)
 
         def runs() -> Iterator[dict[str, NDArray[Any]]]:
-            for image, feature, window in zip(encoded.images, features, encoded.windows, strict=True):
-                inputs = network_inputs(image, feature, bank, prompt, window, before)
+            for image, feature, fit, window in zip(encoded.images, features, fits, encoded.windows, strict=True):
+                inputs = network_inputs(image, feature, bank, fit, prompt, window, before)
                 batch = {name: array[None] for name, array in inputs.items()}
                 yield from (batch, _mirrored(batch)) if self.mirror else (batch,)
 
         answers = self.engine.click_net.several(runs(), len(encoded.windows) * (1 + self.mirror))
         for window in encoded.windows:
-            logits = next(answers)[0, 0]
+            logits = next(answers)[0][0, 0]
             if self.mirror:
-                logits = (logits + next(answers)[0, 0, :, ::-1]) / 2
+                logits = (logits + next(answers)[0][0, 0, :, ::-1]) / 2
             _paste(total, weight, logits, window, self.overlap)
         return Prediction(1 / (1 + np.exp(-total / np.maximum(weight, 1e-6))))
 
@@ -316,18 +422,19 @@ class TerraPredictor:
         patch = math.ceil(longest / (count - (count - 1) * self.overlap))
         return patch_windows(shape, patch, int(patch * self.overlap))
 
-    def _reference(self, image: NDArray[np.uint8], mask: NDArray[np.bool_], positive: bool) -> BankRow:
-        """A reference picture's row, from its own view."""
+    def _reference(self, image: NDArray[np.uint8], mask: NDArray[np.bool_], positive: bool) -> tuple[BankRow, Marked]:
+        """What a reference picture says, from its own view: a row of the bank, and evidence."""
         view = View(image)
         encoded = (self.examples or TerraPredictor(self.engine, 1, self.side)).encode(view)
         window = encoded.windows[0]
         square = cut(mask.astype(np.uint8), window, window.rows, 0).astype(bool)
-        return reference_row(encoded.features[0].astype(np.float32), square, positive)
+        features = encoded.features[0].ready()
+        return reference_row(features.tokens, square, positive), marked_reference(features, square, positive)
 
 
 def _mirrored(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The click net's inputs for the picture seen in a mirror; prompts' features and the target have no sides."""
-    sided = ("image", "clicks", "tokens", "labels", "maps")
+    sided = ("image", "clicks", "tokens", "shallow", "labels", "maps", "fit")
     return {name: np.ascontiguousarray(x[..., ::-1]) if name in sided else x for name, x in inputs.items()}
 
 

@@ -7,7 +7,23 @@ from dataclasses import dataclass, replace
 
 from terraclick.errors import BadConfig
 
-__all__ = ["RECIPES", "TrainConfig", "terra_20min", "terra_long", "terra_more", "terra_open"]
+__all__ = ["RECIPES", "Source", "TrainConfig", "terra_20min", "terra_long", "terra_open"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One dataset of the mix."""
+
+    name: str
+    """Folder under the data root."""
+    share: float
+    """How often it is drawn, relative to the others."""
+    objects: float = 0.6
+    """Share of its crops that are drawn around an object; the others are drawn for a class."""
+    border: float = 0.0
+    """Half width, in pixels of the picture, of the band around label borders that is ignored: loose labels."""
+    regions: bool = False
+    """Its instances are regions of a photograph: they belong to no class, and are asked for as regions."""
 
 
 @dataclass(frozen=True)
@@ -16,117 +32,151 @@ class TrainConfig:
 
     name: str
     """Name of the recipe."""
-    datasets: tuple[str, ...]
-    """Folders under the data root."""
-    shares: tuple[float, ...]
-    """How often each dataset is drawn, relative to the others."""
-    crops: int = 900
-    """Crops cut, augmented and encoded before the first step."""
-    steps: int = 320
-    """Optimiser steps."""
-    batch: int = 16
-    """Episodes in a step."""
-    pool: int = 64
-    """Episodes open at a time; a step takes some of them one click further."""
-    side: int = 288
-    """Side of the picture the click net is trained on, in pixels (a multiple of 32)."""
-    object_share: float = 0.6
-    """Share of crops drawn around an object; the others are drawn for a class."""
-    go_on: float = 0.78
+    sources: tuple[Source, ...]
+    """Datasets and their shares."""
+    samples: int = 480_000
+    """Forward and backward passes of one crop each, over all ranks."""
+    batch: int = 8
+    """Episodes in a step of one rank."""
+    ranks: int = 1
+    """Processes that train together; each has crops and episodes of its own."""
+    pool: int = 48
+    """Episodes of a rank open at a time; a step takes some of them one click further."""
+    crops: int = 160
+    """Crops of a rank in use at a time; the oldest makes room for a new one."""
+    crop_samples: int = 28
+    """A new crop is cut after that many samples of a rank."""
+    sides: tuple[int, ...] = (192, 224, 256, 288)
+    """Sides of the picture the click net is trained on, in pixels (multiples of 32); each step draws one."""
+    late_sides: tuple[int, ...] = (256, 288, 288, 320)
+    """The same for the last `late_share` of the run."""
+    late_share: float = 0.3
+    """Share of the run that is trained on the late sides."""
+    region_share: float = 0.25
+    """Share of episodes that ask for a region of like pixels (Felzenszwalb), of no class: edges and obedience."""
+    paste_share: float = 0.12
+    """Share of crops with a thing of another picture pasted in."""
+    rotate_share: float = 0.3
+    """Share of crops cut at any angle."""
+    sheet_share: float = 0.15
+    """Share of class draws that cut four neighbouring patches instead of one."""
+    go_on: float = 0.86
     """Chance that an episode gets one more click."""
-    rate: float = 1e-3
+    rate: float = 1.5e-3
     """Peak learning rate of new layers."""
-    backbone_rate: float = 3e-4
+    backbone_rate: float = 8e-4
     """Peak learning rate of the pretrained backbone."""
     decay: float = 1e-2
     """Weight decay."""
-    average: float = 0.98
+    warmup: float = 0.01
+    """Share of the run in which the rates rise."""
+    cooldown: float = 0.3
+    """Share of the run, at its end, in which the rates fall to a hundredth (half a cosine)."""
+    average: float = 0.999
     """Decay of the running average of the weights, which is what is kept."""
     seed: int = 0
     """Seed of everything random."""
     threads: int = 1
-    """CPU threads."""
+    """CPU threads of a rank."""
+    precision: str = "auto"
+    """float32, bfloat16, or auto: bfloat16 where the processor has instructions for it, or on a GPU."""
     start: str = ""
-    """File of a trained click net to start from; empty = ImageNet weights of the backbone."""
-    click_weight: float = 0.0
+    """File of a trained click net to start from; layers it lacks start fresh. Empty = ImageNet weights."""
+    click_weight: float = 0.3
     """Weight of the loss under the clicks' own disks."""
-    remote_share: float = 0.0
+    remote_share: float = 0.12
     """Share of episodes that are class targets clicked in another crop only."""
-    reference_share: float = 0.0
+    reference_share: float = 0.15
     """Share of episodes that come with references from other crops."""
     deep_prompts: bool = True
     """Whether the bank compares clicks and tokens; without it clicks reach the net as disks alone (an ablation)."""
+    shallow: bool = True
+    """Whether the shallow tokens reach the pyramid (an ablation)."""
+    refit: bool = True
+    """Whether the refitted classifiers' maps reach the net (an ablation)."""
 
     def __post_init__(self) -> None:
-        if len(self.datasets) != len(self.shares):
-            raise BadConfig(f"{len(self.datasets)} datasets but {len(self.shares)} shares: give one share each.")
-        if self.side % 32:
-            raise BadConfig(f"side {self.side} is not a multiple of 32, the click net's coarsest stride.")
+        if not self.sources:
+            raise BadConfig("a recipe needs at least one source of crops: give one.")
+        odd = [side for side in (*self.sides, *self.late_sides) if side % 32]
+        if odd:
+            raise BadConfig(f"side {odd[0]} is not a multiple of 32, the click net's coarsest stride.")
         if self.pool < self.batch:
             raise BadConfig(f"pool {self.pool} is smaller than batch {self.batch}: make it at least as large.")
+        if self.warmup + self.cooldown > 1:
+            raise BadConfig(f"warmup {self.warmup} and cooldown {self.cooldown} exceed the run: shorten one of them.")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise BadConfig(f"precision {self.precision!r} is not known: give auto, float32 or bfloat16.")
 
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the run."""
+        return -(-self.samples // (self.batch * self.ranks))
 
-def terra_20min() -> TrainConfig:
-    """About twenty minutes of one CPU thread from ImageNet weights: the first shipped model."""
-    return TrainConfig(
-        name="terra-20min",
-        datasets=("nwpu_vhr10", "hot_fair_oam", "jkpg_buildings", "cil_roads", "dronedeploy_sample"),
-        shares=(3.0, 2.0, 1.0, 1.2, 1.5),
-    )
+    def rate_share(self, done: float) -> float:
+        """The learning rate as a share of its peak when a share `done` of the run is over: rise, hold, fall."""
+        from math import cos, pi
+
+        if done < self.warmup:
+            return max(done / self.warmup, 0.01)
+        falling = (done - (1 - self.cooldown)) / self.cooldown if self.cooldown else 0.0
+        return 1.0 if falling <= 0 else 0.01 + 0.99 * 0.5 * (1 + cos(pi * min(falling, 1.0)))
+
+    def step_sides(self, done: float) -> tuple[int, ...]:
+        """Sides that a step may have when a share `done` of the run is over."""
+        return self.late_sides if done >= 1 - self.late_share else self.sides
 
 
 def terra_long() -> TrainConfig:
-    """About an hour and a half of one CPU thread, from an earlier click net (`--start`) or from ImageNet weights."""
-    return replace(
-        terra_20min(),
+    """The shipped model: every dataset, half a million samples."""
+    return TrainConfig(
         name="terra-long",
-        crops=2600,
-        steps=2400,
-        batch=8,
-        pool=96,
-        go_on=0.85,
-        rate=2e-3,
-        backbone_rate=1e-3,
-        average=0.995,
-        click_weight=0.3,
-        remote_share=0.15,
-        reference_share=0.15,
+        sources=(
+            Source("nwpu_vhr10", 4.0, objects=0.75),
+            Source("hot_fair_oam", 2.4, objects=0.75),
+            Source("cz_ortho", 2.0, objects=0.4),
+            Source("dubai_tiles", 1.6, objects=0.45),
+            Source("jkpg_buildings", 1.2),
+            Source("dronedeploy_sample", 1.2, objects=0.5),
+            Source("pv_panels", 1.2, objects=0.7),
+            Source("bsds_regions", 1.2, objects=1.0, regions=True),
+            Source("pools", 0.8, objects=0.75),
+            Source("flood_drone", 0.8, objects=0.4),
+            Source("cil_roads", 1.0, objects=0.3, border=2.0),
+            Source("s2_water", 0.5, objects=0.5),
+            Source("dead_trees", 0.5, objects=0.5),
+            Source("mass_roads", 0.5, objects=0.2, border=2.0),
+        ),
     )
 
 
-def terra_more() -> TrainConfig:
-    """About an hour and a half of one CPU thread more, on other crops, from what `terra-long` made (`--start`)."""
-    return replace(
-        terra_long(),
-        name="terra-more",
-        shares=(3.5, 2.0, 1.0, 1.5, 1.5),
-        crops=5000,
-        steps=3600,
-        seed=1,
-        go_on=0.87,
-        average=0.997,
-        reference_share=0.2,
-    )
+def terra_20min() -> TrainConfig:
+    """About twenty minutes of two CPU cores: to see that a change learns, never to be shipped."""
+    return replace(terra_long(), name="terra-20min", samples=24_000)
 
 
 def terra_open() -> TrainConfig:
-    """Only pictures whose licence lets derived work be shared: OpenAerialMap with OpenStreetMap, and made-up towns.
+    """Only pictures whose licence lets derived work be shared, and made-up towns.
 
-    `towns` is written by `dev/make_towns.py`. From ImageNet weights, about half an hour of one CPU thread.
+    `towns` is written by `dev/make_towns.py`.
     """
     return replace(
         terra_long(),
         name="terra-open",
-        datasets=("hot_fair_oam", "towns"),
-        shares=(3.0, 2.0),
-        crops=900,
-        steps=1000,
+        samples=240_000,
+        sources=(
+            Source("hot_fair_oam", 2.5, objects=0.75),
+            Source("cz_ortho", 2.5, objects=0.5),
+            Source("dubai_tiles", 2.0, objects=0.5),
+            Source("pv_panels", 1.2, objects=0.7),
+            Source("towns", 1.2, objects=0.6),
+        ),
+        region_share=0.35,
     )
 
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "terra-20min": terra_20min,
     "terra-long": terra_long,
-    "terra-more": terra_more,
     "terra-open": terra_open,
 }

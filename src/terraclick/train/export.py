@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from terraclick.core.bank import MAP_CHANNELS, SLOTS
+from terraclick.core.refit import FIT_CHANNELS, FIT_STRIDE
 from terraclick.errors import BadWeights
 from terraclick.models.terra import ClickNet, TerraEncoder
 from terraclick.onnx_runtime import onnx_runtime
@@ -28,19 +29,21 @@ def _example(side: int = 384, tokens: int = 24) -> dict[str, torch.Tensor]:
         "image": torch.rand(1, 3, side, side) * 255,
         "clicks": torch.rand(1, 3, side, side),
         "tokens": torch.randn(1, 768, tokens, tokens) / 20,
+        "shallow": torch.randn(1, 384, tokens, tokens) / 20,
         "rows": torch.randn(1, 2, SLOTS, 768) / 20,
         "labels": torch.zeros(1, 2, tokens, tokens, dtype=torch.long),
         "maps": torch.rand(1, MAP_CHANNELS, tokens, tokens),
+        "fit": torch.rand(1, FIT_CHANNELS, side // FIT_STRIDE, side // FIT_STRIDE),
         "target": torch.tensor([[1.0, 0.0]]),
     }
 
 
 def _to_onnx(
-    module: nn.Module, inputs: dict[str, torch.Tensor], output: str, path: Path, free: dict[str, dict[int, str]]
+    module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], path: Path, free: dict[str, dict[int, str]]
 ) -> None:
     """Trace and write for a batch of one; `free` names the axes whose length stays open."""
     partial = path.with_suffix(".part")
-    write_graph(partial, module, inputs, [output], free, OPSET)
+    write_graph(partial, module, inputs, outputs, free, OPSET)
     os.replace(partial, path)
 
 
@@ -109,7 +112,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def exported_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict of an exported click net (float16 precision), to train on from it. Raises BadWeights.
+    """What an exported click net (float16 precision) has of today's state dict, to train on from it. Raises BadWeights.
 
     Layers without a bias became anonymous matrices in the graph; they are known by their shapes.
     """
@@ -127,7 +130,7 @@ def exported_weights(path: Path) -> dict[str, torch.Tensor]:
     for name, shape in wanted.items():
         array = arrays.get(name, anonymous.get(shape))
         if array is None or array.shape != shape:
-            raise BadWeights(f"{path} lacks {name} {shape}: give a click net that this version exported.")
+            continue  # a layer that the earlier net did not have, or of another width
         found[name] = torch.from_numpy(np.ascontiguousarray(array))
     return found
 
@@ -141,10 +144,12 @@ def export_encoder(weights: Path, path: Path, int8: bool = True) -> None:
     known = encoder.vit.state_dict().keys()
     try:
         encoder.vit.load_state_dict({name: value for name, value in state.items() if name in known})
-    except RuntimeError as error:
+        encoder.principal.load_state_dict({"weight": state["principal.weight"]})
+    except (KeyError, RuntimeError) as error:
         raise BadWeights(f"{weights} does not fit the encoder: {error}.") from None
     side = TerraEncoder.SIDE
-    _to_onnx(encoder, {"image": torch.rand(1, 3, side, side) * 255}, "tokens", path, {})
+    outputs = ["tokens", "shallow", "principal"]
+    _to_onnx(encoder, {"image": torch.rand(1, 3, side, side) * 255}, outputs, path, {})
     if int8:
         quantize_weights(path)
 
@@ -161,7 +166,8 @@ def export_click_net(checkpoint: Path, path: Path) -> None:
         reason = str(error).splitlines()[0].rstrip(":")
         raise BadWeights(f"{checkpoint} does not fit the click net ({reason}): train it with this version.") from None
     free = {name: {2: "rows", 3: "cols"} for name in ("image", "clicks", "logits")}
-    _to_onnx(net, _example(), "logits", path, free)
+    free["fit"] = {2: "quarter_rows", 3: "quarter_cols"}
+    _to_onnx(net, _example(), ["logits"], path, free)
     _merge_padding(path)
     _store_half(path)
 
