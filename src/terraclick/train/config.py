@@ -44,11 +44,11 @@ class TrainConfig:
     """Episodes of a rank open at a time; a step takes some of them one click further."""
     crops: int = 160
     """Crops of a rank in use at a time; the oldest makes room for a new one."""
-    crop_samples: int = 28
+    crop_samples: int = 40
     """A new crop is cut after that many samples of a rank."""
-    sides: tuple[int, ...] = (192, 224, 256, 288)
+    sides: tuple[int, ...] = (160, 192, 224)
     """Sides of the picture the click net is trained on, in pixels (multiples of 32); each step draws one."""
-    late_sides: tuple[int, ...] = (256, 288, 288, 320)
+    late_sides: tuple[int, ...] = (224, 256, 288)
     """The same for the last `late_share` of the run."""
     late_share: float = 0.3
     """Share of the run that is trained on the late sides."""
@@ -142,7 +142,7 @@ def terra_long() -> TrainConfig:
             Source("bsds_regions", 1.2, objects=1.0, regions=True),
             Source("pools", 0.8, objects=0.75),
             Source("flood_drone", 0.8, objects=0.4),
-            Source("cil_roads", 1.0, objects=0.3, border=2.0),
+            Source("cil_roads", 1.2, objects=0.45),
             Source("s2_water", 0.5, objects=0.5),
             Source("dead_trees", 0.5, objects=0.5),
             Source("mass_roads", 0.5, objects=0.2, border=2.0),
