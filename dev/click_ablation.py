@@ -1,10 +1,10 @@
 """What the papers' parts are worth in `terra`: nets of several seeds, each part taken away, the same tasks for all.
 
-    python dev/click_ablation.py train OUT --data DATA --start NET [--steps 200] [--crops CROPS] [--seeds 0 1 2]
+    python dev/click_ablation.py train OUT --data DATA --start NET [--samples 8000] [--parts whole …] [--seeds 0 1 2]
     python dev/click_ablation.py measure OUT [--limit 5] [--seeds 0 1 2] [--only objects,classes,patches]
 
-`train` fine-tunes a click net for every seed twice, as `terra-long` does and without deep prompts, so that both nets of
-a seed saw the same crops, clicks and steps. `measure` runs the benchmark's robot on the development test sets (setting
+`train` fine-tunes a click net for every seed as `terra-long` does, whole and without one part, so that all nets of a
+seed saw the same crops and numbers of steps. `measure` runs the benchmark's robot on the development test sets (setting
 TERRACLICK_SHARED) and prints mean ± deviation over the seeds.
 """
 
@@ -43,43 +43,32 @@ DIVISION = 2
 """Division on which patches without a click are judged."""
 
 
-def train_all(out: Path, data: Path, start: Path, steps: int, crops: Path | None, seeds: list[int]) -> None:
-    """Nets `OUT/{with,without}-SEED/terra_click_net.onnx`."""
+PARTS = {
+    "whole": {},
+    "no-deep-prompts": {"deep_prompts": False},
+    "no-shallow-tokens": {"shallow": False},
+    "no-refit": {"refit": False},
+    "no-regions": {"region_share": 0.0},
+}
+"""What a net is trained without, by the name of its folder."""
+
+
+def train_all(out: Path, data: Path, start: Path, samples: int, parts: list[str], seeds: list[int]) -> None:
+    """Nets `OUT/PART-SEED/terra_click_net.onnx`."""
     from terraclick.predictors.load import WEIGHTS
     from terraclick.train.config import terra_long
     from terraclick.train.export import export
     from terraclick.train.loop import train
 
     for seed in seeds:
-        for name, prompts in (("with", True), ("without", False)):
+        for name in parts:
             folder = out / f"{name}-{seed}"
             if (folder / "terra_click_net.onnx").exists():
                 continue
-            config = replace(
-                terra_long(),
-                name=f"ablation-{name}-deep-prompts",
-                crops=900,
-                steps=steps,
-                seed=seed,
-                start=str(start),
-                deep_prompts=prompts,
-                average=0.98,
-            )
-            (folder / "crops").mkdir(parents=True, exist_ok=True)
-            for path in sorted(crops.glob("*.npz"))[: config.crops] if crops else ():
-                if not (folder / "crops" / path.name).exists():
-                    os.link(path, folder / "crops" / path.name)
-            log = folder / "progress.txt"
-            net = train(
-                config,
-                data,
-                folder,
-                WEIGHTS / "terra_encoder.onnx",
-                resume=True,
-                progress=lambda stage, done, total, figures, log=log: log.write_text(
-                    f"{stage} {done}/{total} {figures}"
-                ),
-            )
+            settings = {"samples": samples, "seed": seed, "start": str(start), "average": 0.99, **PARTS[name]}
+            config = replace(terra_long(), name=f"ablation-{name}", **settings)
+            resume = (folder / "checkpoint.pt").exists()
+            net = train(config, data, folder, WEIGHTS / "terra_encoder.onnx", resume=resume)
             export(net, folder)
             print(f"{folder} done", flush=True)
 
@@ -90,20 +79,26 @@ def _objects(engine: Engine, deep: bool = True, mirror: bool = True, **options: 
 
 
 OBJECTS: dict[str, tuple[str, Callable[[Engine], Predictor]]] = {
-    "whole": ("with", _objects),
-    "without deep prompts": ("without", lambda engine: _objects(engine, deep=False)),
-    "without zoom-in": ("with", lambda engine: TerraPredictor(engine, 1, OBJECT_SIDE, mirror=True)),
-    "without the mirror": ("with", lambda engine: _objects(engine, mirror=False)),
-    "modulated (RS-ISRefiner)": ("with", lambda engine: _objects(engine, rule="isrefiner")),
-    "modulated (MFP)": ("with", lambda engine: _objects(engine, rule="mfp")),
+    "whole": ("whole", _objects),
+    "without deep prompts": ("no-deep-prompts", lambda engine: _objects(engine, deep=False)),
+    "without zoom-in": ("whole", lambda engine: TerraPredictor(engine, 1, OBJECT_SIDE, mirror=True)),
+    "without the mirror": ("whole", lambda engine: _objects(engine, mirror=False)),
+    "modulated (RS-ISRefiner)": ("whole", lambda engine: _objects(engine, rule="isrefiner")),
+    "modulated (MFP)": ("whole", lambda engine: _objects(engine, rule="mfp")),
 }
 """Rows of the object table: which net, and how it is asked."""
 
 CLASSES: dict[str, tuple[str, Callable[[Engine], Predictor]]] = {
-    "native patches": ("with", lambda engine: TerraPredictor(engine, side=PATCH_SIDE)),
-    "without deep prompts": ("without", lambda engine: TerraPredictor(engine, side=PATCH_SIDE, deep_prompts=False)),
-    "one division (n = 2)": ("with", lambda engine: TerraPredictor(engine, 2, PATCH_SIDE)),
-    "fused divisions": ("with", fused_classes),
+    "native patches": ("whole", lambda engine: TerraPredictor(engine, side=PATCH_SIDE)),
+    "without deep prompts": (
+        "no-deep-prompts",
+        lambda engine: TerraPredictor(engine, side=PATCH_SIDE, deep_prompts=False),
+    ),
+        "no-deep-prompts",
+        lambda engine: TerraPredictor(engine, side=PATCH_SIDE, deep_prompts=False),
+    ),
+    "one division (n = 2)": ("whole", lambda engine: TerraPredictor(engine, 2, PATCH_SIDE)),
+    "fused divisions": ("whole", fused_classes),
 }
 """Rows of the class table."""
 
@@ -163,13 +158,13 @@ def measure(out: Path, limit: int, seeds: list[int], only: list[str]) -> None:
     """Every row for every seed, printed as it comes and kept in `OUT/rows.jsonl`."""
     rows: list[tuple[str, str, int, Callable[[], tuple[float, ...]]]] = []
     for seed in seeds:
-        engines = {name: terra_engine(out / f"{name}-{seed}") for name in ("with", "without")}
+        engines = {name: terra_engine(out / f"{name}-{seed}") for name in ("whole", "no-deep-prompts")}
         for table, target, kinds in (("objects", Target.OBJECT, OBJECTS), ("classes", Target.CLASS, CLASSES)):
             for label, (net, build) in kinds.items():
                 rows.append((table, label, seed, partial(_judge_net, engines[net], build, target, limit)))
         for deep in (True, False):
             label = "deep prompts on" if deep else "deep prompts zeroed"
-            rows.append(("patches", label, seed, partial(unclicked, engines["with"], deep, limit)))
+            rows.append(("patches", label, seed, partial(unclicked, engines["whole"], deep, limit)))
     kept = out / "rows.jsonl"
     done = {tuple(json.loads(line)[:3]) for line in kept.read_text().splitlines()} if kept.exists() else set()
     for table, label, seed, run in rows:
@@ -192,14 +187,14 @@ def main() -> None:
     words.add_argument("out", type=Path)
     words.add_argument("--data", type=Path)
     words.add_argument("--start", type=Path)
-    words.add_argument("--crops", type=Path, help="folder of crops of an earlier terra-long run")
-    words.add_argument("--steps", type=int, default=200)
+    words.add_argument("--samples", type=int, default=8000)
+    words.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     words.add_argument("--limit", type=int, default=5)
     words.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     words.add_argument("--only", default="objects,classes,patches")
     given = words.parse_args()
     if given.job == "train":
-        train_all(given.out, given.data, given.start, given.steps, given.crops, given.seeds)
+        train_all(given.out, given.data, given.start, given.samples, given.parts, given.seeds)
     else:
         measure(given.out, given.limit, given.seeds, given.only.split(","))
 

@@ -3,7 +3,7 @@
     python dev/principal_tokens.py encoder.safetensors DATA_TRAIN terra_encoder.onnx
 
 Components come from 336 px squares of every training dataset alike. Each is scaled by the fourth root of its variance:
-between plain components, among which few clicks cannot find the rare directions, and whitened ones, which are mostly noise.
+that lies between plain components, which hide the rare directions, and whitened ones, which are mostly noise.
 """
 
 import sys

@@ -405,7 +405,7 @@ def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, s
         room = _torch_room("terraclick.train.semantic")
         _tell(room.train(chosen, data, out, resume, steps, _report_training))
         return
-    config = RECIPES[recipe]()
+    config = replace(RECIPES[recipe](), ranks=int(os.environ.get("WORLD_SIZE", "1")))
     if start is not None:
         config = replace(config, start=str(start))
     _tell(loop.train(config, data, out, WEIGHTS / "terra_encoder.onnx", resume, steps, _report_training))

@@ -6,7 +6,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.core.bank import MAP_CHANNELS, SLOTS  # noqa: E402
-from terraclick.models.terra import ClickNet, TerraEncoder  # noqa: E402
+from terraclick.core.refit import FIT_CHANNELS, FIT_STRIDE  # noqa: E402
+from terraclick.models.terra import PRINCIPAL, ClickNet, TerraEncoder  # noqa: E402
 
 
 def inputs(batch=1, rows=64, cols=96, tokens=5, seed=0):
@@ -19,9 +20,11 @@ def inputs(batch=1, rows=64, cols=96, tokens=5, seed=0):
         "image": rand(batch, 3, rows, cols) * 255,
         "clicks": rand(batch, 3, rows, cols),
         "tokens": (rand(batch, 768, tokens, tokens) - 0.5) / 10,
+        "shallow": (rand(batch, 384, tokens, tokens) - 0.5) / 10,
         "rows": (rand(batch, 2, SLOTS, 768) - 0.5) / 10,
         "labels": (rand(batch, 2, tokens, tokens) * SLOTS).long(),
         "maps": rand(batch, MAP_CHANNELS, tokens, tokens),
+        "fit": rand(batch, FIT_CHANNELS, rows // FIT_STRIDE, cols // FIT_STRIDE) - 0.5,
         "target": torch.eye(2)[(rand(batch) * 2).long()],
     }
 
@@ -68,7 +71,7 @@ def test_every_parameter_is_reached(net):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["image", "clicks", "tokens", "rows", "labels", "maps", "target"])
+@pytest.mark.parametrize("name", ["image", "clicks", "tokens", "shallow", "rows", "labels", "maps", "fit", "target"])
 def test_every_input_matters(name, net):
     given, other = inputs(), inputs(seed=1)
     other["target"] = 1 - given["target"]
@@ -87,10 +90,13 @@ def test_an_untrained_net_starts_from_the_plain_backbone():
 
 
 @torch.no_grad()
-def test_the_encoder_gives_both_blocks_tokens():
+def test_the_encoder_gives_tokens_of_three_blocks_and_their_principal_components():
     torch.manual_seed(0)
-    tokens = TerraEncoder().eval()(torch.rand(1, 3, 56, 42) * 255)
-    assert tokens.shape == (1, 768, 4, 3) and torch.isfinite(tokens).all()
+    encoder = TerraEncoder().eval()
+    tokens, shallow, principal = encoder(torch.rand(1, 3, 56, 42) * 255)
+    assert tokens.shape == (1, 768, 4, 3) and shallow.shape == (1, 384, 4, 3) and torch.isfinite(tokens).all()
+    mixed = torch.einsum("pc,bchw->bphw", encoder.principal.weight[:, :, 0, 0], tokens)
+    assert principal.shape == (1, PRINCIPAL, 4, 3) and torch.allclose(principal, mixed, atol=1e-4)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import pytest
 from terraclick.core.click import Click, Prompt, Reference, Target
 from terraclick.core.focus import Window
 from terraclick.core.predictor import Prediction, View
+from terraclick.core.refit import colour_features
 from terraclick.errors import BadClick, BadWeights
 from terraclick.predictors import exported
 from terraclick.predictors.exported import (
@@ -15,6 +16,7 @@ from terraclick.predictors.exported import (
     GREY,
     Engine,
     Network,
+    PatchFeatures,
     TerraEncoded,
     TerraPredictor,
     click_planes,
@@ -37,8 +39,9 @@ class FakeEncoder:
         image = inputs["image"][0]
         self.runs.append(image.shape)
         cells = image.reshape(3, 24, ENCODER_SIDE // 24, 24, ENCODER_SIDE // 24).mean(axis=(2, 4))
-        mix = np.random.default_rng(0).normal(size=(768, 3)).astype(np.float32)
-        return np.einsum("ck,khw->chw", mix, cells)[None].astype(np.float32)
+        mixes = np.random.default_rng(0).normal(size=(768 + 384 + 64, 3)).astype(np.float32)
+        mixed = np.einsum("ck,khw->chw", mixes, cells)[None].astype(np.float32)
+        return [mixed[:, :768], mixed[:, 768:1152], mixed[:, 1152:]]
 
     def several(self, runs, count):
         return map(self, runs)
@@ -50,7 +53,8 @@ class Similarity:
     def __call__(self, inputs):
         maps = inputs["maps"][0]
         side = inputs["image"].shape[-1]
-        return np.kron(maps[:2].mean(axis=0) - maps[2:4].mean(axis=0), np.ones((side // 24, side // 24)))[None, None]
+        logits = np.kron(maps[:2].mean(axis=0) - maps[2:4].mean(axis=0), np.ones((side // 24, side // 24)))
+        return [logits[None, None]]
 
     def several(self, runs, count):
         return map(self, runs)
@@ -93,8 +97,10 @@ def test_a_disk_keeps_its_size_whatever_the_windows():
 
 @pytest.mark.parametrize("target", list(Target))
 def test_inputs_say_which_target(target):
-    tokens = np.zeros((16, 6, 6), np.float32)
-    inputs = network_inputs(np.zeros((48, 48, 3), np.uint8), tokens, [], Prompt((), target), Window(0, 0, 9, 9), None)
+    arrays = (np.zeros((channels, 6, 6), np.float32) for channels in (16, 8, 4))
+    features = PatchFeatures(*arrays, np.zeros((9, 12, 12), np.float32))
+    image, window = np.zeros((48, 48, 3), np.uint8), Window(0, 0, 9, 9)
+    inputs = network_inputs(image, features, [], np.zeros((2, 12, 12), np.float32), Prompt((), target), window, None)
     assert inputs["target"].tolist() == ([1, 0] if target is Target.OBJECT else [0, 1])
     assert inputs["image"].shape == (3, 48, 48) and inputs["image"].dtype == np.float32
 
@@ -115,15 +121,20 @@ def test_views_of_any_shape(shape):
     assert predictor.predict(predictor.encode(small), Prompt((Click(0, 0),)), None).probs.shape == shape
 
 
+def arrays(encoded):
+    parts = [(patch.tokens, patch.shallow, patch.principal, patch.colour) for patch in encoded.features]
+    return [*encoded.images, *(array for part in parts for array in part)]
+
+
 def test_encoding_reads_the_view_alone_and_predicting_leaves_it_alone(view):
     predictor = fake(2)
     first, second = predictor.encode(view), predictor.encode(view)
     answers = [predictor.predict(first, ONE, None).probs for _ in range(2)]
     predictor.predict(first, Prompt((*ONE.clicks, Click(5, 5, False))), predictor.predict(first, ONE, None))
     assert np.array_equal(answers[0], answers[1])
-    for a, b in zip(first.features + first.images, second.features + second.images, strict=True):
+    for a, b in zip(arrays(first), arrays(second), strict=True):
         assert np.array_equal(a, b)
-    assert first.nbytes == sum(a.nbytes for a in first.features + first.images)
+    assert first.nbytes == sum(a.nbytes for a in arrays(first))
 
 
 def test_what_lies_under_missing_data_is_not_seen(view):
@@ -133,8 +144,7 @@ def test_what_lies_under_missing_data_is_not_seen(view):
     other[:, 130:] = 255
     predictor = fake()
     first, second = (predictor.encode(View(image, valid)) for image in (view.image, other))
-    assert all(np.array_equal(a, b) for a, b in zip(first.features, second.features, strict=True))
-    assert all(np.array_equal(a, b) for a, b in zip(first.images, second.images, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(arrays(first), arrays(second), strict=True))
 
 
 def test_a_click_in_one_patch_reaches_the_others():
@@ -204,7 +214,9 @@ def test_runs_beside_each_other_answer_as_one_by_one(count, monkeypatch):
     runs = [{"image": rng.random((1, 3, ENCODER_SIDE, ENCODER_SIDE), dtype=np.float32) * 255} for _ in range(count)]
     one_by_one = [net(inputs) for inputs in runs]
     found = list(net.several(iter(runs), count))
-    assert len(found) == count and all(map(np.array_equal, found, one_by_one))
+    assert len(found) == count and all(
+        np.array_equal(outputs[0], one) for outputs, one in zip(found, one_by_one, strict=True)
+    )
     assert ("_beside" in vars(net)) == (count in (3, 8))
     assert len({answer.tobytes() for answer in one_by_one}) == count
 
@@ -229,7 +241,7 @@ def test_the_shipped_networks_answer(view):
     engine = terra_engine(threads=1)
     predictor = TerraPredictor(engine, division=1, side=96)
     encoded = predictor.encode(view)
-    assert [f.shape for f in encoded.features] == [(768, 24, 24)] and encoded.images[0].shape == (96, 96, 3)
+    assert [f.tokens.shape for f in encoded.features] == [(768, 24, 24)] and encoded.images[0].shape == (96, 96, 3)
     first = predictor.predict(encoded, ONE, None)
     assert first.probs.shape == view.shape and np.isfinite(first.probs).all()
     assert np.array_equal(predictor.predict(encoded, ONE, None).probs, first.probs)
@@ -241,18 +253,20 @@ def test_a_mirror_average_has_no_preferred_side():
     seen = Window(0, 0, 96, 96)
     rng = np.random.default_rng(1)
     image = rng.integers(0, 255, (96, 96, 3)).astype(np.uint8)
-    tokens = rng.normal(size=(768, 24, 24)).astype(np.float16)
+    tokens = [rng.normal(size=(channels, 24, 24)).astype(np.float16) for channels in (768, 384, 64)]
     previous = rng.random((96, 96)).astype(np.float32)
     clicks = (Click(20, 30), Click(70, 11, False))
     turned = tuple(replace(click, col=95 - click.col) for click in clicks)
     model = terra_engine(threads=1)
 
     def answer(image, tokens, clicks, previous, mirror):
-        encoded = TerraEncoded((96, 96), (seen,), (np.ascontiguousarray(image),), (np.ascontiguousarray(tokens),))
+        image = np.ascontiguousarray(image)
+        features = PatchFeatures(*map(np.ascontiguousarray, tokens), colour_features(image))
+        encoded = TerraEncoded((96, 96), (seen,), (image,), (features,))
         before = Prediction(np.ascontiguousarray(previous))
         return TerraPredictor(model, 1, 96, mirror=mirror).predict(encoded, Prompt(clicks), before).probs
 
     given = (image, tokens, clicks, previous)
-    mirrored = (image[:, ::-1], tokens[..., ::-1], turned, previous[:, ::-1])
+    mirrored = (image[:, ::-1], [part[..., ::-1] for part in tokens], turned, previous[:, ::-1])
     assert np.abs(answer(*given, True) - answer(*mirrored, True)[:, ::-1]).max() < 1e-3
     assert np.abs(answer(*given, False) - answer(*mirrored, False)[:, ::-1]).max() > 1e-2  # the net alone has one

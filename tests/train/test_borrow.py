@@ -8,52 +8,81 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.core.click import Target  # noqa: E402
-from terraclick.train.borrow import Borrowed, Lenders, bank_row  # noqa: E402
-from terraclick.train.config import TrainConfig  # noqa: E402
-from terraclick.train.crops import Crop  # noqa: E402
+from terraclick.data.augment import Turn  # noqa: E402
+from terraclick.predictors.exported import ENCODER_SIDE  # noqa: E402
+from terraclick.train.borrow import Borrowed, Lenders, lent  # noqa: E402
+from terraclick.train.crops import Asked, Crop  # noqa: E402
 from terraclick.train.losses import click_loss  # noqa: E402
 
-CONFIG = TrainConfig(name="tiny", datasets=("tiny",), shares=(1.0,))
+SIDE, HALF = ENCODER_SIDE, ENCODER_SIDE // 2
+STRAIGHT = Turn(0, False, SIDE)
 
 
-def crop(cls, picture, value):
-    truth = np.zeros((64, 64), np.uint8)
-    truth[:, :32] = 1
-    features = np.zeros((4, 24, 24), np.float16)
-    features[0, :, :12], features[1, :, 12:], features[2:] = value, value, 1
-    image = np.zeros((64, 64, 3), np.uint8)
-    return Crop(image, features, ((Target.CLASS, truth),), (cls,), (cls,), ("set", picture))
+def crop(cls, picture, sheet, place=(0, 0)):
+    truth = np.zeros((SIDE, SIDE), np.uint8)
+    truth[:, :HALF] = 1
+    tokens = np.zeros((4, 24, 24), np.float16)
+    tokens[0, :, :12], tokens[1, :, 12:], tokens[2:] = 1, 1, 1
+    principal = np.linspace(-1, 1, 24 * 24, dtype=np.float16).reshape(1, 24, 24)
+    image = np.zeros((SIDE, SIDE, 3), np.uint8)
+    asked = (Asked(Target.CLASS, truth, cls),)
+    return Crop(image, tokens, tokens[:2], principal, asked, (cls,), ("set", picture), sheet, place)
 
 
-CROPS = [crop(1, "a", 1), crop(1, "b", 1), crop(2, "a", 1)]
+CROPS = {10: crop(1, "a", 0), 11: crop(1, "b", 1), 12: crop(2, "a", 2)}
 
 
 def test_clicks_are_borrowed_from_the_same_class_and_lie_on_it():
     rng = np.random.default_rng(0)
     for _ in range(20):
-        for prompt in Lenders(CROPS).clicks(0, 1, rng):
-            assert prompt.crop == 1 and prompt.positive == (prompt.col < 32) and prompt.offset != (0, 0)
-    assert Lenders(CROPS).clicks(2, 2, rng) == ()
+        for prompt in Lenders(CROPS).clicks(10, 1, rng):
+            assert prompt.crop == 11 and prompt.positive == (prompt.col < HALF) and prompt.offset != (0, 0)
+    assert Lenders(CROPS).clicks(12, 2, rng) == ()
 
 
 def test_negative_references_show_another_class():
     rng = np.random.default_rng(1)
-    drawn = [prompt for _ in range(40) for prompt in Lenders(CROPS).references(0, 1, rng)]
-    assert {(prompt.crop, prompt.positive) for prompt in drawn} == {(1, True), (2, False)}
+    drawn = [prompt for _ in range(40) for prompt in Lenders(CROPS).references(10, 1, rng)]
+    assert {(prompt.crop, prompt.positive) for prompt in drawn} == {(11, True), (12, False)}
 
 
 def test_an_example_is_one_thing_or_all_of_a_class_of_another_crop():
-    thing = (Target.OBJECT, CROPS[0].tasks[0][1])
-    mixed = [replace(part, tasks=(*part.tasks, thing), classes=part.classes * 2) for part in CROPS]
-    drawn = {Lenders(mixed).example(0, 1, np.random.default_rng(seed)) for seed in range(40)}
-    assert drawn == {None, (1, 0), (1, 1)}
+    mixed = {
+        number: replace(part, asked=(*part.asked, replace(part.asked[0], target=Target.OBJECT)))
+        for number, part in CROPS.items()
+    }
+    drawn = {Lenders(mixed).example(10, 1, np.random.default_rng(seed)) for seed in range(40)}
+    assert drawn == {None, (11, 0), (11, 1)}
 
 
-def test_rows_of_borrowed_prompts():
-    click = bank_row(CROPS, Borrowed(1, 0, True, 10.0, 5.0, (0, 2)))
-    assert click.place == (10.0, 133.0) and click.feature[0] == pytest.approx(1) and click.feature[1] == 0
-    reference = bank_row(CROPS, Borrowed(1, 0, False))
-    assert reference.place is None and not reference.positive and reference.feature[0] == pytest.approx(1)
+def test_patches_cut_together_lend_first_and_keep_their_places():
+    sheet = {20: crop(1, "c", 5), 23: crop(1, "c", 5, (1, 1)), 30: crop(1, "c", 6)}
+    for seed in range(20):
+        prompts = Lenders(sheet).clicks(20, 1, np.random.default_rng(seed))
+        assert prompts and {(prompt.crop, prompt.offset) for prompt in prompts} == {(23, (1, 1))}
+
+
+def test_rows_and_evidence_of_borrowed_prompts():
+    rows, evidence = lent(CROPS, [Borrowed(11, 0, True, 10.0, 5.0, (0, 2))], STRAIGHT)
+    assert rows[0].place == (10.0, 5.0 + 2 * SIDE) and rows[0].feature[0] == pytest.approx(1)
+    weights = evidence[0].tokens.weights
+    assert weights[0].sum() > 0 and weights[0].argmax() == 0 and not weights[1:].any()
+    rows, evidence = lent(CROPS, [Borrowed(11, 0, False)], STRAIGHT)
+    assert rows[0].place is None and not rows[0].positive and rows[0].feature[0] == pytest.approx(1)
+    weights = evidence[0].colour.weights
+    assert weights[3, :, :20].all() and not weights[3, :, 40:].any() and not weights[:3].any()
+
+
+@pytest.mark.parametrize("quarter", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_borrowed_place_turns_with_the_crop(quarter, mirrored):
+    """A lender to the right of an upright crop lies where a mark in a larger picture turned alike comes to lie."""
+    turn = Turn(quarter, mirrored, SIDE)
+    rows, _ = lent(CROPS, [Borrowed(11, 0, True, 10.0, 5.0, (0, 1))], turn)
+    large = np.zeros((3 * SIDE, 3 * SIDE), bool)
+    large[SIDE + 10, 2 * SIDE + 5] = True
+    row, col = np.argwhere(turn.picture(large))[0] - SIDE
+    assert rows[0].place == (row, col)
 
 
 def test_click_loss_looks_under_the_disks_only():

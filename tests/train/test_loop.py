@@ -1,6 +1,9 @@
 """The training loop on two tiny pictures: what it writes, what it refuses, and that a resumed run is the same run."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -10,7 +13,7 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.errors import BadConfig, BadData, BadWeights  # noqa: E402
 from terraclick.predictors.load import WEIGHTS  # noqa: E402
-from terraclick.train.config import TrainConfig  # noqa: E402
+from terraclick.train.config import Source, TrainConfig  # noqa: E402
 from terraclick.train.loop import train  # noqa: E402
 
 needs_backbone = pytest.mark.skipif(
@@ -18,7 +21,17 @@ needs_backbone = pytest.mark.skipif(
 )
 ENCODER = WEIGHTS / "terra_encoder.onnx"
 CONFIG = TrainConfig(
-    name="tiny", datasets=("tiny",), shares=(1.0,), crops=3, steps=6, batch=2, pool=2, side=64, go_on=0.9
+    name="tiny",
+    sources=(Source("tiny", 1.0),),
+    crops=4,
+    crop_samples=4,
+    samples=12,
+    batch=2,
+    pool=4,
+    sides=(64, 96),
+    late_sides=(96,),
+    go_on=0.9,
+    precision="float32",
 )
 
 
@@ -41,16 +54,18 @@ def test_a_run_leaves_its_log_checkpoint_and_weights(straight):
         "checkpoint.pt",
         "click_net.pt",
         "config.json",
-        "crops",
+        "crops-0",
         "log.jsonl",
+        "pool-0.pt",
     ]
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [1, 2, 3, 4, 5, 6]
-    assert all(entry["loss"] > 0 and 0 <= entry["iou"] <= 1 and entry["gradient"] > 0 for entry in log)
-    assert [report[:3] for report in reports] == [("crops", i, 3) for i in (1, 2, 3)] + [
-        ("train", i, 6) for i in range(1, 7)
-    ]
-    assert json.loads((out / "config.json").read_text())["steps"] == 6
+    assert [entry["samples"] for entry in log] == [2, 4, 6, 8, 10, 12]
+    assert all(entry["loss"] > 0 and entry["gradient"] > 0 for entry in log)
+    assert all(0 <= value <= 1 for entry in log for name, value in entry.items() if name.startswith("iou_"))
+    assert [report[:2] for report in reports[1:]] == [("train", i) for i in range(1, 7)] and reports[0][0] == "crops"
+    assert json.loads((out / "config.json").read_text())["samples"] == 12
+    assert len(list((out / "crops-0").iterdir())) >= 4
 
 
 @needs_backbone
@@ -65,12 +80,68 @@ def test_a_resumed_run_is_the_same_run(straight, tiny_dataset, tmp_path):
 
 @needs_backbone
 def test_a_resumed_run_with_borrowed_prompts_is_the_same_run(tiny_dataset, tmp_path):
-    more = replace(CONFIG, crops=4, click_weight=0.3, remote_share=0.3, reference_share=0.3)
+    more = replace(CONFIG, crops=6, remote_share=0.3, reference_share=0.3, paste_share=0.5, sheet_share=0.5)
     train(more, tiny_dataset.parent, tmp_path / "whole", ENCODER)
     train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, stop_after=3)
     train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, resume=True)
     whole, halves = weights(tmp_path / "whole"), weights(tmp_path / "halves")
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
+
+
+@needs_backbone
+def test_crops_that_were_lost_are_cut_again(straight, tiny_dataset, tmp_path):
+    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, stop_after=3)
+    for crop in (tmp_path / "halves" / "crops-0").iterdir():
+        crop.unlink()
+    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, resume=True)
+    whole, halves = weights(straight[0]), weights(tmp_path / "halves")
+    assert all(torch.equal(whole[name], halves[name]) for name in whole)
+
+
+TWO = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, sys.argv[4])
+from train.test_loop import CONFIG, ENCODER
+from terraclick.train.loop import train
+stop = int(sys.argv[3])
+train(replace(CONFIG, ranks=2), Path(sys.argv[1]), Path(sys.argv[2]), ENCODER, resume=True, stop_after=stop)
+"""
+
+
+@needs_backbone
+def test_two_processes_train_together_and_resume(tiny_dataset, tmp_path):
+    script = tmp_path / "two.py"
+    script.write_text(TWO)
+    tests = os.path.dirname(os.path.dirname(__file__))
+
+    def run(out, stop):
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        given = [str(script), str(tiny_dataset.parent), str(tmp_path / out), str(stop), tests]
+        subprocess.run([*torchrun, *given], check=True, capture_output=True, timeout=300)
+        return weights(tmp_path / out)
+
+    whole, half = run("whole", 3), run("halves", 2)
+    halves = run("halves", 3)
+    assert all(torch.equal(whole[name], halves[name]) for name in whole)
+    assert not all(torch.equal(half[name], halves[name]) for name in whole)
+    assert {p.name for p in (tmp_path / "whole").iterdir()} >= {"pool-0.pt", "pool-1.pt", "crops-0", "crops-1"}
+
+
+@needs_backbone
+def test_another_number_of_processes_is_refused(tiny_dataset, tmp_path):
+    with pytest.raises(BadConfig, match="2 processes and 1 run"):
+        train(replace(CONFIG, ranks=2), tiny_dataset.parent, tmp_path / "run", ENCODER)
+
+
+@needs_backbone
+def test_the_net_learns_two_pictures(tiny_dataset, tmp_path):
+    """Far too few steps for anything else: the loss on the same two pictures falls by a third."""
+    config = replace(CONFIG, samples=240, batch=4, pool=8, crops=8, rate=2e-3, backbone_rate=5e-4, region_share=0.0)
+    train(config, tiny_dataset.parent, tmp_path / "run", ENCODER)
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert sum(losses[-15:]) < 0.67 * sum(losses[:15])
 
 
 @needs_backbone
@@ -91,7 +162,7 @@ def test_a_checkpoint_is_data_and_nothing_else(straight, tiny_dataset, tmp_path)
 
 
 def test_missing_sets_are_named_and_nothing_is_written(tiny_dataset, tmp_path):
-    config = replace(CONFIG, datasets=("tiny", "towns"), shares=(1.0, 1.0))
+    config = replace(CONFIG, sources=(*CONFIG.sources, Source("towns", 1.0)))
     with pytest.raises(BadData, match="no folder towns"):
         train(config, tiny_dataset.parent, tmp_path / "run", ENCODER)
     assert not (tmp_path / "run").exists()

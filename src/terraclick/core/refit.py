@@ -55,7 +55,9 @@ class Evidence:
 
 def colour_features(image: NDArray[np.uint8]) -> FloatArray:
     """(S, S, 3) uint8 RGB → (9, S/4, S/4): Lab in about ±1, its squares and products."""
-    small = cv2.resize(image, (image.shape[1] // FIT_STRIDE, image.shape[0] // FIT_STRIDE), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        image, (image.shape[1] // FIT_STRIDE, image.shape[0] // FIT_STRIDE), interpolation=cv2.INTER_AREA
+    )
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
     light, green, blue = ((lab[..., channel] - 128) / scale for channel, scale in enumerate((64.0, 24.0, 24.0)))
     products = (light * light, green * green, blue * blue, light * green, light * blue, green * blue)

@@ -383,7 +383,12 @@ class TerraPredictor:
         bank = click_rows(prompt.clicks, [patch.tokens for patch in features], encoded.windows)
         before = None if previous is None else previous.probs
         evidence = [
-            marked(patch, window, prompt.clicks, None if before is None else cut(before, window, self.side // FIT_STRIDE, 0.0))
+            marked(
+                patch,
+                window,
+                prompt.clicks,
+                None if before is None else cut(before, window, self.side // FIT_STRIDE, 0.0),
+            )
             for patch, window in zip(features, encoded.windows, strict=True)
         ]
         for reference in prompt.references:

@@ -262,7 +262,7 @@ def _asked(
     chosen: tuple[int, int | None],
     rng: np.random.Generator,
 ) -> list[Asked]:
-    """The chosen thing, up to two further objects and two further classes; empty if the chosen one is not to be seen."""
+    """The chosen thing, up to two further objects and two further classes; empty if the chosen one is not seen."""
     cls, number = chosen
     unknown = canvas.classes == IGNORE
     numbers, counts = np.unique(canvas.instances[canvas.instances > 0], return_counts=True)
