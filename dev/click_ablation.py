@@ -94,9 +94,6 @@ CLASSES: dict[str, tuple[str, Callable[[Engine], Predictor]]] = {
         "no-deep-prompts",
         lambda engine: TerraPredictor(engine, side=PATCH_SIDE, deep_prompts=False),
     ),
-        "no-deep-prompts",
-        lambda engine: TerraPredictor(engine, side=PATCH_SIDE, deep_prompts=False),
-    ),
     "one division (n = 2)": ("whole", lambda engine: TerraPredictor(engine, 2, PATCH_SIDE)),
     "fused divisions": ("whole", fused_classes),
 }
