@@ -71,6 +71,8 @@ class Scene:
     stamp: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
     """What a user should hear of how it is understood."""
+    default_bands: tuple[int, ...] = (1,)
+    """The bands that are shown where none are asked for."""
 
     def check(self) -> None:
         """Raise ImageChanged where the file is not the one that this server opened, or what lies beside it."""
@@ -164,6 +166,7 @@ def _open(name: str, taken: dict[str, Scene], reading: Reading) -> Scene:
         reading,
         stamp,
         info.notes,
+        read_limits(path, None, "none", reading)[0],
     )
 
 

@@ -101,7 +101,7 @@ def _image_json(space: Workspace, scene: Scene, objects: int) -> Json:
         "bounds": list(grid.bounds),
         "lonlat_bounds": lonlat,
         "bands": [{"index": band.number, "name": band.name, "dtype": band.dtype} for band in scene.bands],
-        "default_bands": list(space.tiles.limits(scene, None, "none")[0]),
+        "default_bands": list(scene.default_bands),
         "nodata": scene.info.nodata if scene.info.nodata is not None and abs(scene.info.nodata) < 1e300 else None,
         "tile_size": TILE,
         "max_zoom": scene.max_zoom,

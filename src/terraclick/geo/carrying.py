@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import shapely
@@ -76,7 +78,10 @@ def _lonlat_box(grid: Grid) -> tuple[float, float, float, float] | None:
 @lru_cache(maxsize=64)
 def _missed(source: CRS, target: CRS, box: tuple[float, float, float, float]) -> str:
     try:
-        ways = TransformerGroup(source, target, always_xy=True, area_of_interest=AreaOfInterest(*box))  # type: ignore[arg-type]  # two classes of one name
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyproj says the same, less clearly
+            area: Any = AreaOfInterest(*box)  # pyproj has two classes of that name
+            ways = TransformerGroup(source, target, always_xy=True, area_of_interest=area)
     except (ProjError, CRSError):
         return ""
     if ways.best_available or not ways.transformers or not ways.unavailable_operations:

@@ -59,7 +59,8 @@ def wrapped(geometry: BaseGeometry, source: CRS, moved: BaseGeometry, target: CR
     def follow(ring: Any) -> list[Polygon]:
         lon, lat = _degrees(shapely.get_coordinates(ring), transformer, continuous)
         if np.ptp(lon) > NARROW or np.abs(lat).max() > 89:
-            finer = shapely.segmentize(_beside_pole(ring, transformer), max(ring.length / PIECES, 1e-12))
+            clear = ring if continuous else _beside_pole(ring, transformer)
+            finer = shapely.segmentize(clear, max(ring.length / PIECES, 1e-12))
             lon, lat = _degrees(shapely.get_coordinates(finer), transformer, continuous)
         return _area_of(lon, lat)
 
