@@ -24,7 +24,8 @@ def test_create_read_change_delete(client):
     assert made.status_code == 201 and made.headers["location"] == f"{ITEMS}/{made.json()['id']}"
     path = made.headers["location"]
     assert client.get(path, params=PIXELS).headers["etag"] == '"1"'
-    changed = client.patch(path, json={"rev": 1, "status": "review", "attributes": {"floors": 2}}).json()
+    change = {"rev": 1, "status": "review", "attributes": {"floors": 2}}
+    changed = client.patch(path, params=PIXELS, json=change).json()
     assert changed["properties"]["attributes"] == {"roof": "flat", "floors": 2}
     whole = {"type": "Feature", "geometry": ring(10, 10, 30, 20), "properties": changed["properties"]}
     put = client.put(path, params=PIXELS, json=whole).json()
@@ -56,7 +57,8 @@ def test_queries(client):
     assert labels(limit=1, offset=1) == ["a"] and labels(label="C") == ["c"] and labels(author="ben") == []
     page = client.get(ITEMS, params={**PIXELS, "limit": 2}).json()
     assert (page["numberMatched"], page["numberReturned"]) == (3, 2)
-    assert page["links"][1]["rel"] == "next" and "offset=2" in page["links"][1]["href"]
+    (after,) = [link["href"] for link in page["links"] if link["rel"] == "next"]
+    assert "offset=2" in after
 
 
 @pytest.mark.parametrize("query", ["bbox=1,2,3", "bbox=a,b,c,d", "sort=secret", "crs=EPSG:4326", "limit=0", "image=no"])

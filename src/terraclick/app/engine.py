@@ -28,13 +28,17 @@ from terraclick.geo.raster import read_view
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.outline import MAX_VIEW_PX
 
-__all__ = ["Busy", "Encoded", "Encodings", "Frame", "Priority", "Worker", "memory_of", "read_frame"]
+__all__ = ["Busy", "Cancelled", "Encoded", "Encodings", "Frame", "Priority", "Worker", "memory_of", "read_frame"]
 
 Answer = TypeVar("Answer")
 
 
 class Busy(TerraClickError):
     """Too much waits for the model."""
+
+
+class Cancelled(TerraClickError):
+    """Whoever asked no longer wants the answer."""
 
 
 class Priority(IntEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+EPSG_4326 = "http://www.opengis.net/def/crs/EPSG/0/4326"
+PIXELS = "urn:terraclick:crs:pixels"
+"""Pixels of an image, y down: what objects without a coordinate system are in. Registered nowhere."""
 MAX_VERTICES = 200_000
 MAX_PARTS = 20_000
 
@@ -170,25 +174,62 @@ class Places:
         return self.by_key.get(item.image)
 
     def mode(self, crs: str | None, default: str) -> str:
-        """pixels, native or CRS84, as asked. Raises BadConfig."""
+        """pixels, native, CRS84, or the URI of another system the objects are given in, as asked. Raises BadConfig."""
         if crs in (None, ""):
             return "pixels" if self.store.crs is None and default == "CRS84" else default
         if crs in ("pixels", "native"):
             return str(crs)
+        known = self.systems()
         if crs in ("CRS84", CRS84):
             if self.store.crs is None:
                 raise NotGeoreferenced("the objects are in image pixels: ask with crs=pixels.")
             return "CRS84"
-        raise BadConfig(f"no coordinate system {str(crs)[:60]!r} here: give pixels, native or CRS84.")
+        if crs in known:
+            return str(crs)
+        some = ", ".join(["pixels", "native", *known])
+        raise BadConfig(f"no coordinate system {str(crs)[:60]!r} here: give one of {some}.")
+
+    def systems(self) -> list[str]:
+        """URIs of the systems that objects are given in, CRS84 first; PIXELS alone where the store keeps pixels."""
+        if self.store.crs is None:
+            return [PIXELS]
+        storage = self.storage()
+        return list(dict.fromkeys([CRS84, EPSG_4326, *([] if storage is None else [storage])]))
+
+    def storage(self) -> str | None:
+        """The URI of the store's own system, if it has one."""
+        crs = self.store.crs
+        code = None if crs is None else crs.to_epsg(min_confidence=100)
+        return None if code is None else f"http://www.opengis.net/def/crs/EPSG/0/{code}"
+
+    def uri(self, mode: str) -> str | None:
+        """The URI of what geometries are given in, for the Content-Crs header."""
+        if mode == "pixels":
+            return PIXELS if self.store.crs is None else None
+        if mode == "native":
+            return None if self._swapped(self.storage() or "") else self.storage()
+        return CRS84 if mode == "CRS84" else mode
+
+    def _swapped(self, mode: str) -> bool:
+        """Whether a system's own order of axes is north before east, which its URI stands for."""
+        if mode == EPSG_4326:
+            return True
+        if mode in ("pixels", "native", "CRS84", "", PIXELS) or self.store.crs is None:
+            return False
+        return [axis.direction for axis in self.store.crs.axis_info[:2]] == ["north", "east"]
 
     def out(self, geometry: BaseGeometry, mode: str, scene: Scene | None) -> dict[str, Any]:
         """Geometry in the store's crs as GeoJSON in what was asked for."""
-        if mode == "pixels":
+        if mode in ("pixels", PIXELS):
             return _geojson(self.pixels(geometry, scene), 4)
         crs = self.store.crs
-        if mode == "CRS84" and crs is not None:
-            return _geojson(to_lonlat(geometry, crs), 9)
-        return _geojson(geometry, 9 if crs is not None and crs.is_geographic else 4)
+        if mode in ("CRS84", EPSG_4326) and crs is not None:
+            geometry = to_lonlat(geometry, crs)
+        degrees = mode in ("CRS84", EPSG_4326) or (crs is not None and crs.is_geographic)
+        found = _geojson(geometry, 9 if degrees else 4)
+        if self._swapped(mode):
+            found["coordinates"] = _turned(found["coordinates"])
+        return as_multi_json(found)
 
     def pixels(self, geometry: BaseGeometry, scene: Scene | None) -> Surface:
         """Geometry in the store's crs in pixels of an image; as it is where the store keeps pixels."""
@@ -200,9 +241,11 @@ class Places:
 
     def into(self, geometry: Surface, mode: str, scene: Scene | None) -> Surface:
         """Geometry as a request gave it, in the store's crs. Raises BadConfig, NotGeoreferenced, BadData."""
-        if mode == "CRS84":
+        if self._swapped(mode):
+            geometry = shapely.transform(geometry, lambda xy: xy[:, ::-1])
+        if mode in ("CRS84", EPSG_4326):
             return as_surface(reproject(geometry, WGS84, self.store.crs))
-        if mode == "native" or self.store.crs is None:
+        if mode != "pixels" or self.store.crs is None:
             return geometry
         if scene is None:
             raise BadConfig("pixels of which image? Add image=ID.")
@@ -249,9 +292,28 @@ class Places:
                 "rev": item.rev,
                 "created": item.created,
                 "updated": item.updated,
-                "attributes": item.attributes,
+                "attributes": item.attributes if mode in ("pixels", PIXELS) else _attributes_text(item.attributes),
             },
         }
+
+
+def _turned(value: Any) -> Any:
+    """Coordinates with y before x."""
+    if value and isinstance(value[0], float | int):
+        return [value[1], value[0], *value[2:]]
+    return [_turned(part) for part in value]
+
+
+def as_multi_json(geometry: dict[str, Any]) -> dict[str, Any]:
+    """Always a MultiPolygon: readers take the first feature's kind for that of all."""
+    if geometry["type"] != "Polygon":
+        return geometry
+    return {"type": "MultiPolygon", "coordinates": [geometry["coordinates"]]}
+
+
+def _attributes_text(attributes: dict[str, Any]) -> str:
+    """Attributes as JSON in a text, which every program can keep in a column."""
+    return json.dumps(attributes, ensure_ascii=False) if attributes else ""
 
 
 def _finite(value: Any) -> float | None:

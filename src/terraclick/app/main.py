@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 
 from terraclick.app.address import PublicAddress, public_address
 from terraclick.app.asking import BadQuery
-from terraclick.app.engine import Busy
+from terraclick.app.engine import Busy, Cancelled
 from terraclick.app.features import TooLarge
 from terraclick.app.files import Exports
 from terraclick.app.guard import Guard
@@ -62,6 +62,7 @@ STATUS: dict[type[Exception], int] = {
     PreconditionFailed: 412,
     Conflict: 409,
     ImageChanged: 409,
+    Cancelled: 409,
     BadOutput: 409,
     FileGone: 503,
     TooLarge: 413,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
@@ -31,6 +33,9 @@ from terraclick.errors import BadConfig, UnknownName
 __all__ = ["router", "setup_of", "shown"]
 
 router = APIRouter(route_class=StrictRoute)
+
+LOOK_S = 0.5
+"""How often it is asked whether somebody still waits for an answer."""
 
 
 def setup_of(
@@ -170,14 +175,38 @@ async def session(name: str, space: Space, user: User) -> Json:
         return await shown(space, live, await space.state(live), began)
 
 
-async def _act(space: Workspace, name: str, user: str, make: Callable[[Live], Act | None]) -> Json:
+async def _act(request: Request, space: Workspace, name: str, user: str, make: Callable[[Live], Act | None]) -> Json:
     began = time.perf_counter()
     live = await run_in_threadpool(space.live, name, user)
-    async with live.lock:
+    async with live.lock, _while_wanted(request, space, live):
         _check_open(live)
         act = await run_in_threadpool(make, live)
         found = await space.state(live) if act is None else await space.act(live, act, run_in_threadpool)
         return await shown(space, live, found, began)
+
+
+@asynccontextmanager
+async def _while_wanted(request: Request, space: Workspace, live: Live) -> AsyncIterator[None]:
+    """Within the block the answer is given up once whoever asked is gone."""
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if await request.is_disconnected():
+                space.cancel(live)
+                return
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+
+
+@router.post("/api/sessions/{name}/cancel", tags=["click sessions"])
+def cancel(name: str, space: Space, user: User) -> Json:
+    """Give up the answer somebody waits for; whoever does gets 409."""
+    return {"cancelled": space.cancel(space.live(name, user))}
 
 
 def _check_open(live: Live) -> None:
@@ -186,23 +215,23 @@ def _check_open(live: Live) -> None:
 
 
 @router.post("/api/sessions/{name}/clicks", tags=["click sessions"])
-async def click(name: str, body: ClickBody, space: Space, user: User) -> Json:
+async def click(name: str, body: ClickBody, request: Request, space: Space, user: User) -> Json:
     """One more click."""
     return await _act(
-        space, name, user, lambda live: Act("click", PixelClick(body.x, body.y, body.positive, space.now()))
+        request, space, name, user, lambda live: Act("click", PixelClick(body.x, body.y, body.positive, space.now()))
     )
 
 
 @router.post("/api/sessions/{name}/paint", tags=["click sessions"])
-async def paint(name: str, body: PaintBody, space: Space, user: User) -> Json:
+async def paint(name: str, body: PaintBody, request: Request, space: Space, user: User) -> Json:
     """Paint a part on, or erase one."""
-    return await _act(space, name, user, lambda live: Act("paint", (surface_of(body.geometry), body.add)))
+    return await _act(request, space, name, user, lambda live: Act("paint", (surface_of(body.geometry), body.add)))
 
 
 @router.post("/api/sessions/{name}/clear", tags=["click sessions"])
-async def clear(name: str, space: Space, user: User) -> Json:
+async def clear(name: str, request: Request, space: Space, user: User) -> Json:
     """Begin again, with the same target and examples."""
-    return await _act(space, name, user, lambda live: Act("clear"))
+    return await _act(request, space, name, user, lambda live: Act("clear"))
 
 
 async def _turn(space: Workspace, name: str, user: str, by: int) -> Json:
@@ -227,11 +256,11 @@ async def redo_act(name: str, space: Space, user: User) -> Json:
 
 
 @router.patch("/api/sessions/{name}", tags=["click sessions"])
-async def patch_session(name: str, body: PatchSessionBody, space: Space, user: User) -> Json:
+async def patch_session(name: str, body: PatchSessionBody, request: Request, space: Space, user: User) -> Json:
     """Another target, class, examples or shape."""
     began = time.perf_counter()
     live = await run_in_threadpool(space.live, name, user)
-    async with live.lock:
+    async with live.lock, _while_wanted(request, space, live):
         _check_open(live)
         class_name = live.class_name if body.class_name is None else body.class_name
         references = None

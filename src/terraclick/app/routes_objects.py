@@ -16,9 +16,16 @@ from terraclick.app import shaping
 from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import Surface
 from terraclick.app.depends import Json, Space, User, change_json, given_of, tenth
-from terraclick.app.features import CRS84, line_of, surface_of
+from terraclick.app.features import CRS84, EPSG_4326, line_of, surface_of
 from terraclick.app.images import Scene
 from terraclick.app.journal import Deed, Edit, find
+from terraclick.app.ogc import (
+    boxes_of,
+    interval_of,
+    met_by,
+    numbers_of,
+    temporal_extent,
+)
 from terraclick.app.preconditions import check_conditions, etag, is_unchanged, reads_conditions
 from terraclick.app.routes_clicks import shown
 from terraclick.app.schemas import (
@@ -34,8 +41,8 @@ from terraclick.app.schemas import (
     Which,
 )
 from terraclick.app.workspace import Workspace
-from terraclick.errors import BadConfig, BadInput, Conflict, UnknownName
-from terraclick.geo.lonlat import Box, box_of, boxes_of, lonlat_bounds
+from terraclick.errors import BadConfig, Conflict, UnknownName
+from terraclick.geo.lonlat import Box, box_of, lonlat_bounds
 from terraclick.geo.store import MapObject, to_lonlat
 
 __all__ = ["router"]
@@ -44,12 +51,16 @@ router = APIRouter(route_class=StrictRoute)
 
 
 _ITEMS = "/api/collections/objects/items"
+_FEATURES = "http://www.opengis.net/spec/ogcapi-features-"
 CONFORMS = [
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
-    "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/create-replace-delete",
+    f"{_FEATURES}1/1.0/conf/core",
+    f"{_FEATURES}1/1.0/conf/oas30",
+    f"{_FEATURES}1/1.0/conf/geojson",
+    f"{_FEATURES}2/1.0/conf/crs",
+    f"{_FEATURES}4/1.0/conf/create-replace-delete",
 ]
+CONFORMS_IN_PIXELS = [f"{_FEATURES}1/1.0/conf/oas30"]
+"""Objects in pixels have no place on the Earth, which the rest of the standard is about."""
 GEOJSON = "application/geo+json"
 
 
@@ -82,9 +93,9 @@ def landing(request: Request, user: User) -> Json:
 
 
 @router.get("/api/conformance", tags=["objects"])
-def conformance(user: User) -> Json:
+def conformance(space: Space, user: User) -> Json:
     """What of the standard is kept."""
-    return {"conformsTo": CONFORMS}
+    return {"conformsTo": CONFORMS if space.store.crs is not None else CONFORMS_IN_PIXELS}
 
 
 def _collection(request: Request, space: Workspace) -> Json:
@@ -92,16 +103,23 @@ def _collection(request: Request, space: Workspace) -> Json:
         "id": "objects",
         "title": "Objects",
         "itemType": "feature",
-        "crs": [CRS84],
+        "crs": space.places.systems(),
         "links": [
             _link(request, "self", "/api/collections/objects"),
             _link(request, "items", _ITEMS, GEOJSON, "Objects"),
         ],
     }
-    around = _extent(space)
-    if around is not None:
-        found["extent"] = {"spatial": {"bbox": [list(around)], "crs": CRS84}}
-    return found
+    storage = space.places.storage()
+    if storage is not None:
+        found["storageCrs"] = storage
+    extent: Json = {}
+    box = _extent(space)
+    times = temporal_extent(space.store.objects())
+    if box is not None:
+        extent["spatial"] = {"bbox": [list(box)], "crs": CRS84}
+    if times is not None:
+        extent["temporal"] = {"interval": [times], "trs": "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"}
+    return found | ({"extent": extent} if extent else {})
 
 
 def _extent(space: Workspace) -> Box | None:
@@ -149,6 +167,8 @@ def items(
     space: Space,
     user: User,
     bbox: str | None = None,
+    bbox_crs: Annotated[str | None, Query(alias="bbox-crs")] = None,
+    datetime: str | None = None,
     limit: Annotated[int, Query(ge=1, lt=2**53)] = 1000,
     offset: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     crs: str | None = None,
@@ -161,14 +181,20 @@ def items(
 ) -> Response:
     """Objects as a FeatureCollection."""
     mode, scene = _where(space, crs, image)
-    boxes = [None] if bbox is None else _boxes(space, bbox, mode, scene)
+    when = None if datetime is None else interval_of(datetime)
     key = None if scene is None else scene.key
-    several = [item for box in boxes for item in space.store.objects(key, class_name, status, box)]
-    found = list({item.uuid: item for item in several}.values())
+    if bbox is None:
+        if bbox_crs is not None:
+            space.places.mode(bbox_crs, "CRS84")
+        found = space.store.objects(key, class_name, status)
+    else:
+        found = _in_box(space, bbox, _box_mode(space, bbox_crs, mode), scene, (key, class_name, status))
     found = [
         item
         for item in found
-        if (author is None or item.author == author) and (label is None or label.casefold() in item.label.casefold())
+        if (author is None or item.author == author)
+        and (label is None or label.casefold() in item.label.casefold())
+        and (when is None or when.meets(item))
     ]
     if sort is not None:
         name = sort.removeprefix("-")
@@ -176,47 +202,80 @@ def items(
             raise BadConfig(f"no order {sort[:40]!r}: give one of {', '.join(SORTS)}, with - for descending.")
         found.sort(key=SORTS[name], reverse=sort.startswith("-"))
     page = found[offset : offset + min(limit, 10_000)]
-    links = [_link(request, "self", f"{_ITEMS}?{request.url.query}".rstrip("?"), GEOJSON)]
+    links = [
+        _link(request, "self", f"{_ITEMS}?{request.url.query}".rstrip("?"), GEOJSON),
+        _link(request, "collection", "/api/collections/objects"),
+    ]
     if offset + len(page) < len(found):
         next_page = request.url.include_query_params(offset=offset + len(page)).query
         links.append(_link(request, "next", f"{_ITEMS}?{next_page}", GEOJSON))
+    features = [one for item in page if (one := space.places.feature_or_none(item, mode, scene)) is not None]
     answer = {
         "type": "FeatureCollection",
-        "features": [space.places.feature(item, mode, scene) for item in page],
-        "numberMatched": len(found),
-        "numberReturned": len(page),
+        "features": features,
+        "numberMatched": len(found) - (len(page) - len(features)),
+        "numberReturned": len(features),
         "timeStamp": space.now(),
         "links": links,
     }
-    return Response(json.dumps(answer, allow_nan=False), media_type=GEOJSON)
+    return Response(json.dumps(answer, allow_nan=False), headers=_crs_header(space, mode), media_type=GEOJSON)
 
 
-def _boxes(space: Workspace, text: str, mode: str, scene: Scene | None) -> list[tuple[float, float, float, float]]:
-    """A bbox in the store's coordinates; in longitude and latitude one over the antimeridian is two."""
+def _crs_header(space: Workspace, mode: str) -> dict[str, str]:
+    uri = space.places.uri(mode)
+    return {} if uri is None else {"Content-Crs": f"<{uri}>"}
+
+
+def _box_mode(space: Workspace, bbox_crs: str | None, mode: str) -> str:
+    """What a box is given in: what bbox-crs says, else ours where that is asked for, else degrees."""
+    if bbox_crs is not None:
+        return space.places.mode(bbox_crs, "CRS84")
+    return mode if mode in ("pixels", "native") else "CRS84"
+
+
+def _body_mode(request: Request, space: Workspace, mode: str) -> str:
+    """What the geometry of a body is given in: what Content-Crs says, else as for boxes."""
+    given = request.headers.get("content-crs")
+    if given is None:
+        return _box_mode(space, None, mode)
+    return space.places.mode(given.strip().removeprefix("<").removesuffix(">") or "none", "CRS84")
+
+
+def _geometry_of(request: Request, space: Workspace, value: Any, mode: str, scene: Scene | None) -> Surface:
+    """The geometry of a body in the store's coordinates."""
+    given = _body_mode(request, space, mode)
+    return space.places.into(surface_of(value, given == "CRS84"), given, scene)
+
+
+def _in_box(
+    space: Workspace, text: str, mode: str, scene: Scene | None, wanted: tuple[str | None, str | None, str | None]
+) -> list[MapObject]:
+    """Objects of an image, class and status whose box meets a box given as text."""
     import shapely
 
-    try:
-        numbers = [float(part) for part in text.split(",")]
-        if len(numbers) == 6:
-            numbers = [*numbers[:2], *numbers[3:5]]
-        left, bottom, right, top = numbers
-        degrees = mode == "CRS84"
-        if not all(abs(value) < 1e12 for value in numbers) or (left > right and not degrees):
-            raise ValueError
-    except ValueError:
-        raise BadInput(f"bbox={text[:80]} was given; expected four numbers LEFT,BOTTOM,RIGHT,TOP.") from None
-    found = []
-    for x0, y0, x1, y1 in boxes_of((left, min(bottom, top), right, max(bottom, top))):
-        box = shapely.box(x0, y0, max(x1, x0 + 1e-12), max(y1, y0 + 1e-12))
-        moved = space.places.into(shapely.segmentize(box, max(tenth(box.bounds), 1e-9)), mode, scene)
-        found.append(tuple(float(value) for value in moved.bounds))
-    return found
+    store = space.store
+    bounds = numbers_of(text)
+    if mode == EPSG_4326:
+        bounds = bounds[1], bounds[0], bounds[3], bounds[2]
+    lonlat = mode in ("CRS84", EPSG_4326)
+    found: dict[str, MapObject] = {}
+    for box in boxes_of(bounds, lonlat):
+        if lonlat:
+            near = store.objects(*wanted)
+            found |= {item.uuid: item for item in met_by(near, store.crs, box)}
+            continue
+        left, bottom, right, top = box
+        area = shapely.box(left, bottom, max(right, left + 1e-12), max(top, bottom + 1e-12))
+        moved = space.places.into(shapely.segmentize(area, max(tenth(area.bounds), 1e-9)), mode, scene)
+        x0, y0, x1, y1 = moved.bounds
+        found |= {item.uuid: item for item in store.objects(*wanted, (float(x0), float(y0), float(x1), float(y1)))}
+    return list(found.values())
 
 
 def _one(
     request: Request, space: Workspace, item: MapObject, mode: str, scene: Scene | None, status: int = 200
 ) -> Response:
-    headers = {"ETag": etag(item)}
+    headers = {"ETag": etag(item)} | _crs_header(space, mode)
     if status == 201:
         headers["Location"] = f"{request.state.prefix}{_ITEMS}/{item.uuid}"
     path = f"{_ITEMS}/{quote(item.uuid, safe='')}"
@@ -241,7 +300,7 @@ def create(
 ) -> Response:
     """An object drawn by hand."""
     mode, scene = _where(space, crs, image or body.properties.image)
-    geometry = space.places.into(surface_of(body.geometry, mode == "CRS84"), mode, scene)
+    geometry = _geometry_of(request, space, body.geometry, mode, scene)
     given = body.properties
     geometry = _bordered(space, geometry, given.class_name, scene, None)
     item = MapObject(
@@ -301,7 +360,7 @@ def put(
         raise UnknownName(f"no object {uuid[:80]!r}: it may have been deleted.")
     mode, scene = _where(space, crs, image or body.properties.image)
     own = scene or (None if theirs is None else space.places.scene_of(theirs))
-    geometry = space.places.into(surface_of(body.geometry, mode == "CRS84"), mode, own)
+    geometry = _geometry_of(request, space, body.geometry, mode, own)
     given = body.properties
     base = theirs or MapObject(geometry=geometry, uuid=uuid, image="" if own is None else own.key, model="hand")
     item = replace(
@@ -332,23 +391,29 @@ def patch(
     theirs = space.store.get(uuid)
     mode, scene = _where(space, crs, image)
     given = given_of(body)
-    item = _set(theirs, given, user)
+    item = _set(theirs, given, user, body.merge)
     if body.geometry is not None:
         own = scene or space.places.scene_of(theirs)
-        geometry = space.places.into(surface_of(body.geometry, mode == "CRS84"), mode, own)
+        geometry = _geometry_of(request, space, body.geometry, mode, own)
         item = replace(item, geometry=_bordered(space, geometry, item.class_name, own, uuid))
     what = "reshape" if body.geometry is not None else "change"
     deed = space.change(user, f"{what} {item.class_name or 'object'}", [Edit(item, _rev(request, body.rev, theirs))])
     return _one(request, space, _after(deed), mode, scene)
 
 
-def _set(item: MapObject, given: Json, user: str) -> MapObject:
+def _set(item: MapObject, given: Json, user: str, merge: bool = False) -> MapObject:
+    """An object with what was given; `merge` takes attributes away that are null, as RFC 7386 says."""
+    attributes = item.attributes | given.get("attributes", {})
+    if merge:
+        attributes = {
+            name: value for name, value in attributes.items() if given.get("attributes", {}).get(name, 0) is not None
+        }
     return replace(
         item,
         class_name=given.get("class", item.class_name),
         label=given.get("label", item.label),
         status=given.get("status", item.status),
-        attributes=item.attributes | given.get("attributes", {}),
+        attributes=attributes,
         author=user,
     )
 

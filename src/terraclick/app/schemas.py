@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
 __all__ = [
     "AcceptBody",
@@ -40,6 +41,16 @@ Ids = Annotated[list[Text], Field(max_length=64)]
 Attributes = Annotated[dict[Text, str | bool | FiniteFloat | int | None], Field(max_length=64)]
 Revision = Annotated[int, Field(ge=0, lt=2**53)]
 Wanted = Ids | Literal["class"]
+
+
+def _attributes_of(value: Any) -> Any:
+    """Attributes as an object, also where a program keeps them as JSON in a text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value) if value.strip() else {}
+    except (ValueError, RecursionError):
+        raise ValueError("attributes: a JSON object was expected") from None
 
 
 class Body(BaseModel):
@@ -126,6 +137,17 @@ class Properties(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        """What is null, as programs write columns without a value, is the default; attributes may be JSON in a text."""
+        if not isinstance(value, dict):
+            return value
+        found = {name: part for name, part in value.items() if part is not None}
+        if "attributes" in found:
+            found["attributes"] = _attributes_of(found["attributes"])
+        return found
+
     image: Text | None = None
     class_name: Annotated[Text, Field(alias="class")] = ""
     label: Long = ""
@@ -141,12 +163,36 @@ class ItemBody(BaseModel):
 
     type: Literal["Feature"]
     geometry: dict[str, Any]
-    properties: Properties = Field(default_factory=Properties)
+    properties: Annotated[Properties, BeforeValidator(lambda value: {} if value is None else value)] = Field(
+        default_factory=Properties
+    )
 
 
 class PatchItemBody(Body):
-    """What of an object is to change."""
+    """What of an object is to change: our own fields, or a JSON merge patch (RFC 7386) of the feature."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_merge_patch(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not {"properties", "type", "id"} & set(value):
+            return value
+        if "geometry" in value and value["geometry"] is None:
+            raise ValueError("an object needs a geometry: delete it instead")
+        given = value.get("properties") or {}
+        if not isinstance(given, dict):
+            raise ValueError("properties: an object was expected")
+        found: dict[str, Any] = {"merge": True} | {name: value[name] for name in ("geometry",) if name in value}
+        nothing = {"class": "", "label": "", "status": "accepted"}
+        for name, default in nothing.items():
+            if name in given:
+                found[name] = default if given[name] is None else given[name]
+        if "rev" in given:
+            found["rev"] = given["rev"]
+        if "attributes" in given:
+            found["attributes"] = _attributes_of(given["attributes"] or {})
+        return found
+
+    merge: bool = False
     rev: Revision | None = None
     class_name: Annotated[Text | None, Field(alias="class")] = None
     label: Long | None = None

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -39,7 +40,7 @@ from terraclick.app.clicking import (
     step,
     to_map,
 )
-from terraclick.app.engine import Encoded, Encodings, Frame, Priority, Worker, memory_of, read_frame
+from terraclick.app.engine import Cancelled, Encoded, Encodings, Frame, Priority, Worker, memory_of, read_frame
 from terraclick.app.events import Hub
 from terraclick.app.features import Places, as_surface, outline_json
 from terraclick.app.images import Scene, Tiles
@@ -104,6 +105,9 @@ class Live:
     states: dict[int, State] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     closed: bool = False
+    asked: set[Future[Any]] = field(default_factory=set)
+    unwanted: bool = False
+    """Whether the answer that is being made is no longer wanted; looked at between the patches of a view."""
 
     def draft(self) -> StoredDraft:
         """All of it but the states, as the store keeps it."""
@@ -371,11 +375,30 @@ class Workspace:
             raise
 
     async def _ask(self, live: Live, acts: tuple[Act, ...], position: int) -> State:
-        return await asyncio.wrap_future(self.worker.submit(Priority.CLICK, lambda: self._fold(live, acts, position)))
+        future = self.worker.submit(Priority.CLICK, lambda: self._fold(live, acts, position))
+        live.asked.add(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and getattr(task, "cancelling", lambda: 0)():
+                raise
+            raise Cancelled("the answer was cancelled: nothing was changed.") from None
+        finally:
+            live.asked.discard(future)
+
+    def cancel(self, live: Live) -> bool:
+        """Give up the answer that somebody waits for, waiting or begun; whether there was one. Nothing is changed."""
+        asked = [future for future in list(live.asked) if not future.done()]
+        for future in asked:
+            if not future.cancel():
+                live.unwanted = True
+        return bool(asked)
 
     def _fold(self, live: Live, acts: tuple[Act, ...], position: int) -> State:
         """The state after so many acts, from the latest one that is still known. Runs in the model's thread."""
         live.scene.check()
+        live.unwanted = False
         known = max((p for p in live.states if p <= position), default=0)
         state = live.states.get(known) or start(live.setup)
         with self._telling(live.scene, live):
@@ -435,6 +458,8 @@ class Workspace:
         """Events about how far the encoder is, to whoever waits for it."""
 
         def tell(done: int, total: int) -> None:
+            if live is not None and live.unwanted:
+                raise Cancelled("the answer was cancelled: nothing was changed.")
             if total > 1 or done == 0:
                 data = {"session": None if live is None else live.id, "image": scene.id, "done": done, "total": total}
                 self.hub.send("encode", data, None if live is None else live.author)

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.geo.grid import to_geodetic
 from terraclick.geo.rows import BadRow, SetAside
 
-__all__ = ["Happened", "Judged", "Outside", "image_at", "in_chunks", "judged", "somewhere", "usable"]
+__all__ = ["Happened", "Judged", "Outside", "corners_lonlat", "image_at", "in_chunks", "judged", "somewhere", "usable"]
 
 MOST_KEPT = 1000
 """Rows that are named; beyond it they are only counted."""
@@ -118,6 +119,24 @@ def somewhere(boxes: NDArray[np.float64], crs: CRS | None) -> NDArray[np.bool_]:
     lon, lat = geodetic[0].transform(xs.ravel(), ys.ravel(), errcheck=False)
     placed = np.isfinite(lon) & np.isfinite(lat) & (np.abs(lat) <= 90.000001) & (np.abs(lon) <= 720.000001)
     return np.asarray(fine & placed.reshape(-1, 4).all(axis=1))
+
+
+def corners_lonlat(boxes: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
+    """Boxes (n, 4) in degrees (west, south, east, north) by their corners; NaN where that would not be right: near the
+    antimeridian, near a pole, and where the coordinate system has no place.
+    """
+    xs, ys = boxes[:, [0, 2, 0, 2]].ravel(), boxes[:, [1, 1, 3, 3]].ravel()
+    try:
+        found = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True).transform(xs, ys, errcheck=False)
+    except ProjError:
+        return np.full(boxes.shape, np.nan)
+    lon, lat = (np.asarray(values, np.float64).reshape(-1, 4) for values in found)
+    with np.errstate(invalid="ignore"):
+        sure = (np.isfinite(lon) & np.isfinite(lat)).all(axis=1) & (np.abs(lon).max(axis=1) < 179.99)
+        sure &= (np.ptp(lon, axis=1) < 90) & (np.abs(lat).max(axis=1) < 85)
+        edges = np.column_stack([lon.min(axis=1), lat.min(axis=1), lon.max(axis=1), lat.max(axis=1)])
+    edges[~sure] = np.nan
+    return edges
 
 
 def image_at(geometry: BaseGeometry, footprints: Mapping[str, BaseGeometry], first: Iterable[str] = ()) -> str | None:
