@@ -250,7 +250,7 @@ def test_polygons_share_their_borders_and_make_a_session(scene, tmp_path):
     parts = [part for o in objects for part in shapely.get_parts(o.geometry)]
     assert shapely.coverage_is_valid(parts)
     assert sum(part.area for part in parts) == pytest.approx(420 * 530 * 0.25)
-    assert list(tmp_path.iterdir()) in ([out, polygons], [polygons, out])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gpkg", "a.tif", "a.tif.aux.xml"]
 
 
 def test_three_classes_that_meet_in_the_middle_of_an_edge_share_all_their_vertices(tmp_path):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -29,6 +28,7 @@ from terraclick.core.simulate import next_click
 from terraclick.data.datasets import NO_TASK, Dataset, class_tasks, object_tasks
 from terraclick.data.sample import REFERENCES, Task
 from terraclick.errors import BadConfig, BadData, MissingExtra, UnknownName
+from terraclick.files import replace_whole, write_text, writing
 from terraclick.offline import packaged_fonts
 from terraclick.predictors.load import load
 
@@ -286,7 +286,7 @@ def run_benchmark(
     for result in _run(left, predictor, protocol, workers, options):
         done[result.name] = result
         if journal is not None:
-            with journal.open("a", encoding="utf-8") as file:
+            with writing(journal), journal.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(result)) + "\n")
         report(sum(task.name in done for task in tasks), len(tasks))
     return Report(predictor, target, protocol, tuple(done[task.name] for task in tasks))
@@ -340,15 +340,13 @@ def _read_journal(path: Path | None, key: str) -> dict[str, TaskResult]:
     if path is None:
         return {}
     if not path.exists() or path.stat().st_size == 0:
-        path.write_text(json.dumps({"key": key}) + "\n", encoding="utf-8")
+        write_text(path, json.dumps({"key": key}) + "\n")
         return {}
     entries = list(_lines(path.read_text(encoding="utf-8").splitlines()))
     if not entries or entries[0].get("key") != key:
         raise BadData(f"{path} is the journal of another run: choose another file, or delete it to start anew.")
     whole = "\n".join(json.dumps(entry) for entry in entries) + "\n"
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(whole, encoding="utf-8")
-    os.replace(unfinished, path)
+    write_text(path, whole)
     results = [TaskResult(**{**entry, "ious": tuple(entry["ious"])}) for entry in entries[1:]]
     return {result.name: result for result in results}
 
@@ -386,5 +384,6 @@ def plot(reports: Sequence[Report], path: Path) -> None:
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    figure.savefig(path, dpi=120)
+    with replace_whole(path) as part:
+        figure.savefig(part, dpi=120)
     pyplot.close(figure)

@@ -540,6 +540,77 @@ def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
     room.run(server)
 
 
+@cli.command("export-session", short_help="Write a session for other programs.")
+@click.argument("session", metavar="SESSION")
+@click.argument("out", type=EXISTING)
+@click.option("--format", "formats", multiple=True, metavar="NAME", help="Repeat for more (default: all there are).")
+@click.option("--images", type=EXISTING, multiple=True, metavar="PATH", help="Where the images lie now, if moved.")
+@click.option("--class", "class_name", metavar="NAME", help="Only objects of this class.")
+@click.option("--status", metavar="NAME", help="Only objects of this status, such as accepted.")
+@click.option("--crs", "crs_text", metavar="EPSG:N", help="Coordinate system of the map formats.")
+@click.option("--split", "split_text", metavar="TRAIN,VAL[,TEST]", help="Deal the images out in shares such as 80,20.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the deal.")
+@click.option("--overwrite", is_flag=True, help="Replace what an earlier export wrote there.")
+@json_option
+def export_session_verb(
+    session: str, out: Path, crs_text: str | None, split_text: str | None, as_json: bool, **words: Any
+) -> None:
+    """Write SESSION (a .gpkg, or a postgresql:// address) into the folder OUT, in every format, all images together.
+
+    OUT may also be one file with the ending of a format, such as set.coco.json. Class numbers are the session's.
+    """
+    from terraclick.geo.export_session import export_session, parse_split
+    from terraclick.geo.store import GeoPackageStore
+    from terraclick.segment import parse_crs
+
+    words["crs"] = None if crs_text is None else parse_crs(crs_text)
+    words["split"] = None if split_text is None else parse_split(split_text)
+    if session.startswith("postgres"):
+        from terraclick.geo.store_postgis import open_postgis
+
+        path, store = None, open_postgis(session)
+    else:
+        path, store = Path(session), GeoPackageStore.open(session)
+    with store:
+        found = export_session(store, path, out, **words)
+    answer = {"out": str(out), "files": found.files, "objects": found.objects, "images": found.images}
+    answer |= {"left_out": found.left_out, "cut_at_edges": found.cut}
+    lines = [f"{found.objects} objects of {found.images} images in {len(found.files)} files in {out}"]
+    if found.left_out:
+        lines.append(f"left out: {', '.join(found.left_out)} (pip install 'terraclick[formats]')")
+    if found.cut:
+        lines.append(f"{found.cut} objects reach beyond their image: in pixel formats they are cut at its edge")
+    _print(answer, as_json, lines)
+
+
+@cli.command("import-session", short_help="Read labels of other programs into a session.")
+@click.argument("files", nargs=-1, required=True, type=EXISTING)
+@click.argument("session", type=EXISTING)
+@click.option("--image", "images", type=EXISTING, multiple=True, metavar="PATH", help="A picture, or a folder of them.")
+@click.option("--crs", "crs_text", metavar="EPSG:N", help="Coordinate system of the new session.")
+@click.option("--append", is_flag=True, help="Add to an existing session.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing session.")
+@json_option
+def import_session_verb(
+    files: tuple[Path, ...], session: Path, images: tuple[Path, ...], crs_text: str | None, as_json: bool, **words: Any
+) -> None:
+    """Read label FILES (or folders of them) into SESSION, a .gpkg: COCO, labelme, YOLO, GeoJSON, GeoParquet, CSV …
+
+    Formats in pixels need their pictures (--image).
+    """
+    from terraclick.geo.import_session import import_session
+    from terraclick.segment import parse_crs
+
+    crs = None if crs_text is None else parse_crs(crs_text)
+    found = import_session(files, session, images=images, crs=crs, **words)
+    answer = {"session": str(session), "objects": found.objects, "known": found.known}
+    answer |= {"images": found.images, "classes": found.classes}
+    lines = [f"{found.objects} objects of {found.images} images in {session}"]
+    if found.known:
+        lines.append(f"{found.known} objects were there already (same uuid) and stay as they are")
+    _print(answer, as_json, lines)
+
+
 @cli.command(short_help="Answer the clicks of a session again.")
 @click.argument("session", type=EXISTING)
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")

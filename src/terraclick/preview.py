@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.core.click import Click
-from terraclick.errors import BadOutput
+from terraclick.files import write_bytes
 from terraclick.geo.grid import Bounds, Grid
 
 __all__ = ["Drawing", "around", "draw", "write_png"]
@@ -65,14 +65,7 @@ def around(drawings: Sequence[Drawing], grid: Grid, margin: float = 0.3, least_p
 
 def write_png(image: NDArray[np.uint8], path: Path) -> None:
     """Write an RGB picture as PNG in one move. Raises BadOutput if the file cannot be written."""
-    done, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(encoded.tobytes() if done else b"")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise BadOutput(f"{path} cannot be written: {error.strerror or error}.") from error
+    write_bytes(path, bytes(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]))
 
 
 def _rings(geometry: BaseGeometry) -> list[NDArray[np.float64]]:

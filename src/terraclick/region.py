@@ -27,7 +27,8 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.core.click import Target
 from terraclick.core.focus import Window
 from terraclick.core.session import Session
-from terraclick.errors import BadConfig, BadGrid, BadImage, BadOutput, BadWeights, TerraClickError
+from terraclick.errors import BadConfig, BadGrid, BadImage, BadOutput
+from terraclick.files import check_output, write_bytes, writing
 from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.classmap import (
     HEAT_OF,
@@ -40,13 +41,15 @@ from terraclick.geo.classmap import (
     read_legend,
     write_cog,
 )
-from terraclick.geo.export import export
+from terraclick.geo.export import check_target, export, format_of
 from terraclick.geo.grid import Bounds, Grid
+from terraclick.geo.identity import portable_name
 from terraclick.geo.lonlat import WGS84
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_info, read_limits, read_tile, read_view, resolve_image
 from terraclick.geo.reading import PLAIN, Reading
+from terraclick.geo.session_files import check_session_output, replace_session
 from terraclick.geo.sidecars import stamp_of
 from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredImage, files_hash, image_hash
 from terraclick.geo.suspicion import suspicions
@@ -139,7 +142,7 @@ class TileMapper:
         valid = np.ones(view.shape, np.bool_) if view.valid is None else view.valid
         if not valid.any():
             return None
-        model = load_map(self.job.model, 1, self.job.heat)
+        model = load_map(self.job.model, 1)
         top, left = max(-window.row, 0), max(-window.col, 0)
         rows, cols = view.shape
         image = np.full((window.rows, window.cols, 3), GREY, np.uint8)
@@ -246,17 +249,8 @@ def map_scene(
     work = _Work(out.with_name(out.name + ".work"), spec, plan, heat=heatmaps is not None)
     work.claim(_fingerprint(job, scene, spec, limits), resume, overwrite)
     tiles = 0
-    spread = partial(map_tiles, mapper, executor=executor, workers=workers)
-    try:
-        for _ in work.run(spread, progress or (lambda a, b: None)):
-            tiles += 1
-    except BadWeights:
-        work.remove()  # another model is needed, for which it is of no use
-        raise
-    except (KeyboardInterrupt, TerraClickError):
-        if not work.done_rows:  # nothing in it that a later run could go on with
-            work.remove()
-        raise
+    for _ in work.run(partial(map_tiles, mapper, executor=executor, workers=workers), progress or (lambda a, b: None)):
+        tiles += 1
     if stamp_of(Path(scene)) != stamp:
         raise BadImage(f"{Path(scene).name} was changed on disk while it was mapped: map it again with --overwrite.")
     tags = {f"CLASS_{c.id}": c.name for c in spec.classes}
@@ -291,8 +285,9 @@ def run_map(
     also gets their numbers, `heatmaps.tif`, unless `heatmaps` names another place: `terraclick serve` shows them.
     """
     _announce(job, polygons, min_area, warn)
-    if polygons is not None and polygons.exists() and not overwrite:
-        raise BadOutput(f"{polygons} already exists: choose another name, or pass --overwrite.")
+    if polygons is not None:
+        kind = format_of(polygons.name)
+        check_session_output(polygons, False, overwrite) if kind == "gpkg" else check_target(polygons, kind, overwrite)
     for_a_while = []
     if polygons is not None and confidence is None:
         confidence = out.with_name(f".{out.stem}.confidence.tif")
@@ -303,7 +298,7 @@ def run_map(
             explained.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadOutput(f"{explained} cannot be made: {error.strerror or error}.") from error
-    for path in for_a_while:
+    for path in for_a_while:  # what a killed run left
         path.unlink(missing_ok=True)
     try:
         report = map_scene(job, out, confidence=confidence, heatmaps=heatmaps, overwrite=overwrite, **running)
@@ -341,10 +336,9 @@ def _announce(job: MapJob, polygons: Path | None, min_area: int, warn: Callable[
 
 
 def _check_output(path: Path, overwrite: bool) -> None:
-    if path.is_dir() or not path.parent.is_dir() or path.suffix.lower() not in (".tif", ".tiff"):
+    if path.suffix.lower() not in (".tif", ".tiff"):
         raise BadOutput(f"{path} cannot be written: give the name of a .tif file in a folder that exists.")
-    if path.exists() and not overwrite:
-        raise BadOutput(f"{path} already exists: choose another name, or pass --overwrite.")
+    check_output(path, overwrite)
 
 
 def _layout(job: MapJob, spec: MapSpec) -> tuple[TilePlan, float, Grid]:
@@ -402,7 +396,7 @@ class _Work:
         """Start the folder, or take up what an interrupted run of the same job left. Raises BadConfig."""
         journal = self.folder / "journal.json"
         if journal.is_file() and resume:
-            said = self._read(journal)
+            said = json.loads(journal.read_text(encoding="utf-8"))
             if said["fingerprint"] != fingerprint:
                 raise BadConfig(
                     f"{self.folder} holds another run's work (other scene, model or settings): delete it, or leave "
@@ -419,24 +413,15 @@ class _Work:
                 f"{self.folder} holds the work of an interrupted run: pass --resume to go on with it, or --overwrite."
             )
         shutil.rmtree(self.folder, ignore_errors=True)
-        try:
-            self.folder.mkdir()
-            for file in (self.classes, self.confidence, self.heat):
-                file.create()
-        except OSError as error:
-            raise BadOutput(f"{self.folder} cannot be made: {error.strerror or error}.") from error
-        self._note(fingerprint)
-
-    def _read(self, journal: Path) -> dict[str, Any]:
-        """What the journal says. Raises BadConfig if it is damaged."""
-        try:
-            said = json.loads(journal.read_text(encoding="utf-8"))
-            carry = self.folder / f"carry_{int(said['done_rows'])}.npz"
-            if not isinstance(said["fingerprint"], str) or (said["done_rows"] and not carry.is_file()):
-                raise ValueError
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            raise BadConfig(f"{self.folder} is damaged: leave --resume out and pass --overwrite.") from None
-        return dict(said)
+        with writing(self.folder):
+            try:
+                self.folder.mkdir()
+                for file in (self.classes, self.confidence, self.heat):
+                    file.create()
+                self._note(fingerprint)
+            except OSError:
+                self.remove()
+                raise
 
     def _note(self, fingerprint: str) -> None:
         part = self.folder / "journal.part"
@@ -461,7 +446,8 @@ class _Work:
             yield window
             progress(done, total)
             if window.col == cols[-1]:
-                self._finish_row(rows.index(window.row), rows, fingerprint)
+                with writing(self.folder, folder=self.folder):
+                    self._finish_row(rows.index(window.row), rows, fingerprint)
 
     def _add(self, window: Window, answer: tuple[Any, ...], share: FloatArray) -> None:
         """Add a tile's logits (and heat), weighted, to the sums of its row of tiles."""
@@ -575,20 +561,18 @@ def save_polygons(
     whole = None if job.gsd is None else read_info(job.scene, job.reading).grid
     patches = class_patches(classes, grid, min_area_px, simplify_m, confidence, whole)
     objects = seed_objects(patches, legend, job, grid)
-    if out.suffix.lower() != ".gpkg":
-        export(objects, out, source=grid.crs, grid=grid, overwrite=overwrite)
-        return len(objects)
-    if out.exists():
-        if not overwrite:
-            raise BadOutput(f"{out} already exists: choose another name, or pass --overwrite.")
-        for name in (out, out.with_name(out.name + "-wal"), out.with_name(out.name + "-shm")):
-            name.unlink(missing_ok=True)
     scene = resolve_image(job.scene)
-    with GeoPackageStore.create(out, grid.crs) as store:
+    kinds = load_map(job.model, 1).spec.classes
+    named = [MapClass(kind.name, kind.colour, kind="coverage", number=kind.id) for kind in kinds]
+    objects = [replace(item, image=portable_name(scene, out.parent)) for item in objects]
+    if format_of(out.name) != "gpkg":
+        export(objects, out, source=grid.crs, grid=grid, overwrite=overwrite, classes=named)
+        return len(objects)
+    with replace_session(out, overwrite) as part, GeoPackageStore.create(part, grid.crs) as store:
         bounds = None if grid.crs is None else read_info(job.scene, job.reading).grid.bounds
-        store.add_image(StoredImage(str(scene), image_hash(scene), grid.crs, bounds))
-        for kind in load_map(job.model, 1).spec.classes:
-            store.set_class(MapClass(kind.name, kind.colour, kind="coverage"))
+        store.add_image(StoredImage(portable_name(scene, out.parent), image_hash(scene), grid.crs, bounds))
+        for kind in named:
+            store.set_class(kind)
         store.add_many([(item, (), None) for item in objects], grid.crs)
     return len(objects)
 
@@ -629,8 +613,7 @@ def explain(job: MapJob, heatmaps: Path, folder: Path, max_side: int = 2048) -> 
         towards, strength = heat_colours(level)
         picture = grey * (1 - strength[..., None]) + towards * strength[..., None]
         path = folder / f"{band:02d}_{_plain(name)}.png"
-        if not cv2.imwrite(str(path), np.rint(picture[..., ::-1]).astype(np.uint8)):
-            raise BadOutput(f"{path} cannot be written: check the folder and its rights.")
+        write_bytes(path, bytes(cv2.imencode(".png", np.rint(picture[..., ::-1]).astype(np.uint8))[1]))
         written.append(path)
     return written
 

@@ -24,8 +24,10 @@ from rasterio.windows import Window as RasterWindow
 from shapely import Polygon
 
 from terraclick.core.focus import Window
-from terraclick.errors import BadData, BadGrid, BadImage, BadOutput
+from terraclick.errors import BadData, BadGrid, BadImage
+from terraclick.files import replace_whole
 from terraclick.geo.grid import Grid
+from terraclick.geo.legend import legend_xml
 from terraclick.geo.polygonize import polygons_within
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.regularize import simplify_coverage
@@ -101,7 +103,6 @@ def write_cog(
     With `colours` (value → RGB) the one band is a map of classes: it gets the colour table and overviews keep the most
     frequent value; without, overviews average. Names describe the bands, tags go into the file. Raises BadOutput.
     """
-    unfinished, plain = path.with_name(path.name + ".part"), source.path.with_suffix(".plain.tif")
     options: dict[str, Any] = {"driver": "GTiff", "dtype": "uint8", "count": source.bands, "nodata": nodata}
     options |= {"height": grid.shape[0], "width": grid.shape[1], "transform": grid.transform, "tiled": True}
     options |= {"blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1, "bigtiff": "if_safer"}
@@ -109,7 +110,8 @@ def write_cog(
         options["crs"] = grid.crs.to_wkt()
     if colours is not None:
         options["photometric"] = "palette"
-    try:
+    with replace_whole(path, errors=(RasterioError,), check=lambda part: _check_rows(part, source)) as part:
+        plain = part.with_name("plain.tif")
         with rasterio.Env(GDAL_CACHEMAX=128 * 2**20, GDAL_NUM_THREADS="1"), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(plain, "w", **options) as file:
@@ -124,14 +126,32 @@ def write_cog(
                 file.update_tags(**(tags or {}))
             how = "MODE" if colours is not None else "AVERAGE"
             rasterio.shutil.copy(
-                plain, unfinished, driver="COG", compress="DEFLATE", overview_resampling=how, blocksize=BLOCK
+                plain, part, driver="COG", compress="DEFLATE", overview_resampling=how, blocksize=BLOCK
             )
-        os.replace(unfinished, path)
-    except (RasterioError, OSError) as error:
-        unfinished.unlink(missing_ok=True)
-        raise BadOutput(f"{path} cannot be written ({error}): check the folder and the free space.") from None
-    finally:
-        plain.unlink(missing_ok=True)
+        plain.unlink()
+        if colours is not None:
+            legend = [
+                (value, (tags or {}).get(f"CLASS_{value}", str(value)), rgb, "") for value, rgb in colours.items()
+            ]
+            beside = part.with_name(part.name + ".aux.xml")
+            beside.write_text(legend_xml(names[0], sorted(legend)), encoding="utf-8")
+
+
+def _check_rows(path: Path, source: RowFile) -> None:
+    """Read a written file through, overviews too; GDAL does not tell what went wrong when it closed it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as file:
+            for row in range(0, source.shape[0], BLOCK):
+                count = min(BLOCK, source.shape[0] - row)
+                found = file.read(window=RasterWindow(0, row, source.shape[1], count))
+                if not np.array_equal(found, source.read(row, count)):
+                    raise OSError(None, "the written file is not whole")
+            levels = len(file.overviews(1))
+        for level in range(levels):
+            with rasterio.open(path, overview_level=level) as file:
+                for _, window in file.block_windows(1):
+                    file.read(window=window)
 
 
 # --- reading a map again ---------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import shapely
@@ -61,12 +62,13 @@ Kept = tuple[tuple[StoredClick, ...], StoredView | None]
 
 @dataclass(frozen=True)
 class Picture:
-    """An image that objects lie on: its key in the objects, the name it is written under, its pixels, its hash."""
+    """An image that objects lie on: its key in the objects, the name it is written under, its pixels, hash, file."""
 
     key: str
     name: str
     grid: Grid
     hash: str = ""
+    path: Path | None = None
 
 
 @dataclass(frozen=True)

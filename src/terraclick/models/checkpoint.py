@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terraclick.errors import BadConfig, BadOutput, BadWeights, UnknownName
+from terraclick.errors import BadConfig, BadWeights, UnknownName
+from terraclick.files import replace_whole, writing
 from terraclick.models.plain_pickle import Damaged, Stub
 from terraclick.models.stored import StoredArray, StoredTensor, open_stored
 
@@ -376,15 +377,22 @@ def load_published(name: str, state: Mapping[str, Tensor], config: Any = None, w
 
 def save_network(network: nn.Module, family: str, config: Any, path: str | Path) -> Path:
     """Write `path` (.safetensors) and the config beside it (.json); returns the path. Raises BadOutput."""
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import save_file
 
     path = Path(path).with_suffix(".safetensors")
-    try:
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+
+    def check(part: Path) -> None:
+        with safe_open(part, "pt") as file:
+            if set(file.keys()) != set(state):
+                raise OSError(None, "arrays are missing in the written file")
+
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}, path)
-        path.with_suffix(".json").write_text(json.dumps({"family": family, "config": asdict(config)}, indent=2) + "\n")
-    except OSError as error:
-        raise BadOutput(f"the weights cannot be written to {path} ({error.strerror}): give another place.") from None
+    with replace_whole(path, errors=(SafetensorError,), check=check) as part:
+        save_file(state, part)
+        part.with_suffix(".json").write_text(json.dumps({"family": family, "config": asdict(config)}, indent=2) + "\n")
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from terraclick.core.focus import Window
 from terraclick.data.augment import jitter_sensor
 from terraclick.data.datasets import Dataset, Picture, Thing
 from terraclick.errors import BadData
+from terraclick.files import replace_whole
 from terraclick.predictors.exported import ENCODER_SIDE, GREY, cut
 from terraclick.train.config import Source, TrainConfig
 
@@ -74,8 +74,7 @@ class Crop:
 
     def save(self, path: Path) -> None:
         """Write as .npz, whole or not at all."""
-        partial = path.with_suffix(".part")
-        with partial.open("wb") as file:
+        with replace_whole(path) as part, part.open("wb") as file:
             np.savez(
                 file,
                 image=self.image,
@@ -90,7 +89,6 @@ class Crop:
                 source=np.array(self.source),
                 sheet=np.array([self.sheet, *self.place], np.int64),
             )
-        os.replace(partial, path)
 
     @staticmethod
     def load(path: Path) -> Crop:

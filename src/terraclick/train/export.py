@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,10 @@ from torch import nn
 from terraclick.core.bank import MAP_CHANNELS, SLOTS
 from terraclick.core.refit import FIT_CHANNELS, FIT_STRIDE
 from terraclick.errors import BadWeights
+from terraclick.files import copy_file, replace_whole
 from terraclick.models.terra import ClickNet, TerraEncoder
 from terraclick.onnx_runtime import onnx_runtime
-from terraclick.train.onnx_files import write_graph
+from terraclick.train.onnx_files import check_graph, write_graph
 
 __all__ = ["export", "export_click_net", "export_encoder", "exported_weights", "quantize_weights", "read_checkpoint"]
 
@@ -42,9 +41,7 @@ def _to_onnx(
     module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], path: Path, free: dict[str, dict[int, str]]
 ) -> None:
     """Trace and write for a batch of one; `free` names the axes whose length stays open."""
-    partial = path.with_suffix(".part")
-    write_graph(partial, module, inputs, outputs, free, OPSET)
-    os.replace(partial, path)
+    write_graph(path, module, inputs, outputs, free, OPSET)
 
 
 def _merge_padding(path: Path) -> None:
@@ -92,7 +89,7 @@ def export(checkpoint: Path, out: Path) -> Path:
 
     out.mkdir(parents=True, exist_ok=True)
     export_click_net(checkpoint, out / "terra_click_net.onnx")
-    shutil.copyfile(WEIGHTS / "terra_encoder.onnx", out / "terra_encoder.onnx")
+    copy_file(WEIGHTS / "terra_encoder.onnx", out / "terra_encoder.onnx")
     return out
 
 
@@ -149,9 +146,10 @@ def export_encoder(weights: Path, path: Path, int8: bool = True) -> None:
         raise BadWeights(f"{weights} does not fit the encoder: {error}.") from None
     side = TerraEncoder.SIDE
     outputs = ["tokens", "shallow", "principal"]
-    _to_onnx(encoder, {"image": torch.rand(1, 3, side, side) * 255}, outputs, path, {})
-    if int8:
-        quantize_weights(path)
+    with replace_whole(path, errors=(RuntimeError,), check=check_graph) as part:
+        _to_onnx(encoder, {"image": torch.rand(1, 3, side, side) * 255}, outputs, part, {})
+        if int8:
+            quantize_weights(part)
 
 
 def export_click_net(checkpoint: Path, path: Path) -> None:
@@ -167,9 +165,10 @@ def export_click_net(checkpoint: Path, path: Path) -> None:
         raise BadWeights(f"{checkpoint} does not fit the click net ({reason}): train it with this version.") from None
     free = {name: {2: "rows", 3: "cols"} for name in ("image", "clicks", "logits")}
     free["fit"] = {2: "quarter_rows", 3: "quarter_cols"}
-    _to_onnx(net, _example(), ["logits"], path, free)
-    _merge_padding(path)
-    _store_half(path)
+    with replace_whole(path, errors=(RuntimeError,), check=check_graph) as part:
+        _to_onnx(net, _example(), ["logits"], part, free)
+        _merge_padding(part)
+        _store_half(part)
 
 
 def _large_constants(graph: Any, smallest: int) -> list[Any]:

@@ -27,6 +27,7 @@ from terraclick.core.click import Target
 from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData, BadWeights, MissingExtra
+from terraclick.files import write_text
 from terraclick.models.efficientnet import fold_published
 from terraclick.models.terra import ClickNet
 from terraclick.predictors.exported import Network, encoder_input
@@ -35,6 +36,7 @@ from terraclick.train.depthwise import use_fast_depthwise
 from terraclick.train.export import exported_weights, read_checkpoint
 from terraclick.train.losses import click_loss, dice_loss, normalized_focal_loss
 from terraclick.train.pool import Pool, sample
+from terraclick.train.saving import save_checkpoint
 
 __all__ = ["train"]
 
@@ -92,7 +94,7 @@ def train(
                 run.write(out)
     weights = out / "click_net.pt"
     if ranks.rank == 0:
-        _write(weights, run.kept())
+        save_checkpoint(weights, run.kept())
     ranks.wait()
     return weights
 
@@ -144,20 +146,13 @@ def _keep_memory() -> None:
         mallopt(parameter, value)
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Save beside and move into place, so that a kill leaves the old file."""
-    unfinished = path.with_suffix(".part")
-    torch.save(content, unfinished)
-    os.replace(unfinished, path)
-
-
 def _claim(out: Path, config: TrainConfig, resume: bool) -> None:
     """Make the out folder this run's own, or check that it is."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / "config.json"
     mine = json.dumps(asdict(config), indent=1)
     if not path.exists():
-        path.write_text(mine)
+        write_text(path, mine)
         return
     if json.loads(path.read_text()) != json.loads(mine):
         raise BadConfig(f"{out} holds a run with other settings ({path}): choose another folder.")
@@ -243,7 +238,7 @@ class _Run:
 
     def write(self, out: Path) -> None:
         """Checkpoint: what is common, by rank 0, and each rank's pool."""
-        _write(out / f"pool-{self.ranks.rank}.pt", self.pool.state() | {"step": self.step})
+        save_checkpoint(out / f"pool-{self.ranks.rank}.pt", self.pool.state() | {"step": self.step})
         if self.ranks.rank == 0:
             common = {
                 "step": self.step,
@@ -252,8 +247,8 @@ class _Run:
                 "optimizer": self.optimizer.state_dict(),
                 "steps_rng": self.steps_rng.bit_generator.state,
             }
-            _write(out / "checkpoint.pt", common)
-            _write(out / "click_net.pt", self.kept())
+            save_checkpoint(out / "checkpoint.pt", common)
+            save_checkpoint(out / "click_net.pt", self.kept())
         self.ranks.wait()
 
     def restore(self, common: dict[str, Any], pool: dict[str, Any]) -> None:

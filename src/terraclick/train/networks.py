@@ -8,8 +8,7 @@ Every step depends on the seed and its number alone, so a resumed run equals an 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.core.simulate import next_click, random_error_click, sample_clicks
 from terraclick.data.datasets import open_datasets
 from terraclick.errors import BadConfig, BadWeights
+from terraclick.files import write_text
 from terraclick.models.checkpoint import FAMILIES, build, read_published, rename, save_network
 from terraclick.models.crosscut import CrossCutConfig
 from terraclick.models.isrefiner import IsRefinerConfig
@@ -36,6 +36,7 @@ from terraclick.models.tuning import count_parameters, merge_lora, tune
 from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode, EpisodeRule, draw_episode, reader
 from terraclick.train.losses import dice_loss, iterative_click_loss, normalized_focal_loss
+from terraclick.train.saving import save_checkpoint
 
 __all__ = ["NETWORK_RECIPES", "NetworkRecipe", "click_curve", "start_from", "train_network", "training_loss"]
 
@@ -266,7 +267,7 @@ def train_network(
             log.flush()
             report("train", step + 1, recipe.steps, figures)
             if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == last:
-                _write(
+                save_checkpoint(
                     checkpoint,
                     {"step": step + 1, "network": network.state_dict(), "optimizer": optimizer.state_dict()},
                 )
@@ -283,18 +284,11 @@ def _claim(out: Path, recipe: NetworkRecipe, resume: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     path, mine = out / "recipe.json", json.dumps(asdict(recipe), indent=1)
     if not path.exists():
-        path.write_text(mine + "\n")
+        write_text(path, mine + "\n")
     elif json.loads(path.read_text(encoding="utf-8")) != json.loads(mine):
         raise BadConfig(f"{out} holds a run with other settings ({path}): choose another folder.")
     elif not resume and (out / "checkpoint.pt").exists():
         raise BadConfig(f"{out} holds an earlier run: pass --resume to go on with it, or choose another folder.")
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    """Save beside and move into place, so that a kill leaves the old file."""
-    unfinished = path.with_suffix(".part")
-    torch.save(dict(content), unfinished)
-    os.replace(unfinished, path)
 
 
 BASES = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from terraclick.errors import BadOutput
+from terraclick.files import sync, writing
 from terraclick.predictors.exported_network import DESCRIPTION
 
-__all__ = ["CLOSE", "OPSET", "close_enough", "relative", "write_graph", "written"]
+__all__ = ["CLOSE", "OPSET", "check_graph", "close_enough", "relative", "write_graph", "written"]
 
 OPSET = 18
 
@@ -63,6 +64,16 @@ def write_graph(
         )
 
 
+def check_graph(path: Path) -> None:
+    """Read a written graph again. Raises OSError if it is not whole."""
+    import onnx
+
+    try:
+        onnx.load(str(path))
+    except Exception as error:  # the parser raises errors of its own library
+        raise OSError(None, f"the written graph is not whole ({type(error).__name__})") from None
+
+
 @contextmanager
 def _tracing() -> Iterator[None]:
     """Quietly, and without the fused attention that ONNX has no operator for."""
@@ -84,12 +95,12 @@ def written(out: str | Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """
     out = Path(out)
     described: dict[str, Any] = {}
-    try:
+    with writing(out, folder=out):
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as folder:
             yield Path(folder), described
             (Path(folder) / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
             for file in sorted(Path(folder).iterdir(), key=lambda file: file.name == DESCRIPTION):
-                shutil.move(file, out / file.name)
-    except OSError as error:
-        raise BadOutput(f"the files cannot be written to {out} ({error.strerror}): give another folder.") from None
+                sync(file)
+            for file in sorted(Path(folder).iterdir(), key=lambda file: file.name == DESCRIPTION):
+                os.replace(file, out / file.name)

@@ -31,6 +31,7 @@ from terraclick.predictors.exported import ENCODER_SIDE, Network, encode_picture
 from terraclick.predictors.load import WEIGHTS
 from terraclick.train.export import read_checkpoint
 from terraclick.train.loop import initial_backbone
+from terraclick.train.saving import save_checkpoint, save_json
 from terraclick.train.semantic_data import Labelled, draw_crop, read_parts, turned
 from terraclick.train.semantic_losses import total_loss
 from terraclick.train.semantic_recipes import SemanticConfig
@@ -455,15 +456,13 @@ def train(
                     log.write(json.dumps({"step": run.step, **figures}) + "\n")
                 report("train", run.step, run.steps, figures)
                 if run.step % CHECKPOINT_EVERY == 0 or run.step == last:
-                    _write(out / "checkpoint.pt", run.state())
+                    save_checkpoint(out / "checkpoint.pt", run.state())
         weights = out / "map_net.pt"
         if rank == 0:
             scores = evaluate(config, network, judged, report)
-            _write_json(
-                out / "scores.json", scores.figures() | dict(zip(config.names, scores.iou.tolist(), strict=True))
-            )
+            save_json(out / "scores.json", scores.figures() | dict(zip(config.names, scores.iou.tolist(), strict=True)))
             content = {"arch": ARCH, "recipe": asdict(config), "step": run.step, "weights": network.state_dict()}
-            _write(weights, content)
+            save_checkpoint(weights, content)
         if world > 1:
             torch.distributed.barrier()
         return weights
@@ -472,25 +471,12 @@ def train(
             torch.distributed.destroy_process_group()
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Save beside and move into place, so that a kill leaves the old file."""
-    unfinished = path.with_suffix(".part")
-    torch.save(content, unfinished)
-    os.replace(unfinished, path)
-
-
-def _write_json(path: Path, content: Any) -> None:
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(unfinished, path)
-
-
 def _claim(out: Path, config: SemanticConfig, resume: bool) -> None:
     """Make the out folder this run's own, or check that it is. Raises BadConfig."""
     out.mkdir(parents=True, exist_ok=True)
     path, mine = out / "config.json", json.loads(json.dumps(asdict(config)))
     if not path.exists():
-        _write_json(path, mine)
+        save_json(path, mine)
     elif json.loads(path.read_text(encoding="utf-8")) != mine:
         raise BadConfig(f"{out} holds a run with other settings ({path}): choose another folder.")
     elif not resume and (out / "checkpoint.pt").exists():

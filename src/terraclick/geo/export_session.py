@@ -1,0 +1,346 @@
+"""A whole session for other programs: a folder with every format asked for, of all its images; whole or not at all.
+
+Class numbers are the session's. A folder that an earlier export made is replaced file by file; files that nobody wrote
+here are left alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from affine import Affine
+from pyproj import CRS
+
+from terraclick.errors import BadConfig, BadData, BadOutput, UnknownName
+from terraclick.files import check_output, sync, write_text, writing
+from terraclick.geo.collection import Collection, Picture, collected, renamed
+from terraclick.geo.export import FORMATS, Format, format_of, write_collection
+from terraclick.geo.export_pixels import class_lines
+from terraclick.geo.grid import Grid
+from terraclick.geo.identity import base_name, find_image
+from terraclick.geo.raster import read_info
+from terraclick.geo.store import Store
+from terraclick.geo.texts import harmless
+
+__all__ = ["MANIFEST", "Exported", "export_session", "parse_split"]
+
+MANIFEST = "export.json"
+"""Names every file that an export wrote, so that the next one knows what is its own."""
+
+EXTRAS = {"shapefile": ("pyogrio",), "geoparquet": ("pyarrow",)}
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: files (relative to the folder), objects, images, formats left out, objects cut at an edge."""
+
+    folder: Path
+    files: tuple[str, ...]
+    objects: int
+    images: int
+    left_out: tuple[str, ...]
+    cut: int
+
+
+def export_session(
+    store: Store,
+    session: Path | None,
+    out: str | Path,
+    formats: Sequence[str] = (),
+    *,
+    images: Sequence[Path] = (),
+    class_name: str | None = None,
+    status: str | None = None,
+    crs: CRS | None = None,
+    split: Mapping[str, float] | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> Exported:
+    """Write objects of a session into the folder `out`, in every format named (default: all that is installed).
+
+    Images are found where the session says (relative to the `session` file), or in `images` (files and folders), by
+    their hash. `class_name` and `status` choose objects; numbers stay those of the session. `split` gives shares of
+    train, val and test; whole images are dealt out, always the same way for one `seed`. If `out` names a file with the
+    ending of a format, that one file is written. Raises BadData, BadConfig, BadOutput, UnknownName, MissingExtra.
+    """
+    out = Path(out)
+    single = _single_format(out, formats)
+    names = (single,) if single else formats or tuple(FORMATS)
+    for name in names:
+        format_of("", name)
+    left_out = () if formats or single else tuple(name for name in names if not _installed(name))
+    names = tuple(name for name in names if name not in left_out)
+    items = store.objects(class_name=class_name, status=status)
+    if not items:
+        raise BadData("no object of the session fits: there is nothing to export.")
+    whole = collected(store, items)
+    beside = None if session is None else session.parent
+    whole = _with_pictures(whole, images, beside, any(FORMATS[name].pixels for name in names))
+    if single:
+        write_collection(whole, out, single, crs, overwrite)
+        return Exported(out.parent, (out.name,), len(items), len(whole.images), (), _cut(whole))
+    parts = _dealt(whole.pictures, split, seed)
+    with _whole_folder(out, overwrite) as scratch:
+        for name in names:
+            kind = FORMATS[name]
+            if kind.pixels:
+                _write_pixels(whole, name, kind, scratch / name, parts, out / name)
+            else:
+                (scratch / name).mkdir()
+                write_collection(whole, scratch / name / f"objects{kind.ending}", name, crs)
+        files = _listed(scratch)
+        told = {"made_by": "terraclick export-session", "objects": len(items), "files": files, "classes": _told(whole)}
+        write_text(scratch / MANIFEST, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    return Exported(out, (*files, MANIFEST), len(items), len(whole.images), left_out, _cut(whole))
+
+
+def parse_split(text: str) -> dict[str, float]:
+    """Shares of train, val and test from a text such as 80,10,10. Raises BadConfig."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not 2 <= len(numbers) <= 3 or not all(0 <= number < float("inf") for number in numbers) or sum(numbers) <= 0:
+        raise BadConfig(f"--split {text}: give two or three shares such as 80,20 or 70,20,10.")
+    return {name: number / sum(numbers) for name, number in zip(PARTS, numbers, strict=False)}
+
+
+def _single_format(out: Path, formats: Sequence[str]) -> str | None:
+    if len(formats) > 1 or out.is_dir():
+        return None
+    try:
+        found = format_of(out.name)
+    except UnknownName:
+        return None
+    return formats[0] if formats else found
+
+
+def _installed(name: str) -> bool:
+    return all(importlib.util.find_spec(package) is not None for package in EXTRAS.get(name, ()))
+
+
+def _told(whole: Collection) -> list[dict[str, Any]]:
+    return [{"number": kind.number, "name": kind.name, "colour": kind.colour} for kind in whole.classes]
+
+
+def _cut(whole: Collection) -> int:
+    return sum(sheet.cut for sheet in whole.sheets()) if whole.pictures else 0
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def _with_pictures(whole: Collection, places: Sequence[Path], beside: Path | None, needed: bool) -> Collection:
+    """The collection with its images under names that travel, and, where pixels are needed, with their grids."""
+    found: dict[str, Path] = {}
+    for image in whole.images:
+        try:
+            found[image.path] = find_image(image, places, beside)
+        except BadData:
+            if needed:
+                raise
+    names = _names(whole, found)
+    unknown = sum(item.image not in names for item in whole.items)
+    if needed and unknown and len(found) != 1:
+        raise BadData(
+            f"{unknown} objects belong to no image of the session: leave the pixel formats out with --format."
+        )
+    pictures = []
+    if needed:
+        for image in whole.images:
+            info = read_info(found[image.path])
+            grid = info.grid if whole.crs is not None else Grid(Affine.identity(), None, info.grid.shape)
+            pictures.append(Picture(image.path, names[image.path], grid, image.hash, found[image.path]))
+    return renamed(replace(whole, pictures=tuple(pictures)), names)
+
+
+def _names(whole: Collection, found: Mapping[str, Path]) -> dict[str, str]:
+    """Names of the images by their key: file names, no two the same."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for image in whole.images:
+        path = found.get(image.path)
+        name = base_name(image.path) if path is None else path.name
+        stem, ending = PurePosixPath(name).stem, PurePosixPath(name).suffix
+        number = 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{stem}-{number}{ending}"
+        taken.add(name.lower())
+        names[image.path] = name
+    for item in whole.items:
+        if item.image and item.image not in names:
+            names[item.image] = base_name(item.image)
+    return names
+
+
+def _dealt(pictures: Sequence[Picture], split: Mapping[str, float] | None, seed: int) -> dict[str, list[Picture]]:
+    """Pictures by part; each part that has a share gets one at least, as far as they go round."""
+    if split is None:
+        return {"": list(pictures)}
+
+    def place(picture: Picture) -> str:
+        return hashlib.sha256(f"{seed} {picture.hash or picture.name}".encode()).hexdigest()
+
+    order = sorted(pictures, key=place)
+    wanted = [name for name, share in split.items() if share > 0]
+    counts = {name: min(1, len(order) - index) if index < len(order) else 0 for index, name in enumerate(wanted)}
+    for _ in range(len(order) - sum(counts.values())):
+        lacking = max(wanted, key=lambda name: split[name] * len(order) - counts[name])
+        counts[lacking] += 1
+    dealt: dict[str, list[Picture]] = {}
+    for name in wanted:
+        dealt[name], order = order[: counts[name]], order[counts[name] :]
+    return dealt
+
+
+# --- pixel formats ----------------------------------------------------------------------------------------------------
+
+
+def _write_pixels(
+    whole: Collection, name: str, kind: Format, folder: Path, parts: Mapping[str, list[Picture]], final: Path
+) -> None:
+    """A file for all pictures where the format can, else one a picture; YOLO as a data set. It will lie in `final`."""
+    folder.mkdir()
+    if name == "yolo":
+        _write_yolo(whole, folder, parts)
+        return
+    for part, pictures in parts.items():
+        if kind.many:
+            write_collection(_of(whole, pictures), folder / f"{part or 'objects'}{kind.ending}", name)
+            continue
+        place = folder / part if part else folder
+        place.mkdir(exist_ok=True)
+        for picture in pictures:
+            stem = PurePosixPath(picture.name).stem
+            shown = replace(picture, name=_seen_from(picture, final / part)) if name == "labelme" else picture
+            write_collection(_of(whole, [shown]), place / f"{_stem(stem, picture, pictures)}{kind.ending}", name)
+
+
+def _seen_from(picture: Picture, folder: Path) -> str:
+    """The relative path of a picture near the folder of its labels, so that labelme opens it; else its name."""
+    if picture.path is None:
+        return picture.name
+    base = Path(os.path.realpath(folder)).parents[1]
+    if base == base.parent or not Path(os.path.realpath(picture.path)).is_relative_to(base):
+        return picture.name
+    return PurePosixPath(os.path.relpath(os.path.realpath(picture.path), os.path.realpath(folder))).as_posix()
+
+
+def _of(whole: Collection, pictures: Sequence[Picture]) -> Collection:
+    """The part of a collection that lies on some pictures; with one picture in all, everything does."""
+    if len(whole.pictures) == 1:
+        return replace(whole, pictures=tuple(pictures))
+    keys = {picture.key for picture in pictures}
+    return replace(whole, items=tuple(i for i in whole.items if i.image in keys), pictures=tuple(pictures))
+
+
+def _stem(stem: str, picture: Picture, pictures: Sequence[Picture]) -> str:
+    """The name of a picture's file without its ending; with the ending where two pictures differ in nothing else."""
+    same = [other for other in pictures if PurePosixPath(other.name).stem.lower() == stem.lower()]
+    return stem if len(same) == 1 else picture.name
+
+
+def _write_yolo(whole: Collection, folder: Path, parts: Mapping[str, list[Picture]]) -> None:
+    """The usual layout: data.yaml, labels/[part/]STEM.txt, and lists of the pictures, which belong into images/."""
+    lists: dict[str, list[str]] = {}
+    rows: list[list[Any]] = []
+    for part, pictures in parts.items():
+        place = folder / "labels" / part if part else folder / "labels"
+        place.mkdir(parents=True, exist_ok=True)
+        for picture in pictures:
+            stem = PurePosixPath(picture.name).stem
+            if _stem(stem, picture, list(whole.pictures)) != stem:
+                raise BadConfig(f"two images are called {stem} but for their endings, which YOLO cannot tell apart.")
+            write_collection(_of(whole, [picture]), place / f"{stem}.txt", "yolo")
+            (place / f"{stem}.classes.txt").unlink()
+            rows += [[picture.name, *picture.grid.shape, part or "train"]]
+        lists[part or "train"] = [f"./images/{f'{part}/' if part else ''}{picture.name}" for picture in pictures]
+    for part, listed in lists.items():
+        write_text(folder / f"{part}.txt", "".join(f"{line}\n" for line in listed)) if listed else None
+    held = [part for part in PARTS if lists.get(part)]
+    lines = ["# Put the pictures into images/ (see train.txt for their places).", "path: ."]
+    lines += [f"{part}: {part}.txt" for part in held]
+    lines += [f"val: {held[0]}.txt  # the same pictures: no other part was asked for"] if "val" not in held else []
+    lines += [
+        "names:",
+        *(f"  {i}: {json.dumps(name, ensure_ascii=False)}" for i, name in enumerate(class_lines(whole))),
+    ]
+    write_text(folder / "data.yaml", "\n".join([*lines, ""]))
+    with (folder / "pictures.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(
+            [["image", "rows", "columns", "part"], *([harmless(v) for v in row] for row in rows)]
+        )
+
+
+# --- the folder -------------------------------------------------------------------------------------------------------
+
+
+def _listed(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+class _whole_folder:
+    """A folder to write into that takes the place of `out` at the end, or not at all. Raises BadOutput."""
+
+    def __init__(self, out: Path, overwrite: bool) -> None:
+        self.out = Path(os.path.realpath(out))
+        self.overwrite = overwrite
+        if self.out.exists() and not self.out.is_dir():
+            raise BadOutput(f"{out} is a file: give the name of a folder, or of a file with the ending of a format.")
+        if self.out.is_dir() and any(self.out.iterdir()) and not overwrite:
+            raise BadOutput(f"{out} is not empty: choose another folder, or allow overwriting with --overwrite.")
+        if not self.out.is_dir():
+            check_output(self.out, overwrite=True)
+
+    def __enter__(self) -> Path:
+        with writing(self.out):
+            self.scratch = Path(tempfile.mkdtemp(prefix=".terraclick-", dir=self.out.parent))
+        self.place = self.scratch / "new"
+        self.place.mkdir()
+        return self.place
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            with writing(self.out, folder=self.scratch):
+                if error is None:
+                    self._put()
+                elif isinstance(error, OSError):
+                    raise error
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _put(self) -> None:
+        for file in _listed(self.place):
+            sync(self.place / file)
+        if not self.out.exists():
+            os.replace(self.place, self.out)
+            return
+        new = _listed(self.place)
+        stale = set(_earlier(self.out)) - set(new)
+        for file in new:
+            (self.out / file).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self.place / file, self.out / file)
+        for file in stale:
+            (self.out / file).unlink(missing_ok=True)
+
+
+def _earlier(folder: Path) -> list[str]:
+    """The files that an earlier export wrote there, by its own list; nothing outside the folder."""
+    try:
+        told = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = [str(name) for name in told["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [name for name in files if not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts]
