@@ -27,7 +27,7 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.core.click import Target
 from terraclick.core.focus import Window
 from terraclick.core.session import Session
-from terraclick.errors import BadConfig, BadGrid, BadImage, BadOutput
+from terraclick.errors import BadConfig, BadGrid, BadImage, BadOutput, BadWeights, TerraClickError
 from terraclick.files import check_output, write_bytes, writing
 from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.classmap import (
@@ -142,7 +142,7 @@ class TileMapper:
         valid = np.ones(view.shape, np.bool_) if view.valid is None else view.valid
         if not valid.any():
             return None
-        model = load_map(self.job.model, 1)
+        model = load_map(self.job.model, 1, self.job.heat)
         top, left = max(-window.row, 0), max(-window.col, 0)
         rows, cols = view.shape
         image = np.full((window.rows, window.cols, 3), GREY, np.uint8)
@@ -249,8 +249,17 @@ def map_scene(
     work = _Work(out.with_name(out.name + ".work"), spec, plan, heat=heatmaps is not None)
     work.claim(_fingerprint(job, scene, spec, limits), resume, overwrite)
     tiles = 0
-    for _ in work.run(partial(map_tiles, mapper, executor=executor, workers=workers), progress or (lambda a, b: None)):
-        tiles += 1
+    spread = partial(map_tiles, mapper, executor=executor, workers=workers)
+    try:
+        for _ in work.run(spread, progress or (lambda a, b: None)):
+            tiles += 1
+    except BadWeights:
+        work.remove()  # another model is needed, for which it is of no use
+        raise
+    except (KeyboardInterrupt, TerraClickError):
+        if not work.done_rows:  # nothing in it that a later run could go on with
+            work.remove()
+        raise
     if stamp_of(Path(scene)) != stamp:
         raise BadImage(f"{Path(scene).name} was changed on disk while it was mapped: map it again with --overwrite.")
     tags = {f"CLASS_{c.id}": c.name for c in spec.classes}
@@ -396,7 +405,7 @@ class _Work:
         """Start the folder, or take up what an interrupted run of the same job left. Raises BadConfig."""
         journal = self.folder / "journal.json"
         if journal.is_file() and resume:
-            said = json.loads(journal.read_text(encoding="utf-8"))
+            said = self._read(journal)
             if said["fingerprint"] != fingerprint:
                 raise BadConfig(
                     f"{self.folder} holds another run's work (other scene, model or settings): delete it, or leave "
@@ -422,6 +431,17 @@ class _Work:
             except OSError:
                 self.remove()
                 raise
+
+    def _read(self, journal: Path) -> dict[str, Any]:
+        """What the journal says. Raises BadConfig if it is damaged."""
+        try:
+            said = json.loads(journal.read_text(encoding="utf-8"))
+            carry = self.folder / f"carry_{int(said['done_rows'])}.npz"
+            if not isinstance(said["fingerprint"], str) or (said["done_rows"] and not carry.is_file()):
+                raise ValueError
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            raise BadConfig(f"{self.folder} is damaged: leave --resume out and pass --overwrite.") from None
+        return dict(said)
 
     def _note(self, fingerprint: str) -> None:
         part = self.folder / "journal.part"

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.errors import BadConfig, BadData, BadWeights  # noqa: E402
 from terraclick.models.convnext import CONVNEXT, ConvNeXtConfig  # noqa: E402
+from terraclick.onnx_runtime import onnx_runtime  # noqa: E402
 from terraclick.predictors.maps import load_map, open_map  # noqa: E402
 from terraclick.train import semantic  # noqa: E402
 from terraclick.train.export_map import export_map  # noqa: E402
@@ -232,10 +233,14 @@ def test_an_exported_map_model_equals_the_network(tiny_convnext, tmp_path):
     assert [(c.id, c.name) for c in model.spec.classes][:2] == [(2, "impervious"), (4, "building")]
     assert (model.spec.side, model.spec.gsd, model.spec.tokens) == (64, 0.1, False)
     image, _ = picture(64, 6, 5)
-    logits, heat = model(image)
+    logits, none = model(image)
+    both = open_map(tmp_path / "model", 1, heat=True)
+    raw, heat = both(image)
     with torch.no_grad():
         truth = semantic.restored(weights)[1](torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
-    assert np.abs(logits - truth.logits[0].numpy()).max() < 1e-3
+    assert none is None
+    assert np.abs(raw - truth.logits[0].numpy()).max() < 1e-3
+    assert np.abs(logits - truth.logits[0].log_softmax(0).numpy()).max() < 1e-3
     assert np.abs(heat - truth.heat[-1][0].numpy()).max() < 1e-3
     with pytest.raises(BadWeights, match="not a class map"):
         torch.save({"arch": "other"}, tmp_path / "x.pt")
@@ -290,3 +295,31 @@ def test_balanced_crops_show_rare_classes_as_often_as_the_recipe_asks():
         assert share == pytest.approx(weight / (weight + (15 / 16) ** power), abs=0.03)
     with pytest.raises(BadConfig, match="balance"):
         replace(loveda(), balance=0.5)
+
+
+def test_deepness_reads_an_exported_map(tiny_convnext, tmp_path):
+    """The contract of Deepness' models: one input, one output of its size, metadata as JSON, values as its."""
+    onnx = pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
+    config = replace(vaihingen(), **SMALL | {"epochs": 1})
+    weights = semantic.train(config, write_isprs(tmp_path / "data"), tmp_path / "run")
+    folder = export_map(weights, tmp_path / "model", gsd=0.09)
+    session = onnx_runtime().InferenceSession(str(folder / "map_net.onnx"), providers=["CPUExecutionProvider"])
+    said = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
+    assert said["model_type"] == "Segmentor" and said["resolution"] == pytest.approx(9)
+    assert said["tiles_size"] == said["tile_size"] == 64 and 0 < said["tiles_overlap"] < 100
+    names = [name for _, name in sorted(said["class_names"].items(), key=lambda item: int(item[0]))]
+    assert names == [name for name, _ in config.classes] and list(said["class_names"]) == [str(i) for i in range(6)]
+    (asked,), (answered,) = session.get_inputs(), session.get_outputs()
+    assert asked.shape == [1, 3, 64, 64] and answered.shape == [1, 6, 64, 64]
+    image, _ = picture(64, 6, 5)
+    mean, std = np.array(said["standardization_mean"]), np.array(said["standardization_std"])
+    values = ((image / 255 - mean) / std).transpose(2, 0, 1)[None].astype(np.float32)
+    assert np.allclose(values[0].transpose(1, 2, 0), image, atol=1e-3), "0 … 255"
+    (found,) = session.run(None, {asked.name: values})
+    assert np.allclose(found.sum(axis=1), 1, atol=1e-4) and (found > said["seg_thresh"]).all()
+    ours, _ = open_map(folder, 1)(image)
+    assert np.array_equal(found[0].argmax(0), ours.argmax(0))
+    both, heat = open_map(folder, 1, heat=True)(image)
+    assert np.allclose(np.exp(both - both.max(0)) / np.exp(both - both.max(0)).sum(0), found[0], atol=1e-3)
+    assert heat.shape[0] == 6
+    onnx.checker.check_model(str(folder / "map_net.onnx"))

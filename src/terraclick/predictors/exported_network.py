@@ -25,6 +25,7 @@ from terraclick.errors import BadClick, BadWeights
 from terraclick.predictors.exported import Network
 from terraclick.predictors.exported_references import ExportedReferences
 from terraclick.predictors.inputs import click_points, picture, sigmoid
+from terraclick.predictors.timed import run_within
 
 __all__ = [
     "DESCRIPTION",
@@ -48,7 +49,8 @@ class Graph(Network):
     def outputs(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Run on named inputs; inputs that the graph does not read are left out."""
         known = {value.name for value in self._session.get_inputs()}
-        return list(self._session.run(None, {name: value for name, value in inputs.items() if name in known}))
+        asked = {name: value for name, value in inputs.items() if name in known}
+        return run_within(self._session, asked, self._path.name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,14 @@
-"""A trained class map to the folder that `terraclick map` reads without torch: `map_net.onnx` and `map.json`."""
+"""A trained class map to the folder that `terraclick map` reads without torch; `map_net.onnx` opens in Deepness too.
+
+Deepness (QGIS) reads metadata in the file: the kind of model, names of its classes, ground resolution in cm, size and
+overlap of tiles, and what is done to the picture's values; see `deepness_metadata`. It takes one input and one output.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +22,7 @@ from terraclick.train.export import OPSET
 from terraclick.train.onnx_files import check_graph, write_graph
 from terraclick.train.semantic import restored
 
-__all__ = ["export_map"]
+__all__ = ["deepness_metadata", "export_map"]
 
 
 class _Exported(nn.Module):
@@ -31,6 +36,51 @@ class _Exported(nn.Module):
         """(1, 3, S, S) [(1, 768, h, w)] → (1, N, S, S), (1, N, S/4, S/4)."""
         output = self.network(image / 255, tokens)
         return output.logits, output.heat[-1]
+
+
+class _Probabilities(nn.Module):
+    """Picture in 0…255 [and tokens] → the classes' probabilities alone."""
+
+    def __init__(self, network: Bicor) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, tokens: Tensor | None = None) -> Tensor:
+        """(1, 3, S, S) [(1, 768, h, w)] → (1, N, S, S)."""
+        return self.network(image / 255, tokens).logits.softmax(dim=1)
+
+
+OVERLAP = 25
+"""Share of a tile that its neighbour sees too, percent: what `terraclick map` does."""
+
+
+def deepness_metadata(spec: MapSpec) -> dict[str, str]:
+    """What Deepness reads of an ONNX file: key → value as JSON.
+
+    Deepness hands a graph (v / 255 − mean) / std of a picture's values v; a std of 1/255 gives it 0…255.
+    """
+    said: dict[str, Any] = {
+        "model_type": "Segmentor",
+        "class_names": {str(index): kind.name for index, kind in enumerate(spec.classes)},
+        "tiles_size": spec.side,
+        "tile_size": spec.side,  # the name in its source, the other is that of its documentation
+        "tiles_overlap": OVERLAP,
+        "standardization_mean": [0.0, 0.0, 0.0],
+        "standardization_std": [1 / 255, 1 / 255, 1 / 255],
+        "seg_thresh": 0.0,
+        "seg_small_segment": 0,
+    }
+    if spec.gsd is not None:
+        said["resolution"] = spec.gsd * 100
+    return {name: json.dumps(value) for name, value in said.items()}
+
+
+def _describe(path: Path, said: dict[str, str]) -> None:
+    import onnx
+
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, said)
+    onnx.save(model, str(path))
 
 
 def export_map(
@@ -52,7 +102,14 @@ def export_map(
     if spec.tokens:
         cells = ENCODER_SIDE // 14
         inputs["tokens"] = torch.randn(1, 768, cells, cells)
-    with replace_whole(folder / "map_net.onnx", errors=(RuntimeError,), check=check_graph) as part:
-        write_graph(part, _Exported(network), inputs, ["logits", "heat"], opset=OPSET)
+    graphs: tuple[tuple[str, nn.Module, list[str]], ...] = (
+        ("map_heat", _Exported(network), ["logits", "heat"]),
+        ("map_net", _Probabilities(network), ["probabilities"]),
+    )
+    for name, module, outputs in graphs:
+        with replace_whole(folder / f"{name}.onnx", errors=(RuntimeError,), check=check_graph) as part:
+            write_graph(part, module, inputs, outputs, opset=OPSET)
+            if name == "map_net":
+                _describe(part, deepness_metadata(spec))
     write_text(folder / "map.json", json.dumps(spec.to_json(), indent=1) + "\n")
     return folder
