@@ -444,6 +444,12 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
             return
         _tell(_torch_room("terraclick.train.export_network").export_network(what, out, weights, size))
         return
+    if what.startswith("bicor-"):
+        if weights is None:
+            raise BadWeights(f"{what} needs weights: give --weights PATH, a published checkpoint or a converted one.")
+        check_output(out.parent / "new", True)
+        _tell(_torch_room("terraclick.train.export_map").export_published(what, weights, out))
+        return
     checkpoint = Path(what)
     if not checkpoint.is_file():
         raise BadWeights(f"{what} is no checkpoint and no network: give the click_net.pt of a run, or a model's name.")
@@ -487,7 +493,7 @@ def convert(
     from terraclick.files import check_output
 
     room = _torch_room("terraclick.models.checkpoint")
-    out = out.with_suffix(".safetensors")
+    out = room.weights_name(out)
     check_output(out, overwrite)
     config = None if config_file is None else room.read_config(config_file, name)
 

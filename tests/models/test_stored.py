@@ -34,6 +34,7 @@ from terraclick.models.checkpoint import (  # noqa: E402
     load_network,
     load_published,
     read_published,
+    save_network,
 )
 from terraclick.models.layers import ClickViTConfig  # noqa: E402
 from terraclick.models.plain_pickle import Damaged, Stub, read_pickle  # noqa: E402
@@ -665,3 +666,43 @@ def test_the_machine_equals_pickle_on_plain_values():
 def test_unknown_ids_are_refused():
     with pytest.raises(Damaged, match="outside of it"):
         read_pickle(io.BytesIO(b"\x80\x02K\x01Q."), {})
+
+
+def test_converted_files_can_be_read_by_others_and_keep_their_name(tmp_path):
+    import os
+
+    network = SimpleClick(TINY)
+    old = os.umask(0o022)
+    try:
+        written = save_network(network, "simpleclick", TINY, tmp_path / "weights.v2")
+    finally:
+        os.umask(old)
+    assert written == tmp_path / "weights.v2.safetensors"
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        "weights.v2.safetensors": 0o644,
+        "weights.v2.json": 0o644,
+    }
+    assert same(load_network("simpleclick-b", written).state_dict(), network.state_dict())
+
+
+@pytest.mark.slow
+def test_the_authors_map_network_becomes_a_map_model(monkeypatch, tmp_path):
+    """From their checkpoint to a folder for `terraclick map`; a smaller ConvNeXt in place of the published one."""
+    from terraclick.models import bicor
+    from terraclick.predictors.maps import open_map
+
+    monkeypatch.setitem(bicor.PUBLISHED, "bicor-potsdam", BICOR)
+    torch.manual_seed(0)
+    network = build_published(BICOR).eval()
+    torch.save(
+        {"state_dict": {f"net.{bicor_name(k)}": v for k, v in network.state_dict().items()}}, tmp_path / "b.ckpt"
+    )
+    words = ["export", "bicor-potsdam", "--weights", str(tmp_path / "b.ckpt"), "--out", str(tmp_path / "made")]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    model = open_map(tmp_path / "made", 1)
+    assert [kind.name for kind in model.spec.classes][:2] == ["impervious", "building"] and model.spec.side == 512
+    image = np.random.default_rng(0).integers(0, 256, (512, 512, 3)).astype(np.uint8)
+    with torch.no_grad():
+        truth = network(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255).logits[0].log_softmax(0)
+    assert np.abs(model(image)[0] - truth.numpy()).max() < 1e-2

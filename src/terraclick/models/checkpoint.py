@@ -40,6 +40,7 @@ __all__ = [
     "rename",
     "reshaped",
     "save_network",
+    "weights_name",
 ]
 
 Renames = tuple[tuple[str, str], ...]
@@ -380,7 +381,7 @@ def save_network(network: nn.Module, family: str, config: Any, path: str | Path)
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import save_file
 
-    path = Path(path).with_suffix(".safetensors")
+    path = weights_name(Path(path))
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
 
     def check(part: Path) -> None:
@@ -392,8 +393,15 @@ def save_network(network: nn.Module, family: str, config: Any, path: str | Path)
         path.parent.mkdir(parents=True, exist_ok=True)
     with replace_whole(path, errors=(SafetensorError,), check=check) as part:
         save_file(state, part)
-        part.with_suffix(".json").write_text(json.dumps({"family": family, "config": asdict(config)}, indent=2) + "\n")
+        part.with_suffix(".json").write_text(
+            json.dumps({"family": family, "config": asdict(config)}, indent=2) + "\n", "utf-8"
+        )
     return path
+
+
+def weights_name(path: Path) -> Path:
+    """The path with the ending of converted weights, whatever points its name has."""
+    return path if path.suffix == ".safetensors" else path.with_name(f"{path.name}.safetensors")
 
 
 def as_config(kind: type, values: Mapping[str, Any]) -> Any:

@@ -13,16 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from terraclick.errors import BadConfig
+from terraclick.errors import BadConfig, UnknownName
 from terraclick.files import replace_whole, write_text
 from terraclick.models.bicor import Bicor
+from terraclick.models.checkpoint import load_network
 from terraclick.predictors.exported import ENCODER_SIDE
 from terraclick.predictors.maps import LandClass, MapSpec
 from terraclick.train.export import OPSET
 from terraclick.train.onnx_files import check_graph, write_graph
 from terraclick.train.semantic import restored
+from terraclick.train.semantic_recipes import loveda, potsdam, vaihingen
 
-__all__ = ["deepness_metadata", "export_map"]
+__all__ = ["PUBLISHED", "deepness_metadata", "export_map", "export_published"]
 
 
 class _Exported(nn.Module):
@@ -97,6 +99,29 @@ def export_map(
     side = config.side if config.side is not None else config.crop
     classes = tuple(LandClass(i, name, colour) for i, (name, colour) in zip(ids, config.classes, strict=True))
     spec = MapSpec(classes, side, gsd, tokens=config.encoder == "vit-s14", heat=True, licence=licence)
+    return _write(folder, network, spec)
+
+
+PUBLISHED = {"bicor-loveda": loveda, "bicor-vaihingen": vaihingen, "bicor-potsdam": potsdam}
+"""The authors' networks → the recipe that names their classes."""
+
+
+def export_published(name: str, weights: Path, folder: Path) -> Path:
+    """Write the folder of one of the authors' networks, from their checkpoint or a converted one, and return it.
+
+    Raises BadWeights, UnknownName.
+    """
+    if name not in PUBLISHED:
+        raise UnknownName(f"no map network {name!r} was published. Known: {', '.join(PUBLISHED)}.")
+    config = PUBLISHED[name]()
+    network = load_network(name, weights)
+    classes = tuple(LandClass(i, kind, colour) for i, (kind, colour) in enumerate(config.classes, start=1))
+    return _write(folder, network, MapSpec(classes, config.crop, heat=True))
+
+
+def _write(folder: Path, network: Bicor, spec: MapSpec) -> Path:
+    """The graphs and the description of a network."""
+    side = spec.side
     folder.mkdir(parents=True, exist_ok=True)
     inputs = {"image": torch.rand(1, 3, side, side) * 255}
     if spec.tokens:
