@@ -326,6 +326,8 @@ def next_hint(state: State, scene: Scene) -> Hint | None:
     probs = latest.probs[top : known[0][-1] + 1, left : known[1][-1] + 1]  # elsewhere all is surely out
     doubt = np.minimum(probs, 1 - probs).astype(np.float32)
     unsure = doubt > 0.25
+    if state.valid is not None:
+        unsure &= state.valid[top : known[0][-1] + 1, left : known[1][-1] + 1]
     for click in state.session.clicks:
         unsure[_disk(Click(click.row - top, click.col - left), 8)] = False
     count, labels = cv2.connectedComponents(unsure.astype(np.uint8), connectivity=8)

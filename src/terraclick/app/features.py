@@ -47,11 +47,12 @@ class TooLarge(BadInput):
 # --- reading geometries from strangers -------------------------------------------------------------------------------
 
 
-def surface_of(value: Any, degrees: bool = False) -> Surface:
+def surface_of(value: Any, degrees: bool = False, north_first: bool = False) -> Surface:
     """A GeoJSON Polygon or MultiPolygon as valid geometry; self-crossing rings are repaired.
 
-    With `degrees` it must lie in longitudes and latitudes, and no ring may leap over the antimeridian. Raises BadData
-    for anything else and for what encloses nothing, TooLarge beyond 200,000 vertices.
+    With `degrees` it must lie in longitudes and latitudes (latitude first with `north_first`), and no ring may leap
+    over the antimeridian. Raises BadData for anything else and for what encloses nothing, TooLarge beyond 200,000
+    vertices.
     """
     kind, coordinates = _kind(value, ("Polygon", "MultiPolygon"))
     polygons = [coordinates] if kind == "Polygon" else coordinates
@@ -62,7 +63,7 @@ def surface_of(value: Any, degrees: bool = False) -> Surface:
         rings = [[_points(ring, budget) for ring in polygon] for polygon in polygons]
         if degrees:
             for ring in (ring for polygon in rings for ring in polygon):
-                check_lonlat(ring)
+                check_lonlat(ring[:, ::-1] if north_first else ring)
         shapes = [Polygon(polygon[0], polygon[1:]) for polygon in rings if polygon]
     except (TypeError, ValueError, IndexError, KeyError, shapely.errors.GEOSException):
         raise BadData("a polygon was expected: rings of at least four [x, y] with finite numbers.") from None

@@ -244,7 +244,8 @@ def _body_mode(request: Request, space: Workspace, mode: str) -> str:
 def _geometry_of(request: Request, space: Workspace, value: Any, mode: str, scene: Scene | None) -> Surface:
     """The geometry of a body in the store's coordinates."""
     given = _body_mode(request, space, mode)
-    return space.places.into(surface_of(value, given == "CRS84"), given, scene)
+    north_first = given == EPSG_4326
+    return space.places.into(surface_of(value, north_first or given == "CRS84", north_first), given, scene)
 
 
 def _in_box(

@@ -495,15 +495,11 @@ class Workspace:
         def ask() -> tuple[Shape | None, float]:
             begun = time.perf_counter()
             live.scene.check()
-            found = step(
-                state,
-                Act("click", click),
-                live.setup,
-                live.scene,
-                self.model.predictor,
-                self._encode,
-                self.examples,
-            )
+            act, predictor = Act("click", click), self.model.predictor
+            try:
+                found = step(state, act, live.setup, live.scene, predictor, self._encode, self.examples)
+            except BadClick:  # the pointer is where no click may be: there is nothing to show
+                return None, 1e3 * (time.perf_counter() - begun)
             return self.outline(live, found), 1e3 * (time.perf_counter() - begun)
 
         try:

@@ -24,10 +24,11 @@ from rasterio.windows import Window as RasterWindow
 from shapely import Polygon
 
 from terraclick.core.focus import Window
-from terraclick.errors import BadData, BadGrid, BadImage
+from terraclick.errors import BadData, BadGrid, TerraClickError
 from terraclick.files import replace_whole
 from terraclick.geo.grid import Grid
 from terraclick.geo.legend import legend_xml
+from terraclick.geo.opening import opened
 from terraclick.geo.polygonize import polygons_within
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.regularize import simplify_coverage
@@ -160,11 +161,8 @@ def _check_rows(path: Path, source: RowFile) -> None:
 def read_legend(path: str | os.PathLike[str]) -> dict[int, str]:
     """Class names by value, as `terraclick map` wrote them. Raises BadData for another kind of file, BadImage."""
     real = resolve_image(path)
-    try:
-        with rasterio.open(real) as file:
-            tags, count, kind = file.tags(), file.count, file.dtypes[0]
-    except RasterioError as error:
-        raise BadImage(f"{real.name} cannot be read: {error}.") from error
+    with opened(real) as file:
+        tags, count, kind = file.data.tags(), file.data.count, file.data.dtypes[0]
     names = {int(k.removeprefix("CLASS_")): v for k, v in tags.items() if k.removeprefix("CLASS_").isdigit()}
     if not names or count != 1 or kind != "uint8":
         raise BadData(f"{real.name} is no class map with named classes: make one with terraclick map.")
@@ -191,11 +189,9 @@ def read_heat(path: str | os.PathLike[str], grid: Grid, band: int) -> Levels:
 def heat_classes(path: str | os.PathLike[str]) -> tuple[str, tuple[str, ...]] | None:
     """(file name of the scene, names of the classes) of a file of heatmaps; None for any other file."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as file:
-                tags, described, kinds = file.tags(), file.descriptions, set(file.dtypes)
-    except RasterioError:
+        with opened(resolve_image(path)) as file:
+            tags, described, kinds = file.data.tags(), file.data.descriptions, set(file.data.dtypes)
+    except TerraClickError:
         return None
     before, after = HEAT_OF.split("{}")
     names = tuple((d or "").removeprefix(before).removesuffix(after) for d in described)
@@ -205,33 +201,28 @@ def heat_classes(path: str | os.PathLike[str]) -> tuple[str, tuple[str, ...]] | 
 
 
 def _levels(path: str | os.PathLike[str], grid: Grid, band: int, nodata: int, coarse: bool) -> Levels:
-    from pyproj import CRS
-
     real = resolve_image(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(real) as file:
-            crs = CRS.from_wkt(file.crs.to_wkt()) if file.crs else None
-            if (crs is None) != (grid.crs is None) or (crs is not None and not crs.equals(grid.crs, True)):
-                raise BadGrid(f"{real.name} and the image have different coordinate systems: map that image itself.")
-            own = Grid(file.transform, crs, file.shape)
-            # affine from pixels of the view to pixels of the map
-            to_own = ~own.transform @ grid.transform
-            cols, rows = np.arange(grid.shape[1]) + 0.5, np.arange(grid.shape[0]) + 0.5
-            a, b, c, d, e, f = tuple(to_own)[:6]
-            col = np.floor(a * cols[None, :] + b * rows[:, None] + c + 1e-6).astype(np.int64)
-            row = np.floor(d * cols[None, :] + e * rows[:, None] + f + 1e-6).astype(np.int64)
-            inside = (row >= 0) & (row < own.shape[0]) & (col >= 0) & (col < own.shape[1])
-            found = np.full(grid.shape, nodata, np.uint8)
-            if inside.any():
-                step = max(1, int(np.sqrt(abs(a * e - b * d)) + 1e-6)) if coarse else 1
-                top, left = (int(v[inside].min()) // step * step for v in (row, col))
-                height = min(-(-(int(row[inside].max()) + 1 - top) // step) * step, own.shape[0] - top)
-                width = min(-(-(int(col[inside].max()) + 1 - left) // step) * step, own.shape[1] - left)
-                size = max(1, height // step), max(1, width // step)
-                values = file.read(band, window=RasterWindow(left, top, width, height), out_shape=size)
-                at = np.minimum((row[inside] - top) // step, size[0] - 1)
-                found[inside] = values[at, np.minimum((col[inside] - left) // step, size[1] - 1)]
+    with opened(real) as file:
+        own = file.grid
+        if (own.crs is None) != (grid.crs is None) or (own.crs is not None and not own.crs.equals(grid.crs, True)):
+            raise BadGrid(f"{real.name} and the image have different coordinate systems: map that image itself.")
+        # affine from pixels of the view to pixels of the map
+        to_own = ~own.transform @ grid.transform
+        cols, rows = np.arange(grid.shape[1]) + 0.5, np.arange(grid.shape[0]) + 0.5
+        a, b, c, d, e, f = tuple(to_own)[:6]
+        col = np.floor(a * cols[None, :] + b * rows[:, None] + c + 1e-6).astype(np.int64)
+        row = np.floor(d * cols[None, :] + e * rows[:, None] + f + 1e-6).astype(np.int64)
+        inside = (row >= 0) & (row < own.shape[0]) & (col >= 0) & (col < own.shape[1])
+        found = np.full(grid.shape, nodata, np.uint8)
+        if inside.any():
+            step = max(1, int(np.sqrt(abs(a * e - b * d)) + 1e-6)) if coarse else 1
+            top, left = (int(v[inside].min()) // step * step for v in (row, col))
+            height = min(-(-(int(row[inside].max()) + 1 - top) // step) * step, own.shape[0] - top)
+            width = min(-(-(int(col[inside].max()) + 1 - left) // step) * step, own.shape[1] - left)
+            size = max(1, height // step), max(1, width // step)
+            values = file.data.read(band, window=RasterWindow(left, top, width, height), out_shape=size)
+            at = np.minimum((row[inside] - top) // step, size[0] - 1)
+            found[inside] = values[at, np.minimum((col[inside] - left) // step, size[1] - 1)]
     return found
 
 

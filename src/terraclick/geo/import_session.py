@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.errors import BadData, TerraClickError
 from terraclick.geo.grid import Grid
 from terraclick.geo.identity import base_name, known_as, portable_name
-from terraclick.geo.imports import READERS, Labels, read_labels
+from terraclick.geo.imports import READERS, Labels, check_places, read_labels
 from terraclick.geo.raster import read_info
 from terraclick.geo.session_files import check_session_output, replace_session
 from terraclick.geo.store import GeoPackageStore, StoredImage, image_hash, reproject
@@ -62,7 +62,10 @@ def import_session(
     check_session_output(session, append, overwrite)
     known_images = _opened(images)
     shapes = {image.name: image.grid.shape for image in known_images}
-    labels = [read_labels(path, shapes) for path in _label_files(files)]
+    labels = []
+    for path in _label_files(files):
+        labels.append(read_labels(path, shapes))
+        check_places(labels[-1], path)
     if append and session.exists():
         with GeoPackageStore.open(session) as store, store.transaction():
             return _kept(store, labels, known_images, session.parent)

@@ -15,8 +15,8 @@ from rasterio.enums import ColorInterp
 
 from terraclick.core.focus import Window
 from terraclick.errors import TerraClickError
-from terraclick.geo.bands import hides_pixels
-from terraclick.geo.opening import check_budget, opened
+from terraclick.geo.bands import chosen_bands, hides_pixels
+from terraclick.geo.opening import check_budget, opened, stored_types
 from terraclick.geo.raster import read_samples, resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 
@@ -36,9 +36,10 @@ def suspicions(
     """Sentences (without the file's name and the full stop) on what a file seems not to declare; never raises."""
     found = []
     try:
-        chosen, samples = read_samples(path, bands, reading)
+        chosen, kind = _bands_of(path, reading, bands)
         if reading.nodata == "":
-            said = _undeclared(samples) or _border(path, reading, chosen)
+            said = None if kind == np.uint8 else _undeclared(read_samples(path, chosen, reading)[1])
+            said = said or _border(path, reading, chosen)
             if said is not None:
                 value, share = said
                 found.append(
@@ -52,9 +53,18 @@ def suspicions(
     return tuple(found)
 
 
+def _bands_of(
+    path: str | os.PathLike[str], reading: Reading, bands: Sequence[int] | None
+) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The bands that would be seen and the type of their values."""
+    with opened(resolve_image(path), reading) as file:
+        chosen = chosen_bands(file, bands)
+        return chosen, np.dtype(stored_types(file.data)[chosen[0] - 1])
+
+
 def _undeclared(samples: Sequence[NDArray[Any]]) -> tuple[float, float] | None:
     """(value, share of all) of an extreme value in every band that no brightness can have; None if there is none."""
-    if not samples or samples[0].dtype == np.uint8 or min(len(values) for values in samples) == 0:
+    if not samples or min(len(values) for values in samples) == 0:
         return None
     for end in (0, 1):
         first = samples[0]

@@ -1,0 +1,154 @@
+"""Circumstances of the field on the command line: what is said, what is refused, and in which order."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from click.testing import CliRunner
+from pyproj import CRS
+
+from terraclick.cli import cli
+from terraclick.errors import BadConfig, BadData, BadImage
+from terraclick.geo.classmap import HEAT_OF, heat_classes
+from terraclick.geo.reading import Reading
+from terraclick.geo.store import GeoPackageStore
+from terraclick.region import MapJob, TileMapper, run_map
+from terraclick.segment import read_points
+
+PLACE = Affine(0.5, 0, 500000, 0, -0.5, 5e6)
+MINE = 'LOCAL_CS["mine",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+CLICK = ("--click", "500030,4999970", "--model", "grabcut")
+
+
+def scene(path, crs="EPSG:32633", place=PLACE, values=None):
+    if values is None:
+        values = np.full((3, 120, 120), 60, np.uint8)
+        values[:, 40:80, 40:80] = 200
+        values += np.random.default_rng(0).integers(0, 20, values.shape).astype("uint8")
+    size = {"count": len(values), "height": values.shape[1], "width": values.shape[2], "dtype": values.dtype}
+    with rasterio.open(path, "w", driver="GTiff", crs=crs, transform=place, **size) as file:
+        file.write(values)
+    return str(path)
+
+
+def segment(*words):
+    """(what was raised or None, stdout, stderr)."""
+    done = CliRunner().invoke(cli, ["segment", *map(str, words)])
+    return done.exception, done.stdout, done.stderr
+
+
+def count(path):
+    with GeoPackageStore.open(path) as store:
+        return len(store.objects())
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:4326"])
+def test_a_refused_run_leaves_the_earlier_session(tmp_path, crs):
+    good, mine, session = scene(tmp_path / "a.tif"), scene(tmp_path / "m.tif", MINE), tmp_path / "s.gpkg"
+    assert segment(good, *CLICK, "--out", session)[0] is None and count(session) == 1
+    before = session.read_bytes()
+    error, _, _ = segment(mine, *CLICK, "--out", session, "--crs", crs, "--overwrite")
+    assert isinstance(error, BadConfig) and ".gpkg" in str(error)
+    assert session.read_bytes() == before
+    error, _, _ = segment(mine, *CLICK, "--out", tmp_path / "new.gpkg", "--crs", crs)
+    assert isinstance(error, BadConfig) and not (tmp_path / "new.gpkg").exists()
+    assert segment(mine, *CLICK, "--out", tmp_path / "own.gpkg")[0] is None and count(tmp_path / "own.gpkg") == 1
+
+
+def test_geojson_of_another_world_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("terraclick.segment.load", lambda *words, **more: pytest.fail("the work was begun"))
+    for crs in (MINE, "IAU_2015:49910"):
+        error, _, _ = segment(scene(tmp_path / "a.tif", crs), *CLICK)
+        assert isinstance(error, BadConfig) and "--out NAME.gpkg" in str(error)
+
+
+@pytest.mark.parametrize("option", ["--crs", "--image-crs"])
+@pytest.mark.parametrize("code", ["EPSG:5703", "EPSG:4978"])
+def test_systems_that_are_no_maps_are_refused(tmp_path, option, code):
+    error, _, _ = segment(scene(tmp_path / "a.tif"), *CLICK, option, code)
+    assert isinstance(error, BadConfig) and "give one for maps" in str(error)
+
+
+def test_what_was_understood_is_said(tmp_path):
+    path = scene(tmp_path / "a.tif", None, None)
+    (tmp_path / "a.tfw").write_text("0.5\n0\n0\n-0.5\n500000.25\n4999999.75\n")
+    error, _, _ = segment(path, *CLICK)
+    assert "--image-crs EPSG:N" in str(error)
+    plain = json.loads(segment(scene(tmp_path / "b.tif"), *CLICK)[1])
+    _, out, said = segment(path, *CLICK, "--image-crs", "EPSG:32633")
+    assert json.loads(out)["features"][0]["geometry"] == plain["features"][0]["geometry"]
+    assert "Note on a.tif: it is placed by a.tfw." in said
+
+
+def test_a_blank_view_is_said(tmp_path):
+    values = np.random.default_rng(0).integers(7000, 9000, (3, 120, 120)).astype("uint16")
+    _, _, said = segment(scene(tmp_path / "a.tif", values=values), *CLICK, "--stretch", "0,0.3")
+    assert "The view is blank" in said
+
+
+@pytest.mark.parametrize("point", [[500, 10], [10, 95], [True, 1], ["10", "20"], [None, 1], [1], [float("inf"), 0]])
+def test_points_that_are_no_places_are_refused(tmp_path, point):
+    path = tmp_path / "p.geojson"
+    path.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Point", "coordinates": point}}))
+    with pytest.raises(BadData):
+        read_points(path, CRS(32633))
+
+
+def test_a_smallest_polygon_larger_than_the_map_is_refused_before_the_work(tmp_path):
+    job = MapJob(scene(tmp_path / "a.tif"), "greenness")
+    with pytest.raises(BadConfig, match="--min-area"):
+        run_map(job, tmp_path / "c.tif", polygons=tmp_path / "p.geojson", min_area=120 * 120 + 1)
+    assert not (tmp_path / "c.tif").exists()
+    report = run_map(job, tmp_path / "c.tif", polygons=tmp_path / "p.geojson", min_area=120 * 120)
+    assert report.polygons >= 1
+
+
+def test_a_map_in_which_nothing_is_left_has_no_polygons(tmp_path):
+    black = scene(tmp_path / "a.tif", values=np.zeros((3, 90, 90), np.uint8))
+    job = MapJob(black, "greenness", reading=Reading(nodata="0"))
+    for ending in ("geojson", "gpkg", "csv"):
+        out = tmp_path / f"p.{ending}"
+        assert run_map(job, tmp_path / "c.tif", polygons=out, overwrite=True).polygons == 0 and out.exists()
+
+
+def test_a_scene_that_changes_while_it_is_mapped_is_noticed(tmp_path, monkeypatch):
+    path = scene(tmp_path / "a.tif")
+    read = TileMapper.__call__
+
+    def and_change(self, window):
+        answer = read(self, window)
+        scene(tmp_path / "a.tif", place=Affine(0.5, 0, 500032, 0, -0.5, 5e6))
+        return answer
+
+    monkeypatch.setattr(TileMapper, "__call__", and_change)
+    with pytest.raises(BadImage, match="changed on disk"):
+        run_map(MapJob(path, "greenness"), tmp_path / "c.tif")
+    assert not (tmp_path / "c.tif").exists()
+
+
+@pytest.mark.parametrize("gsd", [1.7, 8.0])
+def test_polygons_of_a_coarse_map_end_with_the_scene(tmp_path, gsd):
+    values = np.random.default_rng(0).integers(0, 255, (3, 103, 151)).astype("uint8")
+    out = tmp_path / "p.geojson"
+    job = MapJob(scene(tmp_path / "a.tif", values=values), "greenness", gsd=gsd)
+    run_map(job, tmp_path / "c.tif", polygons=tmp_path / "p.gpkg", min_area=1)
+    with GeoPackageStore.open(tmp_path / "p.gpkg") as store:
+        found = [item.geometry for item in store.objects()]
+    left, bottom, right, top = shapely.total_bounds(found)
+    assert (left, top) == (500000, 5e6) and right <= 500075.5 + 1e-6 and bottom >= 5e6 - 51.5 - 1e-6
+    assert not out.exists()
+
+
+def test_a_heatmap_is_opened_behind_the_same_walls_as_an_image(tmp_path):
+    path = tmp_path / "true_heat.tif"
+    with rasterio.open(path, "w", driver="GTiff", count=1, height=9, width=9, dtype="uint8", transform=PLACE) as file:
+        file.set_band_description(1, HEAT_OF.format("house"))
+        file.update_tags(SCENE="a.tif")
+    assert heat_classes(path) == ("a.tif", ("house",))
+    disguised = tmp_path / "false_heat.tif"
+    rasterio.shutil.copy(path, disguised, driver="VRT")
+    assert heat_classes(disguised) is None
