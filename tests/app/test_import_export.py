@@ -8,6 +8,8 @@ import pytest
 from shapely.geometry import shape
 from tests_app_help import area, outline_house, ring
 
+from terraclick.app.importing import Limits
+
 ITEMS = "/api/collections/objects/items"
 
 
@@ -132,7 +134,7 @@ def test_files_that_are_not_what_they_say(same_client, name, data):
 
 
 def test_a_bomb_is_not_unpacked(same_client, monkeypatch):
-    monkeypatch.setattr("terraclick.app.files.UNPACKED_BYTES", 2**22)
+    monkeypatch.setattr("terraclick.app.importing.LIMITS", Limits(unpacked_bytes=2**22))
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as out, out.open("a.shp", "w", force_zip64=True) as file:
         for _ in range(5):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import tempfile
 import threading
 import zipfile
 from collections.abc import Sequence
@@ -15,20 +14,15 @@ import shapely
 from affine import Affine
 
 from terraclick.app.clicking import Surface
-from terraclick.app.features import TooLarge, as_surface
+from terraclick.app.features import as_surface
 from terraclick.app.images import Scene
 from terraclick.errors import BadConfig, BadData, NotGeoreferenced, UnknownName
 from terraclick.geo.export import FORMATS
 from terraclick.geo.export import export as write_export
 from terraclick.geo.grid import Grid, parse_crs
-from terraclick.geo.imports import import_polygons
 from terraclick.geo.store import MapObject
 
-__all__ = ["Exports", "base_name", "formats", "plain", "read_import", "repaired"]
-
-MAX_FEATURES = 50_000
-UNPACKED_BYTES = 256 * 2**20
-SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+__all__ = ["Exports", "base_name", "formats", "plain", "repaired"]
 
 
 def base_name(path: str) -> str:
@@ -47,67 +41,6 @@ def formats() -> list[dict[str, Any]]:
 
 
 # --- coming in -------------------------------------------------------------------------------------------------------
-
-
-def read_import(name: str, data: bytes, crs: Any) -> list[MapObject]:
-    """Polygons of a GeoJSON, GeoPackage or zipped Shapefile, in `crs` (None: as they are).
-
-    The content must be what the name says; nothing but the given bytes is opened. Raises BadData, TooLarge.
-    """
-    ending = PurePosixPath(name.lower()).suffix
-    with tempfile.TemporaryDirectory(prefix="terraclick-") as folder:
-        path = Path(folder) / f"upload{ending}"
-        if ending in (".geojson", ".json"):
-            if not data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
-                raise BadData("this file is not GeoJSON, whatever its name says.")
-            path.write_bytes(data)
-        elif ending == ".gpkg":
-            if data[:16] != b"SQLite format 3\0":
-                raise BadData("this file is not a GeoPackage, whatever its name says.")
-            path.write_bytes(data)
-        elif ending == ".zip":
-            path = _unpacked(data, Path(folder))
-        else:
-            raise BadData(
-                f"a file that ends in {ending[:20] or 'nothing'} was given: expected .geojson, .gpkg or .zip."
-            )
-        try:
-            found = import_polygons(path, crs)
-        except BadData as error:
-            raise BadData(str(error).replace(str(path), base_name(name)[:80]).replace(f"{folder}/", "")) from None
-    if len(found) > MAX_FEATURES:
-        raise TooLarge(f"{base_name(name)[:80]} holds {len(found)} polygons: import at most {MAX_FEATURES} at a time.")
-    return found
-
-
-def _unpacked(data: bytes, folder: Path) -> Path:
-    """The one Shapefile of a zip archive, under names of our own."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            chosen = {}
-            for entry in entries[:1000]:
-                ending = PurePosixPath(entry.filename.lower()).suffix
-                if ending in SHAPEFILE:
-                    if ending in chosen:
-                        raise BadData("this archive holds more than one Shapefile: give one at a time.")
-                    chosen[ending] = entry
-            if ".shp" not in chosen:
-                raise BadData("this archive holds no Shapefile (.shp).")
-            if sum(entry.file_size for entry in chosen.values()) > UNPACKED_BYTES:
-                raise TooLarge(f"this archive unpacks to more than {UNPACKED_BYTES >> 20} MiB: split it.")
-            for ending, entry in chosen.items():
-                with archive.open(entry) as source:
-                    content = source.read(UNPACKED_BYTES + 1)
-                if len(content) > UNPACKED_BYTES:
-                    raise TooLarge(f"this archive unpacks to more than {UNPACKED_BYTES >> 20} MiB: split it.")
-                (folder / f"upload{ending}").write_bytes(content)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError) as error:
-        raise BadData(f"this archive is damaged or locked ({type(error).__name__}): pack it again.") from None
-    path = folder / "upload.shp"
-    if path.read_bytes()[:4] != b"\x00\x00\x27\x0a":
-        raise BadData("the .shp in this archive is not a Shapefile, whatever its name says.")
-    return path
 
 
 def repaired(geometry: Any) -> Surface | None:

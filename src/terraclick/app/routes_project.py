@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from terraclick.app import files, shaping
+from terraclick.app import files, importing, shaping
 from terraclick.app.asking import StrictRoute
 from terraclick.app.depends import Json, Space, User, change_json
 from terraclick.app.features import outline_json
@@ -229,12 +231,15 @@ async def import_polygons(
     crs: str | None = None,
 ) -> Json:
     """Polygons of a file (the body) as objects to correct."""
-    data = await request.body()
-    return await run_in_threadpool(_imported, space, user, name, data, image, class_name, crs)
+    with tempfile.TemporaryDirectory(prefix="terraclick-") as folder:
+        with open(Path(folder) / "upload", "wb") as file:
+            async for part in request.stream():
+                file.write(part)
+        return await run_in_threadpool(_imported, space, user, name, Path(folder), image, class_name, crs)
 
 
 def _imported(
-    space: Workspace, user: str, name: str, data: bytes, image: str | None, class_name: str, crs: str | None
+    space: Workspace, user: str, name: str, folder: Path, image: str | None, class_name: str, crs: str | None
 ) -> Json:
     scene = None if image is None else space.scene(image)
     if crs not in (None, "", "pixels"):
@@ -242,17 +247,12 @@ def _imported(
     in_pixels = crs == "pixels" or space.store.crs is None
     if in_pixels and scene is None and space.store.crs is not None:
         raise BadConfig("pixels of which image? Add image=ID.")
-    found = files.read_import(name, data, None if in_pixels else space.store.crs)
     edits = []
-    for item in found:
-        geometry = files.repaired(item.geometry)
-        if geometry is None:
-            continue
-        if in_pixels:
-            geometry = space.places.into(geometry, "pixels", scene)
+    for item in importing.read_upload(name, folder, None if in_pixels else space.store.crs, importing.LIMITS):
+        geometry: Any = item.geometry
         item = replace(
             item,
-            geometry=geometry,
+            geometry=space.places.into(geometry, "pixels", scene) if in_pixels else geometry,
             image="" if scene is None else scene.key,
             class_name=files.plain(item.class_name) or class_name,
             label=files.plain(item.label),

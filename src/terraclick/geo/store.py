@@ -18,6 +18,7 @@ import json
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -381,12 +382,9 @@ def reproject(geometry: BaseGeometry, source: CRS | None, target: CRS | None) ->
             return geometry
         side = "into pixel coordinates" if target is None else "from pixel coordinates"
         raise NotGeoreferenced(f"a geometry cannot be carried {side}: one of the two sides has no coordinate system.")
-    if source.equals(target, ignore_axis_order=True):
+    transformer = _way(source, target)
+    if transformer is None:
         return geometry
-    try:
-        transformer = Transformer.from_crs(source, target, always_xy=True)
-    except ProjError:
-        raise BadData(f"nothing leads from {source.name} to {target.name}: choose another CRS.") from None
     whole = joined(geometry) if source.is_geographic else geometry
     moved: BaseGeometry = shapely.transform(whole, transformer.transform, interleaved=False)
     if not np.isfinite(shapely.get_coordinates(moved)).all():
@@ -396,6 +394,30 @@ def reproject(geometry: BaseGeometry, source: CRS | None, target: CRS | None) ->
     if source.is_geographic and not moved.is_valid and geometry.is_valid:  # a cap over a pole has a seam in degrees
         moved = shapely.make_valid(moved, method="structure", keep_collapsed=False)
     return moved
+
+
+_WAYS: OrderedDict[tuple[int, int], tuple[CRS, CRS, Transformer | None]] = OrderedDict()
+_WAYS_LOCK = threading.Lock()
+
+
+def _way(source: CRS, target: CRS) -> Transformer | None:
+    """What leads from one CRS to another, None where they are the same. Remembered: it takes longer than its use."""
+    key = id(source), id(target)  # both are kept beside it, so that no other one gets their ids
+    with _WAYS_LOCK:
+        if key in _WAYS:
+            _WAYS.move_to_end(key)
+            return _WAYS[key][2]
+    transformer = None
+    if not source.equals(target, ignore_axis_order=True):
+        try:
+            transformer = Transformer.from_crs(source, target, always_xy=True)
+        except ProjError:
+            raise BadData(f"nothing leads from {source.name} to {target.name}: choose another CRS.") from None
+    with _WAYS_LOCK:
+        _WAYS[key] = source, target, transformer
+        while len(_WAYS) > 32:
+            _WAYS.popitem(last=False)
+    return transformer
 
 
 def to_lonlat(geometry: BaseGeometry, source: CRS) -> BaseGeometry:

@@ -1,0 +1,161 @@
+"""Reads a stranger's file of polygons in a process of its own, which may be killed: see `app/importing.py`.
+
+    python -m terraclick.app.import_worker FOLDER
+
+FOLDER holds `ask.json` and the upload; `answer.bin` is written there: a line of JSON, then for every object the lengths
+of its fields and its geometry, the fields as JSON, the geometry as WKB.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+import zipfile
+from dataclasses import fields
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+__all__ = ["LENGTHS", "PLAIN_FIELDS", "main", "unpacked"]
+
+LENGTHS = struct.Struct("<II")
+PLAIN_FIELDS = ("class_name", "label", "model", "image")
+"""What of an object is handed over besides its geometry."""
+SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+
+
+def limit_resources(data_bytes: int, file_bytes: int, seconds: int) -> None:
+    """Let the system stop this process beyond so much memory, file and time; nothing where it knows no such limits."""
+    try:
+        import resource
+    except ImportError:
+        return
+    wanted = [("RLIMIT_DATA", data_bytes), ("RLIMIT_FSIZE", file_bytes), ("RLIMIT_CPU", seconds), ("RLIMIT_CORE", 0)]
+    for name, value in wanted:
+        kind = getattr(resource, name, None)
+        if kind is None:
+            continue
+        _, hard = resource.getrlimit(kind)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        try:
+            resource.setrlimit(kind, (value, hard))
+        except (ValueError, OSError):
+            continue
+
+
+def main(folder: Path) -> None:
+    """Read the upload in `folder` as `ask.json` says and write the answer."""
+    ask = json.loads((folder / "ask.json").read_text(encoding="utf-8"))
+    limit_resources(ask["data_bytes"], ask["file_bytes"], ask["seconds"])
+    from terraclick.app.features import TooLarge
+    from terraclick.errors import BadData, TerraClickError
+
+    try:
+        items = read(folder, ask)
+        head: dict[str, Any] = {"count": len(items)}
+    except TooLarge as error:
+        head, items = {"error": "TooLarge", "message": str(error)}, []
+    except MemoryError:
+        head, items = {"error": "BadData", "message": "this file needs too much memory to be read: split it."}, []
+    except (TerraClickError, RecursionError) as error:
+        name = type(error).__name__ if isinstance(error, TerraClickError) else BadData.__name__
+        head, items = {"error": name, "message": str(error)}, []
+    with open(folder / "answer.bin", "wb") as out:
+        out.write(json.dumps(head).encode() + b"\n")
+        for item in items:
+            write(out, item)
+
+
+def write(out: Any, item: Any) -> None:
+    """One object after the other."""
+    import shapely
+
+    told = json.dumps({name: getattr(item, name) for name in PLAIN_FIELDS}).encode()
+    shape = shapely.to_wkb(item.geometry, byte_order=1, output_dimension=2)
+    out.write(LENGTHS.pack(len(told), len(shape)) + told + shape)
+
+
+def read(folder: Path, ask: dict[str, Any]) -> list[Any]:
+    """The objects of the upload, made valid, in the system that was asked for."""
+    from terraclick.app.features import TooLarge
+    from terraclick.app.files import repaired
+    from terraclick.geo.crs_text import crs_of_wkt
+    from terraclick.geo.imports import import_polygons
+    from terraclick.geo.store import MapObject
+
+    path = folder / ("upload" + ask["ending"])
+    if ask["ending"] == ".zip":
+        path = unpacked(path, folder, ask["unpacked_bytes"])
+    count = count_of(path, ask["most"])
+    if count > ask["most"]:
+        raise TooLarge(f"this file holds {count} features: import at most {ask['most']} at a time.")
+    found = import_polygons(path, None if ask["crs"] is None else crs_of_wkt(ask["crs"]))
+    kept = [(item, repaired(item.geometry)) for item in found]
+    names = [field.name for field in fields(MapObject) if field.name != "geometry"]
+    return [
+        MapObject(geometry=shape, **{name: getattr(item, name) for name in names})
+        for item, shape in kept
+        if shape is not None
+    ]
+
+
+def count_of(path: Path, most: int) -> int:
+    """How many features a file says it holds, as far as that can be told at once."""
+    if path.suffix in (".geojson", ".json"):
+        try:
+            top = json.loads(path.read_text(encoding="utf-8-sig"))
+        except (ValueError, RecursionError):
+            return 0  # said by the one who reads it
+        features = top.get("features") if isinstance(top, dict) else None
+        return len(features) if isinstance(features, list) else 1
+    try:
+        import pyogrio
+    except ImportError:
+        return 0
+    try:
+        layers = pyogrio.list_layers(path).tolist()
+        if len(layers) > 1000:
+            return most + 1
+        return sum(max(0, pyogrio.read_info(path, layer=str(name))["features"]) for name, _ in layers)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):
+        return 0
+
+
+def unpacked(archive_path: Path, folder: Path, most_bytes: int) -> Path:
+    """The one Shapefile of a zip archive, under names of our own. Raises BadData, TooLarge."""
+    from terraclick.app.features import TooLarge
+    from terraclick.errors import BadData
+
+    too_large = f"this archive unpacks to more than {most_bytes >> 20} MiB: split it."
+    try:
+        with zipfile.ZipFile(archive_path) as archive:
+            chosen: dict[str, zipfile.ZipInfo] = {}
+            for entry in [entry for entry in archive.infolist() if not entry.is_dir()][:1000]:
+                ending = PurePosixPath(entry.filename.lower()).suffix
+                if ending in SHAPEFILE:
+                    if ending in chosen:
+                        raise BadData("this archive holds more than one Shapefile: give one at a time.")
+                    chosen[ending] = entry
+            if ".shp" not in chosen:
+                raise BadData("this archive holds no Shapefile (.shp).")
+            if sum(entry.file_size for entry in chosen.values()) > most_bytes:
+                raise TooLarge(too_large)
+            left = most_bytes
+            for ending, entry in chosen.items():
+                with archive.open(entry) as source, open(folder / f"upload{ending}", "wb") as out:
+                    while part := source.read(1 << 20):
+                        left -= len(part)
+                        if left < 0:
+                            raise TooLarge(too_large)
+                        out.write(part)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError) as error:
+        raise BadData(f"this archive is damaged or locked ({type(error).__name__}): pack it again.") from None
+    path = folder / "upload.shp"
+    with open(path, "rb") as file:
+        if file.read(4) != b"\x00\x00\x27\x0a":
+            raise BadData("the .shp in this archive is not a Shapefile, whatever its name says.")
+    return path
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
