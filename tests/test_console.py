@@ -98,8 +98,9 @@ def test_every_place_to_write_refuses_odd_names():
         "markdown",
         "plot_file",
     }
-    kinds = {p.name: p.type for command in cli.commands.values() for p in command.params if p.name in writing}
-    assert set(kinds) == writing and all(getattr(kind, "new", False) for kind in kinds.values())
+    params = [(verb, p) for verb, command in cli.commands.items() for p in command.params if p.name in writing]
+    assert {p.name for _, p in params} == writing
+    assert [(verb, p.name) for verb, p in params if not getattr(p.type, "new", False)] == []
 
 
 @pytest.mark.parametrize("name", ["\x1b[31m", "two\nlines", "\u202eevil", b"\xff".decode("utf-8", "surrogateescape")])
@@ -119,3 +120,13 @@ def test_names_of_files_do_not_command_the_terminal(tmp_path):
     done = run("segment", "\x1b[31mno.tif", "--click", "1,1", cwd=tmp_path)
     said = done.stderr.decode("utf-8")
     assert done.returncode == 2 and said.rstrip("\n").isprintable() and "\\x1b[31m" in said
+
+
+def test_classes_of_points_that_act_are_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / "p.csv").write_text("x,y,class\n500264.6,4649637.1,\x1b[31mroof\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(["segment", "sample", "--points", "p.csv", "--model", "grabcut", "--out", "a.gpkg"])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "point 1: the class \\x1b[31mroof holds control characters" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]

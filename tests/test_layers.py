@@ -29,7 +29,7 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "outline": {"core", "geo", "predictors"},
     "region": {"core", "geo", "predictors", "scale"},
     "preview": {"core", "geo"},
-    "segment": {"core", "geo", "outline", "predictors", "preview"},
+    "segment": {"console", "core", "geo", "outline", "predictors", "preview"},
     "doctor": {"core", "onnx_runtime", "predictors"},
     "app": {"core", "geo", "predictors", "outline", "region"},
     "weights": set(),

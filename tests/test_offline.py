@@ -51,6 +51,8 @@ VERBS = {  # verb: runs of it, each the words after the verb; <data>, <session> 
     "train": [(("simpleclick-small", "--data", "<data>", "--out", "run", "--steps", "1"), None)],
     "export": [(("simpleclick-xt", "--weights", "<weights>", "--out", "files"), None)],
     "convert": [(("<weights>", "ours", "--as", "simpleclick-xt"), ["ours.json", "ours.safetensors"])],
+    "export-session": [(("<session>", "all"), ["all"])],
+    "import-session": [(("<labels>", "new.gpkg"), ["new.gpkg"])],
     "replay": [(("<session>",), [])],
     "models": [((), []), (("--cost", "simpleclick-xt", "--threads", "1"), [])],
     "doctor": [((), [])],
@@ -77,7 +79,7 @@ def test_a_verb_asks_nobody_and_leaves_nothing(verb, index, watch, request):
         pytest.skip(f"needs {needed}")
     words, files = VERBS[verb][index]
     session = None
-    for name in ("data", "weights", "session"):
+    for name in ("data", "weights", "session", "labels"):
         if any(f"<{name}>" in word for word in words):
             made = request.getfixturevalue(f"{name}_file")
             words = [word.replace(f"<{name}>", str(made)) for word in words]
@@ -194,6 +196,14 @@ def weights_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "xt.pth"
     torch.save({"state_dict": load_network("simpleclick-xt", random=0).state_dict()}, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def labels_file(session_file):
+    out = session_file.with_name("labels.geojson")
+    command = [sys.executable, "-m", "terraclick", "segment", "sample", *CLICK, "--out", str(out)]
+    subprocess.run(command, check=True, timeout=180)
+    return out
 
 
 @pytest.fixture(scope="module")

@@ -548,7 +548,7 @@ def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
 
 @cli.command("export-session", short_help="Write a session for other programs.")
 @click.argument("session", metavar="SESSION")
-@click.argument("out", type=EXISTING)
+@click.argument("out", type=NEW)
 @click.option("--format", "formats", multiple=True, metavar="NAME", help="Repeat for more (default: all there are).")
 @click.option("--images", type=EXISTING, multiple=True, metavar="PATH", help="Where the images lie now, if moved.")
 @click.option("--class", "class_name", metavar="NAME", help="Only objects of this class.")
@@ -591,7 +591,7 @@ def export_session_verb(
 
 @cli.command("import-session", short_help="Read labels of other programs into a session.")
 @click.argument("files", nargs=-1, required=True, type=EXISTING)
-@click.argument("session", type=EXISTING)
+@click.argument("session", type=NEW)
 @click.option("--image", "images", type=EXISTING, multiple=True, metavar="PATH", help="A picture, or a folder of them.")
 @click.option("--crs", "crs_text", metavar="EPSG:N", help="Coordinate system of the new session.")
 @click.option("--append", is_flag=True, help="Add to an existing session.")

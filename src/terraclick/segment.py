@@ -18,6 +18,7 @@ from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from terraclick.console import is_plain, printable
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, UnknownName
 from terraclick.files import check_output, copy_file
@@ -104,7 +105,10 @@ def read_points(path: Path, crs: CRS | None, class_name: str = "") -> list[Reque
     groups: dict[str, tuple[str, list[MapClick]]] = {}
     for number, (x, y, fields) in enumerate(rows, 1):
         name = str(fields.get("object") or f"row {number}")
-        _, clicks = groups.setdefault(name, (str(fields.get("class") or class_name), []))
+        kind = str(fields.get("class") or class_name)
+        if not is_plain(kind):
+            raise BadData(f"{path}, point {number}: the class {printable(kind)[:80]} holds control characters.")
+        _, clicks = groups.setdefault(name, (kind, []))
         clicks.append((x, y, _is_positive(fields.get("positive"), f"{path}, point {number}")))
     if not groups:
         raise BadData(f"{path} holds no points: expected columns x, y and, if wanted, object, positive, class.")
