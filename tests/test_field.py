@@ -8,7 +8,7 @@ import rasterio
 import shapely
 from affine import Affine
 from click.testing import CliRunner
-from pyproj import CRS
+from pyproj import CRS, Transformer
 
 from terraclick.cli import cli
 from terraclick.errors import BadConfig, BadData, BadImage
@@ -152,3 +152,48 @@ def test_a_heatmap_is_opened_behind_the_same_walls_as_an_image(tmp_path):
     disguised = tmp_path / "false_heat.tif"
     rasterio.shutil.copy(path, disguised, driver="VRT")
     assert heat_classes(disguised) is None
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_labels_of_a_turned_photograph_lie_right_in_viewers(tmp_path, orientation):
+    image, ops = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageOps")
+    shown = np.full((120, 200, 3), 30, np.uint8)
+    shown[20:60, 30:90] = 220
+    turn = {1: None, 3: 180, 6: 90, 8: 270}[orientation]  # how a camera stores what it then says to turn back
+    stored = image.fromarray(shown) if turn is None else image.fromarray(shown).rotate(turn, expand=True)
+    exif = image.Exif()
+    exif[274] = orientation
+    stored.save(tmp_path / "a.jpg", quality=98, exif=exif)
+    assert ops.exif_transpose(image.open(tmp_path / "a.jpg")).size == (200, 120)
+    out = tmp_path / "a.json"
+    error, _, said = segment(tmp_path / "a.jpg", "--click", "60,40", "--pixels", "--model", "grabcut", "--out", out)
+    assert error is None and ("shown turned" in said) == (orientation != 1)
+    told = json.loads(out.read_text())
+    assert (told["imageWidth"], told["imageHeight"]) == (200, 120)
+    corners = np.array(told["shapes"][0]["points"])
+    assert np.abs([*corners.min(axis=0), *corners.max(axis=0)] - np.array([30, 20, 90, 60])).max() <= 3
+
+
+def test_polygons_of_a_map_over_the_antimeridian_are_cut(tmp_path):
+    values = np.random.default_rng(2).integers(0, 255, (3, 60, 60)).astype("uint8")
+    values = np.repeat(np.repeat(values[:, ::15, ::15], 15, axis=1), 15, axis=2)
+    x, y = Transformer.from_crs(4326, 32660, always_xy=True).transform(180.0, 17.0)
+    path = scene(tmp_path / "a.tif", "EPSG:32660", Affine(1, 0, x - 30, 0, -1, y + 30), values)
+    out = tmp_path / "p.geojson"
+    run_map(MapJob(path, "greenness"), tmp_path / "c.tif", polygons=out, min_area=1)
+    shapes = [shapely.geometry.shape(f["geometry"]) for f in json.loads(out.read_text())["features"]]
+    assert all(shape.is_valid for shape in shapes)
+    parts = [part.bounds for shape in shapes for part in shapely.get_parts(shape)]
+    assert all(b[2] - b[0] < 0.001 and -180 <= b[0] and b[2] <= 180 for b in parts)
+    assert any(b[2] == 180 for b in parts) and any(b[0] == -180 for b in parts)
+
+
+def test_what_was_said_of_an_image_holds_in_later_exports(tmp_path):
+    path = scene(tmp_path / "a.tif", None)
+    session = tmp_path / "s.gpkg"
+    assert segment(path, *CLICK, "--image-crs", "EPSG:32633", "--out", session)[0] is None
+    done = CliRunner().invoke(cli, ["export-session", str(session), str(tmp_path / "o"), "--format", "coco"])
+    assert done.exception is None, done.exception
+    (file,) = (tmp_path / "o").glob("**/*.coco.json")
+    (label,) = json.loads(file.read_text())["annotations"]
+    assert label["bbox"][0] == pytest.approx(40, abs=3) and label["bbox"][2] == pytest.approx(40, abs=5)

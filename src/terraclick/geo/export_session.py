@@ -29,7 +29,7 @@ from terraclick.geo.export_pixels import class_lines
 from terraclick.geo.grid import Grid
 from terraclick.geo.identity import base_name, find_image
 from terraclick.geo.raster import read_info
-from terraclick.geo.store import Store
+from terraclick.geo.store import Store, StoredImage
 from terraclick.geo.texts import harmless
 
 __all__ = ["MANIFEST", "Exported", "export_session", "parse_split"]
@@ -160,9 +160,16 @@ def _with_pictures(whole: Collection, places: Sequence[Path], beside: Path | Non
     if needed:
         for image in whole.images:
             info = read_info(found[image.path])
-            grid = info.grid if whole.crs is not None else Grid(Affine.identity(), None, info.grid.shape)
+            grid = (
+                _grid_of(info.grid, image) if whole.crs is not None else Grid(Affine.identity(), None, info.grid.shape)
+            )
             pictures.append(Picture(image.path, names[image.path], grid, image.hash, found[image.path]))
     return renamed(replace(whole, pictures=tuple(pictures)), names)
+
+
+def _grid_of(grid: Grid, image: StoredImage) -> Grid:
+    """An image's grid; where the file does not name the coordinate system the session knows what the user said."""
+    return Grid(grid.transform, image.crs, grid.shape) if grid.crs is None and image.crs is not None else grid
 
 
 def _names(whole: Collection, found: Mapping[str, Path]) -> dict[str, str]:
