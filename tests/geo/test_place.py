@@ -141,6 +141,18 @@ def test_an_auxiliary_file_that_is_a_bomb_or_broken_is_left_aside(tmp_path):
         assert info.grid == plain and any("a.tif.aux.xml" in note for note in info.notes)
 
 
+def test_links_out_of_the_folder_are_not_followed(tmp_path):
+    path = picture(tmp_path / "a.tif")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "secret").write_text(WORLD)
+    (tmp_path / "a.tfw").symlink_to(tmp_path / "b" / "secret")
+    assert read_info(path).grid.transform == Affine.identity()
+    (tmp_path / "a.tfw").unlink()
+    (tmp_path / "world.txt").write_text(WORLD)
+    (tmp_path / "a.tfw").symlink_to(tmp_path / "world.txt")
+    assert read_info(path).grid.transform != Affine.identity()
+
+
 @pytest.mark.parametrize(
     "name, word", [("a.tab", "MapInfo"), ("a.tif.msk", "mask"), ("a.RPB", "RPC"), ("a_rpc.txt", "RPC")]
 )
@@ -153,6 +165,7 @@ def test_what_is_not_read_is_named(tmp_path, name, word):
 def test_a_coordinate_system_without_a_transform_places_nothing(tmp_path):
     path = picture(tmp_path / "a.tif", crs="EPSG:25833")
     assert read_view(path)[1] == Grid(Affine.identity(), None, (40, 60))
+    assert any("its pixels are counted" in note for note in read_info(path).notes)
     with pytest.raises(NotGeoreferenced, match="ETRS89 / UTM zone 33N but nothing says where"):
         outline(str(path), [(5, 5, True)], model="grabcut")
     assert outline(str(path), [(5, 5, True)], model="grabcut", pixels=True).crs is None

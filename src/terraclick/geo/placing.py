@@ -25,8 +25,10 @@ from terraclick.geo.grid import horizontal
 from terraclick.geo.reading import Reading
 from terraclick.geo.sidecars import Sidecars
 
-__all__ = ["Place", "place_of"]
+__all__ = ["NOWHERE", "Place", "place_of"]
 
+NOWHERE = "has no coordinate system"
+"""Said of an image that has no place at all."""
 FIT_PX = 0.5
 """Control points that a straight grid meets within so many pixels are as good as a transform."""
 
@@ -90,7 +92,7 @@ def _nowhere(crs: CRS | None, rational: bool, reading: Reading) -> str:
     if crs is not None:
         name = f"names the coordinate system {crs.name}" if reading.own_crs is None else "got --image-crs"
         return f"{name} but nothing says where in it the pixels lie (no geotransform, no world file)"
-    return "has no coordinate system"
+    return NOWHERE
 
 
 def _told_by(data: Any) -> tuple[CRS | None, Sequence[GroundControlPoint], CRS | None, bool]:

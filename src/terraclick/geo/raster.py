@@ -37,6 +37,7 @@ from terraclick.geo.opening import (
     opened,
     page_names,
 )
+from terraclick.geo.placing import NOWHERE
 from terraclick.geo.reading import PLAIN, Reading
 
 __all__ = [
@@ -122,10 +123,15 @@ def read_info(path: str | os.PathLike[str], reading: Reading = PLAIN) -> RasterI
             file.data.dtypes[0],
             file.nodata,
             bool(file.levels),
-            (*file.notes, *_of_pages(pages)),
+            (*file.notes, *_without_place(file.unplaced), *_of_pages(pages)),
             file.unplaced,
             pages,
         )
+
+
+def _without_place(why: str) -> list[str]:
+    """What to say of an image that seems to have a place and cannot be placed."""
+    return [] if why in ("", NOWHERE) else [f"it {why}; until then its pixels are counted"]
 
 
 def _of_pages(pages: tuple[str, ...]) -> list[str]:

@@ -129,10 +129,10 @@ def _world_files(path: Path) -> list[Path]:
 
 
 def _existing(files: list[Path]) -> Path | None:
-    """The first of them that is a plain file."""
+    """The first of them that is a plain file of this folder; links that lead out of it are not followed."""
     for file in files:
         try:
-            if file.is_file():
+            if file.is_file() and (not file.is_symlink() or file.resolve().parent == file.parent.resolve()):
                 return file
         except (OSError, ValueError):
             continue
