@@ -215,6 +215,15 @@ class Tiles:
         view = self._view(scene, Window(y * TILE, x * TILE, TILE, TILE), factor, chosen, limits)
         return _encoded(view, gamma, kind)
 
+    def view(self, scene: Scene, window: Window, factor: int, bands: tuple[int, ...], limits: Limits) -> View:
+        """A window of a scene's pixels shrunk `factor` times."""
+        return self._view(scene, window, factor, bands, limits)
+
+    @staticmethod
+    def encoded(view: View, gamma: float = 1.0, kind: str = "") -> bytes:
+        """A view as a picture."""
+        return _encoded(view, gamma, kind)[0]
+
     def limits(self, scene: Scene, bands: Sequence[int] | None, stretch: Stretch) -> tuple[tuple[int, ...], Limits]:
         """(bands, their black and white values), worked out once."""
         key = scene.id, None if bands is None else tuple(bands), repr(stretch)

@@ -18,6 +18,7 @@ from terraclick.app.clicking import PixelClick
 from terraclick.app.depends import Json, Space, User
 from terraclick.app.features import crs_name
 from terraclick.app.images import TILE, Scene
+from terraclick.app.map_tiles import map_tile
 from terraclick.app.routes_clicks import setup_of
 from terraclick.app.schemas import (
     PrefetchBody,
@@ -153,6 +154,29 @@ def tile(
     wanted: Any = stretch if not rescale else tuple(_range_of(text) for text in rescale)
     data, media = space.tiles.tile(space.scene(image), z, x, row, bidx, wanted, gamma, kind)
     return Response(data, media_type=media, headers=_kept(v))
+
+
+@router.get("/api/images/{image}/tiles/map/{z}/{x}/{place}", tags=["images"])
+def tile_on_map(
+    image: str,
+    z: Level,
+    x: Level,
+    place: str,
+    space: Space,
+    user: User,
+    bidx: Annotated[list[Band] | None, Query(max_length=3)] = None,
+    rescale: Annotated[list[str] | None, Query(max_length=3)] = None,
+    stretch: Literal["auto", "percent", "none"] = "auto",
+    gamma: Annotated[FiniteFloat, Query(ge=0.1, le=10)] = 1.0,
+    v: str | None = None,
+) -> Response:
+    """A tile in Web Mercator, as XYZ layers of map programs ask for it: y or y.png."""
+    row, kind = _row_of(place)
+    if kind not in ("", "png"):
+        raise BadInput(f"tiles of kind {kind!r} were asked for: map tiles are png.")
+    wanted: Any = stretch if not rescale else tuple(_range_of(text) for text in rescale)
+    data = map_tile(space.tiles, space.scene(image), z, x, row, bidx, wanted, gamma)
+    return Response(data, media_type="image/png", headers=_kept(v))
 
 
 def _row_of(place: str) -> tuple[int, str]:

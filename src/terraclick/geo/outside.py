@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,22 @@ from pyproj.exceptions import ProjError
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from terraclick.errors import BadData
 from terraclick.geo.grid import to_geodetic
 from terraclick.geo.rows import BadRow, SetAside
 
-__all__ = ["Happened", "Judged", "Outside", "corners_lonlat", "image_at", "in_chunks", "judged", "somewhere", "usable"]
+__all__ = [
+    "Happened",
+    "Judged",
+    "Outside",
+    "corners_lonlat",
+    "image_at",
+    "in_chunks",
+    "judged",
+    "mercator_to",
+    "somewhere",
+    "usable",
+]
 
 MOST_KEPT = 1000
 """Rows that are named; beyond it they are only counted."""
@@ -137,6 +150,23 @@ def corners_lonlat(boxes: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
         edges = np.column_stack([lon.min(axis=1), lat.min(axis=1), lon.max(axis=1), lat.max(axis=1)])
     edges[~sure] = np.nan
     return edges
+
+
+def mercator_to(
+    crs: CRS, xs: NDArray[np.float64], ys: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points of Web Mercator in another system; inf where it has no place. Raises BadData if nothing leads there."""
+    try:
+        transformer = _from_mercator(crs.to_wkt())
+    except ProjError:
+        raise BadData(f"nothing leads from Web Mercator to {crs.name}.") from None
+    east, north = transformer.transform(xs, ys, errcheck=False)
+    return np.array(east, np.float64), np.array(north, np.float64)
+
+
+@lru_cache(maxsize=32)
+def _from_mercator(wkt: str) -> Transformer:
+    return Transformer.from_crs("EPSG:3857", wkt, always_xy=True)
 
 
 def image_at(geometry: BaseGeometry, footprints: Mapping[str, BaseGeometry], first: Iterable[str] = ()) -> str | None:
