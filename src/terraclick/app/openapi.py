@@ -102,6 +102,9 @@ def as_30(value: Any) -> Any:
     items = found.pop("prefixItems", None)
     if isinstance(items, list):
         found["items"] = items[0]
+    named = found.pop("patternProperties", None)
+    if isinstance(named, dict) and len(named) == 1:
+        found["additionalProperties"] = next(iter(named.values()))
     if found.pop("propertyNames", None) is not None:
         found.setdefault("additionalProperties", True)
     if "contentMediaType" in found:
