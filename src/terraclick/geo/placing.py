@@ -52,9 +52,8 @@ def place_of(path: Path, data: Any, own_tags: bool, beside: Sidecars, reading: R
     if data.driver == "PNG":
         sources = [sources[2], sources[0]]
     transform, source = next(((t, name) for t, name in sources if t is not None), (None, ""))
-    if source:
-        over = ", not by its own tags" if own is not None and own != transform else ""
-        notes.append(f"it is placed by {source}{over}")
+    if source and not (own is not None and transform is not None and own.almost_equals(transform, 1e-9)):
+        notes.append(f"it is placed by {source}" + (", not by its own tags" if own is not None else ""))
     crs, crs_source = (own_crs, "") if beside.auxiliary_crs is None else (beside.auxiliary_crs, beside.auxiliary_name)
     if crs is None and beside.projection is not None:
         crs, crs_source = beside.projection, beside.projection_name

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -75,6 +76,12 @@ class Sidecars:
 
 def read_sidecars(path: Path) -> Sidecars:
     """What lies beside the image at `path`; never raises: what cannot be used is a complaint."""
+    return _read(path, stamp_of(path)[1:])
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, stamp: tuple[Any, ...]) -> Sidecars:
+    """`read_sidecars` while the stamp of what lies there stays the same: a map reads an image tile by tile."""
     found: dict[str, Any] = {}
     complaints: list[str] = []
     world = _existing(_world_files(path))

@@ -16,7 +16,7 @@ from rasterio.enums import ColorInterp
 from terraclick.core.focus import Window
 from terraclick.errors import TerraClickError
 from terraclick.geo.bands import chosen_bands, hides_pixels
-from terraclick.geo.opening import check_budget, opened, stored_types
+from terraclick.geo.opening import decode_cost, opened, stored_types
 from terraclick.geo.raster import read_samples, resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 
@@ -28,6 +28,8 @@ USUAL = (-9999.0, -99999.0, -999.0, -32768.0, -32767.0, -2147483648.0, 65535.0, 
 FAR = 3.0
 """A value so many times the spread of all others away from them is no brightness."""
 CORNER_PX = 8
+MOST_BYTES = 64 * 2**20
+"""A corner for which more must be decoded is not looked at."""
 
 
 def suspicions(
@@ -98,7 +100,8 @@ def _border(path: str | os.PathLike[str], reading: Reading, bands: tuple[int, ..
         from rasterio.windows import Window as RasterWindow
 
         for top, left in ((0, 0), (0, cols - CORNER_PX), (rows - CORNER_PX, 0), (rows - CORNER_PX, cols - CORNER_PX)):
-            check_budget(file, file.data, Window(top, left, CORNER_PX, CORNER_PX), "")
+            if decode_cost(file.data, Window(top, left, CORNER_PX, CORNER_PX)) > MOST_BYTES:
+                continue
             values = file.data.read(list(bands), window=RasterWindow(left, top, CORNER_PX, CORNER_PX))
             for value in (0, int(np.iinfo(kind).max)):
                 if (values == value).all():
