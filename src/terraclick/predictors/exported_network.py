@@ -35,10 +35,14 @@ __all__ = [
     "is_exported",
     "read_description",
     "read_exported",
+    "side_of",
 ]
 
 DESCRIPTION = "network.json"
 """The file by which an exported folder is known."""
+
+DESCRIPTION_BYTES = 2**20
+LARGEST_SIDE = 8192
 
 FloatArray = NDArray[np.float32]
 
@@ -136,9 +140,11 @@ def is_exported(weights: object) -> bool:
 def read_description(name: str, folder: Path) -> dict[str, Any]:
     """What `network.json` of a folder says. Raises BadWeights if it is damaged or of another network than `name`."""
     try:
+        if (folder / DESCRIPTION).stat().st_size > DESCRIPTION_BYTES:
+            raise ValueError
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         found = described["name"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
     if found != name:
         raise BadWeights(f"{folder} holds {found}, not {name}: name the network it was exported as.")
@@ -151,13 +157,22 @@ def read_exported(name: str, folder: str | Path, threads: int | None = None) -> 
     described = read_description(name, folder)
     try:
         kept, modulation = tuple(described["kept"]), described["modulation"]
-        rows, cols = described["size"]
+        rows, cols = (side_of(value) for value in described["size"])
         shown = described.get("references")
-        settings = None if shown is None else (int(shown["side"]), int(shown["dim"]), str(shown["mask_resize"]))
+        settings = None if shown is None else (side_of(shown["side"]), side_of(shown["dim"]), str(shown["mask_resize"]))
+        if not all(isinstance(part, str) for part in kept) or not isinstance(modulation, dict | None):
+            raise ValueError
     except (ValueError, KeyError, TypeError):
         raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
     if modulation is not None and modulation.get("rule") not in MODULATIONS:
         raise BadWeights(f"{folder / DESCRIPTION} asks for an unknown modulation: export {name} again.")
     graphs = [Graph(folder / file, threads) for file in ("encode.onnx", "click.onnx")]
     references = None if settings is None else ExportedReferences(Graph(folder / "reference.onnx", threads), *settings)
-    return ExportedNetwork(graphs[0], graphs[1], (int(rows), int(cols)), kept, modulation, references)
+    return ExportedNetwork(graphs[0], graphs[1], (rows, cols), kept, modulation, references)
+
+
+def side_of(value: Any) -> int:
+    """A number of pixels or channels. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST_SIDE:
+        raise ValueError
+    return value

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.errors import BadWeights
-from terraclick.predictors.exported_network import DESCRIPTION, Graph, read_description
+from terraclick.predictors.exported_network import DESCRIPTION, Graph, read_description, side_of
 from terraclick.predictors.sam_view import SamView
 
 __all__ = ["ExportedSam", "read_sam"]
@@ -81,7 +81,7 @@ def read_sam(name: str, folder: str | Path, threads: int | None = None) -> Expor
     described = read_description(name, folder)
     try:
         kept = tuple(described["kept"])
-        side, stretch = int(described["side"]), bool(described["stretch"])
+        side, stretch = side_of(described["side"]), bool(described["stretch"])
     except (ValueError, KeyError, TypeError):
         raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
     graphs = [Graph(folder / file, threads) for file in ("encode.onnx", "first.onnx", "fresh.onnx", "click.onnx")]

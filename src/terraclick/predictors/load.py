@@ -18,6 +18,7 @@ from terraclick.predictors.exported_focal import ExportedFocal
 from terraclick.predictors.exported_network import ExportedNetwork, Graph, is_exported, read_exported
 from terraclick.predictors.exported_sam import read_sam
 from terraclick.predictors.focalclick import FocalClickPredictor, FocalStages
+from terraclick.predictors.foreign import FromFolder, opening
 from terraclick.predictors.settled import Settled
 from terraclick.predictors.wrappers import BySize, ByTarget, Cached, Flipped, Focused, Fused
 
@@ -391,4 +392,8 @@ def load(name: str, **options: Any) -> Predictor:
     if spec is None:
         known = ", ".join((*PREDICTORS, *NETWORKS))
         raise UnknownName(f"no model {name!r}. Known: {known} (see: terraclick models).")
-    return spec.build(**options)
+    weights = options.get("weights")
+    if not isinstance(weights, str | Path) or not Path(weights).is_dir():
+        return spec.build(**options)
+    with opening(Path(weights)):
+        return FromFolder(spec.build(**options), Path(weights))
