@@ -26,7 +26,7 @@ from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.crs_text import crs_of_text
 from terraclick.geo.export import FORMATS, check_target, export, format_of
 from terraclick.geo.grid import Grid, horizontal
-from terraclick.geo.identity import known_as, portable_name
+from terraclick.geo.identity import portable_name, session_key
 from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.raster import read_info, read_view, resolve_image
@@ -36,7 +36,6 @@ from terraclick.geo.session_files import check_session_output, new_session
 from terraclick.geo.store import (
     GeoPackageStore,
     MapObject,
-    Store,
     StoredClick,
     StoredImage,
     StoredReference,
@@ -244,9 +243,9 @@ def save_session(
         try:
             with open_store(place, crs) as store:
                 digest = image_hash(image)
-                key = known_as(store.images(), first[0].image, digest) or _free_key(store, first[0].image, digest)
                 image_crs = first[1].crs  # None when the session keeps pixels
                 bounds = None if image_crs is None else read_info(image, reading).grid.bounds
+                key = session_key(store.images(), image, digest, bounds, path.parent)
                 store.add_image(StoredImage(key, digest, image_crs, bounds))
                 known = {_content(held) for held in store.references()}
                 for reference in references:
@@ -259,12 +258,6 @@ def save_session(
             if not kept and not there:
                 remove_session(place)
     return kept
-
-
-def _free_key(store: Store, name: str, digest: str) -> str:
-    """A name for an image that the session does not know: as given, or with its hash where another image has it."""
-    taken = {image.path for image in store.images()}
-    return name if name not in taken else f"{name}#{digest[:8]}"
 
 
 def _content(item: StoredReference) -> tuple[str, bool, bytes, bytes]:

@@ -58,6 +58,18 @@ def test_every_format_is_written_to_the_output_folder(client, kind, tmp_path):
     assert [f["name"] for f in client.get("/api/exports").json()["exports"]] == [made.json()["name"]]
 
 
+def test_class_numbers_of_exports_are_the_sessions(client, tmp_path):
+    for name in ("zebra", "ant", "bee"):
+        client.put(f"/api/classes/{name}", json={})
+    item = outline_house(client)
+    client.patch(f"/api/objects/{item['id']}", json={"properties": {"class": "bee"}}, headers={"If-Match": '"1"'})
+    made = client.post("/api/exports", json={"format": "coco", "name": "all"}).json()
+    top = client.get(made["url"]).json()
+    numbers = {kind["name"]: kind["id"] for kind in top["categories"]}
+    assert [numbers[name] for name in ("zebra", "ant", "bee")] == sorted(numbers[name] for name in numbers)[:3]
+    assert top["annotations"][0]["category_id"] in numbers.values() and top["images"][0]["width"] > 0
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -66,7 +78,7 @@ def test_every_format_is_written_to_the_output_folder(client, kind, tmp_path):
         ({"format": "csv", "name": "/tmp/a"}, 422),
         ({"format": "csv", "name": ".hidden"}, 422),
         ({"format": "csv", "name": "a\x00b"}, 422),
-        ({"format": "coco", "name": "a"}, 422),
+        ({"format": "labelme", "name": "a"}, 422),
         ({"format": "csv", "name": "a", "crs": "/etc/passwd"}, 422),
         ({"format": "csv", "name": "a", "status": "rejected"}, 422),
     ],

@@ -6,23 +6,20 @@ import io
 import re
 import threading
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import shapely
-from affine import Affine
 
 from terraclick.app.clicking import Surface
 from terraclick.app.features import as_surface
-from terraclick.app.images import Scene
 from terraclick.errors import BadConfig, BadData, NotGeoreferenced, UnknownName
-from terraclick.geo.export import FORMATS
-from terraclick.geo.export import export as write_export
-from terraclick.geo.grid import Grid, parse_crs
-from terraclick.geo.store import MapObject
+from terraclick.files import files_beside
+from terraclick.geo.collection import Collection
+from terraclick.geo.export import FORMATS, write_collection
+from terraclick.geo.grid import parse_crs
 
-__all__ = ["Exports", "base_name", "formats", "plain", "repaired"]
+__all__ = ["Exports", "base_name", "formats", "holds_several", "plain", "repaired"]
 
 
 def base_name(path: str) -> str:
@@ -38,6 +35,11 @@ def plain(text: str) -> str:
 def formats() -> list[dict[str, Any]]:
     """What can be written: name, usual ending, whether in pixels of one image."""
     return [{"name": name, "ending": kind.ending, "pixels": kind.pixels} for name, kind in FORMATS.items()]
+
+
+def holds_several(format_name: str) -> bool:
+    """Whether one file of a format can hold the objects of several images."""
+    return format_name in FORMATS and FORMATS[format_name].many
 
 
 # --- coming in -------------------------------------------------------------------------------------------------------
@@ -64,41 +66,35 @@ class Exports:
 
     def write(
         self,
-        items: Sequence[MapObject],
+        whole: Collection,
         format_name: str,
         name: str,
         crs_text: str | None,
-        source: Any,
-        scene: Scene | None,
         overwrite: bool,
     ) -> dict[str, Any]:
         """Write objects under a plain name. Raises UnknownName, BadConfig, BadOutput, MissingExtra."""
         if format_name not in FORMATS:
             raise UnknownName(f"no format {format_name[:40]!r}. Known: {', '.join(FORMATS)}.")
-        ending, pixels = FORMATS[format_name].ending, FORMATS[format_name].pixels
-        if not items:
+        kind = FORMATS[format_name]
+        ending = kind.ending
+        if not whole.items:
             raise BadConfig("no object fits: there is nothing to write.")
         stem = name[: -len(ending)] if name.lower().endswith(ending) else name
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", stem):
             raise BadConfig(f"{name[:80]!r} is no name for a file: use letters, digits, dot, dash and underscore.")
         path = self.folder / (stem + ending)
-        if crs_text is not None and source is None:
+        if crs_text is not None and whole.crs is None:
             raise NotGeoreferenced("the objects are in image pixels: leave crs out.")
         crs = None if crs_text is None else parse_crs(crs_text)
-        grid = None
-        if pixels:
-            if scene is None:
-                raise BadConfig(f"{format_name} is written in pixels: say with image which ones.")
-            grid = scene.grid if source is not None else Grid(Affine.identity(), None, scene.shape)
+        if kind.pixels and not kind.many and len(whole.pictures) != 1:
+            raise BadConfig(f"{format_name} is written in pixels: say with image which ones.")
         with self._lock:
-            before = {file: file.stat().st_mtime_ns for file in self.folder.glob(f"{stem}*") if file.is_file()}
-            write_export(items, path, format_name, crs, source=source, grid=grid, overwrite=overwrite)
-            now = [file for file in sorted(self.folder.glob(f"{stem}*")) if file.is_file()]
-            parts = [file for file in now if before.get(file) != file.stat().st_mtime_ns or file == path]
+            write_collection(whole, path, format_name, crs, overwrite)
+            parts = [path, *files_beside(path, kind.beside)]
             self._written[path.name] = parts
         return {
             "name": path.name,
-            "objects": len(items),
+            "objects": len(whole.items),
             "bytes": sum(file.stat().st_size for file in parts),
             "url": f"/api/exports/{path.name}",
         }

@@ -10,7 +10,7 @@ import math
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from terraclick.errors import BadImage, BadInput, TerraClickError, UnknownName
 from terraclick.geo.carrying import accuracy_note
 from terraclick.geo.classmap import heat_classes
 from terraclick.geo.grid import Grid
+from terraclick.geo.identity import session_key
 from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import (
     Band,
@@ -38,10 +39,10 @@ from terraclick.geo.raster import (
 )
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.sidecars import stamp_of
-from terraclick.geo.store import image_hash
+from terraclick.geo.store import Store, image_hash
 from terraclick.geo.suspicion import suspicions
 
-__all__ = ["TILE", "ImageChanged", "Scene", "Tiles", "open_scenes"]
+__all__ = ["TILE", "ImageChanged", "Scene", "Tiles", "open_scenes", "settled"]
 
 TILE = 256
 COARSE_SIDE = 2048
@@ -110,6 +111,22 @@ class Scene:
         if not 0 <= z <= self.max_zoom:
             raise UnknownName(f"{self.name} has no level {z}: give 0 to {self.max_zoom}.")
         return 1 << (self.max_zoom - z)
+
+
+def settled(scenes: Mapping[str, Scene], store: Store) -> dict[str, Scene]:
+    """Scenes with the keys by which a session knows them: by their hash, so that a moved session finds its objects."""
+    path = getattr(store, "path", None)
+    folder = None if path is None else Path(path).parent
+    images = list(store.images())
+    found: dict[str, Scene] = {}
+    taken: set[str] = set()
+    for name, scene in scenes.items():
+        bounds = None if scene.grid.crs is None else scene.grid.bounds
+        key = session_key(images, scene.path, scene.hash, bounds, folder)
+        key = scene.key if key in taken else key
+        taken.add(key)
+        found[name] = replace(scene, key=key)
+    return found
 
 
 def open_scenes(

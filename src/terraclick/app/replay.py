@@ -20,10 +20,11 @@ from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.errors import BadData, BadInput
 from terraclick.geo.grid import Grid
+from terraclick.geo.identity import find_image
 from terraclick.geo.polygonize import rasterize
-from terraclick.geo.raster import read_info, read_view, resolve_image
+from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.reading import PLAIN, Reading
-from terraclick.geo.store import MapObject, Store, StoredView, reproject
+from terraclick.geo.store import MapObject, Store, StoredImage, StoredView, reproject
 from terraclick.outline import MAX_VIEW_PX, clean
 
 __all__ = ["Replay", "Replayed", "replay"]
@@ -115,7 +116,7 @@ def replay(
 ) -> Replay:
     """Answer the stored clicks of every object on the view it was made from.
 
-    Images are read where the session says, or under their name in `folder`. Objects without clicks (drawn, imported,
+    Images are read where the session says, or in `folder`, by their hash. Objects without clicks (drawn, imported,
     merged) and those whose image is gone are left out with the reason. `reading` says how the images are read, as it
     was then. Examples that were shown are not stored with the object and not shown again. Raises BadData if there is
     no object at all.
@@ -123,6 +124,10 @@ def replay(
     items = store.objects()
     if not items:
         raise BadData("the session holds no object: there is nothing to replay.")
+    images = {image.path: image for image in store.images()}
+    places = [] if folder is None else [folder]
+    home = getattr(store, "path", None)
+    beside = None if home is None else Path(home).parent
     done: list[Replayed] = []
     skipped: list[tuple[str, str]] = []
     shown: tuple[Any, Grid, Any, Any, Any] | None = None
@@ -134,7 +139,8 @@ def replay(
             continue
         try:
             if shown is None or shown[0] != view:
-                shown = (view, *_encoded(view, predictor, folder, reading))
+                path = find_image(images.get(view.image, StoredImage(view.image)), places, beside)
+                shown = (view, *_encoded(view, path, predictor, reading))
             _, grid, encoded, valid, whole = shown
             done.append(
                 _again(
@@ -155,9 +161,8 @@ def replay(
 
 
 def _encoded(
-    view: StoredView, predictor: Predictor, folder: Path | None, reading: Reading
+    view: StoredView, path: Path, predictor: Predictor, reading: Reading
 ) -> tuple[Grid, Any, NDArray[np.bool_] | None, Grid]:
-    path = resolve_image(view.image if folder is None else folder / Path(view.image).name)
     seen, grid = read_view(path, view.bounds, view.gsd, view.bands, view.stretch, MAX_VIEW_PX, reading)
     if grid.shape != view.shape:
         raise BadData(f"{path.name} now gives a view of {grid.shape} pixels, not {view.shape}: it is another file.")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from affine import Affine
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -27,6 +28,9 @@ from terraclick.app.schemas import (
 from terraclick.app.workspace import Workspace
 from terraclick.core.click import Target
 from terraclick.errors import BadConfig, BadData, Conflict, UnknownName
+from terraclick.geo.collection import Picture, collected, renamed
+from terraclick.geo.grid import Grid
+from terraclick.geo.identity import unique_names
 from terraclick.geo.rows import usable_columns
 from terraclick.geo.store import MapClass, MapObject, StoredReference
 
@@ -276,11 +280,19 @@ def export(body: ExportBody, space: Space, user: User, request: Request) -> Json
     """Write objects to the output folder."""
     scene = None if body.image is None else space.scene(body.image)
     found = space.store.objects(None if scene is None else scene.key, body.class_name, body.status)
-    names = {key: one.name for key, one in space.by_key.items()}
-    shown = [replace(item, image=names.get(item.image, files.base_name(item.image))) for item in found]
-    written = request.app.state.exports.write(
-        shown, body.format, body.name, body.crs, space.store.crs, scene, body.overwrite
-    )
+    whole = collected(space.store, found)
+    names = {image.path: files.base_name(image.path) for image in whole.images}
+    names = unique_names(names | {key: one.name for key, one in space.by_key.items()})
+    several = files.holds_several(body.format)
+    all_shown = [one for one in space.by_key.values() if several and one.key in whole.image_keys]
+    shown = all_shown if scene is None else [scene]
+    pixels = space.store.crs is None
+    pictures = [
+        Picture(one.key, names[one.key], Grid(Affine.identity(), None, one.shape) if pixels else one.grid, one.hash)
+        for one in shown
+    ]
+    whole = renamed(replace(whole, pictures=tuple(pictures)), names)
+    written = request.app.state.exports.write(whole, body.format, body.name, body.crs, body.overwrite)
     return _placed(request, written)
 
 

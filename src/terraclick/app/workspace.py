@@ -43,7 +43,7 @@ from terraclick.app.clicking import (
 from terraclick.app.engine import Cancelled, Encoded, Encodings, Frame, Priority, Worker, memory_of, read_frame
 from terraclick.app.events import Hub
 from terraclick.app.features import Places, as_surface, outline_json
-from terraclick.app.images import Scene, Tiles
+from terraclick.app.images import Scene, Tiles, settled
 from terraclick.app.journal import Deed, Edit, Journal, do, find
 from terraclick.app.watching import Watch
 from terraclick.core.click import Reference, Target
@@ -215,9 +215,9 @@ class Workspace:
         encoding_bytes: int = 512 * 2**20,
         watch_s: float = 1.0,
     ) -> None:
-        self.scenes = dict(scenes)
+        self.scenes = settled(scenes, store)
         self.store = store
-        self.by_key = {scene.key: scene for scene in scenes.values()}
+        self.by_key = {scene.key: scene for scene in self.scenes.values()}
         self.places = Places(store, self.scenes, self.by_key)
         self.tiles = Tiles()
         self.hub = Hub()

@@ -101,6 +101,11 @@ class Collection:
         """The number of a class, from 1."""
         return next(kind.number for kind in self.classes if kind.name == (name or UNNAMED))
 
+    @property
+    def image_keys(self) -> set[str]:
+        """The images that the objects name."""
+        return {item.image for item in self.items}
+
     def sheets(self) -> list[Sheet]:
         """One for every picture, each with its own objects; the one picture there is takes all of them."""
         alone = len(self.pictures) == 1

@@ -126,6 +126,11 @@ def write_collection(
             raise BadConfig(f"{name} is written in pixels: give the image whose pixels are meant (grid=...).")
         if len(collection.pictures) > 1 and not kind.many:
             raise BadConfig(f"a {name} file is of one image: choose one, or write a folder with export-session.")
+        lost = collection.image_keys - {picture.key for picture in collection.pictures}
+        if len(collection.pictures) > 1 and lost:
+            raise BadConfig(
+                f"objects on {min(lost) or 'no image'} have no picture among those given: give one for each."
+            )
         target = source
     else:
         if source is None and crs is not None:

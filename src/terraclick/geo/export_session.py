@@ -27,7 +27,7 @@ from terraclick.geo.collection import Collection, Picture, collected, renamed
 from terraclick.geo.export import FORMATS, Format, format_of, write_collection
 from terraclick.geo.export_pixels import class_lines
 from terraclick.geo.grid import Grid
-from terraclick.geo.identity import base_name, find_image
+from terraclick.geo.identity import base_name, find_image, unique_names
 from terraclick.geo.raster import read_info
 from terraclick.geo.store import Store, StoredImage
 from terraclick.geo.texts import harmless
@@ -174,18 +174,8 @@ def _grid_of(grid: Grid, image: StoredImage) -> Grid:
 
 def _names(whole: Collection, found: Mapping[str, Path]) -> dict[str, str]:
     """Names of the images by their key: file names, no two the same."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for image in whole.images:
-        path = found.get(image.path)
-        name = base_name(image.path) if path is None else path.name
-        stem, ending = PurePosixPath(name).stem, PurePosixPath(name).suffix
-        number = 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{stem}-{number}{ending}"
-        taken.add(name.lower())
-        names[image.path] = name
+    keys = [image.path for image in whole.images]
+    names = unique_names({key: found[key].name if key in found else base_name(key) for key in keys})
     for item in whole.items:
         if item.image and item.image not in names:
             names[item.image] = base_name(item.image)

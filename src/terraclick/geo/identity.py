@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from terraclick.errors import BadData, BadImage
-from terraclick.geo.raster import resolve_image
+from terraclick.errors import BadData, BadImage, TerraClickError
+from terraclick.geo.grid import Bounds
+from terraclick.geo.raster import read_info, resolve_image
 from terraclick.geo.store import StoredImage, image_hash
 
-__all__ = ["base_name", "find_image", "known_as", "portable_name", "same_hash"]
+__all__ = ["base_name", "find_image", "known_as", "portable_name", "same_hash", "session_key", "unique_names"]
 
 _LEAST_HASH = 16
 """Letters of a hash that are enough to tell files apart; some places keep no more."""
@@ -58,13 +59,57 @@ def known_as(images: Iterable[StoredImage], path: str, digest: str) -> str | Non
     return named[0] if len(named) == 1 else None
 
 
+def _same_place(path: Path, image: StoredImage) -> bool:
+    """Whether a file that changed still covers exactly the ground that the session noted for it."""
+    try:
+        return image.bounds is not None and image.bounds == read_info(path).grid.bounds
+    except TerraClickError:
+        return False
+
+
+def session_key(
+    images: Iterable[StoredImage], path: Path, digest: str, bounds: Bounds | None, folder: Path | None
+) -> str:
+    """The name under which a session keeps an image file: the one it knows it by, else one that travels.
+
+    A file that changed in its place keeps its name; another one of the same name elsewhere gets a name with its hash.
+    `folder` is that of the session file, None for a database, which keeps paths.
+    """
+    images = list(images)
+    own = str(path) if folder is None else portable_name(path, folder)
+    known = {image.path: image for image in images}
+    found = known_as(images, own, digest)
+    if found is not None:
+        return found
+    if str(path) in known:
+        return str(path)
+    if own not in known or own != path.name or folder is None or path.parent == Path(os.path.realpath(folder)):
+        return own
+    return own if bounds is not None and known[own].bounds == bounds else f"{own}#{digest[:8]}"
+
+
+def unique_names(names: Mapping[str, str]) -> dict[str, str]:
+    """File names by key, those that occur twice told apart by a number."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for key, name in names.items():
+        stem, ending = PurePosixPath(name).stem, PurePosixPath(name).suffix
+        number = 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{stem}-{number}{ending}"
+        taken.add(name.lower())
+        found[key] = name
+    return found
+
+
 def find_image(image: StoredImage, places: Sequence[Path], beside: Path | None = None) -> Path:
     """The file of a session's image: in `places` (files and folders), else where its name says.
 
-    A file of another hash is not taken. `beside` is the folder that a relative name starts from. Raises BadData with
-    what was looked for.
+    A file of another hash is not taken, unless it has the name and covers the same ground. `beside` is the folder that
+    a relative name starts from. Raises BadData with what was looked for.
     """
-    name = base_name(image.path)
+    name = base_name(image.path).split("#")[0]
     if not places:
         path = Path(image.path)
         packaged = resolve_image("sample")
@@ -82,7 +127,8 @@ def find_image(image: StoredImage, places: Sequence[Path], beside: Path | None =
     for candidate in candidates:
         if not candidate.is_file():
             continue
-        if len(image.hash) < _LEAST_HASH or same_hash(image_hash(candidate), image.hash):
+        same = len(image.hash) < _LEAST_HASH or same_hash(image_hash(candidate), image.hash)
+        if same or (candidate.name == name and _same_place(candidate, image)):
             try:
                 return resolve_image(candidate)
             except BadImage:
