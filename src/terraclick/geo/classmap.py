@@ -27,7 +27,7 @@ from terraclick.core.focus import Window
 from terraclick.errors import BadData, BadGrid, TerraClickError
 from terraclick.files import replace_whole
 from terraclick.geo.grid import Grid
-from terraclick.geo.legend import legend_xml
+from terraclick.geo.legend import legend_xml, raster_errors
 from terraclick.geo.opening import opened
 from terraclick.geo.polygonize import polygons_within
 from terraclick.geo.raster import resolve_image
@@ -111,7 +111,7 @@ def write_cog(
         options["crs"] = grid.crs.to_wkt()
     if colours is not None:
         options["photometric"] = "palette"
-    with replace_whole(path, errors=(RasterioError,), check=lambda part: _check_rows(part, source)) as part:
+    with replace_whole(path, errors=raster_errors(), check=lambda part: _check_rows(part, source)) as part:
         plain = part.with_name("plain.tif")
         with rasterio.Env(GDAL_CACHEMAX=128 * 2**20, GDAL_NUM_THREADS="1"), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)

@@ -45,6 +45,7 @@ from terraclick.geo.export_pixels import (
 )
 from terraclick.geo.grid import Grid
 from terraclick.geo.keyholes import polygons_in
+from terraclick.geo.legend import raster_errors
 from terraclick.geo.lonlat import WGS84
 from terraclick.geo.store import (
     GeoPackageStore,
@@ -180,9 +181,7 @@ def _identified(item: MapObject) -> MapObject:
 
 def _foreign_errors() -> tuple[type[Exception], ...]:
     """What the writing libraries raise; those that are not installed raise nothing."""
-    from rasterio.errors import RasterioError
-
-    found: list[type[Exception]] = [sqlite3.Error, RasterioError, shapely.errors.GEOSException]
+    found: list[type[Exception]] = [sqlite3.Error, *raster_errors(), shapely.errors.GEOSException]
     try:
         from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-__all__ = ["Row", "legend_xml"]
+__all__ = ["Row", "legend_xml", "raster_errors"]
 
 Row = tuple[int, str, tuple[int, int, int], str]
 """A number, its name, its colour (RGB) and the uuid of the object it stands for ("" for a class)."""
@@ -13,6 +13,14 @@ Row = tuple[int, str, tuple[int, int, int], str]
 # (name, GDAL's type: 0 integer, 2 text; GDAL's usage: 5 value, 2 name, 0 any, 6 to 8 red, green, blue)
 _COLUMNS = [("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8)]
 _UUID = ("uuid", 2, 0)
+
+
+def raster_errors() -> tuple[type[Exception], ...]:
+    """All that rasterio raises when a file is written; some of it belongs to no public family of errors."""
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    return RasterioError, CPLE_BaseError
 
 
 def legend_xml(description: str, rows: Sequence[Row]) -> str:
