@@ -19,7 +19,7 @@ import rasterio.features
 import rasterio.shutil
 import shapely
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window as RasterWindow
 from shapely import Polygon
 
