@@ -1,6 +1,7 @@
 """Circumstances of the field on the command line: what is said, what is refused, and in which order."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -11,10 +12,14 @@ from click.testing import CliRunner
 from pyproj import CRS, Transformer
 
 from terraclick.cli import cli
+from terraclick.core.click import Target
+from terraclick.core.predictor import Prediction
 from terraclick.errors import BadConfig, BadData, BadImage
 from terraclick.geo.classmap import HEAT_OF, heat_classes
+from terraclick.geo.imports import import_polygons
 from terraclick.geo.reading import Reading
 from terraclick.geo.store import GeoPackageStore
+from terraclick.outline import outlines
 from terraclick.region import MapJob, TileMapper, run_map
 from terraclick.segment import read_points
 
@@ -197,3 +202,34 @@ def test_what_was_said_of_an_image_holds_in_later_exports(tmp_path):
     (file,) = (tmp_path / "o").glob("**/*.coco.json")
     (label,) = json.loads(file.read_text())["annotations"]
     assert label["bbox"][0] == pytest.approx(40, abs=3) and label["bbox"][2] == pytest.approx(40, abs=5)
+
+
+def test_an_image_that_changes_between_two_clicks_is_noticed(tmp_path, monkeypatch):
+    path = scene(tmp_path / "a.tif")
+
+    class Changing:
+        def encode(self, view):
+            scene(tmp_path / "a.tif", place=Affine(0.5, 0, 500032, 0, -0.5, 5e6))
+            return view.image
+
+        def predict(self, encoded, prompt, previous):
+            return Prediction(np.ones(encoded.shape[:2], np.float32))
+
+    groups = [[(500030, 4999970, True)], [(500010, 4999990, True)]]
+    room = sys.modules["terraclick.outline"]
+    monkeypatch.setattr(room, "VIEW_PX", dict.fromkeys(Target, 32))
+    monkeypatch.setattr(room, "LATTICE_PX", dict.fromkeys(Target, 16))
+    answers = outlines(path, groups, model=Changing())
+    next(answers)
+    with pytest.raises(BadImage, match="changed on disk"):
+        next(answers)
+
+
+@pytest.mark.parametrize("code", [5703, 4978])
+def test_polygons_in_heights_or_geocentric_coordinates_are_refused(tmp_path, code):
+    path = tmp_path / "p.geojson"
+    ring = [[1, 1], [2, 1], [2, 2], [1, 1]]
+    crs = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{code}"}}
+    path.write_text(json.dumps({"type": "Polygon", "coordinates": [ring], "crs": crs}))
+    with pytest.raises(BadConfig, match="give one for maps"):
+        import_polygons(path, CRS(32633))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -35,12 +36,13 @@ from terraclick.core.focus import Window
 from terraclick.core.masks import clicked_components, drop_specks, fill_holes, mask_box
 from terraclick.core.predictor import Predictor, View
 from terraclick.core.session import Session
-from terraclick.errors import BadClick, BadConfig, NotGeoreferenced
+from terraclick.errors import BadClick, BadConfig, BadImage, NotGeoreferenced
 from terraclick.geo.grid import Bounds, Grid, check_bounds
 from terraclick.geo.polygonize import only_real, polygonize
 from terraclick.geo.raster import RasterInfo, read_info, read_view, resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.regularize import simplify, square_corners
+from terraclick.geo.sidecars import stamp_of
 from terraclick.predictors.load import load
 
 __all__ = ["MapClick", "Outline", "check_real", "clean", "default_window", "outline", "outlines", "score_of", "shaped"]
@@ -135,6 +137,7 @@ def outlines(
     """One `outline` for each group of clicks, in order; groups that share a view share its encoding."""
     kind = _target(target)
     path = resolve_image(image)
+    stamp = stamp_of(path)
     info = read_info(path, reading)
     if info.grid.crs is None and not pixels:
         raise NotGeoreferenced(
@@ -149,7 +152,9 @@ def outlines(
     for clicks in groups:
         wanted = fixed or _view_bounds(clicks, info, kind, gsd)
         if view is None or grid is None or wanted != asked:
+            _check_same(path, stamp)
             view, grid = read_view(path, wanted, gsd, bands, stretch, MAX_VIEW_PX, reading)  # stop 1
+            _check_same(path, stamp)
             encoded, asked = predictor.encode(view), wanted  # stop 2
         session = Session(kind, tuple(references))
         for x, y, positive in clicks:
@@ -167,6 +172,12 @@ def outlines(
         if pixels:
             geometry, crs = _to_pixels(geometry, info.grid), None
         yield Outline(geometry, crs, score_of(session, mask), mask, grid, view, session, wanted, gsd, tuple(clicks))
+
+
+def _check_same(path: Path, stamp: tuple[Any, ...]) -> None:
+    """Raise BadImage where a file is not the one any more that was opened."""
+    if stamp_of(path) != stamp:
+        raise BadImage(f"{path.name} was changed on disk while it was read: give the clicks again.")
 
 
 def check_real(click: Click, valid: NDArray[np.bool_] | None, said: str) -> None:

@@ -230,6 +230,7 @@ class Tiles:
             raise BadInput(f"a gamma of {gamma} was given: expected 0.1 to 10.")
         chosen, limits = self.limits(scene, bands, stretch)
         view = self._view(scene, Window(y * TILE, x * TILE, TILE, TILE), factor, chosen, limits)
+        scene.check()
         return _encoded(view, gamma, kind)
 
     def view(self, scene: Scene, window: Window, factor: int, bands: tuple[int, ...], limits: Limits) -> View:

@@ -187,6 +187,7 @@ async def proposals(body: ProposalBody, space: Space, user: User) -> Json:
 def accept_proposals(name: str, body: ProposalAcceptBody, space: Space, user: User) -> Json:
     """Keep proposals as objects."""
     found = space.proposals(name, user)
+    found.scene.check()
     class_name = found.class_name if body.class_name is None else body.class_name
     model = space.model
     edits = []

@@ -23,7 +23,7 @@ from terraclick.errors import BadData, MissingExtra, TerraClickError, UnknownNam
 from terraclick.geo.collection import FIELDS, INTEGERS, NUMBERS
 from terraclick.geo.crs_text import crs_of_text, crs_of_wkt
 from terraclick.geo.export_pixels import line_hash
-from terraclick.geo.grid import Grid
+from terraclick.geo.grid import Grid, horizontal
 from terraclick.geo.keyholes import from_ring, polygons_in
 from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.polygonize import polygonize, rasterize
@@ -87,8 +87,13 @@ def import_polygons(path: str | Path, crs: CRS | None = None) -> list[MapObject]
 
 
 def check_places(found: Labels, path: str | Path) -> None:
-    """Raise BadData where longitudes and latitudes of a file are none, or leap over the antimeridian."""
-    if found.pixels or found.crs is None or not found.crs.is_geographic:
+    """Raise BadData where longitudes and latitudes of a file are none, or leap over the antimeridian.
+
+    Raises BadConfig for a coordinate system that is none for maps.
+    """
+    if found.pixels or found.crs is None:
+        return
+    if not horizontal(found.crs).is_geographic:
         return
     for item in found.items:
         for ring in shapely.get_rings(item.geometry):
