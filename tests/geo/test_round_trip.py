@@ -19,6 +19,7 @@ from terraclick.errors import BadData, BadOutput
 from terraclick.geo.export import FORMATS, format_of
 from terraclick.geo.export_session import export_session, parse_split
 from terraclick.geo.import_session import import_session
+from terraclick.geo.imports import import_polygons
 from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredClick, StoredImage, StoredView, image_hash
 
 UTM = CRS.from_epsg(32633)
@@ -356,3 +357,12 @@ def test_csv_names_its_coordinate_system(session, tmp_path):
         export_session(store, session, tmp_path / "o.csv")
     with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
         assert {row["crs"] for row in csv.DictReader(file)} == {"EPSG:32633"}
+
+
+def test_polygons_of_several_pictures_are_not_mixed_up(session, tmp_path):
+    with GeoPackageStore.open(session) as store:
+        export_session(store, session, tmp_path / "all.coco.json")
+        export_session(store, session, tmp_path / "one", ["labelme"])
+    with pytest.raises(BadData, match="several images"):
+        import_polygons(tmp_path / "all.coco.json")
+    assert len(import_polygons(tmp_path / "one" / "labelme" / "north.json")) == 2

@@ -74,6 +74,8 @@ def import_polygons(path: str | Path, crs: CRS | None = None) -> list[MapObject]
     found = read_labels(path)
     if found.pixels and crs is not None:
         raise BadData(f"{path} counts in pixels of its images: say which image is meant, or use import-session.")
+    if len({item.image for item in found.items}) > 1 and found.pixels:
+        raise BadData(f"{path} is of several images: use import-session, or give one file for each.")
     if crs is not None:
         check_places(found, path)
     kept = []
