@@ -98,6 +98,43 @@ def test_a_session_that_cannot_be_created_leaves_nothing(tmp_path, limit):
     open_store(tmp_path / "s.gpkg", UTM).close()
 
 
+def test_a_session_that_grows_until_the_disk_is_full_keeps_what_was_acknowledged(tmp_path):
+    body = (
+        f"store = open_store({str(tmp_path / 's.gpkg')!r}, UTM)\n"
+        "    for item in houses(2000):\n"
+        "        store.add(item.__class__(geometry=item.geometry, uuid=item.uuid, label=item.label))\n"
+        "        print(item.uuid, flush=True)"
+    )
+    said = limited(body, 400_000, tmp_path).splitlines()
+    assert said[-1].startswith("REFUSED") and len(said) > 5
+    with open_store(tmp_path / "s.gpkg") as store:
+        assert {item.uuid for item in store.objects()} >= set(said[:-1])
+
+
+@pytest.mark.parametrize("name", ["mask", "gpkg", "coco", "yolo"])
+def test_an_export_of_the_server(tmp_path, name):
+    pytest.importorskip("fastapi")
+    body = (
+        "from terraclick.app.files import Exports; from terraclick.geo.collection import *; "
+        "grid = Picture('town.tif', 'town.tif', GRID); "
+        "whole = Collection(tuple(houses(400)), UTM, numbered({'kind 0', 'kind 1', 'kind 2'}, ()), (grid,)); "
+        f"Exports(Path('.')).write(whole, {name!r}, 'all', None, False)"
+    )
+    said = limited(body, 1024, tmp_path)
+    assert said.startswith("REFUSED") and any(words in said for words in SAID), said
+    assert content(tmp_path) == {}
+    assert limited(body, resource.RLIM_INFINITY, tmp_path) == "" and len(content(tmp_path)) >= 1
+
+
+def test_an_export_of_a_whole_session(tmp_path):
+    with open_store(tmp_path / "s.gpkg", UTM) as store:
+        store.add_many([(item.__class__(geometry=item.geometry, class_name="x"), (), None) for item in houses(50)])
+    before = content(tmp_path)
+    ran = terraclick(["export-session", "s.gpkg", "out", "--format", "geojson", "--format", "csv"], 3000, tmp_path)
+    assert ran.returncode == 2 and any(words in ran.stderr for words in SAID), ran.stderr
+    assert content(tmp_path) == before and not (tmp_path / "out").exists()
+
+
 def test_segment_says_so_and_keeps_the_earlier_file(tmp_path):
     words = ["segment", "sample", "--click", "500264.6,4649637.1", "--out"]
     for name in ("m.tif", "s.gpkg", "g.geojson", "c.coco.json", "y.txt"):

@@ -266,6 +266,10 @@ def segment(out: Path, as_json: bool, **words: Any) -> None:
         _tell(report.sentence, err=True)
 
 
+def _so_many(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def _progress_of(things: str) -> Callable[[int, int], None]:
     """A counter on stderr, only for runs of many and only where somebody watches."""
     watched = sys.stderr.isatty()
@@ -581,7 +585,8 @@ def export_session_verb(
         found = export_session(store, path, out, **words)
     answer = {"out": str(out), "files": found.files, "objects": found.objects, "images": found.images}
     answer |= {"left_out": found.left_out, "cut_at_edges": found.cut}
-    lines = [f"{found.objects} objects of {found.images} images in {len(found.files)} files in {out}"]
+    things = [_so_many(found.objects, "object"), _so_many(found.images, "image"), _so_many(len(found.files), "file")]
+    lines = [f"{things[0]} of {things[1]} in {things[2]} in {out}"]
     if found.left_out:
         lines.append(f"left out: {', '.join(found.left_out)} (pip install 'terraclick[formats]')")
     if found.cut:
@@ -611,7 +616,7 @@ def import_session_verb(
     found = import_session(files, session, images=images, crs=crs, **words)
     answer = {"session": str(session), "objects": found.objects, "known": found.known}
     answer |= {"images": found.images, "classes": found.classes}
-    lines = [f"{found.objects} objects of {found.images} images in {session}"]
+    lines = [f"{_so_many(found.objects, 'object')} of {_so_many(found.images, 'image')} in {session}"]
     if found.known:
         lines.append(f"{found.known} objects were there already (same uuid) and stay as they are")
     _print(answer, as_json, lines)

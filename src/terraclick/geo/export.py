@@ -245,6 +245,8 @@ def _gpkg(job: Collection, path: Path) -> None:
     with GeoPackageStore.create(path, job.crs) as store, store.transaction():
         for image in job.images:
             store.add_image(image if (image.crs is None) == (job.crs is None) else replace(image, crs=job.crs))
+        for name in sorted(job.image_keys - {image.path for image in job.images} - {""}):
+            store.add_image(StoredImage(name, "", job.crs))
         for kind in job.classes:
             if kind.name != UNNAMED or UNNAMED in named or "" not in named:
                 store.set_class(kind)
