@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from terraclick.cli import main  # noqa: E402
 from terraclick.errors import BadWeights  # noqa: E402
 from terraclick.predictors import timed  # noqa: E402
+from terraclick.predictors.exported import Network  # noqa: E402
 from terraclick.predictors.maps import OnnxMap, load_map, open_map  # noqa: E402
 from terraclick.predictors.timed import run_within  # noqa: E402
 
@@ -229,7 +230,7 @@ def test_an_endless_graph_can_be_interrupted(scene, tmp_path):
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
-    assert process.returncode == 130 and "Error: stopped" in said and os.listdir(place) == []
+    assert process.returncode == 130 and "Error: stopped" in said, said and os.listdir(place) == []
 
 
 def test_a_graph_of_a_click_model_is_stopped_too(tmp_path):
@@ -239,6 +240,13 @@ def test_a_graph_of_a_click_model_is_stopped_too(tmp_path):
     with pytest.raises(BadWeights, match=r"click\.onnx gave no answer within 0\.5 s"):
         run_within(session, image, "click.onnx", 0.5)
     assert timed.TIME_LIMIT >= 60
+
+
+def test_a_click_net_of_ones_own_is_stopped_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(timed.run_within, "__defaults__", (0.5,))
+    onnx.save(endless(), str(tmp_path / "terra_click_net.onnx"))
+    with pytest.raises(BadWeights, match=r"terra_click_net\.onnx gave no answer within 0\.5 s"):
+        Network(tmp_path / "terra_click_net.onnx")({"image": np.zeros((1, 3, SIDE, SIDE), np.float32)})
 
 
 def test_a_damaged_journal_is_said(scene, tmp_path, monkeypatch, capsys):

@@ -90,6 +90,13 @@ def test_a_verb_asks_nobody_and_leaves_nothing(verb, index, watch, request):
         assert sorted(path.name for path in watch.folder.iterdir()) == files
 
 
+@pytest.mark.slow
+def test_the_sam_family_asks_nobody_and_leaves_nothing(watch):
+    """`transformers`, which by itself asks a hub and keeps a cache in the home folder."""
+    pytest.importorskip("transformers", reason="needs the extra terraclick[sam]")
+    assert_quiet(watch.seen(watch.start("models", "--cost", "sam2-hiera-tiny", "--threads", "1"), timeout=600))
+
+
 def test_serve_asks_nobody_and_leaves_nothing(watch):
     pytest.importorskip("fastapi", reason="needs the extra terraclick[app]")
     process = watch.start("serve", "sample", "--session", "s.gpkg", "--port", "0", "--no-browser")

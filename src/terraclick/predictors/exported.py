@@ -33,6 +33,7 @@ from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.core.refit import FIT_STRIDE, Evidence, colour_features, fit_maps, gather
 from terraclick.errors import BadClick, BadWeights
 from terraclick.onnx_runtime import onnx_runtime
+from terraclick.predictors.timed import run_within
 
 __all__ = [
     "Engine",
@@ -268,7 +269,8 @@ class Network:
 
     def outputs(self, inputs: dict[str, NDArray[Any]]) -> list[FloatArray]:
         """Run on named inputs; returns every output in order."""
-        return [np.asarray(output, dtype=np.float32) for output in self._session.run(None, self._known(inputs))]
+        answers = run_within(self._session, self._known(inputs), self._path.name)
+        return [np.asarray(output, dtype=np.float32) for output in answers]
 
     def _known(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The inputs that this graph has: an earlier click net knows fewer."""

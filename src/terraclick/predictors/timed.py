@@ -31,24 +31,27 @@ def run_within(
     options = onnx_runtime().RunOptions()
     answer: list[Any] = []
     failure: list[Exception] = []
+    done = threading.Event()
 
     def run() -> None:
         try:
             answer.extend(session.run(None, dict(inputs), options))
         except Exception as error:  # the engine has no public base class for its errors
             failure.append(error)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=run, name="terraclick-graph", daemon=True)
-    thread.start()
     try:
-        thread.join(seconds)
+        thread.start()
+        in_time = done.wait(seconds)  # a join that is interrupted takes a running thread for one that has ended
     except BaseException:
         options.terminate = True
-        thread.join(PATIENCE)
+        _end(thread, done)
         raise
-    if thread.is_alive():
+    if not in_time:
         options.terminate = True
-        thread.join(PATIENCE)
+        _end(thread, done)
         raise BadWeights(
             f"{what} gave no answer within {seconds:g} s: its graph may never end; export the model again."
         )
@@ -56,3 +59,9 @@ def run_within(
         lines = str(failure[0]).strip().splitlines()
         raise BadWeights(f"{what} cannot be run: {lines[-1] if lines else type(failure[0]).__name__}.") from None
     return answer
+
+
+def _end(thread: threading.Thread, done: threading.Event) -> None:
+    """Wait until a run that was told to end has ended, its thread too: one left behind aborts the process later."""
+    if done.wait(PATIENCE):
+        thread.join(PATIENCE)
