@@ -81,3 +81,23 @@ def test_an_exported_geopackage_is_a_session_for_its_image(town, tmp_path):
         (item,) = store.objects(scene.key)
         assert isinstance(item, MapObject) and store.clicks_of(item.uuid) and store.view_of(item.uuid) is not None
         assert find_image(store.images()[0], [town]).name == "town.tif"
+
+
+def test_an_interrupted_run_over_a_session_leaves_both(town):
+    from terraclick.errors import BadClick
+    from terraclick.segment import run as segment
+
+    before = (town / "s.gpkg").read_bytes()
+    (town / "points.csv").write_text("x,y\n500020,4650020\n900000,1\n")
+    words = {"points": town / "points.csv", "out": str(town / "s.gpkg"), "overwrite": True}
+    with pytest.raises(BadClick):
+        segment(str(town / "town.tif"), **words)
+    assert (town / "s.gpkg").read_bytes() == before
+    for path in town.glob("*.unfinished*.gpkg"):  # what was answered before it, if anything was
+        with GeoPackageStore.open(path) as store:
+            assert len(store.objects()) == 1
+    (town / "points.csv").write_text("x,y\n500020,4650020\n500021,4650021\n")
+    segment(str(town / "town.tif"), **words)
+    with GeoPackageStore.open(town / "s.gpkg") as store:
+        assert len(store.objects()) == 2
+    assert not list(town.glob(".terraclick-*"))
