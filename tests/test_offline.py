@@ -38,9 +38,15 @@ VERBS = {  # verb: runs of it, each the words after the verb; <data>, <session> 
     "segment": [(("sample", *CLICK, "--out", "a.gpkg", "--preview", "a.png"), ["a.gpkg", "a.png"])],
     "sample": [(("--out", "s.tif"), ["s.tif"])],
     "map": [
-        (("sample", "--model", "greenness", "--out", "m.tif", "--polygons", "m.gpkg"), ["m.gpkg", "m.tif"]),
-        (("sample", "--model", "greenness", "--out", "d.tif", "--executor", "dask", "--workers", "1"), ["d.tif"]),
-        (("sample", "--model", "greenness", "--out", "p.tif", "--executor", "processes"), ["p.tif"]),
+        (
+            ("sample", "--model", "greenness", "--out", "m.tif", "--polygons", "m.gpkg"),
+            ["m.gpkg", "m.tif", "m.tif.aux.xml"],
+        ),
+        (
+            ("sample", "--model", "greenness", "--out", "d.tif", "--executor", "dask", "--workers", "1"),
+            ["d.tif", "d.tif.aux.xml"],
+        ),
+        (("sample", "--model", "greenness", "--out", "p.tif", "--executor", "processes"), ["p.tif", "p.tif.aux.xml"]),
     ],
     "benchmark": [
         (
