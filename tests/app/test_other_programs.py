@@ -1,5 +1,6 @@
 """A session that other programs edit while the server runs."""
 
+import json
 import sqlite3
 import time
 
@@ -162,3 +163,13 @@ def test_a_lost_session_is_never_answered_with_saved(client, how, tmp_path):
     assert len(shown(client)) == 1
     with sqlite3.connect(tmp_path / "work.rescued.gpkg") as db:
         assert db.execute("SELECT count(*) FROM objects").fetchone()[0] == 1
+
+
+def test_objects_without_an_image_are_given_the_one_they_lie_on(client):
+    lonlat = shapely.geometry.mapping(shapely.box(15.0005, 42.0, 15.0007, 42.0002))
+    feature = {"type": "Feature", "geometry": lonlat, "properties": {}}
+    assert client.post(ITEMS, json=feature).json()["properties"]["image"] == "town"
+    far = shapely.geometry.mapping(shapely.box(16, 42, 16.001, 42.001))
+    assert client.post(ITEMS, json=feature | {"geometry": far}).json()["properties"]["image"] is None
+    change = client.post("/api/import?name=a.geojson", content=json.dumps(feature)).json()
+    assert change["objects"][0]["properties"]["image"] == "town" and len(shown(client)) == 2

@@ -198,3 +198,30 @@ def test_addresses_that_cannot_be():
             open_postgis(address)
     with pytest.raises(BadOutput, match="cannot be used"):
         open_postgis("postgresql:///none?host=/nowhere")
+
+
+@pytest.mark.slow
+def test_postgis_adopts_measures_and_sets_aside_what_others_wrote(postgis):
+    import psycopg
+
+    from terraclick.geo.store_postgis import open_postgis
+
+    with open_postgis(f"{postgis}#others", UTM) as store:
+        store.add_image(StoredImage("town.tif", "h", UTM, (499_000, 4_649_000, 501_000, 4_651_000)))
+        mine = store.add(MapObject(geometry=box(500_000, 4_649_900, 500_010, 4_649_910), image="town.tif"))
+        assert store.look() is not None
+        polygon = "ST_Multi(ST_MakeEnvelope(500020, 4649900, 500030, 4649920, 32633))"
+        with psycopg.connect(postgis, autocommit=True) as other:
+            other.execute("SET search_path = others, public")
+            other.execute(f"INSERT INTO objects (geom, class, area_m2) VALUES ({polygon}, 'road', 5)")
+            other.execute(f"INSERT INTO objects (geom, attributes) VALUES ({polygon}, '{{\"a\": NaN}}')")
+            other.execute("INSERT INTO classes (name) VALUES ('road')")
+            other.execute("UPDATE objects SET label = 'seen', area_m2 = 7 WHERE uuid = %s", (mine.uuid,))
+        happened = store.look()
+        found = {item.class_name: item for item in store.objects(image="town.tif")}
+        assert set(found) == {"", "road"} and found["road"].area_m2 == pytest.approx(200, rel=2e-3)
+        assert found["road"].uuid in happened.changed and mine.uuid in happened.changed
+        assert found[""].label == "seen" and found[""].area_m2 == pytest.approx(mine.area_m2)
+        (row,) = store.set_aside()
+        assert row.table == "objects" and "attributes" in row.reason
+        assert [item.name for item in store.classes()] == ["road"]

@@ -306,7 +306,7 @@ def create(
     geometry = _bordered(space, geometry, given.class_name, scene, None)
     item = MapObject(
         geometry=geometry,
-        image="" if scene is None else scene.key,
+        image=space.store.image_of(geometry) if scene is None else scene.key,
         class_name=given.class_name,
         label=given.label,
         status=given.status,

@@ -31,6 +31,7 @@ from terraclick.errors import BadConfig, BadData, Conflict, UnknownName
 from terraclick.geo.collection import Picture, collected, renamed
 from terraclick.geo.grid import Grid
 from terraclick.geo.identity import unique_names
+from terraclick.geo.outside import image_at
 from terraclick.geo.rows import usable_columns
 from terraclick.geo.store import MapClass, MapObject, StoredReference
 
@@ -253,12 +254,17 @@ def _imported(
     if in_pixels and scene is None and space.store.crs is not None:
         raise BadConfig("pixels of which image? Add image=ID.")
     edits = []
+    images = space.store.footprints() if scene is None and not in_pixels else {}
     for item in importing.read_upload(name, folder, None if in_pixels else space.store.crs, importing.LIMITS):
         geometry: Any = item.geometry
+        if scene is not None:
+            key = scene.key
+        else:
+            key = image_at(geometry, images) or ""
         item = replace(
             item,
             geometry=space.places.into(geometry, "pixels", scene) if in_pixels else geometry,
-            image="" if scene is None else scene.key,
+            image=key,
             class_name=files.plain(item.class_name) or class_name,
             label=files.plain(item.label),
             status="imported",

@@ -343,6 +343,14 @@ class Store(Protocol):
         """Set an object aside that turned out to be of no use."""
         ...
 
+    def image_of(self, geometry: BaseGeometry) -> str:
+        """The image that holds most of a geometry; "" if none does."""
+        ...
+
+    def footprints(self) -> dict[str, BaseGeometry]:
+        """Where each image lies in the store's CRS."""
+        ...
+
     def settle(self) -> None:
         """Bring what was written lately to its final place, where that is not done already."""
         ...
@@ -941,7 +949,7 @@ class SqlStore(ABC):
         rows = [row for row in self._run(db, query).fetchall() if row[-2] not in self._outside.bad]
         if not rows:
             return
-        footprints = self._footprints()
+        footprints = self.footprints()
         changes = []
         for row in rows:
             fid, item = row[-2], self._object(row)
@@ -973,7 +981,12 @@ class SqlStore(ABC):
         self._outside.changed |= {change[0] for change in changes}
         self._outside.rows = {fid: (uuid, rev) for fid, uuid, rev in rows}
 
-    def _footprints(self) -> dict[str, BaseGeometry]:
+    def image_of(self, geometry: BaseGeometry) -> str:
+        """The image (by its path) that holds most of a geometry in the store's CRS; "" if none does."""
+        with self._reading():
+            return image_at(geometry, self.footprints(), self._present) or ""
+
+    def footprints(self) -> dict[str, BaseGeometry]:
         """Where each image lies in the store's CRS; in pixels, where it is the only one, everywhere."""
         images = self.images()
         if self._crs is None:
