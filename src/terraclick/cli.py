@@ -513,7 +513,8 @@ def convert(
 
 
 @cli.command(short_help="Open a map in the browser.")
-@click.argument("images", nargs=-1, required=True)
+@click.argument("images", nargs=-1)
+@click.option("--root", "roots", type=NEW, multiple=True, metavar="FOLDER", help="Programs may add images from there.")
 @click.option("--session", type=NEW, help="GeoPackage to go on with, made if it is not there.")
 @click.option("--store", "store_address", metavar="URL", help="postgresql://… in place of a file, for teams.")
 @click.option("--out", "-o", type=NEW, default=".", show_default=True, help="The only folder for exports.")

@@ -26,6 +26,9 @@ JSON_BYTES = 2 * 2**20
 IMPORT_BYTES = 64 * 2**20
 PICTURE_BYTES = 24 * 2**20
 
+PICTURES = ("/api/references", "/api/images/pixels", "/v1/segment")
+"""Routes whose body is mostly a picture."""
+
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
@@ -297,7 +300,7 @@ class Guard:
     def _limit(path: str) -> int:
         if path == "/api/import":
             return IMPORT_BYTES
-        return PICTURE_BYTES if path == "/api/references" else JSON_BYTES
+        return PICTURE_BYTES if path in PICTURES else JSON_BYTES
 
 
 async def _answer(send: Any, status: int, error: str, message: str, extra: list[tuple[str, str]] | None = None) -> None:

@@ -42,7 +42,7 @@ from terraclick.geo.sidecars import stamp_of
 from terraclick.geo.store import Store, image_hash
 from terraclick.geo.suspicion import suspicions
 
-__all__ = ["TILE", "ImageChanged", "Scene", "Tiles", "open_scenes", "settled"]
+__all__ = ["TILE", "ImageChanged", "Scene", "Tiles", "open_one", "open_scenes", "settled"]
 
 TILE = 256
 COARSE_SIDE = 2048
@@ -147,7 +147,7 @@ def open_scenes(
             if inside is not None and "heat" in Path(file).name and heat_classes(file) is not None:
                 continue
             try:
-                scene = _open(file, scenes, reading)
+                scene = open_one(file, scenes, reading)
             except TerraClickError as error:
                 if inside is None:
                     raise
@@ -169,7 +169,8 @@ def open_scenes(
     return scenes
 
 
-def _open(name: str, taken: dict[str, Scene], reading: Reading) -> Scene:
+def open_one(name: str, taken: Mapping[str, Scene], reading: Reading = PLAIN) -> Scene:
+    """One image, with an id that none of `taken` has. Raises BadImage."""
     path = resolve_image(name)
     stamp = stamp_of(path)  # before anything is read: a change meanwhile is one
     info = read_info(path, reading)
@@ -187,7 +188,7 @@ def _open(name: str, taken: dict[str, Scene], reading: Reading) -> Scene:
     )
 
 
-def _id_of(stem: str, taken: dict[str, Scene]) -> str:
+def _id_of(stem: str, taken: Mapping[str, Scene]) -> str:
     base = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:60] or "image"
     number, found = 1, base
     while found in taken:

@@ -20,6 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
+from terraclick.app.adding import Adding, allowed_roots
 from terraclick.app.address import PublicAddress, public_address
 from terraclick.app.asking import BadQuery
 from terraclick.app.engine import Busy, Cancelled
@@ -46,6 +47,7 @@ from terraclick.errors import (
     UnknownName,
 )
 from terraclick.geo.carrying import check_carried
+from terraclick.geo.lonlat import WGS84
 from terraclick.geo.presence import FileGone
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.reading import PLAIN, Reading
@@ -102,8 +104,12 @@ def create_app(
     hosts: Sequence[str] = (),
     any_address: bool = False,
     public: PublicAddress | None = None,
+    roots: Sequence[Path] = (),
 ) -> Guard:
-    """The ASGI app of a workspace: tokens are token → user, `out` the only folder that exports go to."""
+    """The ASGI app of a workspace: tokens are token → user, `out` the only folder that exports go to.
+
+    Images under `roots` may be added while it runs.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> Any:
@@ -125,6 +131,7 @@ def create_app(
     app.state.exports = Exports(out)
     app.state.layers = Layers(out)
     app.state.folders = _folders(workspace, out)
+    app.state.adding = Adding(workspace, out / "terraclick-windows", tuple(roots))
     app.include_router(router)
     server = "" if public is None else public.base
 
@@ -315,6 +322,7 @@ def prepare(
     weights: Path | None = None,
     public_url: str | None = None,
     tokens_file: Path | None = None,
+    roots: Sequence[Path] = (),
     environ: Mapping[str, str] = MappingProxyType({}),
     reading: Reading = PLAIN,
     warn: Callable[[str], None] = lambda line: None,
@@ -328,7 +336,10 @@ def prepare(
     _spec(model)
     public = None if public_url is None else public_address(public_url)
     tokens = tokens_for(users, tokens_file, environ, _me, warn)
-    scenes = open_scenes(images, warn, reading)
+    roots = allowed_roots(roots)
+    if not images and not roots:
+        raise BadConfig("no image was given: name one, a folder or sample, or give --root FOLDER to add some later.")
+    scenes = open_scenes(images, warn, reading) if images else {}
     sock = _listening(host, port)
     try:
         store, session_name, scenes = _store(scenes, _named(images), session, store_address, out, warn)
@@ -353,6 +364,7 @@ def prepare(
         hosts=() if _is_loopback(host) else (host, socket.gethostname(), socket.getfqdn()),
         any_address=not _is_loopback(host),
         public=public,
+        roots=roots,
     )
     for line in lines_of(store.set_aside()):
         warn(line)
@@ -396,6 +408,8 @@ def _store(
     Without a session that is there, images with a coordinate system decide it and plain pictures are left aside.
     """
     crs = next((scene.grid.crs for scene in scenes.values() if scene.grid.crs is not None), None)
+    if not scenes:
+        crs = WGS84  # images come later, from anywhere
     if address is not None:
         if session is not None:
             raise BadConfig("--session and --store contradict each other: give one of them.")

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import Field, FiniteFloat
 
-from terraclick.app import routes_clicks, routes_objects, routes_project
+from terraclick.app import routes_adding, routes_clicks, routes_objects, routes_project, routes_segmap
 from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import PixelClick
 from terraclick.app.depends import Json, Space, User
@@ -84,7 +84,7 @@ async def events(space: Space, user: User) -> StreamingResponse:
 # --- images ----------------------------------------------------------------------------------------------------------
 
 
-def _image_json(space: Workspace, scene: Scene, objects: int) -> Json:
+def image_json(space: Workspace, scene: Scene, objects: int) -> Json:
     grid = scene.grid
     rows, cols = scene.shape
     around = None if grid.crs is None else lonlat_bounds(grid.bounds, grid.crs)
@@ -115,14 +115,14 @@ def _image_json(space: Workspace, scene: Scene, objects: int) -> Json:
 def images(space: Space, user: User) -> Json:
     """All images of this server."""
     counts = space.counts()["image"]
-    return {"images": [_image_json(space, scene, counts.get(scene.key, 0)) for scene in space.scenes.values()]}
+    return {"images": [image_json(space, scene, counts.get(scene.key, 0)) for scene in space.scenes.values()]}
 
 
 @router.get("/api/images/{image}", tags=["images"])
 def image(image: str, space: Space, user: User) -> Json:
     """One image."""
     scene = space.scene(image)
-    return _image_json(space, scene, space.counts()["image"].get(scene.key, 0))
+    return image_json(space, scene, space.counts()["image"].get(scene.key, 0))
 
 
 @router.get("/api/images/{image}/statistics", tags=["images"])
@@ -242,7 +242,7 @@ def prefetch(image: str, body: PrefetchBody, space: Space, user: User) -> Json:
     return {"wanted": True}
 
 
-PARTS = (routes_clicks, routes_objects, routes_project)
+PARTS = (routes_adding, routes_clicks, routes_objects, routes_project, routes_segmap)
 ROUTES: list[APIRoute] = [
     route for part in (router, *(part.router for part in PARTS)) for route in part.routes if isinstance(route, APIRoute)
 ]

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the model sees of a layer: the file itself where the server can open it, else a window rendered at a fixed
+ground resolution. The zoom of the screen never matters."""
+
+import math
+import os
+
+from qgis.core import (
+    QgsCoordinateTransform,
+    QgsMapRendererParallelJob,
+    QgsMapSettings,
+    QgsPointXY,
+    QgsProject,
+    QgsProviderRegistry,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsUnitTypes,
+)
+from qgis.PyQt.QtCore import QBuffer, QIODevice, QSize
+from qgis.PyQt.QtGui import QColor
+
+from .client import Failure, apply_transform, invert_transform, map_coordinates
+from .i18n import tr
+
+WINDOW = 1024
+"""Pixels a side of a rendered window."""
+STEP = 512
+"""Windows begin at multiples of so many pixels, so that neighbouring clicks share one."""
+MERCATOR = 2 * math.pi * 6378137.0
+METRES_PER_DEGREE = MERCATOR / 360
+
+
+class Source:
+    """An image of the server and where it lies: transform is pixel → coordinates of the layer's system, `crs`."""
+
+    def __init__(self, layer, image, transform, key):
+        self.layer_id = layer.id()
+        self.layer_name = layer.name()
+        self.crs = layer.crs()
+        self.image = image["id"]
+        self.width = image["width"]
+        self.height = image["height"]
+        self.transform = list(transform)
+        self.inverse = invert_transform(transform)
+        self.key = key
+
+    def pixel(self, point):
+        """(x, y) in pixels of a point in the layer's system."""
+        return apply_transform(self.inverse, point.x(), point.y())
+
+    def point(self, x, y):
+        """A pixel's point in the layer's system."""
+        return QgsPointXY(*apply_transform(self.transform, x, y))
+
+    def holds(self, point):
+        """Whether a point lies on the image."""
+        x, y = self.pixel(point)
+        return 0 <= x < self.width and 0 <= y < self.height
+
+    def polygons(self, outline):
+        """An outline of the server as polygons (lists of rings of (x, y)) in the layer's system."""
+        if outline is None or outline.get("empty"):
+            return []
+        return map_coordinates(outline["geometry"], self.transform)
+
+
+def transform_between(source, target):
+    """The transform between two systems; none at all where one of them is unknown."""
+    return QgsCoordinateTransform(source, target, QgsProject.instance())
+
+
+def local_path(layer):
+    """The file behind a raster layer that the server could open, or None."""
+    if not isinstance(layer, QgsRasterLayer) or layer.providerType() != "gdal":
+        return None
+    parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
+    path = parts.get("path", "")
+    if not path or parts.get("layerName") or parts.get("vsiPrefix") or not os.path.isfile(path):
+        return None
+    return os.path.abspath(path)
+
+
+def file_transform(layer, image):
+    """Pixel → layer coordinates of a file: as the file says, or as QGIS places a file that says nothing."""
+    transform = image["transform"]
+    if image["crs"] is None and list(transform) == [1, 0, 0, 0, 1, 0]:
+        box = layer.extent()  # QGIS counts y upwards
+        return [
+            box.width() / image["width"],
+            0,
+            box.xMinimum(),
+            0,
+            -box.height() / image["height"],
+            box.yMaximum(),
+        ]
+    return transform
+
+
+def renderer_bands(layer):
+    """(bands, stretch) of a layer's renderer for the server, or (None, "auto") where it says nothing usable."""
+    renderer = layer.renderer() if isinstance(layer, QgsRasterLayer) else None
+    kind = renderer.type() if renderer is not None else ""
+    if kind == "multibandcolor":
+        bands = [renderer.redBand(), renderer.greenBand(), renderer.blueBand()]
+        found = [
+            renderer.redContrastEnhancement(),
+            renderer.greenContrastEnhancement(),
+            renderer.blueContrastEnhancement(),
+        ]
+    elif kind == "singlebandgray":
+        band = renderer.grayBand() if hasattr(renderer, "grayBand") else renderer.inputBand()
+        bands, found = [band], [renderer.contrastEnhancement()]
+    else:
+        return None, "auto"
+    if any(band < 1 for band in bands):
+        return None, "auto"
+    limits = [(item.minimumValue(), item.maximumValue()) for item in found if item is not None]
+    good = len(limits) == len(bands) and all(math.isfinite(low) and math.isfinite(high) and low < high for low, high in limits)
+    return bands, [list(pair) for pair in limits] if good else "auto"
+
+
+def ground_resolution(layer, point, metres):
+    """Layer units per pixel for so many metres on the ground at a point.
+
+    In Web Mercator it is the resolution of the tiles of the nearest level, so that tiles are taken as they are.
+    """
+    crs = layer.crs()
+    if crs.authid() == "EPSG:3857":
+        latitude = 2 * math.atan(math.exp(point.y() / 6378137.0)) - math.pi / 2
+        wanted = metres / max(0.05, math.cos(latitude))
+        level = round(math.log2(MERCATOR / 256 / wanted))
+        return MERCATOR / 256 / 2 ** min(max(level, 0), 24)
+    if not crs.isValid():
+        return metres
+    if crs.isGeographic():
+        return metres / METRES_PER_DEGREE
+    return metres / QgsUnitTypes.fromUnitToUnitFactor(crs.mapUnits(), QgsUnitTypes.DistanceMeters)
+
+
+def window_at(layer, point, metres):
+    """(extent, transform) of the window around a point in the layer's system."""
+    resolution = ground_resolution(layer, point, metres)
+    step = STEP * resolution
+    left = (math.floor(point.x() / step + 0.5) - 1) * step
+    top = (math.floor(point.y() / step + 0.5) + 1) * step
+    side = WINDOW * resolution
+    return QgsRectangle(left, top - side, left + side, top), [resolution, 0, left, 0, -resolution, top]
+
+
+def native_resolution(layer, metres):
+    """Metres per pixel of a file that must be sent as pixels; the setting where that is not known."""
+    if layer.providerType() != "gdal" or layer.width() < 1 or not layer.crs().isValid():
+        return metres
+    units = layer.extent().width() / layer.width()
+    if layer.crs().isGeographic():
+        return units * METRES_PER_DEGREE
+    return units * QgsUnitTypes.fromUnitToUnitFactor(layer.crs().mapUnits(), QgsUnitTypes.DistanceMeters)
+
+
+def render(layer, extent, side, done):
+    """Draw a layer alone, done(png or None) on the main thread; gives the job, which must be held until then."""
+    settings = QgsMapSettings()
+    settings.setLayers([layer])
+    settings.setDestinationCrs(layer.crs())
+    settings.setOutputSize(QSize(side, side))
+    settings.setOutputDpi(96)
+    settings.setExtent(extent)
+    settings.setBackgroundColor(QColor(0, 0, 0, 0))
+    settings.setTransformContext(QgsProject.instance().transformContext())
+    job = QgsMapRendererParallelJob(settings)
+
+    def finished():
+        done(png_of(job.renderedImage()) if not job.errors() else None)
+
+    job.finished.connect(finished)
+    job.start()
+    return job
+
+
+def png_of(image):
+    """The bytes of a QImage as PNG."""
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    image.save(buffer, "PNG")
+    return bytes(buffer.data())
+
+
+def check_layer(layer):
+    """Raise Failure where a layer cannot be clicked on."""
+    if layer is None:
+        raise Failure(tr("Choose an image layer in the TerraClick panel first."))
+    if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
+        raise Failure(tr("The layer {} shows no image: choose a raster layer.").format(layer.name()))

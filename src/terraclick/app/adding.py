@@ -1,0 +1,122 @@
+"""Images that join a running server: files under the folders it allows, and windows of pixels that a client sends."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.app.images import MAX_IMAGES, Scene, open_one
+from terraclick.app.workspace import Workspace
+from terraclick.errors import BadConfig, BadData, BadImage
+from terraclick.geo.crs_text import crs_of_text
+from terraclick.geo.store import StoredImage
+from terraclick.geo.window_file import write_window
+
+__all__ = ["WINDOW_SIDE", "Adding", "allowed_roots", "decoded_png"]
+
+WINDOW_SIDE = 4096
+"""Longest side of a window of pixels."""
+
+
+@dataclass(eq=False)
+class Adding:
+    """Adds images to a workspace. roots are the folders files may come from; windows are written to `folder`."""
+
+    workspace: Workspace
+    folder: Path
+    roots: tuple[Path, ...] = ()
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def file(self, name: str) -> Scene:
+        """The scene of a file on the server's disk, added if it is new.
+
+        Raises BadConfig where no root allows it, BadImage where it cannot be read.
+        """
+        if not self.roots:
+            raise BadConfig(
+                "this server adds no files: start it with --root FOLDER, or give the image when it is started."
+            )
+        try:
+            path = Path(name).resolve()
+            allowed = name and any(path.is_relative_to(root) for root in self.roots)
+        except (OSError, ValueError, RuntimeError):
+            allowed = False
+        if not allowed:
+            raise BadConfig("this file lies outside the folders that the server allows: see its option --root.")
+        with self._lock:
+            for scene in self.workspace.scenes.values():
+                if scene.path == path:
+                    scene.check()
+                    return scene
+            return self._take(path)
+
+    def window(self, name: str, picture: NDArray[np.uint8], transform: Sequence[float], crs: str | None) -> Scene:
+        """The scene of a window of pixels (H, W, 3 or 4), written down if it is new.
+
+        Raises BadData for a transform that places nothing, BadConfig for an unknown crs, BadOutput.
+        """
+        a, b, _, d, e, _ = transform
+        if not (all(math.isfinite(value) for value in transform) and abs(a * e - b * d) > 0):
+            raise BadData(f"transform {list(transform)} places no pixel: six numbers [a, b, c, d, e, f] are needed.")
+        text = None if crs is None else crs_of_text(crs).to_wkt()
+        said = repr((name, [float(value) for value in transform], text, picture.shape)).encode()
+        digest = hashlib.sha256(said + picture.tobytes()).hexdigest()[:16]
+        path = (self.folder / f"window-{digest}.tif").resolve()
+        with self._lock:
+            for scene in self.workspace.scenes.values():
+                if scene.path == path and path.is_file():
+                    return scene
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not path.is_file():
+                write_window(path, picture, transform, text)
+            return self._take(path)
+
+    def _take(self, path: Path) -> Scene:
+        space = self.workspace
+        if len(space.scenes) >= MAX_IMAGES:
+            raise BadImage(f"this server shows {MAX_IMAGES} images already: start it again.")
+        scene = open_one(str(path), space.scenes)
+        crs = scene.grid.crs
+        if (crs is None) == (space.store.crs is None):
+            space.store.add_image(StoredImage(scene.key, scene.hash, crs, None if crs is None else scene.grid.bounds))
+        space.by_key[scene.key] = scene
+        space.scenes[scene.id] = scene
+        return scene
+
+
+def allowed_roots(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """The real paths of the folders that files may be added from. Raises BadConfig where one is no folder."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise BadConfig(f"--root {folder} is no folder: give one that exists.")
+    return tuple(folder.resolve() for folder in folders)
+
+
+def decoded_png(text: str, what: str) -> NDArray[np.uint8]:
+    """RGB or RGBA pixels (H, W, 3 or 4) of a PNG or JPEG in base64. Raises BadData."""
+    try:
+        data = base64.b64decode(text, validate=True)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    except (binascii.Error, ValueError, cv2.error):
+        image = None
+    if image is None or image.dtype != np.uint8:
+        raise BadData(f"{what} is no PNG or JPEG of 8 bits in base64.")
+    if max(image.shape[:2]) > WINDOW_SIDE:
+        raise BadData(f"{what} has {image.shape[1]} x {image.shape[0]} pixels: at most {WINDOW_SIDE} a side are taken.")
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    turned = [2, 1, 0] if image.shape[2] == 3 else [2, 1, 0, 3]
+    picture: NDArray[np.uint8] = np.ascontiguousarray(image[..., turned])
+    if picture.shape[2] == 4 and bool((picture[..., 3] == 255).all()):
+        picture = np.ascontiguousarray(picture[..., :3])
+    return picture

@@ -1,0 +1,124 @@
+"""Images that join a running server, and the interface of the SegMap plug-in."""
+
+import base64
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from shapely.geometry import shape
+from tests_app_help import HOUSES, draw
+
+EXCHANGE = Path(__file__).parent / "segmap_exchange.json"
+
+
+def png(image):
+    return base64.b64encode(cv2.imencode(".png", image[..., ::-1])[1].tobytes()).decode()
+
+
+def town_pixels():
+    image = np.full((600, 800, 3), 20, np.uint8)
+    for row, col, rows, cols in HOUSES.values():
+        image[row : row + rows, col : col + cols] = 200
+    return image
+
+
+WINDOW = {"transform": [0.5, 0, 500_000, 0, -0.5, 4_650_000], "crs": "EPSG:32633", "name": "tiles"}
+
+
+def test_a_window_of_pixels_is_an_image_and_answers_clicks_like_the_file(client):
+    added = client.post("/api/images/pixels", json={"image_png": png(town_pixels()), **WINDOW})
+    assert added.status_code == 201, added.text
+    assert (added.json()["width"], added.json()["height"], added.json()["crs"]) == (800, 600, "EPSG:32633")
+    again = client.post("/api/images/pixels", json={"image_png": png(town_pixels()), **WINDOW})
+    assert again.json()["id"] == added.json()["id"]
+    found = {}
+    for image in ("town", added.json()["id"]):
+        name = client.post("/api/sessions", json={"image": image}).json()["id"]
+        found[image] = client.post(f"/api/sessions/{name}/clicks", json={"x": 150, "y": 120}).json()["outline"]["map"]
+    assert found["town"] == found[added.json()["id"]]
+
+
+def test_a_window_without_a_coordinate_system_answers_clicks_in_a_session_of_maps(client):
+    added = client.post("/api/images/pixels", json={"image_png": png(town_pixels()), **WINDOW, "crs": None}).json()
+    name = client.post("/api/sessions", json={"image": added["id"]}).json()["id"]
+    answer = client.post(f"/api/sessions/{name}/clicks", json={"x": 150, "y": 120}).json()
+    assert shape(answer["outline"]["geometry"]).area == pytest.approx(40 * 60, rel=0.05)
+    kept = client.post(f"/api/sessions/{name}/accept", json={})
+    assert kept.status_code == 422 and kept.json()["error"] == "NotGeoreferenced"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image_png": "no picture"},
+        {"image_png": ""},
+        {"transform": [0, 0, 0, 0, 0, 0]},
+        {"crs": "+proj=pipeline +step"},
+        {"crs": "EPSG:999999"},
+    ],
+)
+def test_a_window_that_cannot_be_used_is_refused_in_one_sentence(client, change):
+    body = {"image_png": png(town_pixels()), **WINDOW} | change
+    answer = client.post("/api/images/pixels", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["message"].endswith(".")
+
+
+def test_files_join_only_from_the_folders_that_were_allowed(client, tmp_path):
+    (tmp_path / "more").mkdir()
+    other = draw(tmp_path / "more" / "other.tif")
+    refused = client.post("/api/images", json={"path": str(other)})
+    assert refused.status_code == 422 and "--root" in refused.json()["message"]
+    client.app.app.state.adding.roots = ((tmp_path / "more").resolve(),)
+    added = client.post("/api/images", json={"path": str(other)})
+    assert added.status_code == 201 and added.json()["name"] == "other.tif"
+    assert client.post("/api/images", json={"path": str(other)}).json()["id"] == added.json()["id"]
+    outside = client.post("/api/images", json={"path": str(tmp_path / "more" / ".." / "town.tif")})
+    assert outside.status_code == 422
+    assert [item["id"] for item in client.get("/api/images").json()["images"]] == ["town", added.json()["id"]]
+
+
+def test_a_server_may_start_with_folders_alone(tmp_path):
+    from terraclick.app.main import prepare
+    from terraclick.errors import BadConfig
+
+    with pytest.raises(BadConfig, match="--root"):
+        prepare([], out=tmp_path, port=0)
+    server = prepare([], out=tmp_path, port=0, roots=[tmp_path], model="grabcut")
+    try:
+        assert server.workspace.scenes == {} and server.workspace.store.crs.to_epsg() == 4326
+    finally:
+        server.sock.close()
+        server.workspace.close()
+
+
+def test_the_exchange_of_the_segmap_plug_in_is_answered(client):
+    """segmap_exchange.json is a request in that plug-in's published format and the answer expected of this town."""
+    exchange = json.loads(EXCHANGE.read_text())
+    image = np.full((60, 80, 3), 20, np.uint8)
+    image[10:30, 20:50] = 200
+    assert base64.b64decode(exchange["request"]["image"]) == np.moveaxis(image, 2, 0).tobytes()
+    answer = client.post("/v1/segment", json=exchange["request"])
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert set(found) == set(exchange["response"]) == {"segmentation", "model_used", "processing_time", "timestamp"}
+    (got,), (wanted,) = found["segmentation"], exchange["response"]["segmentation"]
+    assert shape(got).equals(shape(wanted)) and got["type"] == "Polygon"
+    models = client.get("/v1/models").json()["models"]
+    assert models[0]["id"] == found["model_used"]
+
+
+def test_segmap_requests_that_cannot_be_used_are_answered_in_its_own_words(client):
+    request = json.loads(EXCHANGE.read_text())["request"]
+    for change, code in (
+        ({"width": 81}, "invalid_shape"),
+        ({"clicks": [[500, 5, 1]]}, "invalid_clicks"),
+        ({"model_id": "another"}, "model_not_found"),
+    ):
+        answer = client.post("/v1/segment", json=request | change)
+        assert answer.status_code == 422 and answer.json()["error"]["code"] == code, answer.text
+    refined = request | {"clicks": [*request["clicks"], [30, 15, 0]]}
+    less = client.post("/v1/segment", json=refined).json()["segmentation"]
+    assert sum(shape(part).area for part in less) < 600

@@ -1,0 +1,417 @@
+"""A real QGIS without a screen, the packed plug-in in it, and a person's mouse and keys.
+
+Run by test_in_qgis.py with the Python of QGIS: driver.py SCENARIO FOLDER PROGRAM [more]. Prints one JSON line at the end.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+import zipfile
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsFeature,
+    QgsField,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsSettings,
+    QgsVectorLayer,
+)
+from qgis.gui import QgsMapCanvas, QgsMessageBar
+from qgis.PyQt.QtCore import QCoreApplication, QPoint, Qt
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QMainWindow, QTextEdit, QToolBar, QVBoxLayout, QWidget
+
+
+class Iface:
+    """The part of QGIS's interface that a plug-in uses."""
+
+    def __init__(self):
+        self.window = QMainWindow()
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 0, 0, 0)
+        self.bar = QgsMessageBar()
+        self.canvas = QgsMapCanvas()
+        column.addWidget(self.bar)
+        column.addWidget(self.canvas, 1)
+        self.window.setCentralWidget(inside)
+        self.tools = QToolBar()
+        self.window.addToolBar(self.tools)
+        self.window.resize(1200, 860)
+        self.window.show()
+        self.said = []
+        self.bar.widgetAdded.connect(lambda item: self.said.append(" ".join(part.toPlainText() for part in item.findChildren(QTextEdit))))
+
+    def mainWindow(self):
+        return self.window
+
+    def mapCanvas(self):
+        return self.canvas
+
+    def messageBar(self):
+        return self.bar
+
+    def addToolBarIcon(self, action):
+        self.tools.addAction(action)
+
+    def removeToolBarIcon(self, action):
+        self.tools.removeAction(action)
+
+    def addPluginToRasterMenu(self, name, action):
+        pass
+
+    def removePluginRasterMenu(self, name, action):
+        pass
+
+    def addDockWidget(self, area, dock):
+        self.window.addDockWidget(area, dock)
+
+    def removeDockWidget(self, dock):
+        self.window.removeDockWidget(dock)
+
+
+class Person:
+    """Somebody at a QGIS with the plug-in installed from its zip."""
+
+    def __init__(self, folder, program, archive):
+        self.folder = folder
+        QCoreApplication.setOrganizationName("TerraClickTest")
+        QgsApplication.setMaxThreads(2)
+        self.app = QgsApplication([], True, os.path.join(folder, "profile"))
+        self.app.initQgis()
+        plugins = os.path.join(folder, "profile", "python", "plugins")
+        os.makedirs(plugins, exist_ok=True)
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(plugins)
+        import qgis.utils
+
+        sys.path.insert(0, plugins)
+        self.iface = Iface()
+        qgis.utils.iface = self.iface
+        qgis.utils.plugin_paths = [plugins]
+        qgis.utils.updateAvailablePlugins()
+        assert "terraclick_qgis" in qgis.utils.available_plugins
+        assert qgis.utils.loadPlugin("terraclick_qgis")
+        QgsSettings().setValue("terraclick/executable", program)
+        QgsSettings().setValue("terraclick/address", "")
+        assert qgis.utils.startPlugin("terraclick_qgis")
+        self.plugin = qgis.utils.plugins["terraclick_qgis"]
+        self.canvas = self.iface.canvas
+        self.project = QgsProject.instance()
+
+    def wait(self, condition, seconds=60, what=""):
+        """Let QGIS live until something is so."""
+        end = time.monotonic() + seconds
+        while not condition():
+            QCoreApplication.processEvents()
+            time.sleep(0.005)
+            if time.monotonic() > end:
+                raise TimeoutError(f"{what}; said: {self.iface.said[-3:]}; acts: {self.control.acts}")
+
+    def rest(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            QCoreApplication.processEvents()
+            time.sleep(0.005)
+
+    def open(self, path, project_crs, name="image"):
+        """Show a raster in a project of a coordinate system, and take the tool."""
+        layer = QgsRasterLayer(path, name)
+        assert layer.isValid(), path
+        self.show(layer, project_crs)
+        return layer
+
+    def show(self, layer, project_crs):
+        self.project.addMapLayer(layer)
+        crs = QgsCoordinateReferenceSystem(project_crs)
+        self.project.setCrs(crs)
+        self.canvas.setDestinationCrs(crs)
+        self.canvas.setLayers([layer])
+        self.plugin.action.trigger()
+        self.control = self.plugin.controller
+        self.plugin.dock.image.setLayer(layer)
+        self.rest(0.2)
+
+    def connected(self):
+        self.wait(lambda: self.control.client is not None, 90, "the server did not start")
+
+    def look_at(self, point, metres=120):
+        """Move the map so that a point of it is in the middle."""
+        box = QgsRectangle(point.x() - metres / 2, point.y() - metres / 2, point.x() + metres / 2, point.y() + metres / 2)
+        self.canvas.setExtent(box)
+        self.rest(0.05)
+
+    def to_canvas(self, x, y, crs):
+        target = self.canvas.mapSettings().destinationCrs()
+        return QgsCoordinateTransform(crs, target, self.project).transform(QgsPointXY(x, y))
+
+    def on_screen(self, point):
+        place = self.canvas.getCoordinateTransform().transform(point)
+        return QPoint(round(place.x()), round(place.y()))
+
+    def hover(self, point):
+        at = self.on_screen(point)
+        QTest.mouseMove(self.canvas.viewport(), at + QPoint(3, 3))
+        QTest.mouseMove(self.canvas.viewport(), at)
+
+    def click(self, point, positive=True, wait=True):
+        button = Qt.MouseButton.LeftButton if positive else Qt.MouseButton.RightButton
+        QTest.mouseClick(self.canvas.viewport(), button, Qt.KeyboardModifier.NoModifier, self.on_screen(point))
+        if wait:
+            self.answered()
+
+    def answered(self):
+        self.wait(lambda: not self.control.acts and not self.control.busy, 120, "no answer came")
+
+    def key(self, key, modifier=Qt.KeyboardModifier.NoModifier):
+        QTest.keyClick(self.canvas, key, modifier)
+        self.rest(0.05)
+
+    def shot(self, path):
+        self.wait(lambda: not self.canvas.isDrawing(), 30)
+        self.canvas.refresh()
+        self.rest(0.3)
+        self.wait(lambda: not self.canvas.isDrawing(), 30)
+        self.rest(0.2)
+        self.iface.window.grab().save(path)
+
+    def objects(self, layer):
+        return [
+            {"wkt": feature.geometry().asWkt(4), **{field.name(): told(feature[field.name()]) for field in layer.fields()}}
+            for feature in layer.getFeatures()
+        ]
+
+
+def told(value):
+    return value if isinstance(value, (int, float, str)) else None
+
+
+def new_target(person, name="out.gpkg"):
+    path = os.path.join(person.folder, name)
+    person.plugin.dock.new_target(path)
+    return person.project.mapLayer(person.control.target_layer_id), path
+
+
+def story(person, image, project_crs, places, shots=""):
+    """Click, correct, undo, accept, save, reopen. places are (x, y) in the image's own system."""
+    layer = person.open(image, project_crs)
+    person.connected()
+    target, path = new_target(person)
+    crs = layer.crs()
+    found = {"previewed": 0}
+    for index, (x, y) in enumerate(places):
+        point = person.to_canvas(x, y, crs)
+        person.look_at(point)
+        if index == 1:
+            person.hover(point)
+            person.wait(lambda: person.control.preview is not None, 60, "no preview")
+            before = len(person.control.times)
+            person.click(point, wait=False)
+            assert person.control.shown is not None and len(person.control.times) == before + 1
+            person.key(Qt.Key.Key_Return)  # kept before the click was answered
+            found["previewed"] = 1
+            person.answered()
+            assert not person.control.working
+        else:
+            person.click(point)
+            if index == 0:
+                person.click(person.to_canvas(x + 12, y + 12, crs), False)
+                assert len(person.control.outline.clicks) == 2
+                person.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+                person.answered()
+                assert len(person.control.outline.clicks) == 1
+                person.key(Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
+                person.answered()
+                assert len(person.control.outline.clicks) == 2
+                person.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+                person.answered()
+                if shots:
+                    person.shot(shots + "-click.png")
+            person.key(Qt.Key.Key_Return)
+            person.answered()
+        assert target.featureCount() == index + 1, person.iface.said
+    # the layer's own undo takes an object back and brings it again
+    person.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert target.featureCount() == len(places) - 1
+    person.key(Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
+    assert target.featureCount() == len(places)
+    found["objects"] = person.objects(target)
+    if shots:
+        person.canvas.setLayers([target, layer])
+        middle = person.to_canvas(*places[0], crs)
+        person.look_at(middle, 260)
+        person.shot(shots + "-map.png")
+    assert target.commitChanges(False)
+    again = QgsVectorLayer(path, "again", "ogr")
+    found["saved"] = again.featureCount()
+    first = next(target.getFeatures())
+    target.selectByIds([first.id()])
+    before = first.geometry().area()
+    person.look_at(person.to_canvas(*places[0], crs))
+    person.key(Qt.Key.Key_R)
+    person.answered()
+    assert person.control.reopened is not None, person.iface.said
+    person.click(person.to_canvas(places[0][0] + 1, places[0][1] + 1, crs), False)
+    person.key(Qt.Key.Key_Return)
+    person.answered()
+    assert target.featureCount() == len(places)
+    found["corrected"] = target.getFeature(first.id()).geometry().area() != before
+    person.control.set_class("road")
+    person.key(Qt.Key.Key_1)
+    found["class"] = person.control.class_name
+    person.key(Qt.Key.Key_Tab)
+    found["target"] = person.control.target
+    found["times"] = person.control.times
+    found["said"] = person.iface.said
+    return found
+
+
+def killed(person, image, project_crs, places):
+    """The server is killed before every click is answered; nothing is lost."""
+    layer = person.open(image, project_crs)
+    person.connected()
+    target, _ = new_target(person)
+    kept = []
+    for index, (x, y) in enumerate(places):
+        point = person.to_canvas(x, y, layer.crs())
+        person.look_at(point)
+        process = person.control.server.process
+        if index % 2:
+            person.click(point)
+            os.kill(process.processId(), signal.SIGKILL)
+            person.click(person.to_canvas(x + 15, y + 15, layer.crs()), False, wait=False)
+        else:
+            os.kill(process.processId(), signal.SIGKILL)
+            person.click(point, wait=False)
+        person.control.quick_deaths = 0
+        person.answered()
+        assert len(person.control.outline.clicks) == 1 + index % 2, person.iface.said
+        person.key(Qt.Key.Key_Return)
+        person.answered()
+        kept.append(target.featureCount())
+    return {"kept": kept, "said": person.iface.said}
+
+
+def bad(person, image, project_crs, place):
+    """What goes wrong is said once, and nothing is lost."""
+    found = {}
+
+    def said(name, act):
+        before = len(person.iface.said)
+        act()
+        person.rest(0.3)
+        person.wait(lambda: not person.control.busy, 60)
+        found[name] = person.iface.said[before:]
+
+    layer = person.open(image, project_crs)
+    person.connected()
+    control = person.control
+    point = person.to_canvas(*place, layer.crs())
+    person.look_at(point)
+    far = QgsPointXY(point.x() + 1e5, point.y())
+
+    def click_far():
+        control.click(far, True)
+        person.answered()
+
+    said("outside", click_far)
+    person.click(point)
+    outline = control.shown
+    nowhere = QgsVectorLayer("None?field=class:string", "table", "memory")
+    lines = QgsVectorLayer("LineString?crs=EPSG:3857", "lines", "memory")
+    locked = QgsVectorLayer("MultiPolygon?crs=EPSG:3857", "locked", "memory")
+    locked.setReadOnly(True)
+    for bad_layer in (nowhere, lines, locked):
+        person.project.addMapLayer(bad_layer)
+        control.target_layer_id = bad_layer.id()
+        said(bad_layer.name(), control.accept)
+        assert control.shown is outline
+    other = QgsVectorLayer("Polygon?crs=EPSG:4326&field=label:string&field=class:string", "other", "memory")
+    person.project.addMapLayer(other)
+    control.target_layer_id = other.id()
+    said("layer removed", lambda: person.project.removeMapLayer(layer.id()))
+    person.key(Qt.Key.Key_Return)
+    person.answered()
+    found["kept after the layer was removed"] = other.featureCount()
+    said("no layer", lambda: control.click(point, True))
+    said("nothing to keep", control.accept)
+    dock = person.plugin.dock
+    base, token = control.client.base, control.client.token
+    QgsSettings().setValue("terraclick/address", base)
+    QgsSettings().setValue("terraclick/token", "wrong-token-wrong")
+
+    def reconnect():
+        control.client = None
+        control.connect_server()
+        person.wait(lambda: not control.connecting, 30)
+
+    said("wrong token", reconnect)
+    QgsSettings().setValue("terraclick/address", "http://127.0.0.1:9")
+    said("nobody there", reconnect)
+    dock.address.setText("nonsense")
+    said("no address", dock._address_given)
+    QgsSettings().setValue("terraclick/executable", "/does/not/exist")
+    QgsSettings().setValue("terraclick/address", "")
+    control.server.stop()
+    said("not installed", reconnect)
+    from terraclick_qgis import diagnostics
+
+    text = diagnostics.report(control)
+    found["report"] = json.loads(text)
+    found["told"] = token in text
+    return found
+
+
+def online(person, image, project_crs, place, address):
+    """An online layer gives the same answer at three zooms."""
+    layer = QgsRasterLayer(f"type=xyz&url={address}&zmax=22&zmin=0", "online", "wms")
+    assert layer.isValid()
+    person.show(layer, "EPSG:3857")
+    person.connected()
+    target, _ = new_target(person)
+    point = QgsPointXY(*place)
+    for metres in (60, 150, 500):
+        person.look_at(point, metres)
+        person.wait(lambda: not person.canvas.isDrawing(), 60)
+        person.control.click(point, True)
+        person.answered()
+        person.key(Qt.Key.Key_Return)
+        person.answered()
+    return {"objects": person.objects(target), "said": person.iface.said}
+
+
+def main():
+    scenario, folder, program, archive = sys.argv[1:5]
+    person = Person(folder, program, archive)
+    try:
+        found = {"story": story, "killed": killed, "bad": bad, "online": online}[scenario](person, *json.loads(sys.argv[5]))
+        person.plugin.unload()
+        person.rest(0.2)
+    except BaseException as error:
+        import traceback
+
+        traceback.print_exc()
+        found = {"failure": repr(error), "said": person.iface.said}
+        if getattr(person, "control", None):
+            found["server"] = person.control.server.lines[-5:]
+            person.control.server.stop()
+    print("\n" + json.dumps(found))
+    sys.stdout.flush()
+    os._exit(1 if "failure" in found else 0)
+
+
+if __name__ == "__main__":
+    main()
+
+
+__all__ = ["QgsFeature", "QgsField", "QgsGeometry"]
