@@ -125,7 +125,11 @@ class Client:
     def ask(self, method, path, body=None, query=None, timeout=None):
         """The JSON of an answer; None where it has none."""
         url = self.base + path + (f"?{urlencode(query, doseq=True)}" if query else "")
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "User-Agent": "QGIS TerraClick"}
+        headers = {
+            "Authorization": f"Bearer {self.token}",
+            "Accept": "application/json",
+            "User-Agent": "QGIS TerraClick",
+        }
         data = None
         if body is not None:
             data = json.dumps(body).encode()
@@ -151,7 +155,8 @@ class Client:
         if _version(found["version"]) < OLDEST_SERVER:
             wanted = ".".join(str(part) for part in OLDEST_SERVER)
             raise Refused(
-                f"The server has version {found['version']}: this plug-in needs {wanted} or newer; update it.", "OldServer"
+                f"The server has version {found['version']}: this plug-in needs {wanted} or newer; update it.",
+                "OldServer",
             )
         return found
 
@@ -254,7 +259,9 @@ def _version(text):
 
 def _refusal(found, status, base):
     if status == 401:
-        return Refused(f"The server at {base} does not accept the token: copy the address it printed last.", "Token", status)
+        return Refused(
+            f"The server at {base} does not accept the token: copy the address it printed last.", "Token", status
+        )
     kind, message = "", f"The server answered with status {status}."
     if isinstance(found, dict):
         kind = str(found.get("error", ""))

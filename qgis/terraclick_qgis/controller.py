@@ -110,7 +110,9 @@ class Controller(QObject):
         if self.target_layer_id in ids:
             self.target_layer_id = ""
             if self.working:
-                self.said.emit(tr("The layer for the polygons was removed: choose another one; the outline stays."), "Warning")
+                self.said.emit(
+                    tr("The layer for the polygons was removed: choose another one; the outline stays."), "Warning"
+                )
         self.sources = {key: source for key, source in self.sources.items() if source.layer_id not in ids}
         self.changed.emit()
 
@@ -245,8 +247,10 @@ class Controller(QObject):
         if isinstance(error, Unreachable):
             if self.outline is not None:
                 self.outline.forget()
-            if not self.server.running:
-                self.client = None
+            if not settings.get("address"):
+                return  # our own server says itself that it has stopped
+            self.client = None
+            self.server_state = None
         text = str(error) if isinstance(error, Failure) else tr("Something went wrong: {}").format(repr(error))
         self.said.emit(text, "Warning" if isinstance(error, Refused) else "Critical")
 
@@ -425,7 +429,11 @@ class Controller(QObject):
     def _open(self, source, **more):
         """A new outline on a source."""
         box = self._extent_on(source.crs)
-        corners = [source.pixel(QgsPointXY(x, y)) for x in (box.xMinimum(), box.xMaximum()) for y in (box.yMinimum(), box.yMaximum())]
+        corners = [
+            source.pixel(QgsPointXY(x, y))
+            for x in (box.xMinimum(), box.xMaximum())
+            for y in (box.yMinimum(), box.yMaximum())
+        ]
         left, right = max(0, min(x for x, _ in corners)), min(source.width, max(x for x, _ in corners))
         top, bottom = max(0, min(y for _, y in corners)), min(source.height, max(y for _, y in corners))
         options = {
@@ -474,7 +482,9 @@ class Controller(QObject):
         source, client = self.source, self.client
         if not source.holds(act["point"]):
             if source.key[0] == "window" and outline.clicks:
-                raise Failure(tr("This place lies outside the window that was drawn for this outline: keep it first, or set a coarser ground resolution."))
+                raise Failure(
+                    tr("Outside the window drawn for this outline: keep it first, or set a coarser resolution.")
+                )
             raise Failure(tr("This place lies outside the image {}.").format(source.layer_name))
         x, y = act.get("pixel") or source.pixel(act["point"])
 
@@ -560,7 +570,11 @@ class Controller(QObject):
         source = self._source_at(image, box.center())
         if source is None:
             return None
-        corners = [source.pixel(QgsPointXY(x, y)) for x in (box.xMinimum(), box.xMaximum()) for y in (box.yMinimum(), box.yMaximum())]
+        corners = [
+            source.pixel(QgsPointXY(x, y))
+            for x in (box.xMinimum(), box.xMaximum())
+            for y in (box.yMinimum(), box.yMaximum())
+        ]
         bounds = [
             max(0, min(x for x, _ in corners)),
             max(0, min(y for _, y in corners)),
@@ -655,7 +669,11 @@ class Controller(QObject):
             layer = self._make_target(crs)
         results.check_target(layer)
         geometry = results.moved(geometry, crs, layer.crs())
-        if self.reopened is not None and self.reopened[0] == layer.id() and layer.getFeature(self.reopened[1]).isValid():
+        if (
+            self.reopened is not None
+            and self.reopened[0] == layer.id()
+            and layer.getFeature(self.reopened[1]).isValid()
+        ):
             results.change(layer, self.reopened[1], geometry, attributes, tr("Correct an object"))
         else:
             results.add(layer, geometry, attributes, tr("Add an object"))
@@ -726,7 +744,11 @@ class Controller(QObject):
         """Simplify the outline, or give it right angles; shown at once."""
         self.simplify_m, self.square = simplify_m, square
         if self.working or self.outline is not None:
-            self.acts = [act for act in self.acts if act["kind"] != "change" or "square" not in act["options"] or act is self.acts[0]]
+            self.acts = [
+                act
+                for act in self.acts
+                if act["kind"] != "change" or "square" not in act["options"] or act is self.acts[0]
+            ]
             self._do({"kind": "change", "options": {"simplify_m": simplify_m, "square": square}})
 
     def reopen_selected(self):
@@ -790,7 +812,9 @@ class Controller(QObject):
         def drawn(picture, mask):
             self.example_job = None
             if picture is None:
-                self.said.emit(tr("The layer {} could not be drawn: is its server reachable?").format(image.name()), "Critical")
+                self.said.emit(
+                    tr("The layer {} could not be drawn: is its server reachable?").format(image.name()), "Critical"
+                )
                 return
             self._do({"kind": "example", "image": picture, "mask": mask, "class": class_name, "positive": positive})
 
@@ -803,7 +827,9 @@ class Controller(QObject):
         layer = self.target_layer()
         chosen = layer.selectedFeatures() if isinstance(layer, QgsVectorLayer) else []
         if len(chosen) != 1:
-            raise Failure(tr("Select one object in the layer of polygons, or click on a thing, to make an example of it."))
+            raise Failure(
+                tr("Select one object in the layer of polygons, or click on a thing, to make an example of it.")
+            )
         return chosen[0].geometry(), layer.crs()
 
     def review_next(self):
@@ -821,7 +847,8 @@ class Controller(QObject):
         waiting = [
             feature
             for feature in layer.getFeatures()
-            if feature[names["status"]] not in ("approved", "rejected") and isinstance(feature[names["score"]], (int, float))
+            if feature[names["status"]] not in ("approved", "rejected")
+            and isinstance(feature[names["score"]], (int, float))
         ]
         if not waiting:
             self.said.emit(tr("Every object has been judged."), "Success")
@@ -857,7 +884,14 @@ class Controller(QObject):
 
     def hover(self, point):
         """The mouse rests on a place of the canvas."""
-        if not settings.get("preview") or self.client is None or self.acts or self.busy or self.stalled or self.proposals:
+        if (
+            not settings.get("preview")
+            or self.client is None
+            or self.acts
+            or self.busy
+            or self.stalled
+            or self.proposals
+        ):
             return
         layer = self.image_layer()
         try:
@@ -882,7 +916,9 @@ class Controller(QObject):
         client, generation, count, name = self.client, self.generation, len(outline.clicks), outline.name
         if name is None:
             if not self.jobs.busy("clicks"):
-                self.jobs.submit("clicks", lambda: outline.ready(client), lambda result, error: self.again.start(AGAIN_MS))
+                self.jobs.submit(
+                    "clicks", lambda: outline.ready(client), lambda result, error: self.again.start(AGAIN_MS)
+                )
             return
         image, target = outline.image, self.target
 
@@ -926,10 +962,13 @@ class Controller(QObject):
             paint.clear()
         else:
             paint.show(paint.outline, self._canvas_geometry(source.polygons(self.shown), source.crs))
-            paint.show_clicks([(self._on_canvas(source.point(x, y), source.crs), positive) for x, y, positive in clicks])
+            paint.show_clicks(
+                [(self._on_canvas(source.point(x, y), source.crs), positive) for x, y, positive in clicks]
+            )
             hint = self.hint()
             paint.show_hint(None if hint is None else self._on_canvas(source.point(hint["x"], hint["y"]), source.crs))
         paint.show_proposals(
-            [self._canvas_geometry(place.polygons(item["outline"]), place.crs) for place, item in self.proposals], self.asked
+            [self._canvas_geometry(place.polygons(item["outline"]), place.crs) for place, item in self.proposals],
+            self.asked,
         )
         self.changed.emit()

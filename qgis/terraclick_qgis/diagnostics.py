@@ -55,7 +55,9 @@ def report(controller):
         "terraclick program found": program is not None,
         "Python for the environment found": None if python is None else os.path.basename(python),
         "raster layers": layers,
-        "layer of polygons": None if target is None else {"provider": target.providerType(), "crs": target.crs().authid()},
+        "layer of polygons": None
+        if target is None
+        else {"provider": target.providerType(), "crs": target.crs().authid()},
         "project crs": QgsProject.instance().crs().authid(),
         "milliseconds to the painted outline": [round(value) for value in controller.times[-20:]],
         "platform": sys.platform,

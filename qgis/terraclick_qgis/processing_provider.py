@@ -105,7 +105,9 @@ class SegmentPoints(_Algorithm):
         fields = QgsFields()
         for name, kind in results.FIELDS.items():
             fields.append(QgsField(name, kind))
-        sink, target = self.parameterAsSink(parameters, "OUTPUT", context, fields, QgsWkbTypes.MultiPolygon, image.crs())
+        sink, target = self.parameterAsSink(
+            parameters, "OUTPUT", context, fields, QgsWkbTypes.MultiPolygon, image.crs()
+        )
         transform = sources.transform_between(points.sourceCrs(), image.crs())
         things = {}
         for feature in points.getFeatures():
@@ -171,7 +173,15 @@ class ClassMap(_Algorithm):
         if path is None:
             raise Failure(tr("An image file is needed."))
         out = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
-        words = ["map", path, "--model", self.parameterAsString(parameters, "MODEL", context), "--out", out, "--overwrite"]
+        words = [
+            "map",
+            path,
+            "--model",
+            self.parameterAsString(parameters, "MODEL", context),
+            "--out",
+            out,
+            "--overwrite",
+        ]
         extent = self.parameterAsExtent(parameters, "EXTENT", context, image.crs())
         if not extent.isEmpty():
             corners = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
@@ -217,7 +227,9 @@ class Export(_Algorithm):
     def initAlgorithm(self, config=None):
         add = self.addParameter
         add(QgsProcessingParameterFile("SESSION", tr("Session"), extension="gpkg"))
-        add(QgsProcessingParameterEnum("FORMATS", tr("Formats"), list(FORMATS), allowMultiple=True, defaultValue=[0, 1]))
+        add(
+            QgsProcessingParameterEnum("FORMATS", tr("Formats"), list(FORMATS), allowMultiple=True, defaultValue=[0, 1])
+        )
         add(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder")))
 
     def work(self, parameters, context, feedback):

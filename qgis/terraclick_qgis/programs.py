@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The terraclick program run to its end from a Processing thread, and a server for as long as an algorithm needs one."""
+"""The terraclick program run to its end from a Processing thread, and a server for the time of an algorithm."""
 
 import json
 import os

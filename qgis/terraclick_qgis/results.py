@@ -11,6 +11,7 @@ from qgis.core import (
     QgsFeature,
     QgsField,
     QgsFields,
+    QgsFillSymbol,
     QgsGeometry,
     QgsPointXY,
     QgsProject,
@@ -44,7 +45,9 @@ MAPPING = "terraclick/fields"
 
 def geometry_of(polygons):
     """A multipolygon of lists of rings of (x, y)."""
-    return QgsGeometry.fromMultiPolygonXY([[[QgsPointXY(*point) for point in ring] for ring in part] for part in polygons])
+    return QgsGeometry.fromMultiPolygonXY(
+        [[[QgsPointXY(*point) for point in ring] for ring in part] for part in polygons]
+    )
 
 
 def polygons_of(geometry):
@@ -202,6 +205,8 @@ def new_layer(path, crs):
     layer = QgsVectorLayer(f"{path}|layername=objects", os.path.splitext(os.path.basename(path))[0], "ogr")
     if not layer.isValid():
         raise Failure(tr("The file {} cannot be written: {}").format(path, ""))
+    look = {"color": "255,200,0,70", "outline_color": "208,128,0,255", "outline_width": "0.5"}
+    layer.renderer().setSymbol(QgsFillSymbol.createSimple(look))
     return layer
 
 

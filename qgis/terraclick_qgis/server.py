@@ -185,7 +185,9 @@ class Installer(QObject):
         python = python or find_python()
         if python is None:
             wanted = ".".join(str(part) for part in OLDEST_PYTHON)
-            self.finished.emit(tr("No Python {} or newer was found: install one, then press Install again.").format(wanted))
+            self.finished.emit(
+                tr("No Python {} or newer was found: install one, then press Install again.").format(wanted)
+            )
             return
         if wheels and not os.path.isdir(wheels):
             self.finished.emit(tr("The folder of wheel files {} does not exist.").format(wheels))

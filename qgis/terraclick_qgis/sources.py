@@ -115,7 +115,9 @@ def renderer_bands(layer):
     if any(band < 1 for band in bands):
         return None, "auto"
     limits = [(item.minimumValue(), item.maximumValue()) for item in found if item is not None]
-    good = len(limits) == len(bands) and all(math.isfinite(low) and math.isfinite(high) and low < high for low, high in limits)
+    good = len(limits) == len(bands) and all(
+        math.isfinite(low) and math.isfinite(high) and low < high for low, high in limits
+    )
     return bands, [list(pair) for pair in limits] if good else "auto"
 
 

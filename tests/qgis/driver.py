@@ -1,6 +1,6 @@
 """A real QGIS without a screen, the packed plug-in in it, and a person's mouse and keys.
 
-Run by test_in_qgis.py with the Python of QGIS: driver.py SCENARIO FOLDER PROGRAM [more]. Prints one JSON line at the end.
+Run by test_in_qgis.py with the Python of QGIS: driver.py SCENARIO FOLDER PROGRAM ZIP WORDS. Prints one line of JSON.
 """
 
 import json
@@ -16,9 +16,6 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
-    QgsFeature,
-    QgsField,
-    QgsGeometry,
     QgsPointXY,
     QgsProject,
     QgsRasterLayer,
@@ -50,7 +47,9 @@ class Iface:
         self.window.resize(1200, 860)
         self.window.show()
         self.said = []
-        self.bar.widgetAdded.connect(lambda item: self.said.append(" ".join(part.toPlainText() for part in item.findChildren(QTextEdit))))
+        self.bar.widgetAdded.connect(
+            lambda item: self.said.append(" ".join(part.toPlainText() for part in item.findChildren(QTextEdit)))
+        )
 
     def mainWindow(self):
         return self.window
@@ -147,7 +146,9 @@ class Person:
 
     def look_at(self, point, metres=120):
         """Move the map so that a point of it is in the middle."""
-        box = QgsRectangle(point.x() - metres / 2, point.y() - metres / 2, point.x() + metres / 2, point.y() + metres / 2)
+        box = QgsRectangle(
+            point.x() - metres / 2, point.y() - metres / 2, point.x() + metres / 2, point.y() + metres / 2
+        )
         self.canvas.setExtent(box)
         self.rest(0.05)
 
@@ -187,7 +188,10 @@ class Person:
 
     def objects(self, layer):
         return [
-            {"wkt": feature.geometry().asWkt(4), **{field.name(): told(feature[field.name()]) for field in layer.fields()}}
+            {
+                "wkt": feature.geometry().asWkt(4),
+                **{field.name(): told(feature[field.name()]) for field in layer.fields()},
+            }
             for feature in layer.getFeatures()
         ]
 
@@ -261,7 +265,10 @@ def story(person, image, project_crs, places, shots=""):
     person.key(Qt.Key.Key_R)
     person.answered()
     assert person.control.reopened is not None, person.iface.said
-    person.click(person.to_canvas(places[0][0] + 1, places[0][1] + 1, crs), False)
+    assert person.control.shown is not None and not person.control.shown["empty"]
+    found["seed"] = person.control.shown["area_px"]
+    person.click(person.to_canvas(places[0][0] + 8, places[0][1] + 2, crs))
+    found["after"] = person.control.shown["area_px"]
     person.key(Qt.Key.Key_Return)
     person.answered()
     assert target.featureCount() == len(places)
@@ -394,7 +401,9 @@ def main():
     scenario, folder, program, archive = sys.argv[1:5]
     person = Person(folder, program, archive)
     try:
-        found = {"story": story, "killed": killed, "bad": bad, "online": online}[scenario](person, *json.loads(sys.argv[5]))
+        found = {"story": story, "killed": killed, "bad": bad, "online": online}[scenario](
+            person, *json.loads(sys.argv[5])
+        )
         person.plugin.unload()
         person.rest(0.2)
     except BaseException as error:
@@ -412,6 +421,3 @@ def main():
 
 if __name__ == "__main__":
     main()
-
-
-__all__ = ["QgsFeature", "QgsField", "QgsGeometry"]
