@@ -159,7 +159,7 @@ def change(layer, fid, geometry, attributes, title):
     """Give an object of the layer another outline, as one undo step."""
     _editing(layer)
     if not layer.getFeature(fid).isValid():
-        raise Failure(tr("The object that was being corrected is gone from the layer: it is kept as a new one."))
+        raise Failure(tr("The layer {} did not take the polygon.").format(layer.name()))
     layer.beginEditCommand(title)
     single = QgsGeometry(geometry)
     if not QgsWkbTypes.isMultiType(layer.wkbType()) and single.isMultipart():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -141,3 +142,25 @@ def test_the_zip_holds_texts_alone_and_is_the_same_each_time(tmp_path):
         told = archive.read("terraclick_qgis/metadata.txt").decode()
     for line in ("qgisMinimumVersion=3.22", "qgisMaximumVersion=4.99", "supportsQt6=True", "hasProcessingProvider=yes"):
         assert line in told
+
+
+def spoken():
+    """Every text of the plug-in that a person reads."""
+    found = set()
+    for path in sorted(PLUGIN.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "tr":
+                if isinstance(node.args[0], ast.Constant):
+                    found.add(node.args[0].value)
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("TITLE", "HELP"):
+                found.add(node.value.value)
+    return found - {""}
+
+
+@pytest.mark.parametrize("language", ["de", "fr"])
+def test_every_text_is_translated(language):
+    tree = ElementTree.parse(PLUGIN / "i18n" / f"terraclick_{language}.ts")
+    texts = {item.findtext("source"): item.findtext("translation") for item in tree.iter("message")}
+    assert set(texts) == spoken()
+    for source, translation in texts.items():
+        assert translation and source.count("{}") == translation.count("{}"), source

@@ -99,7 +99,7 @@ def by_command_line(program, image, clicks, out):
     subprocess.run(words, check=True, capture_output=True)
     import pyogrio
 
-    _, _, geometry, _ = pyogrio.raw.read(str(out), columns=[])
+    _, _, geometry, _ = pyogrio.raw.read(str(out), layer="objects", columns=[])
     from shapely import from_wkb
 
     return from_wkb(geometry[0])
