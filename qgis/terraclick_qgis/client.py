@@ -8,7 +8,7 @@ no answer came. `direct` is the transport for servers on this machine.
 import base64
 import http.client
 import json
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 OLDEST_SERVER = (0, 1)
@@ -67,11 +67,7 @@ def parse_address(text):
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Failure(f"{text[:80] or 'Nothing'} is no server address: give one such as http://127.0.0.1:8000.")
-    token = ""
-    for pair in parts.query.split("&"):
-        name, _, value = pair.partition("=")
-        if name == "token":
-            token = value
+    token = dict(parse_qsl(parts.query)).get("token", "")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     base = f"{parts.scheme}://{host}" + (f":{port}" if port else "") + parts.path.rstrip("/")
     return base, token

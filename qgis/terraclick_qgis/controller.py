@@ -486,7 +486,7 @@ class Controller(QObject):
                     tr("Outside the window drawn for this outline: keep it first, or set a coarser resolution.")
                 )
             raise Failure(tr("This place lies outside the image {}.").format(source.layer_name))
-        x, y = act.get("pixel") or source.pixel(act["point"])
+        x, y = act.get("pixel") or source.click_at(act["point"])
 
         def then(answer):
             self.shown = answer["outline"]
@@ -905,7 +905,7 @@ class Controller(QObject):
         if outline is None:
             self.again.start(AGAIN_MS)
         elif self.source.holds(place):
-            self._ask_preview(outline, *self.source.pixel(place))
+            self._ask_preview(outline, *self.source.click_at(place))
 
     def _hover_again(self):
         self.tries += 1

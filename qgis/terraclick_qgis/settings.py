@@ -5,11 +5,9 @@ import os
 
 from qgis.core import QgsApplication, QgsSettings
 
+TEXTS = ("address", "token", "executable", "wheels")
 DEFAULTS = {
-    "address": "",
-    "token": "",
-    "executable": "",
-    "wheels": "",
+    **dict.fromkeys(TEXTS, ""),
     "online_gsd": 0.3,
     "use_renderer": False,
     "save_each": False,

@@ -8,9 +8,12 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+import pyogrio
 import pytest
+import rasterio
 from pyproj import Transformer
-from shapely import from_wkt
+from shapely import from_wkb, from_wkt
+from shapely.affinity import affine_transform
 from shapely.geometry import shape
 
 ROOT = Path(__file__).parents[2]
@@ -97,12 +100,10 @@ def by_command_line(program, image, clicks, out):
     for x, y, positive in clicks:
         words += ["--click" if positive else "--exclude", f"{x},{y}"]
     subprocess.run(words, check=True, capture_output=True)
-    import pyogrio
-
-    _, _, geometry, _ = pyogrio.raw.read(str(out), layer="objects", columns=[])
-    from shapely import from_wkb
-
-    return from_wkb(geometry[0])
+    with rasterio.open(image) as file:
+        a, b, c, d, e, f = tuple(file.transform)[:6]
+    geometry = pyogrio.raw.read(str(out), layer="objects", columns=[])[2]
+    return affine_transform(from_wkb(geometry[0]), (a, b, d, e, c, f))
 
 
 @needs_qgis
@@ -122,8 +123,6 @@ def test_click_correct_undo_accept_save_and_reopen_in_a_project_of_another_crs(q
 @pytest.mark.skipif(SHARED is None, reason="TERRACLICK_SHARED is not set: no NAIP tile to open")
 def test_a_naip_tile_gives_the_outlines_of_the_command_line(qgis, program, tmp_path):
     tile = Path(SHARED) / "data" / "rasters" / NAIP_TILE
-    import rasterio
-
     with rasterio.open(tile) as file:
         middle = [file.xy(file.height // 2 + step, file.width // 2 + step) for step in (0, 40)]
         pixel = file.res[0]

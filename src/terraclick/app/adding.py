@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.app.images import MAX_IMAGES, Scene, open_one
+from terraclick.app.images import MAX_IMAGES, Scene, open_one, settled
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, BadData, BadImage
 from terraclick.geo.crs_text import crs_of_text
@@ -86,6 +86,7 @@ class Adding:
         if len(space.scenes) >= MAX_IMAGES:
             raise BadImage(f"this server shows {MAX_IMAGES} images already: start it again.")
         scene = open_one(str(path), space.scenes)
+        scene = settled({scene.id: scene}, space.store)[scene.id]
         crs = scene.grid.crs
         if (crs is None) == (space.store.crs is None):
             space.store.add_image(StoredImage(scene.key, scene.hash, crs, None if crs is None else scene.grid.bounds))

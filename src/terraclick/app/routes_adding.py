@@ -39,6 +39,8 @@ async def add_file(body: FileBody, space: Space, user: User, request: Request) -
     from terraclick.app.routes import image_json
 
     scene = await run_in_threadpool(request.app.state.adding.file, body.path)
+    folders = request.app.state.folders
+    folders += [folder for folder in {str(scene.path.parent)} if folder not in folders and len(folder) > 1]
     return await run_in_threadpool(image_json, space, scene, 0)
 
 
