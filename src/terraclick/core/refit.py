@@ -41,6 +41,9 @@ STRENGTH = 0.02
 LIMIT = 1.5
 """Scores are cut at ± this."""
 
+SMALL_PRODUCT = 200_000
+"""Multiplications that OpenBLAS still does on the calling thread (it starts others from 262,144 on)."""
+
 FloatArray = NDArray[np.float32]
 
 
@@ -104,8 +107,7 @@ def fit_maps(evidence: Sequence[Evidence], wanted: Sequence[FloatArray]) -> list
         positive = shares[0] * part.weights[0] + shares[2] * part.weights[2]
         negative = shares[1] * part.weights[1] + shares[3] * part.weights[3] + np.float32(BACKGROUND / cells)
         weight = (positive + negative).reshape(-1)
-        weighted = flat * weight
-        gram += weighted @ flat.T
+        gram += _product(flat * weight, flat)
         moment += flat @ (positive - negative).reshape(-1)
     penalty = np.full(size + 1, STRENGTH, np.float32)
     penalty[-1] = 1e-4
@@ -115,3 +117,16 @@ def fit_maps(evidence: Sequence[Evidence], wanted: Sequence[FloatArray]) -> list
         np.clip((slope[:-1] @ features.reshape(size, -1) + slope[-1]).reshape(features.shape[1:]), -LIMIT, LIMIT)
         for features in wanted
     ]
+
+
+def _product(left: FloatArray, right: FloatArray) -> FloatArray:
+    """left (F, N) @ right (F, N) transposed, in pieces so small that BLAS does not wake its threads for them.
+
+    Threads that wait for each other cost a hundred times the arithmetic where another program holds a core.
+    """
+    size, count = left.shape
+    piece = max(SMALL_PRODUCT // (size * size), 1)
+    total: FloatArray = np.zeros((size, size), np.float32)
+    for start in range(0, count, piece):
+        total += left[:, start : start + piece] @ right[:, start : start + piece].T
+    return total
