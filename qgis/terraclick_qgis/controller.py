@@ -584,7 +584,7 @@ class Controller(QObject):
         client, name = self.client, self.class_name
 
         def then(found):
-            self.proposals = [(source, item) for item in found["items"]]
+            self.proposals = [(source, item) for item in found["items"] if not self._is_there(source, item)]
             self.asked = 0
             self.found_class = name
             if not self.proposals:
@@ -592,6 +592,17 @@ class Controller(QObject):
             self._draw()
 
         return (lambda: client.find(source.image, name, bounds)), then
+
+    def _is_there(self, source, item):
+        """Whether the layer holds most of a proposal already."""
+        layer = self.target_layer()
+        if layer is None:
+            return False
+        try:
+            geometry = results.moved(results.geometry_of(source.polygons(item["outline"])), source.crs, layer.crs())
+        except Failure:
+            return False
+        return results.covered(layer, geometry) > 0.5
 
     def _work_example(self, act):
         client = self.client

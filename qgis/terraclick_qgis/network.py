@@ -3,13 +3,11 @@
 
 import os
 
-from qgis.core import QgsApplication, QgsBlockingNetworkRequest, QgsSettings
-from qgis.PyQt.QtCore import QByteArray, QUrl
+from qgis.core import QgsApplication, QgsBlockingNetworkRequest, QgsNetworkAccessManager, QgsSettings
+from qgis.PyQt.QtCore import QByteArray, QEventLoop, QUrl
 from qgis.PyQt.QtNetwork import QNetworkRequest
 
 from .client import Unreachable, direct, is_local
-
-VERBS = ("GET", "POST", "DELETE", "PATCH")
 
 
 def through_qgis(method, url, headers, body, timeout):
@@ -19,9 +17,9 @@ def through_qgis(method, url, headers, body, timeout):
         request.setTransferTimeout(int(timeout * 1000))
     for name, value in headers.items():
         request.setRawHeader(name.encode(), value.encode())
+    if method == "PATCH":
+        return _custom(method, request, body)
     blocking = QgsBlockingNetworkRequest()
-    if method == "PATCH":  # QGIS has no PATCH of its own
-        return direct(method, url, headers, body, timeout)
     if method == "GET":
         blocking.get(request, True)
     elif method == "DELETE":
@@ -29,11 +27,25 @@ def through_qgis(method, url, headers, body, timeout):
     else:
         blocking.post(request, QByteArray(body or b""))
     reply = blocking.reply()
+    return _answer(request, reply, blocking.errorMessage(), reply.content())
+
+
+def _custom(method, request, body):
+    """A verb that QgsBlockingNetworkRequest does not have."""
+    reply = QgsNetworkAccessManager.instance().sendCustomRequest(request, method.encode(), QByteArray(body or b""))
+    loop = QEventLoop()
+    reply.finished.connect(loop.quit)
+    if not reply.isFinished():
+        loop.exec()
+    return _answer(request, reply, reply.errorString(), reply.readAll())
+
+
+def _answer(request, reply, message, content):
     status = reply.attribute(QNetworkRequest.Attribute.HttpStatusCodeAttribute)
     if status is None:
-        place = QUrl(url).authority()
-        raise Unreachable(f"No TerraClick server answers at {place} ({blocking.errorMessage() or 'no answer'}).")
-    return int(status), bytes(reply.content())
+        place = request.url().authority()
+        raise Unreachable(f"No TerraClick server answers at {place} ({message or 'no answer'}).")
+    return int(status), bytes(content)
 
 
 def transport_for(base):

@@ -9,6 +9,7 @@ from datetime import datetime
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeature,
+    QgsFeatureRequest,
     QgsField,
     QgsFields,
     QgsFillSymbol,
@@ -230,3 +231,12 @@ def set_status(layer, fids, field, status):
     for fid in fids:
         layer.changeAttributeValue(fid, index, status)
     layer.endEditCommand()
+
+
+def covered(layer, geometry):
+    """The share of a geometry, in the layer's system, that one object of the layer covers; the largest one."""
+    area = geometry.area()
+    if area <= 0:
+        return 0.0
+    near = layer.getFeatures(QgsFeatureRequest().setFilterRect(geometry.boundingBox()))
+    return max((feature.geometry().intersection(geometry).area() / area for feature in near), default=0.0)

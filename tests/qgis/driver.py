@@ -6,9 +6,11 @@ Run by test_in_qgis.py with the Python of QGIS: driver.py SCENARIO FOLDER PROGRA
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 import zipfile
+from urllib.parse import quote
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -16,6 +18,8 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsFeature,
+    QgsGeometry,
     QgsPointXY,
     QgsProject,
     QgsRasterLayer,
@@ -27,6 +31,9 @@ from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QCoreApplication, QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QMainWindow, QTextEdit, QToolBar, QVBoxLayout, QWidget
+
+MOUSE = os.environ.get("REAL_MOUSE")
+"""The program xdotool, where the X server's own mouse is used; else events are made within Qt."""
 
 
 class Iface:
@@ -162,12 +169,26 @@ class Person:
 
     def hover(self, point):
         at = self.on_screen(point)
+        if MOUSE:
+            self.real_mouse(at + QPoint(3, 3))
+            self.real_mouse(at)
+            return
         QTest.mouseMove(self.canvas.viewport(), at + QPoint(3, 3))
         QTest.mouseMove(self.canvas.viewport(), at)
 
+    def real_mouse(self, at, *words):
+        """The pointer of the X server itself."""
+        place = self.canvas.viewport().mapToGlobal(at)
+        subprocess.run([MOUSE, "mousemove", str(place.x()), str(place.y()), *words], check=True)
+        self.rest(0.15)
+
     def click(self, point, positive=True, wait=True):
         button = Qt.MouseButton.LeftButton if positive else Qt.MouseButton.RightButton
-        QTest.mouseClick(self.canvas.viewport(), button, Qt.KeyboardModifier.NoModifier, self.on_screen(point))
+        at = self.on_screen(point)
+        if MOUSE:
+            self.real_mouse(at, "click", "1" if positive else "3")
+        else:
+            QTest.mouseClick(self.canvas.viewport(), button, Qt.KeyboardModifier.NoModifier, at)
         if wait:
             self.answered()
 
@@ -379,9 +400,9 @@ def bad(person, image, project_crs, place):
     return found
 
 
-def online(person, image, project_crs, place, address):
+def online(person, place, address):
     """An online layer gives the same answer at three zooms."""
-    layer = QgsRasterLayer(f"type=xyz&url={address}&zmax=22&zmin=0", "online", "wms")
+    layer = QgsRasterLayer(f"type=xyz&url={quote(address, safe='{}')}&zmax=22&zmin=0", "online", "wms")
     assert layer.isValid()
     person.show(layer, "EPSG:3857")
     person.connected()
@@ -389,21 +410,194 @@ def online(person, image, project_crs, place, address):
     point = QgsPointXY(*place)
     for metres in (60, 150, 500):
         person.look_at(point, metres)
-        person.wait(lambda: not person.canvas.isDrawing(), 60)
         person.control.click(point, True)
         person.answered()
         person.key(Qt.Key.Key_Return)
         person.answered()
-    return {"objects": person.objects(target), "said": person.iface.said}
+    return {"objects": person.objects(target), "said": person.iface.said, "windows": len(person.control.sources)}
+
+
+def elsewhere(person, image, places):
+    """As if the server were on another machine: pixels are sent, requests go through QGIS."""
+    import terraclick_qgis.controller as controller
+    import terraclick_qgis.network as network
+
+    controller.is_local = network.is_local = lambda base: False
+    layer = person.open(image, "EPSG:3857")
+    person.connected()
+    assert person.control.client.transport is network.through_qgis
+    target, _ = new_target(person)
+    for x, y in places:
+        point = person.to_canvas(x, y, layer.crs())
+        person.look_at(point)
+        person.click(point)
+        person.key(Qt.Key.Key_Return)
+        person.answered()
+    point = person.to_canvas(*places[0], layer.crs())
+    person.look_at(point)
+    person.click(point)
+    area = person.control.shown["area_px"]
+    person.control.set_shape(2.0, True)
+    person.answered()
+    shape = person.control.shown["vertices"], area
+    person.key(Qt.Key.Key_Escape)
+    return {"objects": person.objects(target), "said": person.iface.said, "vertices": shape[0]}
+
+
+def examples(person, image, places, shots=""):
+    """One example finds more; proposals are kept and refused; the least certain object is judged."""
+    layer = person.open(image, "EPSG:3857")
+    person.connected()
+    control = person.control
+    target, _ = new_target(person)
+    point = person.to_canvas(*places[0], layer.crs())
+    person.look_at(point, 200)
+    person.click(point)
+    control.add_example(True)
+    person.wait(lambda: control.with_examples.get("building"), 60, "no example was kept")
+    person.key(Qt.Key.Key_Return)
+    person.answered()
+    person.key(Qt.Key.Key_F)
+    person.answered()
+    found = {"proposals": len(control.proposals)}
+    if shots:
+        person.shot(shots + "-find.png")
+    before = target.featureCount()
+    person.key(Qt.Key.Key_Y)
+    found["kept"] = target.featureCount() - before
+    person.key(Qt.Key.Key_N)
+    found["left"] = len(control.proposals)
+    person.key(Qt.Key.Key_Escape)
+    assert not control.proposals and person.canvas.mapTool() is person.plugin.tool
+    first = control.review_next()
+    control.judge("approved")
+    found["judged"] = target.getFeature(first)["status"]
+    found["next"] = target.selectedFeatureIds() != [first]
+    found["said"] = person.iface.said
+    return found
+
+
+def placed(person, images):
+    """Rasters that are turned, or lie nowhere: the outline lies where the click was."""
+    found = []
+    for image, crs, at in images:
+        layer = person.open(image, crs or "EPSG:3857", os.path.basename(image))
+        person.connected()
+        target, _ = new_target(person, f"{len(found)}.gpkg")
+        if not crs:
+            person.project.setCrs(QgsCoordinateReferenceSystem())
+            person.canvas.setDestinationCrs(QgsCoordinateReferenceSystem())
+        box = layer.extent()
+        place = QgsPointXY(box.xMinimum() + at[0] * box.width(), box.yMinimum() + at[1] * box.height())
+        person.canvas.setExtent(box)
+        person.canvas.setRotation(30)
+        person.rest(0.1)
+        point = place
+        if crs and layer.crs().isValid():
+            point = person.to_canvas(place.x(), place.y(), layer.crs())
+        person.click(point)
+        person.key(Qt.Key.Key_Return)
+        person.answered()
+        feature = next(target.getFeatures(), None)
+        holds = feature is not None and feature.geometry().contains(QgsGeometry.fromPointXY(place))
+        found.append([holds, target.featureCount()])
+        person.canvas.setRotation(0)
+        person.key(Qt.Key.Key_Escape)
+        person.project.removeMapLayer(layer.id())
+        person.rest(0.1)
+        person.plugin.action.setChecked(False)
+    return {"found": found, "said": person.iface.said}
+
+
+def processing(person, image, places, session):
+    """Each algorithm of the provider."""
+    sys.path.append("/usr/share/qgis/python/plugins")
+    import processing as tools  # what QGIS calls it
+    from processing.core.Processing import Processing
+
+    Processing.initialize()
+    layer = QgsRasterLayer(image, "image")
+    points = QgsVectorLayer(
+        f"Point?crs={layer.crs().authid()}&field=thing:integer&field=sign:integer", "points", "memory"
+    )
+    features = []
+    for thing, (x, y) in enumerate(places):
+        feature = QgsFeature(points.fields())
+        feature.setGeometry(QgsGeometry.fromPointXY(QgsPointXY(x, y)))
+        feature.setAttributes([thing, 1])
+        features.append(feature)
+    points.dataProvider().addFeatures(features)
+    words = {"IMAGE": layer, "INPUT": points, "OBJECT": "thing", "POSITIVE": "sign", "CLASS": "building", "SIMPLIFY": 0}
+    made = tools.run("terraclick:segmentpoints", {**words, "OUTPUT": "TEMPORARY_OUTPUT"})["OUTPUT"]
+    found = {"objects": person.objects(made)}
+    played = tools.run(
+        "terraclick:replay",
+        {"SESSION": session, "MODEL": "terra", "OUTPUT": os.path.join(person.folder, "figures.json")},
+    )
+    found["replay"] = [played["OBJECTS"], played["MEAN_IOU"]]
+    out = os.path.join(person.folder, "export")
+    tools.run("terraclick:export", {"SESSION": session, "FORMATS": [0, 1], "OUTPUT": out})
+    found["export"] = sorted(os.listdir(out))
+    try:
+        tools.run("terraclick:classmap", {"IMAGE": layer, "MODEL": "nothing", "OUTPUT": "TEMPORARY_OUTPUT"})
+        found["refused"] = ""
+    except Exception as error:
+        found["refused"] = str(error)
+    found["algorithms"] = sorted(item.id() for item in person.plugin.provider.algorithms())
+    return found
+
+
+def installing(person):
+    """The installer without a network and with an empty folder of wheels."""
+    from terraclick_qgis.server import Installer
+
+    wheels = os.path.join(person.folder, "wheels")
+    os.makedirs(wheels)
+    installer = Installer()
+    lines, ended = [], []
+    installer.progress.connect(lines.append)
+    installer.finished.connect(ended.append)
+    installer.start(os.path.join(person.folder, "nowhere"))
+    installer.start(wheels)
+    end = time.monotonic() + 120
+    while len(ended) < 2 and time.monotonic() < end:
+        person.rest(0.05)
+    return {"ended": ended, "lines": len(lines)}
+
+
+def memory(person, image, places):
+    """Megabytes that the idle plug-in adds, and milliseconds from click to painted outline."""
+    import resource
+
+    found = {"installed": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    layer = person.open(image, "EPSG:3857")
+    person.connected()
+    new_target(person)
+    found["open"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    person.control.times = []
+    for x, y in places:
+        point = person.to_canvas(x, y, layer.crs())
+        person.look_at(point)
+        person.hover(point)
+        person.wait(lambda: person.control.preview is not None, 60, "no preview")
+        person.control.preview = None  # the outline of a click that was not previewed, on a view that is ready
+        person.click(point)
+        person.key(Qt.Key.Key_Return)
+        person.answered()
+    found["times"] = person.control.times
+    found["worked"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return found
+
+
+SCENARIOS = (story, killed, bad, online, elsewhere, examples, placed, processing, installing, memory)
 
 
 def main():
     scenario, folder, program, archive = sys.argv[1:5]
     person = Person(folder, program, archive)
     try:
-        found = {"story": story, "killed": killed, "bad": bad, "online": online}[scenario](
-            person, *json.loads(sys.argv[5])
-        )
+        play = next(item for item in SCENARIOS if item.__name__ == scenario)
+        found = play(person, *json.loads(sys.argv[5]))
         person.plugin.unload()
         person.rest(0.2)
     except BaseException as error:
