@@ -227,17 +227,16 @@ class Export(_Algorithm):
     def initAlgorithm(self, config=None):
         add = self.addParameter
         add(QgsProcessingParameterFile("SESSION", tr("Session"), extension="gpkg"))
-        add(
-            QgsProcessingParameterEnum("FORMATS", tr("Formats"), list(FORMATS), allowMultiple=True, defaultValue=[0, 1])
-        )
+        chosen = {"allowMultiple": True, "defaultValue": ["gpkg", "geojson"], "usesStaticStrings": True}
+        add(QgsProcessingParameterEnum("FORMATS", tr("Formats"), list(FORMATS), **chosen))
         add(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder")))
 
     def work(self, parameters, context, feedback):
         out = self.parameterAsString(parameters, "OUTPUT", context)
         os.makedirs(out, exist_ok=True)
         words = ["export-session", self.parameterAsFile(parameters, "SESSION", context), out, "--overwrite"]
-        for index in self.parameterAsEnums(parameters, "FORMATS", context):
-            words += ["--format", FORMATS[index]]
+        for name in self.parameterAsEnumStrings(parameters, "FORMATS", context):
+            words += ["--format", name]
         feedback.pushInfo(run_program(words, feedback).strip())
         return {"OUTPUT": out}
 

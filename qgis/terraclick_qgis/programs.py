@@ -50,7 +50,7 @@ def run_program(words, feedback):
     errors += bytes(process.readAllStandardError())
     if process.exitCode() != 0:
         lines = [line for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
-        raise Failure(lines[-1] if lines else tr("The TerraClick program failed."))
+        raise Failure(lines[-1].replace("Error: ", "", 1) if lines else tr("The TerraClick program failed."))
     return bytes(process.readAllStandardOutput()).decode("utf-8", "replace")
 
 

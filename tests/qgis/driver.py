@@ -95,6 +95,8 @@ class Person:
         QgsApplication.setMaxThreads(2)
         self.app = QgsApplication([], True, os.path.join(folder, "profile"))
         self.app.initQgis()
+        self.iface = Iface()
+        self.bare = megabytes()
         plugins = os.path.join(folder, "profile", "python", "plugins")
         os.makedirs(plugins, exist_ok=True)
         with zipfile.ZipFile(archive) as file:
@@ -102,7 +104,6 @@ class Person:
         import qgis.utils
 
         sys.path.insert(0, plugins)
-        self.iface = Iface()
         qgis.utils.iface = self.iface
         qgis.utils.plugin_paths = [plugins]
         qgis.utils.updateAvailablePlugins()
@@ -112,6 +113,7 @@ class Person:
         QgsSettings().setValue("terraclick/address", "")
         assert qgis.utils.startPlugin("terraclick_qgis")
         self.plugin = qgis.utils.plugins["terraclick_qgis"]
+        self.idle = megabytes()
         self.canvas = self.iface.canvas
         self.project = QgsProject.instance()
 
@@ -215,6 +217,12 @@ class Person:
             }
             for feature in layer.getFeatures()
         ]
+
+
+def megabytes():
+    """Memory of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def told(value):
@@ -536,8 +544,12 @@ def processing(person, image, places, session):
     )
     found["replay"] = [played["OBJECTS"], played["MEAN_IOU"]]
     out = os.path.join(person.folder, "export")
-    tools.run("terraclick:export", {"SESSION": session, "FORMATS": [0, 1], "OUTPUT": out})
+    tools.run("terraclick:export", {"SESSION": session, "FORMATS": ["gpkg", "geojson"], "OUTPUT": out})
     found["export"] = sorted(os.listdir(out))
+    box = f"{places[0][0] - 30},{places[0][0] + 30},{places[0][1] - 30},{places[0][1] + 30} [{layer.crs().authid()}]"
+    mapped = {"IMAGE": layer, "MODEL": "greenness", "EXTENT": box, "OUTPUT": os.path.join(person.folder, "map.tif")}
+    classes = QgsRasterLayer(tools.run("terraclick:classmap", mapped)["OUTPUT"], "classes")
+    found["classes"] = [classes.width(), classes.height()]
     try:
         tools.run("terraclick:classmap", {"IMAGE": layer, "MODEL": "nothing", "OUTPUT": "TEMPORARY_OUTPUT"})
         found["refused"] = ""
@@ -567,13 +579,11 @@ def installing(person):
 
 def memory(person, image, places):
     """Megabytes that the idle plug-in adds, and milliseconds from click to painted outline."""
-    import resource
-
-    found = {"installed": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    found = {"bare": person.bare, "installed": person.idle}
     layer = person.open(image, "EPSG:3857")
     person.connected()
     new_target(person)
-    found["open"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["open"] = megabytes()
     person.control.times = []
     for x, y in places:
         point = person.to_canvas(x, y, layer.crs())
@@ -585,7 +595,7 @@ def memory(person, image, places):
         person.key(Qt.Key.Key_Return)
         person.answered()
     found["times"] = person.control.times
-    found["worked"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["worked"] = megabytes()
     return found
 
 
