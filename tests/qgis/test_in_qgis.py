@@ -142,7 +142,8 @@ def test_real_images_give_the_outlines_of_the_command_line(qgis, program, tmp_pa
 def test_a_server_that_is_killed_in_mid_work_loses_nothing(qgis):
     found = qgis("killed", str(SAMPLE), "EPSG:3857", buildings(4))
     assert found["kept"] == [1, 2, 3, 4]
-    assert len(found["said"]) == 4 and all("Nothing is lost" in line for line in found["said"]), found["said"]
+    assert 1 <= len(found["said"]) <= 4  # QGIS shows the same sentence once while it is there
+    assert all("Nothing is lost" in line for line in found["said"]), found["said"]
 
 
 @needs_qgis
