@@ -39,7 +39,7 @@ FIELDS = {
     "uuid": STRING,
 }
 """What is told of an object, and its type."""
-ALSO = {"source": ("image",), "n_clicks": ("nclicks",), "class": ("class_name", "klasse", "type")}
+ALSO = {"n_clicks": ("nclicks",), "class": ("class_name", "klasse", "type")}
 """Other names under which a field may be there."""
 MAPPING = "terraclick/fields"
 

@@ -485,6 +485,73 @@ def examples(person, image, places, shots=""):
     return found
 
 
+def ours(person, image, place, session):
+    """A session of the server as the layer for polygons."""
+    layer = person.open(image, "EPSG:3857")
+    person.connected()
+    target = QgsVectorLayer(f"{session}|layername=objects", "session", "ogr")
+    person.project.addMapLayer(target)
+    person.plugin.dock.target.setLayer(target)
+    point = person.to_canvas(*place, layer.crs())
+    person.look_at(point)
+    person.click(point)
+    person.key(Qt.Key.Key_Return)
+    person.answered()
+    return {"saved": target.commitChanges(), "errors": target.commitErrors(), "count": target.featureCount()}
+
+
+def keys(person, image, place):
+    """Esc and back, everything like it, own fields, saving after every object."""
+    layer = person.open(image, "EPSG:3857")
+    person.connected()
+    control = person.control
+    path = os.path.join(person.folder, "own.gpkg")
+    person.plugin.dock.new_target(path)
+    target = control.target_layer()
+    point = person.to_canvas(*place, layer.crs())
+    person.look_at(point, 150)
+    person.click(point)
+    before = control.shown
+    person.key(Qt.Key.Key_Escape)
+    gone = control.shown is None and not control.working
+    person.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    person.answered()
+    found = {"back": gone and control.shown == before and len(control.outline.clicks) == 1}
+    QgsSettings().setValue("terraclick/save_each", True)
+    person.key(Qt.Key.Key_2)
+    person.key(Qt.Key.Key_Return)
+    person.answered()
+    found["saved"] = QgsVectorLayer(path, "again", "ogr").featureCount()
+    found["class"] = next(target.getFeatures())["class"]
+    from terraclick_qgis import results
+
+    other = QgsVectorLayer("Polygon?crs=EPSG:4326&field=what:string(20)&field=sure:double", "other", "memory")
+    person.project.addMapLayer(other)
+    results.choose_mapping(other, {"class": "what", "score": "sure"})
+    control.target_layer_id = other.id()
+    person.key(Qt.Key.Key_Tab)
+    person.click(point)
+    person.key(Qt.Key.Key_Return)
+    person.answered()
+    found["parts"] = other.featureCount()
+    found["told"] = [told(value) for value in next(other.getFeatures()).attributes()]
+    found["valid"] = all(feature.geometry().isGeosValid() for feature in other.getFeatures())
+    person.key(Qt.Key.Key_Escape)
+    found["left"] = person.canvas.mapTool() is not person.plugin.tool
+    found["said"] = person.iface.said
+    return found
+
+
+def large(person, image):
+    """A raster of terabytes."""
+    layer = person.open(image, "EPSG:3857")
+    person.connected()
+    middle = layer.extent().center()
+    person.control.click(person.to_canvas(middle.x(), middle.y(), layer.crs()), True)
+    person.answered()
+    return {"said": person.iface.said, "shown": person.control.shown is not None}
+
+
 def placed(person, images):
     """Rasters that are turned, or lie nowhere: the outline lies where the click was."""
     found = []
@@ -599,7 +666,7 @@ def memory(person, image, places):
     return found
 
 
-SCENARIOS = (story, killed, bad, online, elsewhere, examples, placed, processing, installing, memory)
+SCENARIOS = (keys, ours, large, story, killed, bad, online, elsewhere, examples, placed, processing, installing, memory)
 
 
 def main():

@@ -20,6 +20,8 @@ from shapely import from_wkb, from_wkt
 from shapely.affinity import affine_transform
 from shapely.geometry import shape
 
+from terraclick.geo.store import GeoPackageStore
+
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
 SAMPLE = ROOT / "src" / "terraclick" / "data" / "sample.tif"
@@ -240,6 +242,28 @@ def test_turned_rasters_and_rasters_that_lie_nowhere(qgis, tmp_path):
 
 
 @needs_qgis
+def test_a_session_of_the_server_is_a_layer_for_polygons(qgis, program, tmp_path):
+    session, places = tmp_path / "session.gpkg", buildings(4)
+    at = ",".join(str(value) for value in places[0])
+    subprocess.run([program, "segment", SAMPLE, "--click", at, "--out", session], check=True, capture_output=True)
+    found = qgis("ours", str(SAMPLE), places[3], str(session))
+    assert found["saved"] and found["count"] == 2, found["errors"]
+    with GeoPackageStore.open(session) as store:
+        store.look()
+        first, second = store.objects()
+    assert {first.class_name, second.class_name} == {"", "building"} and first.uuid != second.uuid
+    assert first.image == second.image, "the object does not lie on its image"
+
+
+@needs_qgis
+def test_keys_own_fields_and_saving_after_every_object(qgis):
+    found = qgis("keys", str(SAMPLE), buildings(4)[3])
+    assert found["back"] and found["left"] and found["valid"], found
+    assert (found["saved"], found["class"]) == (1, "road")
+    assert found["parts"] >= 1 and found["told"][0] == "road" and 0 < found["told"][1] <= 1
+
+
+@needs_qgis
 def test_every_algorithm_runs(qgis, program, tmp_path):
     session, places = tmp_path / "session.gpkg", buildings(2)
     at = ",".join(str(value) for value in places[0])
@@ -287,3 +311,10 @@ def test_ten_buildings(qgis, program, tmp_path):
     for index, item in enumerate(found["objects"]):
         wanted = by_command_line(program, SAMPLE, json.loads(item["clicks"]), tmp_path / f"{index}.gpkg")
         assert from_wkt(item["wkt"]).hausdorff_distance(wanted) <= 0.3
+
+
+@needs_qgis
+@pytest.mark.skipif(SHARED is None, reason="TERRACLICK_SHARED is not set: no raster of terabytes to open")
+def test_a_raster_of_terabytes_answers_or_says_why(qgis):
+    found = qgis("large", str(Path(SHARED) / "hostile" / "made" / "sparse_1e6x1e6.tif"))
+    assert found["shown"] or len(found["said"]) == 1
