@@ -13,6 +13,7 @@ import zipfile
 from urllib.parse import quote
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["XDG_CONFIG_HOME"] = os.path.join(sys.argv[2], "settings")  # of this run alone
 
 from qgis.core import (
     QgsApplication,
