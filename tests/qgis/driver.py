@@ -428,10 +428,10 @@ def online(person, place, address):
 
 def elsewhere(person, image, places):
     """As if the server were on another machine: pixels are sent, requests go through QGIS."""
-    import terraclick_qgis.controller as controller
     import terraclick_qgis.network as network
+    import terraclick_qgis.placing as placing
 
-    controller.is_local = network.is_local = lambda base: False
+    placing.is_local = network.is_local = lambda base: False
     layer = person.open(image, "EPSG:3857")
     person.connected()
     assert person.control.client.transport is network.through_qgis
