@@ -2,8 +2,8 @@
 
     python dev/untrained_maps.py [--limit 12]
 
-Object tasks are seen in a square of twice their box, class tasks in the whole picture, both at the encoder's side. Setting
-TERRACLICK_SHARED names the folder of development data.
+Object tasks are seen in a square of twice their box, class tasks in the whole picture, both at the encoder's side.
+Setting TERRACLICK_SHARED names the folder of development data.
 """
 
 from __future__ import annotations
