@@ -346,7 +346,8 @@ def run(
         check_target(out, kind, overwrite)
     if preview is not None:
         check_output(preview, overwrite)
-    for note in (*info.notes, *suspicions(path, reading, bands)):
+    refused = info.grid.crs is None and not pixels  # said in one sentence, further down
+    for note in () if refused else (*info.notes, *suspicions(path, reading, bands)):
         warn(f"Note on {path.name}: {note}.")
     if not pixels and info.grid.crs is not None:
         target_crs = _written_in(kind, crs, info.grid.crs)
