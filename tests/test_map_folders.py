@@ -229,7 +229,7 @@ def test_an_endless_graph_can_be_interrupted(scene, tmp_path):
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 130 and "Error: stopped" in said, said and os.listdir(place) == []
 
 
