@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -223,7 +224,9 @@ def test_an_endless_graph_can_be_interrupted(scene, tmp_path):
     place = tmp_path / "place"
     place.mkdir()
     command = [sys.executable, "-m", "terraclick", "map", str(scene), "--model", str(folder), "--out", "map.tif"]
-    process = subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, text=True)
+    # a test run in the background ignores Ctrl-C, and what it starts would too
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     deadline = time.monotonic() + 60
     while not (place / "map.tif.work").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
