@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import cos, pi
 
 from terraclick.errors import BadConfig
 
@@ -115,8 +116,6 @@ class TrainConfig:
 
     def rate_share(self, done: float) -> float:
         """The learning rate as a share of its peak when a share `done` of the run is over: rise, hold, fall."""
-        from math import cos, pi
-
         if done < self.warmup:
             return max(done / self.warmup, 0.01)
         falling = (done - (1 - self.cooldown)) / self.cooldown if self.cooldown else 0.0

@@ -7,7 +7,6 @@ bfloat16. Without a C compiler, or on a GPU, training uses torch's own convoluti
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import shutil
 import subprocess
@@ -42,9 +41,8 @@ def compiled() -> Any | None:
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return None
-    name = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
     with tempfile.TemporaryDirectory(prefix="terraclick-") as folder:
-        library = Path(folder) / f"depthwise-{name}.so"
+        library = Path(folder) / "depthwise.so"
         flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
         done = subprocess.run([compiler, *flags, "-o", str(library), str(SOURCE)], capture_output=True, check=False)
         return ctypes.CDLL(str(library)) if done.returncode == 0 else None
