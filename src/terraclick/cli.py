@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from terraclick import __version__
 from terraclick.console import is_plain, printable, printable_json, speak_utf8
@@ -170,10 +171,14 @@ TARGET = click.Choice(["object", "class"])
 SHOWN = ["none", "both", "positive", "negative", "swapped"]
 WEIGHTS_HELP = "Folder of an exported model of your own, or a paper network's checkpoint."
 READING = (
-    click.option("--nodata", metavar="V|none", help="The value that stands for no data (default: as the file says)."),
+    click.option(
+        "--nodata", metavar="V|none|file", help="The value that stands for no data (default: file, as it says)."
+    ),
     click.option("--page", type=int, default=1, show_default=True, help="Which picture of a TIFF that holds several."),
     click.option("--alpha/--no-alpha", default=True, help="Whether an alpha band hides pixels (default: it does)."),
-    click.option("--image-crs", metavar="EPSG:N", help="The image's own coordinate system, where nothing says it."),
+    click.option(
+        "--image-crs", metavar="EPSG:N|file", help="The image's own coordinate system, where nothing says it."
+    ),
 )
 
 
@@ -184,8 +189,12 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_reading(**words: Any) -> None:
         from terraclick.geo.reading import Reading
 
-        nodata, page, alpha, crs = (words.pop(name) for name in ("nodata", "page", "alpha", "image_crs"))
-        command(reading=Reading(nodata or "", page, alpha, crs or ""), **words)
+        names = {"nodata": "nodata", "page": "page", "alpha": "alpha", "image_crs": "crs"}
+        source = click.get_current_context().get_parameter_source
+        said = frozenset(field for name, field in names.items() if source(name) is ParameterSource.COMMANDLINE)
+        values = {field: words.pop(name) for name, field in names.items()}
+        texts = {name: "" if values[name] in (None, "file") else values[name] for name in ("nodata", "crs")}
+        command(reading=Reading(**{**values, **texts}, said=said), **words)
 
     for option in reversed(READING):
         with_reading = option(with_reading)
@@ -562,6 +571,7 @@ def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
 @click.option("--split", "split_text", metavar="TRAIN,VAL[,TEST]", help="Deal the images out in shares such as 80,20.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the deal.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier export wrote there.")
+@reading_options
 @json_option
 def export_session_verb(
     session: str, out: Path, crs_text: str | None, split_text: str | None, as_json: bool, **words: Any
@@ -579,11 +589,11 @@ def export_session_verb(
     if session.startswith("postgres"):
         from terraclick.geo.store_postgis import open_postgis
 
-        path, store = None, open_postgis(session)
+        path, store = None, open_postgis(session, make=False)
     else:
         path, store = Path(session), GeoPackageStore.open(session)
     with store:
-        found = export_session(store, path, out, **words)
+        found = export_session(store, path, out, warn=_warn, **words)
     answer = {"out": str(out), "files": found.files, "objects": found.objects, "images": found.images}
     answer |= {"left_out": found.left_out, "cut_at_edges": found.cut}
     things = [_so_many(found.objects, "object"), _so_many(found.images, "image"), _so_many(len(found.files), "file")]
@@ -638,7 +648,7 @@ def replay(session: Path, model: str, weights: Path | None, images: Path | None,
 
     predictor = load(model) if weights is None else load(model, weights=weights)
     with GeoPackageStore.open(session) as store:
-        found = room.replay(store, predictor, model, images, _progress_of("objects"), reading)
+        found = room.replay(store, predictor, model, images, _progress_of("objects"), reading, _warn)
     _print(found.to_json(), as_json, found.lines())
 
 

@@ -590,7 +590,8 @@ def save_polygons(
         return len(objects)
     with replace_session(out, overwrite) as part, GeoPackageStore.create(part, grid.crs) as store:
         bounds = None if grid.crs is None else read_info(job.scene, job.reading).grid.bounds
-        store.add_image(StoredImage(portable_name(scene, out.parent), image_hash(scene), grid.crs, bounds))
+        name = portable_name(scene, out.parent)
+        store.add_image(StoredImage(name, image_hash(scene), grid.crs, bounds, job.reading))
         for kind in named:
             store.set_class(kind)
         store.add_many([(item, (), None) for item in objects], grid.crs)

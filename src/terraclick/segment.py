@@ -45,6 +45,7 @@ from terraclick.geo.store import (
     open_store,
     remove_session,
 )
+from terraclick.geo.stored_readings import readings_of
 from terraclick.geo.suspicion import suspicions
 from terraclick.outline import MapClick, Outline, outlines
 from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS, load
@@ -246,7 +247,7 @@ def save_session(
                 image_crs = first[1].crs  # None when the session keeps pixels
                 bounds = None if image_crs is None else read_info(image, reading).grid.bounds
                 key = session_key(store.images(), image, digest, bounds, path.parent)
-                store.add_image(StoredImage(key, digest, image_crs, bounds))
+                store.add_image(StoredImage(key, digest, image_crs, bounds, reading))
                 known = {_content(held) for held in store.references()}
                 for reference in references:
                     if _content(reference) not in known:
@@ -328,9 +329,14 @@ def run(
 
     likes and unlikes are (image, mask) of references; session_references is a .gpkg whose references of `class_name`
     (of all classes without a name) count as well. `warn` hears how the image was understood where that is not plain.
-    Everything that can be refused is refused before the first outline is made. Raises any TerraClickError.
+    An image that `append` adds to is read as the session keeps it where `reading` leaves that open. Everything that can
+    be refused is refused before the first outline is made. Raises any TerraClickError.
     """
     path = resolve_image(image)
+    heard: list[str] = []
+    if append and Path(out).is_file():
+        with GeoPackageStore.open(out) as store:
+            reading = readings_of(store, reading).of_file(path, tell=heard.append)
     info = read_info(path, reading)
     crs = parse_crs(crs_text) if crs_text else None
     if crs is not None and pixels:
@@ -347,7 +353,7 @@ def run(
     if preview is not None:
         check_output(preview, overwrite)
     refused = info.grid.crs is None and not pixels  # said in one sentence, further down
-    for note in () if refused else (*info.notes, *suspicions(path, reading, bands)):
+    for note in () if refused else (*heard, *info.notes, *suspicions(path, reading, bands)):
         warn(f"Note on {path.name}: {note}.")
     if not pixels and info.grid.crs is not None:
         target_crs = _written_in(kind, crs, info.grid.crs)

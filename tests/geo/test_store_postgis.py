@@ -11,6 +11,7 @@ from shapely.geometry import box
 
 from terraclick.core.click import Reference
 from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
+from terraclick.geo.reading import Reading
 from terraclick.geo.store import (
     MapClass,
     MapObject,
@@ -54,7 +55,8 @@ NUMBERS = count()
 
 def test_what_is_kept_comes_back(begin):
     store = begin()
-    store.add_image(StoredImage("a.tif", "h", UTM, (0.0, 0.0, 9.0, 9.0)))
+    image = StoredImage("a.tif", "h", UTM, (0.0, 0.0, 9.0, 9.0), Reading("0", 2, False, "EPSG:32633"))
+    store.add_image(image)
     item = MapObject(geometry=SQUARE, image="a.tif", class_name="house", label="ä", score=0.5, attributes={"n": 1})
     kept = store.add(item, CLICKS, VIEW)
     store.close()
@@ -64,7 +66,7 @@ def test_what_is_kept_comes_back(begin):
     assert found.area_m2 == pytest.approx(600, rel=1e-3)
     assert store.clicks_of(kept.uuid)[0] == replace(CLICKS[0], time=kept.created)
     assert store.clicks_of(kept.uuid)[1] == CLICKS[1] and store.view_of(kept.uuid) == VIEW
-    assert store.crs == UTM and store.images()[0] == StoredImage("a.tif", "h", UTM, (0.0, 0.0, 9.0, 9.0))
+    assert store.crs == UTM and store.images()[0] == image
     store.delete(kept.uuid)
     assert store.objects() == [] and store.clicks_of(kept.uuid) == () and store.view_of(kept.uuid) is None
 

@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.app.images import MAX_IMAGES, Scene, open_one, settled
+from terraclick.app.images import MAX_IMAGES, Scene, looked_at, open_one, settled
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, BadData, BadImage
 from terraclick.geo.crs_text import crs_of_text
-from terraclick.geo.store import StoredImage
+from terraclick.geo.stored_readings import readings_of
 from terraclick.geo.window_file import write_window
 
 __all__ = ["WINDOW_SIDE", "Adding", "allowed_roots", "decoded_png"]
@@ -85,11 +85,10 @@ class Adding:
         space = self.workspace
         if len(space.scenes) >= MAX_IMAGES:
             raise BadImage(f"this server shows {MAX_IMAGES} images already: start it again.")
-        scene = open_one(str(path), space.scenes)
+        scene = looked_at(open_one(str(path), space.scenes, readings_of(space.store)))
         scene = settled({scene.id: scene}, space.store)[scene.id]
-        crs = scene.grid.crs
-        if (crs is None) == (space.store.crs is None):
-            space.store.add_image(StoredImage(scene.key, scene.hash, crs, None if crs is None else scene.grid.bounds))
+        if (scene.grid.crs is None) == (space.store.crs is None):
+            space.store.add_image(scene.stored)
         space.by_key[scene.key] = scene
         space.scenes[scene.id] = scene
         return scene

@@ -39,10 +39,11 @@ from terraclick.geo.raster import (
 )
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.sidecars import stamp_of
-from terraclick.geo.store import Store, image_hash
+from terraclick.geo.store import Store, StoredImage, image_hash
+from terraclick.geo.stored_readings import AS_FILES_SAY, Readings
 from terraclick.geo.suspicion import suspicions
 
-__all__ = ["TILE", "ImageChanged", "Scene", "Tiles", "open_one", "open_scenes", "settled"]
+__all__ = ["TILE", "ImageChanged", "Scene", "Tiles", "looked_at", "open_one", "open_scenes", "settled"]
 
 TILE = 256
 COARSE_SIDE = 2048
@@ -92,6 +93,12 @@ class Scene:
         return self.info.grid
 
     @property
+    def stored(self) -> StoredImage:
+        """The image as a session keeps it."""
+        crs = self.grid.crs
+        return StoredImage(self.key, self.hash, crs, None if crs is None else self.grid.bounds, self.reading)
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
         return self.info.grid.shape
@@ -130,9 +137,11 @@ def settled(scenes: Mapping[str, Scene], store: Store) -> dict[str, Scene]:
 
 
 def open_scenes(
-    names: Sequence[str], warn: Callable[[str], None] = lambda line: None, reading: Reading = PLAIN
+    names: Sequence[str], warn: Callable[[str], None] = lambda line: None, readings: Readings = AS_FILES_SAY
 ) -> dict[str, Scene]:
     """The images named, and those in the folders named, by id. `warn` hears of files in folders that cannot be used.
+
+    `readings` says how each is read.
 
     Heatmaps in a folder are left to `app/layers.py`: they are layers, not images.
 
@@ -147,7 +156,7 @@ def open_scenes(
             if inside is not None and "heat" in Path(file).name and heat_classes(file) is not None:
                 continue
             try:
-                scene = open_one(file, scenes, reading)
+                scene = open_one(file, scenes, readings)
             except TerraClickError as error:
                 if inside is None:
                     raise
@@ -155,10 +164,7 @@ def open_scenes(
                 continue
             if scene.path not in seen:
                 seen.add(scene.path)
-                if len(scenes) < MOST_LOOKED_AT:
-                    accuracy = accuracy_note(scene.grid, WGS84)
-                    found = (*suspicions(scene.path, reading), *([accuracy] if accuracy else []))
-                    scene = replace(scene, notes=(*scene.notes, *found))
+                scene = looked_at(scene) if len(scenes) < MOST_LOOKED_AT else scene
                 for note in scene.notes:
                     warn(f"Note on {scene.name}: {note}.")
                 scenes[scene.id] = scene
@@ -169,10 +175,20 @@ def open_scenes(
     return scenes
 
 
-def open_one(name: str, taken: Mapping[str, Scene], reading: Reading = PLAIN) -> Scene:
+def looked_at(scene: Scene) -> Scene:
+    """The scene with notes of what its pixels and its place make one suspect; part of the pixels is read."""
+    accuracy = accuracy_note(scene.grid, WGS84)
+    found = (*suspicions(scene.path, scene.reading), *([accuracy] if accuracy else []))
+    return replace(scene, notes=(*scene.notes, *found))
+
+
+def open_one(name: str, taken: Mapping[str, Scene], readings: Readings = AS_FILES_SAY) -> Scene:
     """One image, with an id that none of `taken` has. Raises BadImage."""
     path = resolve_image(name)
     stamp = stamp_of(path)  # before anything is read: a change meanwhile is one
+    notes: list[str] = []
+    digest = image_hash(path)[:16]
+    reading = readings.of_file(path, digest, notes.append)
     info = read_info(path, reading)
     return Scene(
         _id_of("sample" if name == "sample" else Path(name).stem, taken),
@@ -180,10 +196,10 @@ def open_one(name: str, taken: Mapping[str, Scene], reading: Reading = PLAIN) ->
         path,
         info,
         read_bands(path, reading),
-        image_hash(path)[:16],
+        digest,
         reading,
         stamp,
-        info.notes,
+        (*notes, *info.notes),
         read_limits(path, None, "none", reading)[0],
     )
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -53,6 +53,7 @@ from terraclick.geo.raster import resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import SetAside
 from terraclick.geo.store import MapObject, Store, files_hash, image_hash, open_store
+from terraclick.geo.stored_readings import Readings, readings_of
 from terraclick.predictors.load import NETWORKS, OPEN_CLICK_NET_FILE, PREDICTORS, WEIGHTS, PredictorSpec, load
 
 __all__ = ["STATUS", "Server", "create_app", "model_of", "prepare", "run"]
@@ -339,19 +340,18 @@ def prepare(
     roots = allowed_roots(roots)
     if not images and not roots:
         raise BadConfig("no image was given: name one, a folder or sample, or give --root FOLDER to add some later.")
-    scenes = open_scenes(images, warn, reading) if images else {}
-    sock = _listening(host, port)
-    try:
-        store, session_name, scenes = _store(scenes, _named(images), session, store_address, out, warn)
-    except BaseException:
-        sock.close()
-        raise
-    try:
+    with ExitStack() as undo:
+        known = _existing(session, store_address, out)
+        if known is not None:
+            undo.callback(known.close)
+        readings = Readings(reading) if known is None else readings_of(known, reading)
+        scenes = open_scenes(images, warn, readings) if images else {}
+        sock = _listening(host, port)
+        undo.callback(sock.close)
+        store, session_name, scenes = _store(known, scenes, _named(images), session, store_address, out, warn)
+        undo.callback(store.close)
         workspace = Workspace(scenes, store, lambda: model_of(model, weights))
-    except BaseException:
-        store.close()
-        sock.close()
-        raise
+        undo.pop_all()
     at = sock.getsockname()[1]
     shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
     shown = f"[{shown}]" if ":" in shown else shown
@@ -395,7 +395,30 @@ def _named(images: Sequence[str]) -> set[Path]:
     return {resolve_image(name) for name in images if name == "sample" or not Path(name).is_dir()}
 
 
+def _existing(session: Path | None, address: str | None, out: Path) -> Store | None:
+    """The session to go on with; None where a new one will be made."""
+    if address is None:
+        path = _session_file(session, out)
+        return open_store(path) if path.exists() else None
+    if session is not None:
+        raise BadConfig("--session and --store contradict each other: give one of them.")
+    from terraclick.geo.store_postgis import open_postgis
+
+    try:
+        return open_postgis(address, make=False)
+    except UnknownName:
+        return None
+
+
+def _session_file(session: Path | None, out: Path) -> Path:
+    path = session or out / "terraclick.gpkg"
+    if path.suffix.lower() != ".gpkg":
+        raise BadConfig(f"--session {path} does not end in .gpkg: a session is a GeoPackage.")
+    return path
+
+
 def _store(
+    known: Store | None,
     scenes: dict[str, Scene],
     named: set[Path],
     session: Path | None,
@@ -407,30 +430,19 @@ def _store(
 
     Without a session that is there, images with a coordinate system decide it and plain pictures are left aside.
     """
+    path = _session_file(session, out)
+    name = path.name if address is None else "postgis"
+    if known is not None:
+        return known, name, _fitting(scenes, named, known.crs, name, warn)
     crs = next((scene.grid.crs for scene in scenes.values() if scene.grid.crs is not None), None)
     if not scenes:
         crs = WGS84  # images come later, from anywhere
-    if address is not None:
-        if session is not None:
-            raise BadConfig("--session and --store contradict each other: give one of them.")
-        from terraclick.geo.store_postgis import open_postgis
+    fitting = _fitting(scenes, named, crs, name, warn)
+    if address is None:
+        return open_store(path, crs), name, fitting
+    from terraclick.geo.store_postgis import open_postgis
 
-        store: Store = open_postgis(address, crs)
-        name = "postgis"
-    else:
-        path = session or out / "terraclick.gpkg"
-        name = path.name
-        if path.suffix.lower() != ".gpkg":
-            raise BadConfig(f"--session {path} does not end in .gpkg: a session is a GeoPackage.")
-        if not path.exists():
-            fitting = _fitting(scenes, named, crs, name, warn)
-            return open_store(path, crs), name, fitting
-        store = open_store(path, crs)
-    try:
-        return store, name, _fitting(scenes, named, store.crs, name, warn)
-    except BaseException:
-        store.close()
-        raise
+    return open_postgis(address, crs), name, fitting
 
 
 def _fitting(

@@ -20,11 +20,12 @@ from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.errors import BadData, BadInput
 from terraclick.geo.grid import Grid
-from terraclick.geo.identity import find_image
+from terraclick.geo.identity import base_name, find_image
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.store import MapObject, Store, StoredImage, StoredView, reproject
+from terraclick.geo.stored_readings import readings_of
 from terraclick.outline import MAX_VIEW_PX, clean
 
 __all__ = ["Replay", "Replayed", "replay"]
@@ -113,18 +114,27 @@ def replay(
     folder: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     reading: Reading = PLAIN,
+    warn: Callable[[str], None] = lambda line: None,
 ) -> Replay:
     """Answer the stored clicks of every object on the view it was made from.
 
     Images are read where the session says, or in `folder`, by their hash. Objects without clicks (drawn, imported,
-    merged) and those whose image is gone are left out with the reason. `reading` says how the images are read, as it
-    was then. Examples that were shown are not stored with the object and not shown again. Raises BadData if there is
-    no object at all.
+    merged) and those whose image is gone are left out with the reason. Images are read as the session keeps it, and
+    otherwise where `reading` says so, which `warn` hears. Examples that were shown are not stored with the object and
+    not shown again. Raises BadData if there is no object at all.
     """
     items = store.objects()
     if not items:
         raise BadData("the session holds no object: there is nothing to replay.")
     images = {image.path: image for image in store.images()}
+    readings = readings_of(store, reading)
+    read_as: dict[str, Reading] = {}
+    for image in images.values():
+
+        def tell(note: str, name: str = base_name(image.path)) -> None:
+            warn(f"Note on {name}: {note}.")
+
+        read_as[image.path] = readings.of_image(image, tell)
     places = [] if folder is None else [folder]
     home = getattr(store, "path", None)
     beside = None if home is None else Path(home).parent
@@ -140,7 +150,7 @@ def replay(
         try:
             if shown is None or shown[0] != view:
                 path = find_image(images.get(view.image, StoredImage(view.image)), places, beside)
-                shown = (view, *_encoded(view, path, predictor, reading))
+                shown = (view, *_encoded(view, path, predictor, read_as.get(view.image, reading)))
             _, grid, encoded, valid, whole = shown
             done.append(
                 _again(

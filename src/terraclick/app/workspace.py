@@ -57,7 +57,6 @@ from terraclick.geo.store import (
     Store,
     StoredClick,
     StoredDraft,
-    StoredImage,
     StoredReference,
     StoredView,
     reproject,
@@ -223,8 +222,7 @@ class Workspace:
         self.hub = Hub()
         self.journal = Journal()
         for scene in self.scenes.values():  # before the model's thread begins: what is refused here must end the start
-            crs = scene.grid.crs
-            store.add_image(StoredImage(scene.key, scene.hash, crs, None if crs is None else scene.grid.bounds))
+            store.add_image(scene.stored)
         self.worker = Worker()
         self.encodings = Encodings(encoding_bytes)
         self._clock = clock

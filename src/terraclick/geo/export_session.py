@@ -13,23 +13,28 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import shapely
 from affine import Affine
 from pyproj import CRS
 
 from terraclick.errors import BadConfig, BadData, BadOutput, UnknownName
 from terraclick.files import check_output, sync, write_text, writing
+from terraclick.geo.carrying import accuracy_note
 from terraclick.geo.collection import Collection, Picture, collected, renamed
 from terraclick.geo.export import FORMATS, Format, format_of, write_collection
 from terraclick.geo.export_pixels import class_lines
 from terraclick.geo.grid import Grid
 from terraclick.geo.identity import base_name, find_image, unique_names
+from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import read_info
+from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.store import Store, StoredImage
+from terraclick.geo.stored_readings import Readings
 from terraclick.geo.texts import harmless
 
 __all__ = ["MANIFEST", "Exported", "export_session", "parse_split"]
@@ -66,13 +71,17 @@ def export_session(
     split: Mapping[str, float] | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    reading: Reading = PLAIN,
+    warn: Callable[[str], None] = lambda line: None,
 ) -> Exported:
     """Write objects of a session into the folder `out`, in every format named (default: all that is installed).
 
     Images are found where the session says (relative to the `session` file), or in `images` (files and folders), by
     their hash. `class_name` and `status` choose objects; numbers stay those of the session. `split` gives shares of
     train, val and test; whole images are dealt out, always the same way for one `seed`. If `out` names a file with the
-    ending of a format, that one file is written. Raises BadData, BadConfig, BadOutput, UnknownName, MissingExtra.
+    ending of a format, that one file is written. Images are read as the session keeps it, otherwise where `reading`
+    says so. `warn` hears that, and where places come out metres off. Raises BadData, BadConfig, BadOutput, UnknownName,
+    MissingExtra.
     """
     out = Path(out)
     single = _single_format(out, formats)
@@ -86,7 +95,10 @@ def export_session(
         raise BadData("no object of the session fits: there is nothing to export.")
     whole = collected(store, items)
     beside = None if session is None else session.parent
-    whole = _with_pictures(whole, images, beside, any(FORMATS[name].pixels for name in names))
+    read_as = _read_as(whole.images, Readings(reading, whole.images, beside), warn)
+    whole = _with_pictures(whole, images, beside, any(FORMATS[name].pixels for name in names), read_as)
+    for note in _accuracy(whole, names, crs):
+        warn(f"Note on {out.name}: {note}.")
     if single:
         write_collection(whole, out, single, crs, overwrite)
         return Exported(out.parent, (out.name,), len(items), len(whole.images), (), _cut(whole))
@@ -141,8 +153,33 @@ def _cut(whole: Collection) -> int:
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
-def _with_pictures(whole: Collection, places: Sequence[Path], beside: Path | None, needed: bool) -> Collection:
+def _read_as(images: Sequence[StoredImage], readings: Readings, warn: Callable[[str], None]) -> dict[str, StoredImage]:
+    """The images by their key, with the reading that they have now."""
+    found = {}
+    for image in images:
+        notes: list[str] = []
+        found[image.path] = replace(image, reading=readings.of_image(image, notes.append))
+        for note in notes:
+            warn(f"Note on {base_name(image.path)}: {note}.")
+    return found
+
+
+def _accuracy(whole: Collection, names: Sequence[str], crs: CRS | None) -> list[str]:
+    """What to say where a grid is missing that would carry the objects better to a system that they are written in."""
+    if whole.crs is None or not whole.items:
+        return []
+    left, bottom, right, top = shapely.total_bounds([item.geometry for item in whole.items]).tolist()
+    around = Grid.from_bounds((left, bottom, right, top), (1, 1), whole.crs)
+    maps = [crs or (WGS84 if name == "geojson" else whole.crs) for name in names if not FORMATS[name].pixels]
+    targets = [*maps, *(picture.grid.crs for picture in whole.pictures if picture.grid.crs is not None)]
+    return [note for note in dict.fromkeys(accuracy_note(around, target) for target in targets) if note]
+
+
+def _with_pictures(
+    whole: Collection, places: Sequence[Path], beside: Path | None, needed: bool, read_as: Mapping[str, StoredImage]
+) -> Collection:
     """The collection with its images under names that travel, and, where pixels are needed, with their grids."""
+    whole = replace(whole, images=tuple(read_as.values()))
     found: dict[str, Path] = {}
     for image in whole.images:
         try:
@@ -159,7 +196,7 @@ def _with_pictures(whole: Collection, places: Sequence[Path], beside: Path | Non
     pictures = []
     if needed:
         for image in whole.images:
-            info = read_info(found[image.path])
+            info = read_info(found[image.path], image.reading)
             grid = (
                 _grid_of(info.grid, image) if whole.crs is not None else Grid(Affine.identity(), None, info.grid.shape)
             )

@@ -175,7 +175,7 @@ CREATE TABLE "references" (
   positive BOOLEAN NOT NULL, crop BLOB NOT NULL, mask BLOB NOT NULL, created DATETIME);
 CREATE TABLE images (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, path TEXT NOT NULL UNIQUE, hash TEXT, crs TEXT,
-  "left" DOUBLE, bottom DOUBLE, "right" DOUBLE, top DOUBLE);
+  "left" DOUBLE, bottom DOUBLE, "right" DOUBLE, top DOUBLE, reading TEXT);
 CREATE TABLE meta (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "key" TEXT NOT NULL UNIQUE, value TEXT);
 """
 
@@ -305,6 +305,8 @@ def add_what_is_new(db: sqlite3.Connection) -> bool:
         db.execute(_CONTENTS, ("drafts", "attributes", "drafts", "", None))
     if "attributes" not in _columns(db, "objects"):
         db.execute("ALTER TABLE objects ADD COLUMN attributes TEXT")
+    if "reading" not in _columns(db, "images"):
+        db.execute("ALTER TABLE images ADD COLUMN reading TEXT")
     if not has_table(db, "layer_styles"):
         db.execute(_STYLES_TABLE)
         db.execute(_CONTENTS, ("layer_styles", "attributes", "layer_styles", "How QGIS draws the layers", None))

@@ -62,7 +62,7 @@ def known_as(images: Iterable[StoredImage], path: str, digest: str) -> str | Non
 def _same_place(path: Path, image: StoredImage) -> bool:
     """Whether a file that changed still covers exactly the ground that the session noted for it."""
     try:
-        return image.bounds is not None and image.bounds == read_info(path).grid.bounds
+        return image.bounds is not None and image.bounds == read_info(path, image.reading).grid.bounds
     except TerraClickError:
         return False
 

@@ -15,9 +15,11 @@ from terraclick.errors import BadData, TerraClickError
 from terraclick.geo.grid import Grid
 from terraclick.geo.identity import base_name, known_as, portable_name
 from terraclick.geo.imports import READERS, Labels, check_places, read_labels
-from terraclick.geo.raster import read_info
+from terraclick.geo.raster import read_info, resolve_image
+from terraclick.geo.reading import Reading
 from terraclick.geo.session_files import check_session_output, replace_session
 from terraclick.geo.store import GeoPackageStore, StoredImage, image_hash, reproject
+from terraclick.geo.stored_readings import AS_FILES_SAY, Readings, readings_of
 
 __all__ = ["Imported", "import_session"]
 
@@ -41,6 +43,7 @@ class _Image:
     path: Path
     grid: Grid
     hash: str
+    reading: Reading
 
 
 def import_session(
@@ -60,7 +63,7 @@ def import_session(
     """
     session = Path(session)
     check_session_output(session, append, overwrite)
-    known_images = _opened(images)
+    known_images = _opened(images, _known_readings(session if append else None))
     shapes = {image.name: image.grid.shape for image in known_images}
     labels = []
     for path in _label_files(files):
@@ -98,7 +101,15 @@ def _beside_labels(file: Path) -> bool:
     return (file.suffix == ".txt" and (file.with_name("data.yaml")).is_file()) or file.name == "pictures.csv"
 
 
-def _opened(places: Sequence[Path]) -> list[_Image]:
+def _known_readings(session: Path | None) -> Readings:
+    """How a session that is there has its images read."""
+    if session is None or not session.exists():
+        return AS_FILES_SAY
+    with GeoPackageStore.open(session) as store:
+        return readings_of(store)
+
+
+def _opened(places: Sequence[Path], readings: Readings) -> list[_Image]:
     found = []
     for place in places:
         folder = place.is_dir()
@@ -106,12 +117,14 @@ def _opened(places: Sequence[Path]) -> list[_Image]:
             if folder and not file.is_file():
                 continue
             try:
-                info = read_info(file)
+                digest = image_hash(resolve_image(file))
+                reading = readings.of_file(resolve_image(file), digest)
+                info = read_info(file, reading)
             except TerraClickError:
                 if folder:
                     continue
                 raise
-            found.append(_Image(file.name, info.path, info.grid, image_hash(info.path)))
+            found.append(_Image(file.name, info.path, info.grid, digest, reading))
     return found
 
 
@@ -178,7 +191,7 @@ def _registered(store: GeoPackageStore, name: str, picture: _Image | None, folde
         crs = None if store.crs is None else picture.grid.crs
         bounds = None if crs is None else picture.grid.bounds
         if (crs is None) == (store.crs is None):
-            store.add_image(StoredImage(key, picture.hash, crs, bounds))
+            store.add_image(StoredImage(key, picture.hash, crs, bounds, picture.reading))
         else:
             key = ""
     elif key and key not in {image.path for image in store.images()}:

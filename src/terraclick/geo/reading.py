@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from pyproj import CRS
 
@@ -21,6 +24,7 @@ class Reading:
     page: which picture of a TIFF of several, from 1.
     alpha: whether an alpha band hides pixels; False makes it a band like the others.
     crs: EPSG:n or ESRI:n, the coordinate system of the file's own coordinates; "" = as the file or its sidecars say.
+    said: names of fields that were given although they say the default, so that they stand against a stored one.
     Raises BadConfig for what is none of these.
     """
 
@@ -28,6 +32,7 @@ class Reading:
     page: int = 1
     alpha: bool = True
     crs: str = ""
+    said: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.nodata not in ("", "none"):
@@ -55,6 +60,35 @@ class Reading:
     def is_plain(self) -> bool:
         """Whether everything is left to the file."""
         return self == PLAIN
+
+    def over(self, stored: Reading) -> Reading:
+        """This reading, with what it leaves open taken from the one that a session keeps for the image."""
+        own = self.told() | {name: getattr(self, name) for name in self.said}
+        return Reading(**{**stored.told(), **own})
+
+    def differs(self, stored: Reading) -> str:
+        """What was said here otherwise than a session keeps it, as words of the command line; "" for nothing."""
+        kept = self.over(stored)
+        changed = [name for name, value in stored.told().items() if getattr(kept, name) != value]
+        return Reading(**{name: getattr(stored, name) for name in changed}).words
+
+    def told(self) -> dict[str, Any]:
+        """The fields that say more than the default, as JSON values."""
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "said"}
+        return {name: value for name, value in found.items() if value != getattr(PLAIN, name)}
+
+    def to_text(self) -> str:
+        """The same as JSON text, as a session keeps it; "" where everything is left to the file."""
+        return json.dumps(self.told()) if self.told() else ""
+
+    @classmethod
+    def of_stored(cls, values: Mapping[str, Any]) -> Reading:
+        """The reading that `told` gave. Raises BadConfig for what is none."""
+        kinds = {"nodata": str, "page": int, "alpha": bool, "crs": str}
+        for name, value in values.items():
+            if type(value) is not kinds.get(name):
+                raise BadConfig(f"{name[:40]!r} of its reading cannot be used")
+        return cls(**values)
 
     @property
     def words(self) -> str:

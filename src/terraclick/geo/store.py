@@ -58,6 +58,7 @@ from terraclick.geo.lonlat import WGS84, joined, wrapped
 from terraclick.geo.measure import measured
 from terraclick.geo.outside import Happened, Outside, image_at, in_chunks, judged, usable
 from terraclick.geo.presence import FileGone, presence_of, rescue
+from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import (
     BadRow,
     SetAside,
@@ -198,12 +199,16 @@ class StoredReference:
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image of the session: path (its key), cheap hash, CRS (None for pixel coordinates), bounds in that CRS."""
+    """An image of the session: path (its key), cheap hash, CRS (None for pixel coordinates), bounds in that CRS.
+
+    reading is how the user had it read, where the file alone does not say it.
+    """
 
     path: str
     hash: str = ""
     crs: CRS | None = None
     bounds: Bounds | None = None
+    reading: Reading = PLAIN
 
 
 @dataclass(frozen=True)
@@ -865,6 +870,14 @@ class SqlStore(ABC):
             self._present.append(item.path)
             self._outside.again = True  # rows without an image may lie on it
 
+    def _reading_of(self, path: Any, text: Any) -> Reading:
+        """How an image is read, from its column; plainly where another program left something in it."""
+        try:
+            return Reading.of_stored(json_object(text, "reading"))
+        except (BadRow, BadConfig) as error:
+            self._outside.note("images", _shown(path), f"{str(error).rstrip('.')}: the image is read as its file says")
+            return PLAIN
+
     # -- what other programs did
 
     def look(self) -> Happened | None:
@@ -1268,15 +1281,18 @@ class GeoPackageStore(SqlStore):
     def images(self) -> tuple[StoredImage, ...]:
         """All images in the order added."""
         with self._reading() as db:
-            rows = db.execute('SELECT path, hash, crs, "left", bottom, "right", top FROM images ORDER BY id').fetchall()
+            rows = db.execute(
+                'SELECT path, hash, crs, reading, "left", bottom, "right", top FROM images ORDER BY id'
+            ).fetchall()
         found = []
         self._outside.forget("images")
-        for path, digest, wkt, *bounds in rows:
+        for path, digest, wkt, reading, *bounds in rows:
             try:
                 numbers = [number_of(value) for value in bounds]
                 box = None if None in numbers else (numbers[0], numbers[1], numbers[2], numbers[3])
                 crs = None if wkt is None else crs_of_wkt(wkt)
-                found.append(StoredImage(text_of(path, "path"), text_of(digest, "hash"), crs, box))  # type: ignore[arg-type]
+                names = text_of(path, "path"), text_of(digest, "hash")
+                found.append(StoredImage(*names, crs, box, self._reading_of(path, reading)))  # type: ignore[arg-type]
             except (BadRow, BadData) as error:
                 self._outside.note("images", _shown(path), f"{str(error).rstrip('.')}: the image is left out")
         return tuple(found)
@@ -1476,11 +1492,13 @@ class GeoPackageStore(SqlStore):
 
     def _put_image(self, db: Any, item: StoredImage) -> None:
         left, bottom, right, top = item.bounds or (None, None, None, None)
+        wkt = None if item.crs is None else item.crs.to_wkt()
         db.execute(
-            'INSERT INTO images (path, hash, crs, "left", bottom, "right", top) VALUES (?, ?, ?, ?, ?, ?, ?) '
-            'ON CONFLICT (path) DO UPDATE SET hash = excluded.hash, crs = excluded.crs, "left" = excluded."left", '
-            'bottom = excluded.bottom, "right" = excluded."right", top = excluded.top',
-            (item.path, item.hash, None if item.crs is None else item.crs.to_wkt(), left, bottom, right, top),
+            'INSERT INTO images (path, hash, crs, reading, "left", bottom, "right", top) '
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET hash = excluded.hash, "
+            'crs = excluded.crs, reading = excluded.reading, "left" = excluded."left", bottom = excluded.bottom, '
+            '"right" = excluded."right", top = excluded.top',
+            (item.path, item.hash, wkt, item.reading.to_text() or None, left, bottom, right, top),
         )
 
     def _noted(self, db: Any, geometries: Sequence[BaseGeometry]) -> None:

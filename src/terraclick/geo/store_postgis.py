@@ -20,7 +20,7 @@ from pyproj.exceptions import CRSError
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
-from terraclick.errors import BadConfig, BadData, BadOutput, MissingExtra
+from terraclick.errors import BadConfig, BadData, BadOutput, MissingExtra, UnknownName
 from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.geo.store import VERSION, Bounds, SqlStore, StoredImage, StoredView, new_uuid, utc_now
 
@@ -47,7 +47,8 @@ CREATE TABLE "references" (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, uuid text NOT NULL UNIQUE, class text NOT NULL,
   positive boolean NOT NULL, crop bytea NOT NULL, mask bytea NOT NULL, created text);
 CREATE TABLE images (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, path text NOT NULL UNIQUE, hash text, crs text, bounds text);
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, path text NOT NULL UNIQUE, hash text, crs text, bounds text,
+  reading text);
 CREATE TABLE drafts (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, uuid text NOT NULL UNIQUE, author text NOT NULL,
   image text NOT NULL, content text NOT NULL, updated text);
@@ -96,16 +97,21 @@ class PostgisStore(SqlStore):
         crs: CRS | None,
         clock: Callable[[], datetime] = utc_now,
         make_uuid: Callable[[], str] = new_uuid,
+        make: bool = True,
     ) -> None:
         super().__init__(None, clock, make_uuid)
         self._address, self._schema = address, schema
         self._depth = 0
         self._closed = False
         self._db: Any = None
-        with self._transaction() as db:
-            self._prepare(db, crs)
-        self._looking = False
-        self.look()
+        try:
+            with self._transaction() as db:
+                self._prepare(db, crs, make)
+            self._looking = False
+            self.look()
+        except BaseException:
+            self.close()
+            raise
 
     def view_of(self, uuid: str) -> StoredView | None:
         """What the model saw for an object; None if it was not made from a view."""
@@ -131,14 +137,15 @@ class PostgisStore(SqlStore):
     def images(self) -> tuple[StoredImage, ...]:
         """All images in the order added."""
         with self._reading() as db:
-            rows = db.execute("SELECT path, hash, crs, bounds FROM images ORDER BY id").fetchall()
+            rows = db.execute("SELECT path, hash, crs, bounds, reading FROM images ORDER BY id").fetchall()
         found = []
         self._outside.forget("images")
-        for path, digest, wkt, text in rows:
+        for path, digest, wkt, text, reading in rows:
             try:
                 bounds = json.loads(text or "null")
                 crs = None if wkt is None else crs_of_wkt(wkt)
-                found.append(StoredImage(path, digest or "", crs, None if bounds is None else tuple(bounds)))
+                box = None if bounds is None else tuple(bounds)
+                found.append(StoredImage(path, digest or "", crs, box, self._reading_of(path, reading)))
             except (ValueError, TypeError, RecursionError, BadData) as error:
                 self._outside.note("images", path, f"{str(error).rstrip('.')}: the image is left out")
         return tuple(found)
@@ -191,10 +198,12 @@ class PostgisStore(SqlStore):
             finally:
                 self._depth -= 1
 
-    def _prepare(self, db: Any, crs: CRS | None) -> None:
-        """Make the schema where it is not there, then read what it is."""
+    def _prepare(self, db: Any, crs: CRS | None, make: bool) -> None:
+        """Make the schema where it is not there and `make` allows it, then read what it is."""
         db.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"terraclick {self._schema}",))
         there = db.execute("SELECT to_regclass(%s)", (f'"{self._schema}".meta',)).fetchone()[0]
+        if there is None and not make:
+            raise UnknownName(f"the database holds no session in the schema {self._schema}: check the name after #.")
         if there is None:
             if db.execute("SELECT 1 FROM pg_extension WHERE extname = 'postgis'").fetchone() is None:
                 db.execute("CREATE EXTENSION postgis")
@@ -209,6 +218,8 @@ class PostgisStore(SqlStore):
         version = str(meta.get("terraclick_session", ""))
         if not version.isdigit() or int(version) > VERSION:
             raise BadData(f"the schema {self._schema} was made by a newer TerraClick: upgrade to open it.")
+        if not _has_column(db, self._schema, "images", "reading"):
+            db.execute("ALTER TABLE images ADD COLUMN reading text")
         if meta.get("noticing") != _NOTICING_VERSION:
             db.execute(_NOTICING)
             row = ("noticing", _NOTICING_VERSION)
@@ -232,10 +243,12 @@ class PostgisStore(SqlStore):
         )
 
     def _put_image(self, db: Any, item: StoredImage) -> None:
+        wkt = None if item.crs is None else item.crs.to_wkt()
         db.execute(
-            "INSERT INTO images (path, hash, crs, bounds) VALUES (%s, %s, %s, %s) ON CONFLICT (path) "
-            "DO UPDATE SET hash = excluded.hash, crs = excluded.crs, bounds = excluded.bounds",
-            (item.path, item.hash, None if item.crs is None else item.crs.to_wkt(), json.dumps(item.bounds)),
+            "INSERT INTO images (path, hash, crs, bounds, reading) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (path) "
+            "DO UPDATE SET hash = excluded.hash, crs = excluded.crs, bounds = excluded.bounds, "
+            "reading = excluded.reading",
+            (item.path, item.hash, wkt, json.dumps(item.bounds), item.reading.to_text() or None),
         )
 
     def _pack(self, geometry: MultiPolygon) -> bytes:
@@ -255,18 +268,24 @@ def open_postgis(
     crs: CRS | None = None,
     clock: Callable[[], datetime] = utc_now,
     make_uuid: Callable[[], str] = new_uuid,
+    make: bool = True,
 ) -> PostgisStore:
     """Open the session at postgresql://user@host/database#schema, or create it with geometry in `crs`.
 
     Raises BadConfig for another kind of address, BadOutput if the database cannot be reached or has no PostGIS,
-    MissingExtra.
+    UnknownName if there is no session and `make` is False, MissingExtra.
     """
     base, _, schema = address.partition("#")
     schema = schema or "terraclick"
     if not re.match(r"postgres(ql)?://", base) or not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", schema):
         raise BadConfig("--store takes postgresql://user@host/database, and after a # a schema of small letters.")
     _psycopg()
-    return PostgisStore(base, schema, crs, clock, make_uuid)
+    return PostgisStore(base, schema, crs, clock, make_uuid, make)
+
+
+def _has_column(db: Any, schema: str, table: str, column: str) -> bool:
+    query = "SELECT 1 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND column_name = %s"
+    return db.execute(query, (schema, table, column)).fetchone() is not None
 
 
 def _psycopg() -> Any:
