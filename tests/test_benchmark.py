@@ -54,6 +54,7 @@ def test_the_protocol_is_locked():
         "no_task": ("background", "clutter", "ground", "land"),
         "ignore": 255,
         "robot": "RITM: deepest point of the deeper error",
+        "chance_draws": 0,
         "limit": None,
         "seed": 0,
         "references": "none",
@@ -98,6 +99,21 @@ def test_references_come_from_the_next_picture(squares, kind, signs):
         assert np.array_equal(reference.mask, second.truth()[0] if wanted else ~second.truth()[0])
     with pytest.raises(BadConfig, match="swapped"):
         EvalProtocol(references="all")
+
+
+def test_clicks_by_chance_have_a_column_of_their_own_and_come_back_from_the_journal(squares, tmp_path):
+    journal, protocol = tmp_path / "run.jsonl", EvalProtocol(chance_draws=3)
+    run = lambda: run_benchmark("grabcut", Target.OBJECT, [open_dataset(squares)], protocol, journal)  # noqa: E731
+    report = run()
+    assert all(len(result.by_chance) == 3 for result in report.results)
+    plain = run_benchmark("grabcut", Target.OBJECT, [open_dataset(squares)], EvalProtocol())
+    assert [result.ious for result in plain.results] == [result.ious for result in report.results]
+    draws = report.average()["noc_by_chance"]["90"]
+    assert f"{np.mean(draws):.2f} ± {np.std(draws, ddof=1):.2f}" in report.to_markdown()
+    assert "by chance" in report.to_markdown() and "by chance |" not in plain.to_markdown()
+    assert run().results == report.results
+    with pytest.raises(BadConfig, match="chance_draws -1"):
+        EvalProtocol(chance_draws=-1)
 
 
 def test_grabcut_outlines_the_squares_and_a_killed_run_goes_on(squares, tmp_path):

@@ -18,13 +18,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from terraclick.core.click import Click, Target
 from terraclick.core.masks import boundary_iou, iou
 from terraclick.core.noc import area_under_curve, bootstrap_interval, carried, failures, mean_iou_at, number_of_clicks
 from terraclick.core.predictor import MASK_THRESHOLD, Predictor, View
 from terraclick.core.session import Session
-from terraclick.core.simulate import next_click
+from terraclick.core.simulate import chance_click, next_click
 from terraclick.data.datasets import NO_TASK, Dataset, class_tasks, object_tasks
 from terraclick.data.sample import REFERENCES, Task
 from terraclick.errors import BadConfig, BadData, MissingExtra, UnknownName
@@ -43,6 +44,9 @@ __all__ = [
     "run_benchmark",
     "run_task",
 ]
+
+Mask = NDArray[np.bool_]
+Robot = Callable[[Mask, Sequence[Click]], Click | None]
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class EvalProtocol:
     """Class id of pixels that count neither way."""
     robot: str = "RITM: deepest point of the deeper error"
     """Who clicks."""
+    chance_draws: int = 0
+    """How many more times each task is clicked by chance: inside the deeper error, the deeper the likelier."""
     limit: int | None = None
     """Tasks drawn per dataset; None for all."""
     seed: int = 0
@@ -83,6 +89,8 @@ class EvalProtocol:
             raise BadConfig(f"references {self.references!r} are not known: give one of {', '.join(REFERENCES)}.")
         if self.max_clicks < 1:
             raise BadConfig(f"max_clicks {self.max_clicks} must be at least 1.")
+        if self.chance_draws < 0:
+            raise BadConfig(f"chance_draws {self.chance_draws} must be 0 (none) or more.")
 
     def lines(self) -> list[str]:
         """The protocol as text, one setting a line."""
@@ -117,6 +125,8 @@ class TaskResult:
     boundary_iou: float
     encode_seconds: float
     click_seconds: float
+    by_chance: tuple[tuple[float, ...], ...] = ()
+    """IoU after each click of each draw of clicks by chance."""
 
 
 def draw_tasks(dataset: Dataset, target: Target, protocol: EvalProtocol) -> list[Task]:
@@ -139,23 +149,35 @@ def run_task(
     view = View(task.picture.image(), None, task.picture.gsd)
     started = clock()
     encoded = predictor.encode(view)
-    encode_seconds, click_seconds = clock() - started, 0.0
-    session, mask = Session(task.target, task.references(protocol.references)), np.zeros(truth.shape, np.bool_)
-    ious: list[float] = []
-    while len(ious) < protocol.max_clicks and (not ious or ious[-1] < protocol.thresholds[-1]):
-        click = next_click(mask, truth, ignore, session.clicks)
-        if click is None:
-            break
-        started = clock()
-        session = session.add(Click(click.row, click.col, click.positive), predictor, encoded)
-        click_seconds += clock() - started
-        latest = session.latest
-        assert latest is not None
-        mask = latest.probs > protocol.mask_threshold
-        ious.append(iou(mask, truth, ignore))
+    encode_seconds = clock() - started
+    references = task.references(protocol.references)
+
+    def click_through(robot: Robot) -> tuple[list[float], Mask, float]:
+        """IoU after each click, the last mask, seconds of all clicks."""
+        session, mask = Session(task.target, references), np.zeros(truth.shape, np.bool_)
+        ious: list[float] = []
+        seconds = 0.0
+        while len(ious) < protocol.max_clicks and (not ious or ious[-1] < protocol.thresholds[-1]):
+            click = robot(mask, session.clicks)
+            if click is None:
+                break
+            started = clock()
+            session = session.add(click, predictor, encoded)
+            seconds += clock() - started
+            latest = session.latest
+            assert latest is not None
+            mask = latest.probs > protocol.mask_threshold
+            ious.append(iou(mask, truth, ignore))
+        return ious, mask, seconds
+
+    ious, mask, click_seconds = click_through(lambda mask, clicks: next_click(mask, truth, ignore, clicks))
+    by_chance = []
+    for draw in range(protocol.chance_draws):
+        rng = np.random.default_rng([protocol.seed, draw, *task.name.encode()])
+        by_chance.append(tuple(click_through(lambda mask, _, rng=rng: chance_click(mask, truth, rng, ignore))[0]))
     edge = boundary_iou(mask, truth, ignore)
     each = click_seconds / max(len(ious), 1)
-    return TaskResult(task.dataset, task.cls, task.name, tuple(ious), edge, encode_seconds, each)
+    return TaskResult(task.dataset, task.cls, task.name, tuple(ious), edge, encode_seconds, each, tuple(by_chance))
 
 
 @dataclass(frozen=True)
@@ -188,6 +210,10 @@ class Report:
             "noc": {name: float(np.mean([row["noc"][name] for row in whole])) for name in names},
             "nof": {name: sum(row["nof"][name] for row in whole) for name in names},
             "miou": {k: float(np.mean([row["miou"][k] for row in whole])) for k in whole[0]["miou"]},
+            "noc_by_chance": {
+                name: [float(np.mean([row["noc_by_chance"][name][draw] for row in whole])) for draw in self._draws]
+                for name in names
+            },
         }
         for figure in ("auc", "boundary_iou", "seconds_per_click", "encode_seconds"):
             mean[figure] = float(np.mean([row[figure] for row in whole]))
@@ -212,6 +238,8 @@ class Report:
         """The table with the protocol beneath it."""
         names = [f"{100 * threshold:g}" for threshold in self.protocol.thresholds]
         heads = ["dataset", "class", "n", *(f"NoC@{n}" for n in names), *(f"NoF@{n}" for n in names)]
+        by_chance = names if self._draws else []
+        heads += [f"NoC@{n} by chance" for n in by_chance]
         steps = [k for k in ("1", "3", "5") if int(k) <= self.protocol.max_clicks]
         heads += [*(f"mIoU@{k}" for k in steps), "AUC", "BIoU", "s/click"]
         lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
@@ -219,6 +247,7 @@ class Report:
         for row in [*self.rows(), {**average, "dataset": "**mean of datasets**", "class": ""}]:
             cells = [row["dataset"], row["class"], str(row["objects"])]
             cells += [f"{row['noc'][n]:.2f}" for n in names] + [str(row["nof"][n]) for n in names]
+            cells += [_mean_and_spread(row["noc_by_chance"][n]) for n in by_chance]
             cells += [f"{row['miou'][k]:.3f}" for k in steps]
             cells += [f"{row['auc']:.3f}", f"{row['boundary_iou']:.3f}", f"{row['seconds_per_click']:.3f}"]
             lines.append("| " + " | ".join(cells) + " |")
@@ -240,12 +269,23 @@ class Report:
             "objects": len(group),
             "noc": {n: float(np.mean([number_of_clicks(i, t, most) for i in ious])) for n, t in labels.items()},
             "nof": {n: failures(ious, t, most) for n, t in labels.items()},
+            "noc_by_chance": {
+                n: [
+                    float(np.mean([number_of_clicks(result.by_chance[draw], t, most) for result in group]))
+                    for draw in self._draws
+                ]
+                for n, t in labels.items()
+            },
             "miou": {str(k): mean_iou_at(ious, k) for k in range(1, most + 1)},
             "auc": float(np.mean([area_under_curve(i, most) for i in ious])),
             "boundary_iou": float(np.mean([result.boundary_iou for result in group])),
             "seconds_per_click": float(np.mean([result.click_seconds for result in group])),
             "encode_seconds": float(np.mean([result.encode_seconds for result in group])),
         }
+
+    @property
+    def _draws(self) -> range:
+        return range(self.protocol.chance_draws)
 
     def _noc(self, threshold: float) -> Callable[[TaskResult], float]:
         return lambda result: float(number_of_clicks(result.ious, threshold, self.protocol.max_clicks))
@@ -256,6 +296,12 @@ class Report:
     def _interval(self, groups: Sequence[Sequence[TaskResult]], figure: Callable[[TaskResult], float]) -> list[float]:
         rng = np.random.default_rng(self.protocol.seed)
         return list(bootstrap_interval([[figure(result) for result in group] for group in groups], rng))
+
+
+def _mean_and_spread(draws: Sequence[float]) -> str:
+    """Mean over the draws of clicks by chance, and their standard deviation where there are several."""
+    spread = f" ± {np.std(draws, ddof=1):.2f}" if len(draws) > 1 else ""
+    return f"{np.mean(draws):.2f}{spread}"
 
 
 def run_benchmark(
@@ -331,6 +377,8 @@ def _key(predictor: str, target: Target, protocol: EvalProtocol, options: dict[s
     settled = {name: value for name, value in asdict(protocol).items() if name not in ("limit", "seed")}
     if protocol.references == "none":
         del settled["references"]  # journals from before there were any go on
+    if not protocol.chance_draws:
+        del settled["chance_draws"]
     words = json.dumps([predictor, target.value, settled, options], sort_keys=True, default=str)
     return hashlib.sha256(words.encode()).hexdigest()[:16]
 
@@ -347,8 +395,14 @@ def _read_journal(path: Path | None, key: str) -> dict[str, TaskResult]:
         raise BadData(f"{path} is the journal of another run: choose another file, or delete it to start anew.")
     whole = "\n".join(json.dumps(entry) for entry in entries) + "\n"
     write_text(path, whole)
-    results = [TaskResult(**{**entry, "ious": tuple(entry["ious"])}) for entry in entries[1:]]
+    results = [_result(entry) for entry in entries[1:]]
     return {result.name: result for result in results}
+
+
+def _result(entry: dict[str, Any]) -> TaskResult:
+    """A journal's entry as the result it was."""
+    by_chance = tuple(tuple(draw) for draw in entry.get("by_chance", ()))
+    return TaskResult(**{**entry, "ious": tuple(entry["ious"]), "by_chance": by_chance})
 
 
 def _lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -347,8 +347,15 @@ def map_verb(scene: str, model: str, as_json: bool, stretch: str, reading: Any, 
     "--preset", default="default", show_default=True, help="Settings of a paper's table, see docs/protocol.md."
 )
 @click.option("--iou", type=LEVELS, help="Percentages to count clicks for, such as 80,85,90.")
-@click.option("--limit", type=click.IntRange(min=1), help="So many tasks per dataset, drawn with --seed.")
+@click.option("--limit", type=click.IntRange(min=1), help="How many tasks per dataset, drawn with --seed.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and the intervals.")
+@click.option(
+    "--chance-draws",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Click each task this many more times at random places of the error: a column with mean and spread.",
+)
 @click.option("--references", type=click.Choice(SHOWN), help="Examples from the next picture (default: the preset's).")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 @click.option("--resume", type=NEW, help="Journal: tasks finished in it are not run again.")
@@ -366,7 +373,7 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
     for name in ("json_file", "markdown", "plot_file"):
         if words[name] is not None:
             check_output(words[name], overwrite=True)
-    chosen = {"limit": words["limit"], "seed": words["seed"]}
+    chosen = {name: words[name] for name in ("limit", "seed", "chance_draws")}
     if words["iou"] is not None:
         chosen["thresholds"] = tuple(level / 100 for level in words["iou"])
     if words["references"] is not None:

@@ -1,7 +1,7 @@
 import numpy as np
 
 from terraclick.core.click import Click
-from terraclick.core.simulate import next_click, random_error_click, sample_clicks, squared_depth
+from terraclick.core.simulate import chance_click, next_click, random_error_click, sample_clicks, squared_depth
 
 
 def blob(seed=0, side=48):
@@ -58,3 +58,16 @@ def test_sampled_clicks_have_the_right_sign_and_avoid_ignore():
 
 def test_no_clicks_on_nothing():
     assert sample_clicks(np.zeros((9, 9), bool), np.random.default_rng(0)) == ()
+
+
+def test_a_click_by_chance_falls_on_the_deeper_error_and_more_often_where_it_is_deep():
+    truth, mask = np.zeros((40, 60), bool), np.zeros((40, 60), bool)
+    truth[5:30, 5:30] = True  # missing, depth 13
+    mask[32:38, 40:50] = True  # too much, depth 3
+    rng = np.random.default_rng(0)
+    clicks = [chance_click(mask, truth, rng) for _ in range(800)]
+    assert all(click.positive and truth[int(click.row), int(click.col)] for click in clicks)
+    # by depth, an outer ring of 4 px holds 0.27 of the weight, though 0.54 of the area
+    outer = np.mean([min(c.row - 5, 29 - c.row, c.col - 5, 29 - c.col) < 4 for c in clicks])
+    assert abs(outer - 0.27) < 0.06
+    assert chance_click(truth, truth, rng) is None

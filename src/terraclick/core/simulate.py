@@ -1,4 +1,5 @@
-"""Robots that click: `next_click` is the published evaluation robot, the others draw training clicks.
+"""Robots that click: `next_click` is the published evaluation robot, `chance_click` clicks as people scatter around it,
+the others draw training clicks.
 
 All depths are exact: squared Euclidean distances are whole numbers, and are settled as such, so a click does not
 depend on the OpenCV version. The published robot answers a perfect mask with a negative click at (0, 0); ours
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from terraclick.core.click import Click
 
-__all__ = ["error_depth", "next_click", "random_error_click", "sample_clicks", "squared_depth"]
+__all__ = ["chance_click", "error_depth", "next_click", "random_error_click", "sample_clicks", "squared_depth"]
 
 Mask = NDArray[np.bool_]
 
@@ -56,6 +57,22 @@ def next_click(mask: Mask, truth: Mask, ignore: Mask | None = None, clicked: Ite
         return None
     positive = bool(missing.max() > excess.max())
     row, col = divmod(int(np.argmax(missing if positive else excess)), truth.shape[1])
+    return Click(float(row), float(col), positive)
+
+
+def chance_click(mask: Mask, truth: Mask, rng: np.random.Generator, ignore: Mask | None = None) -> Click | None:
+    """A click on the deeper error kind, drawn with a chance in proportion to depth; None when the mask is perfect.
+
+    People click near the middle of what is wrong, seldom on its deepest pixel (RClicks, Antonov et al. 2024, measures
+    how far they scatter); depth as the weight stands in for their clicks.
+    """
+    missing, excess = error_depth(mask, truth, ignore)
+    positive = bool(missing.max(initial=0) > excess.max(initial=0))
+    depth = np.sqrt(missing if positive else excess).ravel()
+    total = depth.sum()
+    if not total:
+        return None
+    row, col = divmod(int(rng.choice(depth.size, p=depth / total)), truth.shape[1])
     return Click(float(row), float(col), positive)
 
 
