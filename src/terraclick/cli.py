@@ -631,7 +631,7 @@ def import_session_verb(
     from terraclick.segment import parse_crs
 
     crs = None if crs_text is None else parse_crs(crs_text)
-    found = import_session(files, session, images=images, crs=crs, **words)
+    found = import_session(files, session, images=images, crs=crs, warn=_warn, **words)
     answer = {"session": str(session), "objects": found.objects, "known": found.known}
     answer |= {"images": found.images, "classes": found.classes}
     lines = [f"{_so_many(found.objects, 'object')} of {_so_many(found.images, 'image')} in {session}"]

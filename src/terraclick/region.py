@@ -337,7 +337,7 @@ def _announce(job: MapJob, polygons: Path | None, min_area: int, warn: Callable[
             raise BadConfig(
                 f"--min-area {min_area} is more than the whole map of {cols} x {rows} px: give a smaller one."
             )
-    if polygons is not None and info.grid.crs is not None and polygons.suffix.lower() == ".geojson":
+    if polygons is not None and info.grid.crs is not None and format_of(polygons.name) == "geojson":
         check_carried(info.grid, WGS84, scene.name)
         note = accuracy_note(info.grid, WGS84)
         if note:

@@ -358,8 +358,7 @@ def run(
     if not pixels and info.grid.crs is not None:
         target_crs = _written_in(kind, crs, info.grid.crs)
         check_carried(info.grid, target_crs, path.name)
-        note = accuracy_note(info.grid, target_crs)
-        if note:
+        for note in _accuracy(info.grid, target_crs, points):
             warn(f"Note on {path.name}: {note}.")
     requests = read_points(points, None if pixels else info.grid.crs, class_name) if points else []
     if clicks or excludes or not requests:
@@ -453,6 +452,12 @@ def _format(out: str, name: str | None) -> str:
 def _written_in(kind: str, crs: CRS | None, own: CRS) -> CRS:
     """The coordinate system that outlines will be written in."""
     return crs or (WGS84 if kind == "geojson" else own)
+
+
+def _accuracy(grid: Grid, target: CRS, points: Path | None) -> list[str]:
+    """What to say of outlines carried into `target`, and of points that come as longitude and latitude."""
+    others = [target, *([WGS84] if points is not None and points.suffix.lower() in (".json", ".geojson") else [])]
+    return [note for note in dict.fromkeys(accuracy_note(grid, other) for other in others) if note]
 
 
 def _load_own(model: str, weights: Path) -> Predictor:

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from click.testing import CliRunner
 from pyproj import CRS
 from pyproj.datadir import get_data_dir
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
 from terraclick import outline
+from terraclick.cli import cli
 from terraclick.errors import BadConfig, BadImage, NotGeoreferenced
 from terraclick.geo import opening
 from terraclick.geo.carrying import accuracy_note, check_carried
@@ -360,6 +362,33 @@ def test_a_datum_grid_that_is_missing_is_said():
     assert "uk_os_OSTN15" in accuracy_note(britain, CRS(4326)) and " m or more off" in accuracy_note(britain, CRS(4326))
     assert accuracy_note(Grid(PLACE, CRS(32633), (10, 10)), CRS(4326)) == ""
     assert accuracy_note(britain, CRS(27700)) == ""
+
+
+def test_exports_imports_and_points_say_it_too(tmp_path):
+    if (Path(get_data_dir()) / "uk_os_OSTN15_NTv2_OSGBtoETRS.tif").exists():
+        pytest.skip("the grid of OSTN15 is installed here")
+    image = np.full((3, 80, 80), 40, np.uint8)
+    image[:, 30:50, 30:50] = 220
+    picture(tmp_path / "a.tif", image, transform=Affine(1, 0, 530000, 0, -1, 180000), crs="EPSG:27700")
+    (tmp_path / "points.geojson").write_text(
+        '{"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [-0.1277927, 51.5036222]}}'
+    )
+
+    def notes(*words):
+        told = CliRunner().invoke(cli, [str(word) for word in words])
+        assert told.exit_code == 0, told.output
+        return told.stderr.count("uk_os_OSTN15")
+
+    made, model = tmp_path / "s.gpkg", ("--model", "grabcut")
+    assert notes("segment", tmp_path / "a.tif", "--click", "530040,179960", "--out", made, *model) == 0
+    points = ("--points", tmp_path / "points.geojson")
+    assert notes("segment", tmp_path / "a.tif", *points, "--out", tmp_path / "t.gpkg", *model) == 1
+    assert notes("export-session", made, tmp_path / "out.geojson") == 1
+    assert notes("export-session", made, tmp_path / "set", "--format", "geojson", "--format", "coco") == 1
+    assert notes("export-session", made, tmp_path / "out.csv", "--crs", "EPSG:4326") == 1
+    assert notes("export-session", made, tmp_path / "same.csv") == 0
+    assert notes("import-session", tmp_path / "out.geojson", tmp_path / "back.gpkg", "--crs", "EPSG:27700") == 1
+    assert notes("import-session", tmp_path / "same.csv", tmp_path / "again.gpkg", "--crs", "EPSG:27700") == 0
 
 
 def test_a_stamp_changes_with_the_image_and_what_lies_beside_it(tmp_path):

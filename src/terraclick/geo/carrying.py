@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,11 +13,12 @@ from pyproj import CRS, Transformer
 from pyproj.aoi import AreaOfInterest
 from pyproj.exceptions import CRSError, ProjError
 from pyproj.transformer import TransformerGroup
+from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadConfig
 from terraclick.geo.grid import Grid, to_geodetic
 
-__all__ = ["accuracy_note", "check_carried"]
+__all__ = ["accuracy_note", "check_carried", "notes_on_carrying"]
 
 WORTH_M = 0.5
 """A better transformation is missed where it is nominally so many metres better."""
@@ -58,6 +60,16 @@ def accuracy_note(grid: Grid, target: CRS) -> str:
         return ""
     box = _lonlat_box(grid)
     return "" if box is None else _missed(source, target, box)
+
+
+def notes_on_carrying(geometries: Sequence[BaseGeometry], source: CRS | None, targets: Iterable[CRS]) -> list[str]:
+    """`accuracy_note` of geometries that are written in one or several other systems; each note once."""
+    if source is None or not geometries:
+        return []
+    left, bottom, right, top = shapely.total_bounds(geometries).tolist()
+    least = 1e-9 * max(1.0, *map(abs, (left, bottom, right, top)))  # a grid encloses something
+    around = Grid.from_bounds((left, bottom, max(right, left + least), max(top, bottom + least)), (1, 1), source)
+    return [note for note in dict.fromkeys(accuracy_note(around, target) for target in targets) if note]
 
 
 def _lonlat_box(grid: Grid) -> tuple[float, float, float, float] | None:

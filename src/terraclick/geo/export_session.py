@@ -18,13 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import shapely
 from affine import Affine
 from pyproj import CRS
 
 from terraclick.errors import BadConfig, BadData, BadOutput, UnknownName
 from terraclick.files import check_output, sync, write_text, writing
-from terraclick.geo.carrying import accuracy_note
+from terraclick.geo.carrying import notes_on_carrying
 from terraclick.geo.collection import Collection, Picture, collected, renamed
 from terraclick.geo.export import FORMATS, Format, format_of, write_collection
 from terraclick.geo.export_pixels import class_lines
@@ -166,13 +165,11 @@ def _read_as(images: Sequence[StoredImage], readings: Readings, warn: Callable[[
 
 def _accuracy(whole: Collection, names: Sequence[str], crs: CRS | None) -> list[str]:
     """What to say where a grid is missing that would carry the objects better to a system that they are written in."""
-    if whole.crs is None or not whole.items:
+    if whole.crs is None:
         return []
-    left, bottom, right, top = shapely.total_bounds([item.geometry for item in whole.items]).tolist()
-    around = Grid.from_bounds((left, bottom, right, top), (1, 1), whole.crs)
     maps = [crs or (WGS84 if name == "geojson" else whole.crs) for name in names if not FORMATS[name].pixels]
     targets = [*maps, *(picture.grid.crs for picture in whole.pictures if picture.grid.crs is not None)]
-    return [note for note in dict.fromkeys(accuracy_note(around, target) for target in targets) if note]
+    return notes_on_carrying([item.geometry for item in whole.items], whole.crs, targets)
 
 
 def _with_pictures(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData, TerraClickError
+from terraclick.geo.carrying import notes_on_carrying
 from terraclick.geo.grid import Grid
 from terraclick.geo.identity import base_name, known_as, portable_name
 from terraclick.geo.imports import READERS, Labels, check_places, read_labels
@@ -54,12 +56,13 @@ def import_session(
     crs: CRS | None = None,
     append: bool = False,
     overwrite: bool = False,
+    warn: Callable[[str], None] = lambda line: None,
 ) -> Imported:
     """Read label files (or folders of them) into the session file, a new one unless `append`; whole or not at all.
 
     `images` are the pictures (files and folders): pixel formats need them, and the session then knows their hashes.
     `crs` is the new session's, by default the images' or else the first file's. An object whose uuid the session holds
-    is left as it is there. Raises BadData, BadOutput, UnknownName, MissingExtra, NotGeoreferenced.
+    is left as it is there. `warn` hears where places come out metres off. Raises BadData, BadOutput, UnknownName, MissingExtra, NotGeoreferenced.
     """
     session = Path(session)
     check_session_output(session, append, overwrite)
@@ -71,12 +74,22 @@ def import_session(
         check_places(labels[-1], path)
     if append and session.exists():
         with GeoPackageStore.open(session) as store, store.transaction():
+            _tell_accuracy(labels, store.crs, warn)
             return _kept(store, labels, known_images, session.parent)
     target = _target_crs(labels, known_images, crs)
+    _tell_accuracy(labels, target, warn)
     with replace_session(session, overwrite) as part:
         with GeoPackageStore.create(part, target) as store, store.transaction():
             found = _kept(store, labels, known_images, session.parent)
     return found
+
+
+def _tell_accuracy(labels: Sequence[Labels], target: CRS | None, warn: Callable[[str], None]) -> None:
+    """Say where a grid is missing that would carry the labels better into the session."""
+    placed = [label for label in labels if not label.pixels and target is not None]
+    notes = [notes_on_carrying([i.geometry for i in label.items], label.crs, [target]) for label in placed]
+    for note in dict.fromkeys(itertools.chain(*notes)):
+        warn(f"Note on the imported labels: {note}.")
 
 
 def _label_files(files: Sequence[Path]) -> list[Path]:

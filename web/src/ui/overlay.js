@@ -25,7 +25,15 @@ export function createOverlay({ project, stage, tools, clicking, actions, keys, 
   const position = h("span");
   const bar = h("i");
   const length = h("span");
-  fill(where, h("span.scale", length, bar), position);
+  const notes = h("details.notes", { hidden: true });
+  project.image.on((image) => {
+    const said = image?.notes ?? [];
+    notes.hidden = !said.length;
+    notes.open = false;
+    where.hidden &&= !said.length;
+    fill(notes, h("summary", said.length === 1 ? "1 note" : `${said.length} notes`), said.map((note) => h("p", note[0]?.toUpperCase() + note.slice(1))));
+  });
+  fill(where, h("span.scale", length, bar), position, notes);
   stage.cursor.on((place) => {
     const image = project.image.value;
     where.hidden = !image;
