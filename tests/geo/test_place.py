@@ -377,7 +377,7 @@ def test_exports_imports_and_points_say_it_too(tmp_path):
     def notes(*words):
         told = CliRunner().invoke(cli, [str(word) for word in words])
         assert told.exit_code == 0, told.output
-        return told.stderr.count("uk_os_OSTN15")
+        return told.stderr.count("for the grid uk_os_OSTN15")
 
     made, model = tmp_path / "s.gpkg", ("--model", "grabcut")
     assert notes("segment", tmp_path / "a.tif", "--click", "530040,179960", "--out", made, *model) == 0

@@ -62,7 +62,8 @@ def import_session(
 
     `images` are the pictures (files and folders): pixel formats need them, and the session then knows their hashes.
     `crs` is the new session's, by default the images' or else the first file's. An object whose uuid the session holds
-    is left as it is there. `warn` hears where places come out metres off. Raises BadData, BadOutput, UnknownName, MissingExtra, NotGeoreferenced.
+    is left as it is there. `warn` hears where places come out metres off. Raises BadData, BadOutput, UnknownName,
+    MissingExtra, NotGeoreferenced.
     """
     session = Path(session)
     check_session_output(session, append, overwrite)
@@ -86,7 +87,9 @@ def import_session(
 
 def _tell_accuracy(labels: Sequence[Labels], target: CRS | None, warn: Callable[[str], None]) -> None:
     """Say where a grid is missing that would carry the labels better into the session."""
-    placed = [label for label in labels if not label.pixels and target is not None]
+    if target is None:
+        return
+    placed = [label for label in labels if not label.pixels]
     notes = [notes_on_carrying([i.geometry for i in label.items], label.crs, [target]) for label in placed]
     for note in dict.fromkeys(itertools.chain(*notes)):
         warn(f"Note on the imported labels: {note}.")
