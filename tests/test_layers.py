@@ -23,7 +23,7 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "data": {"core"},
     "models": {"core"},
     "predictors": {"core", "models", "onnx_runtime"},
-    "train": {"core", "models", "predictors", "data", "onnx_runtime"},
+    "train": {"core", "models", "predictors", "data", "onnx_runtime", "benchmark"},
     "scale": {"core", "geo"},
     "benchmark": {"core", "data", "offline", "predictors", "scale"},
     "outline": {"core", "geo", "predictors"},

