@@ -170,11 +170,15 @@ def run_task(
             ious.append(iou(mask, truth, ignore))
         return ious, mask, seconds
 
+    def by_chance_with(rng: np.random.Generator) -> Robot:
+        return lambda mask, _: chance_click(mask, truth, rng, ignore)
+
     ious, mask, click_seconds = click_through(lambda mask, clicks: next_click(mask, truth, ignore, clicks))
     by_chance = []
     for draw in range(protocol.chance_draws):
         rng = np.random.default_rng([protocol.seed, draw, *task.name.encode()])
-        by_chance.append(tuple(click_through(lambda mask, _, rng=rng: chance_click(mask, truth, rng, ignore))[0]))
+        ious_by_chance, _, _ = click_through(by_chance_with(rng))
+        by_chance.append(tuple(ious_by_chance))
     edge = boundary_iou(mask, truth, ignore)
     each = click_seconds / max(len(ious), 1)
     return TaskResult(task.dataset, task.cls, task.name, tuple(ious), edge, encode_seconds, each, tuple(by_chance))

@@ -602,7 +602,7 @@ def export_session_verb(
     OUT may also be one file with the ending of a format, such as set.coco.json. Class numbers are the session's.
     """
     from terraclick.geo.export_session import export_session, parse_split
-    from terraclick.geo.store import GeoPackageStore
+    from terraclick.geo.store import GeoPackageStore, SqlStore
     from terraclick.segment import parse_crs
 
     words["crs"] = None if crs_text is None else parse_crs(crs_text)
@@ -610,7 +610,8 @@ def export_session_verb(
     if session.startswith("postgres"):
         from terraclick.geo.store_postgis import open_postgis
 
-        path, store = None, open_postgis(session, make=False)
+        path: Path | None = None
+        store: SqlStore = open_postgis(session, make=False)
     else:
         path, store = Path(session), GeoPackageStore.open(session)
     with store:

@@ -630,7 +630,7 @@ def explain(job: MapJob, heatmaps: Path, folder: Path, max_side: int = 2048) -> 
     names = [c.name for c in load_map(job.model, 1).spec.classes]
     for band, name in enumerate(names, start=1):
         heat, _ = read_view(heatmaps, bands=(band,), stretch="none", max_side=max_side)
-        level = cv2.resize(heat.image[..., 0], view.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        level = np.asarray(cv2.resize(heat.image[..., 0], view.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
         towards, strength = heat_colours(level)
         picture = grey * (1 - strength[..., None]) + towards * strength[..., None]
         path = folder / f"{band:02d}_{_plain(name)}.png"
@@ -647,7 +647,7 @@ def heat_colours(level: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
     share = np.clip(level.astype(np.float32) / 100, 0, 1)
     towards = np.array([40, 70, 200], np.float32) * (1 - share[..., None])
     towards = towards + np.array([235, 40, 30], np.float32) * share[..., None]
-    return towards, (0.15 + 0.6 * np.abs(2 * share - 1)).astype(np.float32)
+    return towards.astype(np.float32), (0.15 + 0.6 * np.abs(2 * share - 1)).astype(np.float32)
 
 
 def _plain(name: str) -> str:

@@ -128,7 +128,9 @@ def _on_dask(
     except ImportError as error:
         raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[scale]'.") from error
     try:
-        here = None if address else LocalCluster(workers, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+        here: Any = (
+            None if address else LocalCluster(workers, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+        )
         client = Client(here or f"tcp://{address}", timeout="20s", set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise BadConfig(f"no Dask scheduler answers at {address}: start one, or correct dask://HOST:PORT.") from error

@@ -411,12 +411,9 @@ def run(
     source = None if pixels else info.grid.crs
     grid = Grid(Affine.identity(), None, info.grid.shape) if pixels else info.grid
     if out == "-":
-        with tempfile.TemporaryDirectory() as folder:
-            text = (
-                export(kept, Path(folder) / "out.geojson", kind, crs, source=source, grid=grid)
-                .read_text(encoding="utf-8")
-                .rstrip()
-            )
+        with tempfile.TemporaryDirectory() as scratch:
+            written = Path(export(kept, Path(scratch) / "out.geojson", kind, crs, source=source, grid=grid))
+            text = written.read_text(encoding="utf-8").rstrip()
     elif not session_file:
         export(kept, out, kind, crs, source=source, grid=grid, overwrite=overwrite)
     if preview is not None:

@@ -159,7 +159,7 @@ def allowed_on(path: str) -> list[str]:
     found = {"GET"} if path in ("/", "/docs", "/api/openapi.json") or path.startswith("/static/") else set()
     for route in ROUTES:
         if route.path_regex.fullmatch(path):
-            found |= set(route.methods)
+            found |= set(route.methods or ())
     return sorted(found | ({"HEAD"} if "GET" in found else set()) | {"OPTIONS"}) if found else []
 
 

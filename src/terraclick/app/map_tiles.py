@@ -60,6 +60,7 @@ def _places(scene: Scene, z: int, x: int, y: int) -> tuple[NDArray[np.float64], 
     side = 2 * EDGE / 2**z
     steps = (np.arange(TILE) + 0.5) / TILE * side
     xs, ys = np.meshgrid(-EDGE + x * side + steps, EDGE - y * side - steps)
+    assert scene.grid.crs is not None  # `map_tile` answers for placed images alone
     east, north = mercator_to(scene.grid.crs, xs, ys)
     a, b, c, d, e, f = tuple(scene.grid.transform)[:6]
     nowhere = ~(np.isfinite(east) & np.isfinite(north))

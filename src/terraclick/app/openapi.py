@@ -37,7 +37,7 @@ def described(app: FastAPI, server: str) -> dict[str, Any]:
     found = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, openapi_version="3.0.3"
     )
-    found = as_30(found)
+    found = dict(as_30(found))
     found["servers"] = [{"url": server or "/"}]
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):

@@ -78,11 +78,12 @@ def jitter_sensor(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.25:
         x = 255 * (x / 255) ** np.float32(np.exp(rng.uniform(-0.5, 0.5)))
     if rng.random() < 0.2:
-        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.2))
+        x = np.asarray(cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.2)), np.float32)
     if rng.random() < 0.2:
         x = np.clip(x + rng.normal(0, rng.uniform(2, 8), x.shape), 0, 255)
     out = x.astype(np.uint8)
     if rng.random() < 0.2:
         quality = int(rng.integers(40, 90))
-        out = cv2.imdecode(cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
-    return np.asarray(out, dtype=np.uint8)
+        stored = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        out = np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), np.uint8)
+    return out

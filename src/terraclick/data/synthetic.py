@@ -205,7 +205,7 @@ class _Painter:
         haze = self.noise(self.side / 3, 2, (n, n))[..., None] * np.float32(1.5)
         grey = image.mean(axis=2, keepdims=True)
         image = grey + (image - grey) * np.float32(0.80)
-        image = cv2.GaussianBlur(image, (0, 0), 0.55) * np.float32(0.93) + np.float32([10, 12, 16]) + haze
+        image = cv2.GaussianBlur(image, (0, 0), 0.55) * np.float32(0.93) + np.array([10, 12, 16], np.float32) + haze
         image = image + self.rng.normal(0, 2.2, image.shape).astype(np.float32)
         a, b, c, d = (self.instances[i::2, j::2] for i in (0, 1) for j in (0, 1))
         majority = np.where((a == b) | (a == c) | (a == d), a, np.where((b == c) | (b == d), b, c))
@@ -247,9 +247,8 @@ def _blob(centre: Any, radius: float, rng: np.random.Generator, rough: float = 0
     r = np.full(40, 1.0)
     for k in range(2, 8):
         r += rough / k * rng.normal() * np.cos(k * angle + rng.uniform(0, 6.3)) * 1.5
-    return (
-        np.asarray(centre) + radius * np.column_stack([np.cos(angle) * stretch, np.sin(angle) / stretch]) * r[:, None]
-    )
+    ellipse = np.column_stack([np.cos(angle) * stretch, np.sin(angle) / stretch])
+    return np.asarray(np.asarray(centre) + radius * ellipse * r[:, None], np.float64)
 
 
 # --- ground, fields, water ------------------------------------------------------------------------------------------
@@ -258,7 +257,7 @@ def _blob(centre: Any, radius: float, rng: np.random.Generator, rough: float = 0
 def _ground(p: _Painter) -> None:
     rough, fine, broad = p.noise(4, 3), p.noise(0.7, 2), p.noise(60, 3)
     dry = (1 / (1 + np.exp(-1.3 * broad - 0.5 * rough)))[..., None]
-    p.colour[:] = np.float32([88, 105, 58]) * (1 - dry) + np.float32([124, 124, 78]) * dry
+    p.colour[:] = np.array([88, 105, 58], np.float32) * (1 - dry) + np.array([124, 124, 78], np.float32) * dry
     p.colour += (4 * rough + 4 * fine)[..., None]
     s = p.side
     crops = [(136, 128, 82), (90, 116, 54), (140, 116, 86), (112, 128, 62)]
@@ -275,7 +274,7 @@ def _ground(p: _Painter) -> None:
         stripes = 6 * np.sin(across * 2 * math.pi / 1.8) + 2.5 * np.sin(across * 2 * math.pi / 9.3)
         tram = (np.abs(across % 18 - 9) < 0.25) | (np.abs(across % 18 - 10.8) < 0.25)
         shade = stripes + 5 * p.noise(14, 3, mask.shape) + 3 * p.noise(0.8, 2, mask.shape) - 16 * tram
-        paint = np.float32(crop) + shade[..., None]
+        paint = np.array(crop, np.float32) + shade[..., None]
         p.colour[where][mask] = paint[mask]
         p.instances[where][mask] = p.new("field")
         p.take(points)
@@ -289,7 +288,11 @@ def _ground(p: _Painter) -> None:
     p.stain(where, inside, (118, 112, 80), 5, 0.8)
     ripples = p.noise(3.5, 3)
     for mask in (p.line(river, 17), _full(p, pond)):
-        water = np.float32([50, 72, 70]) + (2.5 * ripples)[..., None] + np.float32([0, 2, 3]) * broad[..., None]
+        water = (
+            np.array([50, 72, 70], np.float32)
+            + (2.5 * ripples)[..., None]
+            + np.array([0, 2, 3], np.float32) * broad[..., None]
+        )
         p.colour[mask] = water[mask]
         p.instances[mask] = p.new("water")
         p.taken[cv2.dilate(mask.astype(np.uint8), np.ones((9, 9))) > 0] = 1
@@ -330,10 +333,10 @@ def _roads(p: _Painter) -> list[tuple[Points, float]]:
 
     pavement, kerb, asphalt = network(4.2, 17.5), network(0.7, 15.2), network(0.0, 14.9)
     pavement &= p.instances != CLASSES.index("water")
-    stone = np.float32([150, 146, 140]) + (3 * worn + 4 * spots)[..., None]
+    stone = np.array([150, 146, 140], np.float32) + (3 * worn + 4 * spots)[..., None]
     p.colour[pavement] = stone[pavement]
     p.stain(..., kerb, (178, 175, 168), 3)
-    tar = np.float32([101, 101, 104]) + (4 * worn + 3 * spots)[..., None]
+    tar = np.array([101, 101, 104], np.float32) + (4 * worn + 3 * spots)[..., None]
     p.colour[asphalt] = tar[asphalt]
     for line, width in lines:
         patch = line[20:44] + 0.2
@@ -592,9 +595,9 @@ def _shadows(p: _Painter, plans: list[_House], trees: list[tuple[float, float, f
     for x, y, radius, height in trees:
         crown = _blob((x, y), radius * 0.92, p.rng, 0.25)
         sweep(crown, height * 0.72)
-    soft = cv2.GaussianBlur(shade.astype(np.float32), (0, 0), 1.2)
+    soft = np.asarray(cv2.GaussianBlur(shade.astype(np.float32), (0, 0), 1.2), np.float32)
     p.light = soft
-    p.colour *= 1 - soft[..., None] * np.float32([0.56, 0.52, 0.44])
+    p.colour *= 1 - soft[..., None] * np.array([0.56, 0.52, 0.44], np.float32)
 
 
 def _cars(p: _Painter, plans: list[_House], roads: list[tuple[Points, float]]) -> None:
