@@ -45,6 +45,9 @@ def test_a_bound_system_with_a_grid_by_name():
     assert crs_of_wkt(bound.to_wkt()).is_bound
 
 
+DATUM = 'GEOGCS["x",DATUM["D",SPHEROID["B",6377397.155,299.15]%s],PRIMEM["G",0],UNIT["degree",0.01745]%s]'
+BOUND = 'BOUNDCRS[SOURCECRS[],ABRIDGEDTRANSFORMATION["a",%s]]'
+
 HOSTILE = {
     "a path": "/etc/passwd",
     "an address": "http://127.0.0.1:9/x.wkt",
@@ -67,8 +70,30 @@ HOSTILE = {
     "a grid in wkt": 'PROJCS["a",EXTENSION["PROJ4","+proj=merc +nadgrids=/tmp/x +no_defs"]]',
     "two grids in wkt": 'PROJCS["a",EXTENSION["PROJ4","+proj=merc +nadgrids=@null +nadgrids=/tmp/x"]]',
     "init in wkt": 'PROJCS["a",EXTENSION["PROJ4","+init=/tmp/x:1"]]',
-    "a file in wkt": 'BOUNDCRS[SOURCECRS[],ABRIDGEDTRANSFORMATION["a",PARAMETERFILE["Latitude file","/tmp/fifo"]]]',
+    "a grid list in wkt": DATUM % (',EXTENSION["PROJ4_GRIDS","/tmp/fifo"]', ""),
+    "a grid list with spaces": DATUM % (',EXTENSION [ "PROJ4_GRIDS" ,\n"/tmp/fifo" ]', ""),
+    "a grid after doubled quotes": DATUM % ("", ',EXTENSION["PROJ4","+proj=longlat "" +nadgrids=/tmp/fifo"]'),
+    "a model in wkt": DATUM % ("", ',EXTENSION["PROJ4","+proj=defmodel +model=/tmp/fifo"]'),
+    "a shift in wkt": DATUM % ("", ',EXTENSION["PROJ4","+proj=hgridshift +xy_grids=/tmp/fifo"]'),
+    "a path as a value": DATUM % ("", ',EXTENSION["PROJ4","+proj=longlat +ellps=/tmp/fifo"]'),
+    "a programme as a method": BOUND % 'METHOD["PROJ-based operation method: x"]',
+    "a file of another name": BOUND % 'PARAMETERFILE["x","/tmp/x",ID["EPSG",8656]]',
+    "a file in wkt": BOUND % 'PARAMETERFILE["Latitude file","/tmp/fifo"]',
 }
+
+
+MERCATOR = "+proj=merc +a=6378137 +b=6378137 +lat_ts=0.0 +lon_0=0.0 +x_0=0.0 +y_0=0 +k=1.0 +units=m +nadgrids=@null"
+PLAIN = {
+    "the old web Mercator": f"{MERCATOR} +wktext +no_defs",
+    "a shift by seven numbers": "+proj=tmerc +lat_0=0 +lon_0=9 +k=1 +x_0=3500000 +y_0=0 +ellps=bessel "
+    "+towgs84=598.1,73.7,418.2,0.202,0.045,-2.455,6.7 +units=m +no_defs",
+    "a rotated pole": "+proj=ob_tran +o_proj=longlat +o_lon_p=-162 +o_lat_p=39.25 +lon_0=180 +to_meter=0.01745329",
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_plain_projections_that_programs_write_into_a_wkt_are_read(kind):
+    assert crs_of_text(DATUM % ("", f',EXTENSION["PROJ4","{PLAIN[kind]}"]')).name == "x"
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

@@ -133,6 +133,28 @@ def test_a_prj_cannot_make_anybody_open_files(tmp_path, text):
     assert info.grid.crs is None and any("a.prj" in note for note in info.notes)
 
 
+def test_nor_can_the_coordinate_system_of_a_tiff(tmp_path):
+    datum = 'DATUM["D",SPHEROID["Bessel 1841",6377397.155,299.1528128],EXTENSION["PROJ4_GRIDS","/tmp/grid"]]'
+    wkt = f'PROJCS["x",GEOGCS["x",{datum},PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION'
+    wkt += '["Transverse_Mercator"],PARAMETER["central_meridian",9],PARAMETER["false_easting",3500000],UNIT["metre",1]]'
+    crs = rasterio.crs.CRS.from_wkt(wkt)
+    path = picture(tmp_path / "a.tif", transform=PLACE, crs=crs, GEOTIFF_KEYS_FLAVOR="ESRI_PE")
+    with rasterio.open(path) as file:
+        assert "/tmp/grid" in file.crs.to_wkt()  # else this test shows nothing
+    info = read_info(path)
+    assert info.grid.crs is None and "--image-crs" in info.unplaced
+
+
+def test_overviews_in_a_file_that_the_image_names_are_not_opened(tmp_path):
+    values = np.random.default_rng(1).integers(1, 255, (3, 400, 600)).astype("uint8")
+    path = picture(tmp_path / "a.tif", values, transform=PLACE, crs="EPSG:32633")
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(tmp_path / "other.tif"))
+    picture(tmp_path / "other.tif", np.full((3, 200, 300), 7, np.uint8))
+    with pytest.raises(BadImage, match="overviews"):
+        read_view(path, gsd=8.0)
+
+
 def test_an_auxiliary_file_that_is_a_bomb_or_broken_is_left_aside(tmp_path):
     path = picture(tmp_path / "a.tif", transform=PLACE, crs="EPSG:32633")
     plain = read_info(path).grid

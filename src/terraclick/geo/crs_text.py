@@ -31,12 +31,19 @@ _WKT = re.compile(
     r"(?i)(PROJCS|GEOGCS|COMPD_CS|LOCAL_CS|GEOCCS|VERT_CS|PROJCRS|PROJECTEDCRS|GEOGCRS|GEOGRAPHICCRS|GEODCRS|"
     r"GEODETICCRS|COMPOUNDCRS|BOUNDCRS|ENGCRS|ENGINEERINGCRS|DERIVEDPROJCRS)\s*[\[(]"
 )
-_PROJ4 = re.compile(r'(?i)EXTENSION\s*[\[(]\s*"PROJ4[A-Z_]*"\s*,\s*"([^"]*)"')
-_FILE = re.compile(r'(?i)(?:PARAMETERFILE\s*[\[(]\s*"[^"]*"\s*,\s*"([^"]*)"|"[^"]*\bfile\b[^"]*"\s*,\s*"([^"]*)")')
-_STEERS = re.compile(
-    r"(?i)(?<![a-z_])(init|step|geoidgrids|grids|file|tinshift|xyzgrids)\s*(=|\s|$)|(?<![a-z_])proj\s*=\s*pipeline"
+_STRING = re.compile(r'([A-Za-z0-9_]*)\s*[\[(,]?\s*"((?:[^"]|"")*)"')
+"""A text in a WKT, and the keyword whose first value it is, "" for a later value."""
+_FILE_NAMED = re.compile(r"\bFILE\b")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}")
+_PROGRAMME = re.compile(r"(?i)\bproj\s*=|(?<!\w)\+\s*(init|step|proj|\w*grids)\b|proj-based operation")
+_PLAIN_WORDS = frozenset(
+    "proj type no_defs wktext over south north_oblique datum ellps a b rf f R towgs84 pm axis units to_meter vunits "
+    "vto_meter zone lat_0 lat_1 lat_2 lat_b lat_ts lon_0 lon_1 lon_2 lon_c lonc lat_3 lon_3 x_0 y_0 k k_0 alpha gamma "
+    "h tilt azi sweep lsat path no_rot no_uoff no_off approx algo o_proj o_lat_p o_lon_p o_alpha o_lon_c o_lat_c "
+    "geoc guam W M n theta nadgrids".split()
 )
-_GRIDS = re.compile(r"(?i)(?<![a-z_])nadgrids\s*=\s*(\S+)")
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.,+-]*")
+_OPERATION = re.compile(r"(?i)pipeline|shift|grid|model|deformation|affine|cart|unitconvert|push|pop|set|topocentric")
 
 
 def crs_of_text(text: str) -> CRS:
@@ -74,11 +81,31 @@ def crs_of_wkt(text: str) -> CRS:
 
 def _names_files(text: str) -> bool:
     """Whether a WKT would make PROJ open a file of its choice or run operations."""
-    for proj4 in _PROJ4.findall(text):
-        if _STEERS.search(proj4) or any(grids != "@null" for grids in _GRIDS.findall(proj4)):
+    node = before = ""
+    for keyword, raw in _STRING.findall(text):
+        value = raw.replace('""', '"')
+        later = not keyword  # than the first value of its node
+        is_file = later and (node == "PARAMETERFILE" or before == "PROJ4_GRIDS" or _FILE_NAMED.search(before))
+        if is_file and not _FILE_NAME.fullmatch(value):
             return True
-    names = [name for pair in _FILE.findall(text) for name in pair if name]
-    return any(not re.fullmatch(r"[A-Za-z0-9_.-]{1,80}", name) for name in names)
+        is_proj = later and before.startswith("PROJ4") and before != "PROJ4_GRIDS"
+        if (is_proj or _PROGRAMME.search(value)) and not _is_plain_proj(value):
+            return True
+        node, before = keyword.upper() or node, value.strip().upper()
+    return False
+
+
+def _is_plain_proj(text: str) -> bool:
+    """Whether a PROJ text only describes a projection: known words with numbers and names for values."""
+    for word in text.split():
+        name, equals, value = word.removeprefix("+").partition("=")
+        if name not in _PLAIN_WORDS or (name == "nadgrids" and value != "@null"):
+            return False
+        if name != "nadgrids" and not _PLAIN_VALUE.fullmatch(value):
+            return False
+        if name in ("proj", "o_proj") and (not equals or _OPERATION.search(value)):
+            return False
+    return True
 
 
 @lru_cache(maxsize=64)

@@ -166,6 +166,7 @@ def _undecoded(path: Path, driver: str, error: BaseException) -> str:
     return f"is damaged or of an unknown kind and cannot be read: {_why(error)}"
 
 
+_RENEW = "make a copy without it (gdal_translate)"
 _COMMON = {0, 1, 5, 7, 8, 32773, 32946}
 """TIFF compressions that every GDAL reads: trouble with one of them is damage."""
 
@@ -180,6 +181,8 @@ def opened(path: Path, reading: Reading = PLAIN) -> Iterator[RasterFile]:
     with _readable(path, driver):
         name, directory = _page_of(path, driver, reading.page)
         with _Reader(name, driver=driver, sharing=False) as data:
+            if data.tags(ns="OVERVIEWS"):  # GDAL would open whatever they name
+                raise BadImage(f"{path.name} names another file as its overviews, which is not opened: {_RENEW}.")
             if data.count < 1 or min(data.shape) < 1:
                 raise BadImage(f"{path.name} holds no picture: a raster with at least one band was expected.")
             if driver == "PNG" and head[28:29] == b"\1" and _bytes(data, data.shape) > BLOCK_BYTES:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from affine import Affine
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 from rasterio._err import CPLE_BaseError
 from rasterio.control import GroundControlPoint
 from rasterio.errors import RasterioError
 
-from terraclick.errors import BadConfig
+from terraclick.errors import BadConfig, BadData
+from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.geo.grid import horizontal
 from terraclick.geo.reading import Reading
 from terraclick.geo.sidecars import Sidecars
@@ -117,10 +117,10 @@ def _wkt(data: Any) -> str:
 
 
 def parsed(text: str) -> CRS | None:
-    """A coordinate system from the WKT that GDAL gives; None if there is none."""
+    """A coordinate system from the WKT that GDAL gives; None if there is none, or one that names files."""
     try:
-        return CRS.from_wkt(text) if text else None
-    except CRSError:
+        return crs_of_wkt(text) if text else None
+    except BadData:
         return None
 
 
