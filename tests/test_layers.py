@@ -20,7 +20,7 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "onnx_runtime": {"offline"},
     "core": set(),
     "geo": {"core"},
-    "data": {"core"},
+    "data": {"core", "geo"},
     "models": {"core"},
     "predictors": {"core", "models", "onnx_runtime"},
     "train": {"core", "models", "predictors", "data", "onnx_runtime", "benchmark"},

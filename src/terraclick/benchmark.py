@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from terraclick.core.click import Click, Target
 from terraclick.core.masks import boundary_iou, iou
 from terraclick.core.noc import area_under_curve, bootstrap_interval, carried, failures, mean_iou_at, number_of_clicks
-from terraclick.core.predictor import MASK_THRESHOLD, Predictor, View
+from terraclick.core.predictor import MASK_THRESHOLD, Predictor
 from terraclick.core.session import Session
 from terraclick.core.simulate import chance_click, next_click
 from terraclick.data.datasets import NO_TASK, Dataset, class_tasks, object_tasks
@@ -146,7 +146,7 @@ def run_task(
 ) -> TaskResult:
     """Let the robot click one task until the highest threshold is reached, the mask is perfect or clicks run out."""
     truth, ignore = task.truth()
-    view = View(task.picture.image(), None, task.picture.gsd)
+    view = task.picture.view()
     started = clock()
     encoded = predictor.encode(view)
     encode_seconds = clock() - started

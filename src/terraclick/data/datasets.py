@@ -1,4 +1,9 @@
-"""Labelled pictures: `images/*.jpg`, `masks/*.png` (class ids, 255 = ignore), `instances/*.png`, `meta.json`."""
+"""Labelled pictures in folders: `images/`, `masks/` (class numbers), `instances/` (object numbers) and `meta.json`.
+
+Pictures may have any bit depth and band count. Masks are 8- or 16-bit: 255 is ignored, or 65535 where a class has a
+number from 255 on. A pixel may bear several labels: `mask` and `instances` are then lists of files of equal length, one
+a layer. Each layer is a labelling of the whole picture; an object names the `layer` it lies in.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.core.click import Target
+from terraclick.core.predictor import View
+from terraclick.data.pictures import LARGEST_NUMBER, read_numbers, read_picture, read_values
 from terraclick.data.sample import Task
 from terraclick.errors import BadData
 
-__all__ = ["NO_TASK", "Dataset", "Picture", "Thing", "class_tasks", "object_tasks", "open_dataset", "open_datasets"]
+__all__ = [
+    "IGNORE",
+    "NO_TASK",
+    "Dataset",
+    "Picture",
+    "Thing",
+    "class_tasks",
+    "object_tasks",
+    "open_dataset",
+    "open_datasets",
+]
+
+IGNORE = LARGEST_NUMBER
+"""Class number, in memory, of pixels that count nowhere; files write 255 for it where no class is numbered so high."""
 
 NO_TASK = frozenset({"ground", "land", "clutter", "background"})
 """Classes nobody outlines: what is left over when everything else is named."""
@@ -25,59 +44,100 @@ LAYOUT = "images/, masks/, instances/ and meta.json"
 
 @dataclass(frozen=True)
 class Thing:
-    """One labelled instance: id in the instance mask, class id, area in pixels."""
+    """One labelled instance: id in its layer of the instance masks, class id, area in pixels, layer."""
 
     id: int
     cls: int
     area: int
+    layer: int = 0
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One labelled picture of a dataset; files are read when asked for. shape is (rows, cols)."""
+    """One labelled picture of a dataset; files are read when asked for. shape is (rows, cols).
+
+    mask_files and instances_files have one file a layer. bands and stretch say how `view` shows the picture, as in
+    `geo.raster.read_view`; ignore is the number that its mask files use for pixels that count nowhere.
+    """
 
     folder: Path
     image_file: str
-    mask_file: str
-    instances_file: str
+    mask_files: tuple[str, ...]
+    instances_files: tuple[str, ...]
     shape: tuple[int, int]
     objects: tuple[Thing, ...]
     gsd: float | None = None
+    bands: tuple[int, ...] | None = None
+    stretch: str | tuple[tuple[float, float], ...] = "auto"
+    ignore: int = 255
 
     @property
     def id(self) -> str:
         """The image file's name without its ending."""
         return Path(self.image_file).stem
 
+    @property
+    def layers(self) -> int:
+        """How many labels a pixel can bear."""
+        return len(self.mask_files)
+
+    def view(self) -> View:
+        """The picture as `segment` sees it, with its gsd. Raises BadData where the file is damaged or another size."""
+        view = read_picture(self.folder / self.image_file, self.bands, self.stretch)
+        self._check(self.image_file, view.shape)
+        return View(view.image, view.valid, view.gsd if self.gsd is None else self.gsd)
+
     def image(self) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB. Raises BadData where the file is missing, damaged or of another size."""
-        pixels = self._read(self.image_file, cv2.IMREAD_COLOR)
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        """(H, W, 3) uint8 RGB: the pixels of `view`. Raises BadData."""
+        return self.view().image
 
-    def classes(self) -> NDArray[np.uint8]:
-        """Class id of every pixel (H, W) uint8, 255 = ignore. Raises BadData."""
-        return np.asarray(self._flat(self.mask_file), dtype=np.uint8)
+    def values(self) -> NDArray[Any]:
+        """Every band as stored, (H, W, bands) in the file's own type. Raises BadData."""
+        values = read_values(self.folder / self.image_file)
+        self._check(self.image_file, (values.shape[0], values.shape[1]))
+        return values
 
-    def instances(self) -> NDArray[np.uint16]:
-        """Instance id of every pixel (H, W) uint16, 0 = none. Raises BadData."""
-        return np.asarray(self._flat(self.instances_file), dtype=np.uint16)
+    def classes(self, layer: int = 0) -> NDArray[np.uint16]:
+        """Class id of every pixel in a layer (H, W) uint16, `IGNORE` = counts nowhere. Raises BadData."""
+        name = self.mask_files[layer]
+        classes = read_numbers(self.folder / name)
+        self._check(name, (classes.shape[0], classes.shape[1]))
+        if self.ignore != IGNORE:
+            classes[classes == self.ignore] = IGNORE
+        return classes
 
-    def _flat(self, name: str) -> NDArray[Any]:
-        pixels = self._read(name, cv2.IMREAD_UNCHANGED)
-        if pixels.ndim != 2:
-            raise BadData(f"{self.folder / name} has {pixels.shape[2]} channels: masks are single-channel PNG of ids.")
-        return pixels
+    def instances(self, layer: int = 0) -> NDArray[np.uint16]:
+        """Instance id of every pixel in a layer (H, W) uint16, 0 = none. Raises BadData."""
+        name = self.instances_files[layer]
+        instances = read_numbers(self.folder / name)
+        self._check(name, (instances.shape[0], instances.shape[1]))
+        return instances
 
-    def _read(self, name: str, flags: int) -> NDArray[Any]:
-        path = self.folder / name
-        coded = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, dtype=np.uint8)
-        pixels = cv2.imdecode(coded, flags) if coded.size else None
-        if pixels is None:
-            raise BadData(f"{path} is missing or no picture: restore the file, or take it out of meta.json.")
-        if pixels.shape[:2] != self.shape:
-            size = f"{pixels.shape[:2]} (rows, cols)"
-            raise BadData(f"{path} is {size}, meta.json says {self.shape}: correct one of them.")
-        return np.asarray(pixels)
+    def showing(self, *numbers: int) -> NDArray[np.bool_]:
+        """Where any layer shows one of some classes, (H, W) bool. Raises BadData."""
+        shown = np.isin(self.classes(), numbers)
+        for layer in range(1, self.layers):
+            shown |= np.isin(self.classes(layer), numbers)
+        return shown
+
+    def thing(self, instance: int) -> Thing:
+        """The object of an id. Raises BadData."""
+        for thing in self.objects:
+            if thing.id == instance:
+                return thing
+        raise BadData(f"{self.folder / self.image_file} has no object {instance}: correct meta.json.")
+
+    def labels_for(self, cls: int, layer: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        """(classes, instances) of a layer, in which every pixel that bears a class in any layer shows it."""
+        classes = self.classes(layer)
+        if self.layers > 1:
+            classes[self.showing(cls)] = cls
+        return classes, self.instances(layer)
+
+    def _check(self, name: str, shape: tuple[int, int]) -> None:
+        if shape != self.shape:
+            size = f"{shape} (rows, cols)"
+            raise BadData(f"{self.folder / name} is {size}, meta.json says {self.shape}: correct one of them.")
 
 
 @dataclass(frozen=True)
@@ -107,7 +167,8 @@ def open_dataset(folder: Path | str) -> Dataset:
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
         classes = {int(number): str(name) for number, name in meta["classes"].items()}
-        pictures = tuple(_picture(folder, entry) for entry in meta["images"])
+        ignore = int(meta.get("ignore", 255 if max(classes, default=0) < 255 else IGNORE))
+        pictures = tuple(_picture(folder, entry, ignore) for entry in meta["images"])
         return Dataset(str(meta.get("dataset", folder.name)), folder, classes, bool(meta["true_instances"]), pictures)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadData(
@@ -116,11 +177,24 @@ def open_dataset(folder: Path | str) -> Dataset:
         ) from error
 
 
-def _picture(folder: Path, entry: dict[str, Any]) -> Picture:
-    objects = tuple(Thing(int(o["id"]), int(o["cls"]), int(o["area"])) for o in entry["objects"])
+def _picture(folder: Path, entry: dict[str, Any], ignore: int) -> Picture:
+    objects = tuple(
+        Thing(int(o["id"]), int(o["cls"]), int(o["area"]), int(o.get("layer", 0))) for o in entry["objects"]
+    )
+    masks, instances = (_layers(entry[key]) for key in ("mask", "instances"))
+    if len(masks) != len(instances) or any(not 0 <= thing.layer < len(masks) for thing in objects):
+        raise ValueError(f"{entry['image']} has {len(masks)} masks, {len(instances)} instances, or a layer beyond them")
     shape = int(entry["height"]), int(entry["width"])
     gsd = float(entry["gsd"]) if entry.get("gsd") else None
-    return Picture(folder, entry["image"], entry["mask"], entry["instances"], shape, objects, gsd)
+    bands = tuple(int(band) for band in entry["bands"]) if entry.get("bands") else None
+    stretch = entry.get("stretch") or "auto"
+    if not isinstance(stretch, str):
+        stretch = tuple((float(low), float(high)) for low, high in stretch)
+    return Picture(folder, str(entry["image"]), masks, instances, shape, objects, gsd, bands, stretch, ignore)
+
+
+def _layers(files: str | list[str]) -> tuple[str, ...]:
+    return (files,) if isinstance(files, str) else tuple(str(name) for name in files)
 
 
 def open_datasets(root: Path | str) -> list[Dataset]:
@@ -148,8 +222,11 @@ def class_tasks(dataset: Dataset, fill: tuple[float, float] = (0.005, 0.8)) -> l
     """Every class of a picture that fills between `fill[0]` and `fill[1]` of it; reads the masks. Raises BadData."""
     tasks = []
     for picture in dataset.pictures:
-        areas = np.bincount(picture.classes().ravel(), minlength=256)
+        size = picture.shape[0] * picture.shape[1]
+        counts = np.bincount(picture.classes().ravel(), minlength=LARGEST_NUMBER + 1)
+        upper = {int(k) for layer in range(1, picture.layers) for k in np.unique(picture.classes(layer))}
         for number in dataset.task_classes:
-            if fill[0] <= areas[number] / (picture.shape[0] * picture.shape[1]) <= fill[1]:
+            area = np.count_nonzero(picture.showing(number)) if number in upper else counts[number]
+            if fill[0] <= area / size <= fill[1]:
                 tasks.append(Task(dataset.name, picture.id, dataset.classes[number], number, 0, Target.CLASS, picture))
     return tasks

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.core.click import Reference, Target
+from terraclick.data.pictures import LARGEST_NUMBER
 from terraclick.errors import BadConfig
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ class Task:
 
     def truth(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """(truth, ignore), both (H, W) bool. Raises BadData where the files do not fit."""
-        classes = self.picture.classes()
+        ignore = self.picture.classes() == LARGEST_NUMBER
         if self.target is Target.CLASS:
-            return classes == self.class_id, classes == 255
-        return self.picture.instances() == self.instance, classes == 255
+            return self.picture.showing(self.class_id), ignore
+        return self.picture.instances(self.picture.thing(self.instance).layer) == self.instance, ignore
 
     def with_example(self, dataset: Dataset) -> Task:
         """The task with the next picture of its dataset, by file name, that shows its class (RefCut, section 3.3)."""
@@ -64,9 +65,10 @@ class Task:
             raise BadConfig(f"references {kind!r} are not known: give one of {', '.join(REFERENCES)}.")
         if self.example is None or kind == "none":
             return ()
-        image, classes = self.example.image(), self.example.classes()
+        image, positives = self.example.image(), self.example.showing(self.class_id)
+        negatives = self.example.showing(*self.others) & ~positives
         found = []
-        for positive, mask in ((True, classes == self.class_id), (False, np.isin(classes, self.others))):
+        for positive, mask in ((True, positives), (False, negatives)):
             if mask.any() and kind in ("both", "swapped", "positive" if positive else "negative"):
                 found.append(Reference(image, mask, positive != (kind == "swapped")))
         return tuple(found)

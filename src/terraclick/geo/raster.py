@@ -49,6 +49,7 @@ __all__ = [
     "read_limits",
     "read_samples",
     "read_statistics",
+    "read_stored",
     "read_tile",
     "read_view",
     "resolve_image",
@@ -550,6 +551,16 @@ def read_bands(path: str | os.PathLike[str], reading: Reading = PLAIN) -> tuple[
         return tuple(
             Band(i, name, str(t)) for i, (name, t) in enumerate(zip(names, file.data.dtypes, strict=True), start=1)
         )
+
+
+def read_stored(path: str | os.PathLike[str], reading: Reading = PLAIN) -> NDArray[Any]:
+    """All bands of a whole image as stored, (bands, H, W) in the file's type, alpha included.
+
+    Raises BadImage or BadGrid if it cannot be used.
+    """
+    with opened(resolve_image(path), reading) as file:
+        check_budget(file, file.data, Window(0, 0, *file.shape), "cut it into tiles with gdal_retile")
+        return np.asarray(file.data.read())
 
 
 def read_limits(

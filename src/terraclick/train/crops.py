@@ -15,7 +15,7 @@ from terraclick.core.bank import center_tokens
 from terraclick.core.click import Target
 from terraclick.core.focus import Window
 from terraclick.data.augment import jitter_sensor
-from terraclick.data.datasets import Dataset, Picture, Thing
+from terraclick.data.datasets import IGNORE, Dataset, Picture, Thing
 from terraclick.errors import BadData
 from terraclick.files import replace_whole
 from terraclick.predictors.exported import ENCODER_SIDE, GREY, cut
@@ -23,7 +23,8 @@ from terraclick.train.config import Source, TrainConfig
 
 __all__ = ["Asked", "Crop", "Encode", "draw_crops"]
 
-IGNORE = 255
+UNKNOWN = 255
+"""Value of a truth where nobody is asked."""
 
 NO_CLASS = -1
 """Class id of a region of like pixels."""
@@ -46,7 +47,7 @@ Encode = Callable[[NDArray[np.uint8]], Sequence[NDArray[np.float32]]]
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """One thing a crop can be asked for: truth (S, S) uint8 of 0, 1, 255 = ignore. target None: a region."""
+    """One thing a crop can be asked for: truth (S, S) uint8 of 0, 1, `UNKNOWN`. target None: a region."""
 
     target: Target | None
     truth: NDArray[np.uint8]
@@ -83,7 +84,7 @@ class Crop:
                 principal=self.principal,
                 targets=np.array(["region" if one.target is None else one.target.value for one in self.asked]),
                 truths=np.packbits(np.stack([one.truth for one in self.asked]) == 1),
-                ignored=np.packbits(np.stack([one.truth for one in self.asked]) == IGNORE),
+                ignored=np.packbits(np.stack([one.truth for one in self.asked]) == UNKNOWN),
                 classes=np.array([one.cls for one in self.asked], np.int64),
                 present=np.array(self.present, np.int64),
                 source=np.array(self.source),
@@ -100,7 +101,7 @@ class Crop:
             shape = (len(stored["targets"]), *image.shape[:2])
             count = int(np.prod(shape))
             truths = np.unpackbits(stored["truths"], count=count).reshape(shape)
-            truths[np.unpackbits(stored["ignored"], count=count).reshape(shape) == 1] = IGNORE
+            truths[np.unpackbits(stored["ignored"], count=count).reshape(shape) == 1] = UNKNOWN
             targets = [None if value == "region" else Target(str(value)) for value in stored["targets"]]
             asked = tuple(
                 Asked(target, truth, int(cls))
@@ -117,7 +118,7 @@ class Crop:
 class _Canvas:
     """A piece of a picture and its labels at the encoder's side: image (S, S, 3), class ids and instance ids (S, S).
 
-    Class id 255 is unknown, also beyond the picture's edge. `scale` is canvas pixels per picture pixel.
+    Class id `IGNORE` is unknown, also beyond the picture's edge. `scale` is canvas pixels per picture pixel.
     """
 
     image: NDArray[np.uint8]
@@ -154,8 +155,8 @@ def _draw(
     objects = [o for o in picture.objects if o.cls == cls and o.area >= 80]
     if not objects:
         return []
-    labels = picture.image(), picture.classes(), picture.instances()
     thing = objects[rng.integers(len(objects))]
+    labels = picture.image(), *picture.labels_for(thing.cls, thing.layer)
     windows = {(0, 0): _object_window(labels[2] == thing.id, rng)}
     if not wants_object:
         windows = _class_windows(labels[1].shape, config.sheet_share, rng)
@@ -217,7 +218,7 @@ def _class_windows(
 
 def _canvas(
     image: NDArray[np.uint8],
-    classes: NDArray[np.uint8],
+    classes: NDArray[np.uint16],
     instances: NDArray[np.uint16],
     window: Window,
     angle: float,
@@ -286,8 +287,8 @@ def _truth(mask: NDArray[np.bool_], unknown: NDArray[np.bool_], band: float) -> 
     if band:
         size = 2 * max(1, round(band)) + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-        truth[cv2.morphologyEx(truth, cv2.MORPH_GRADIENT, kernel) == 1] = IGNORE
-    truth[unknown] = IGNORE
+        truth[cv2.morphologyEx(truth, cv2.MORPH_GRADIENT, kernel) == 1] = UNKNOWN
+    truth[unknown] = UNKNOWN
     return truth
 
 
@@ -321,7 +322,7 @@ def _with_pasted(
     if not things:
         return canvas, asked
     thing = things[rng.integers(len(things))]
-    instances = picture.instances() == thing.id
+    instances = picture.instances(thing.layer) == thing.id
     rows, cols = np.flatnonzero(instances.any(axis=1)), np.flatnonzero(instances.any(axis=0))
     height, width = rows[-1] - rows[0] + 1, cols[-1] - cols[0] + 1
     factor = float(np.exp(rng.uniform(np.log(28), np.log(200)))) / max(height, width)
@@ -340,7 +341,7 @@ def _with_pasted(
     mixed = canvas.image * (1 - soft) + np.clip(pixels + lift, 0, 255) * soft
     image = np.clip(mixed, 0, 255).astype(np.uint8)
     covered = [
-        replace(one, truth=np.where(mask, np.uint8(0 if one.target is Target.OBJECT else IGNORE), one.truth))
+        replace(one, truth=np.where(mask, np.uint8(0 if one.target is Target.OBJECT else UNKNOWN), one.truth))
         for one in asked
     ]
     kept = [one for one in covered if np.count_nonzero(one.truth == 1) >= 40]

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.core.focus import Window
 from terraclick.data.augment import jitter_sensor, turn
-from terraclick.data.datasets import Dataset
+from terraclick.data.datasets import IGNORE, Dataset
 from terraclick.errors import BadConfig, BadData
 from terraclick.predictors.exported import GREY, cut
 
 __all__ = ["ASKED", "Episode", "EpisodeRule", "Example", "Labels", "draw_episode", "reader"]
 
-IGNORE = 255
+UNKNOWN = 255
+"""Value of a truth where nobody is asked."""
+
 DRAWS = 1000
 """Draws without anything to ask before datasets are called empty."""
+
+Number = TypeVar("Number", np.uint8, np.uint16)
 
 ASKED = ("object", "class", "combination")
 """What an episode asks for: one instance, one class, or several classes at once (RefCut's combinations of parts)."""
@@ -64,7 +69,7 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Episode:
-    """image (S, S, 3) uint8, truth (S, S) uint8 of 0, 1 and 255 = ignore, and an example or None."""
+    """image (S, S, 3) uint8, truth (S, S) uint8 of 0, 1 and `UNKNOWN`, and an example or None."""
 
     image: NDArray[np.uint8]
     truth: NDArray[np.uint8]
@@ -73,16 +78,23 @@ class Episode:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """A decoded picture: image (H, W, 3), class ids (H, W), instance ids (H, W)."""
+    """A decoded picture: image (H, W, 3), class ids and instance ids (H, W) of every layer."""
 
     image: NDArray[np.uint8]
-    classes: NDArray[np.uint8]
-    instances: NDArray[np.uint16]
+    layers: tuple[tuple[NDArray[np.uint16], NDArray[np.uint16]], ...]
 
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        return self.image.nbytes + self.classes.nbytes + self.instances.nbytes
+        return self.image.nbytes + sum(classes.nbytes + instances.nbytes for classes, instances in self.layers)
+
+    def classes(self, shown: Collection[int], layer: int = 0) -> NDArray[np.uint16]:
+        """Class ids (H, W) of a layer, in which pixels that bear one of `shown` in any other layer show it."""
+        kinds = self.layers[layer][0]
+        for other, (classes, _) in enumerate(self.layers):
+            if other != layer:
+                kinds = np.where(np.isin(classes, tuple(shown)), classes, kinds)
+        return kinds
 
 
 def reader(datasets: Sequence[Dataset], keep_mb: int = 1024) -> Callable[[int, int], Labels]:
@@ -93,7 +105,8 @@ def reader(datasets: Sequence[Dataset], keep_mb: int = 1024) -> Callable[[int, i
         key = dataset, picture
         if key not in kept:
             found = datasets[dataset].pictures[picture]
-            kept[key] = Labels(found.image(), found.classes(), found.instances())
+            layers = tuple((found.classes(n), found.instances(n)) for n in range(found.layers))
+            kept[key] = Labels(found.image(), layers)
         kept.move_to_end(key)
         while len(kept) > 1 and sum(labels.nbytes for labels in kept.values()) > keep_mb << 20:
             kept.popitem(last=False)
@@ -128,12 +141,13 @@ def _draw(
     side = round(rule.side / np.exp(rng.uniform(*np.log(rule.scale))))
     thing = things[rng.integers(len(things))]
     if rule.asked == "object":
-        around = labels.instances == thing.id
+        around = labels.layers[thing.layer][1] == thing.id
         window, chosen = _around(around, side, rng), (thing.cls,)
         truth = _labels(around.astype(np.uint8), window, rule.side, 0)
     else:
-        window = _around(labels.classes == thing.cls, side, rng, whole=False)
-        kinds = _labels(labels.classes, window, rule.side, IGNORE)
+        classes = labels.classes({thing.cls}, thing.layer)
+        window = _around(classes == thing.cls, side, rng, whole=False)
+        kinds = _labels(classes, window, rule.side, IGNORE)
         shown = [kind for kind in dataset.task_classes if np.count_nonzero(kinds == kind) >= rule.min_area]
         if not shown:
             return None
@@ -142,7 +156,7 @@ def _draw(
         truth = np.isin(kinds, chosen).astype(np.uint8)
     if np.count_nonzero(truth) < rule.min_area:
         return None
-    truth[_labels(labels.classes, window, rule.side, IGNORE) == IGNORE] = IGNORE
+    truth[_labels(labels.layers[0][0], window, rule.side, IGNORE) == IGNORE] = UNKNOWN
     if not (truth == 1).any():
         return None
     image, (truth,) = _laid(cut(labels.image, window, rule.side, GREY), (truth,), rule, rng)
@@ -170,8 +184,9 @@ def _example(
     others = [n for shown, other, n in shows if shown == most and other] or [number]
     labels = read(others[rng.integers(len(others))])
     side = round(rule.side / np.exp(rng.uniform(*np.log(rule.scale))))
-    window = _around(np.isin(labels.classes, chosen), side, rng, whole=False)
-    kinds = _labels(labels.classes, window, rule.side, IGNORE)
+    classes = labels.classes(chosen)
+    window = _around(np.isin(classes, chosen), side, rng, whole=False)
+    kinds = _labels(classes, window, rule.side, IGNORE)
     masks = (np.isin(kinds, chosen), np.isin(kinds, [kind for kind in dataset.task_classes if kind not in wanted]))
     if rng.random() < rule.one_mask:
         dropped = int(rng.integers(2))
@@ -200,12 +215,12 @@ def _around(mask: NDArray[np.bool_], side: int, rng: np.random.Generator, whole:
     return Window(*starts, side, side)
 
 
-def _labels(array: NDArray[np.uint8], window: Window, side: int, fill: int) -> NDArray[np.uint8]:
+def _labels(array: NDArray[Number], window: Window, side: int, fill: int) -> NDArray[Number]:
     """The part of an id map (H, W) in a window, `fill` beyond the edge, at side × side without mixing ids."""
     places = np.floor((np.arange(side) + 0.5) * window.rows / side).astype(int)
     rows, cols = places + window.row, places + window.col
     inside = np.ix_((rows >= 0) & (rows < array.shape[0]), (cols >= 0) & (cols < array.shape[1]))
-    out = np.full((side, side), fill, np.uint8)
+    out = np.full((side, side), fill, array.dtype)
     out[inside] = array[np.ix_(rows[inside[0].ravel()], cols[inside[1].ravel()])]
     return out
 

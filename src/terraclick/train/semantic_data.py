@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.data.datasets import open_dataset
+from terraclick.data.pictures import LARGEST_NUMBER, read_numbers, read_picture
 from terraclick.errors import BadData
 from terraclick.train.semantic_recipes import SemanticConfig
 
@@ -37,23 +38,27 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Labelled:
-    """One picture and its labels; files are read when asked for. `table` maps mask values to class indices."""
+    """One picture and its labels; files are read when asked for. `table` maps mask values to class indices.
+
+    Values beyond the table are ignored; bands and stretch as in `geo.raster.read_view`.
+    """
 
     name: str
     image_file: Path
     mask_file: Path
     table: tuple[int, ...]
+    bands: tuple[int, ...] | None = None
+    stretch: str | tuple[tuple[float, float], ...] = "auto"
 
     def image(self) -> Image:
         """(H, W, 3) uint8 RGB. Raises BadData."""
-        return np.asarray(cv2.cvtColor(_read(self.image_file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+        return read_picture(self.image_file, self.bands, self.stretch).image
 
     def labels(self) -> Image:
         """(H, W) uint8 class indices, 255 = ignore. Raises BadData."""
-        mask = _read(self.mask_file, cv2.IMREAD_UNCHANGED)
-        if mask.ndim != 2:
-            raise BadData(f"{self.mask_file} has {mask.shape[2]} channels: masks are single-channel PNG of class ids.")
-        return np.asarray(self.table, np.uint8)[mask]
+        mask, table = read_numbers(self.mask_file), np.full(LARGEST_NUMBER + 1, IGNORE, np.uint8)
+        table[: len(self.table)] = self.table
+        return table[mask]
 
     def both(self) -> tuple[Image, Image]:
         """Picture and labels of one size. Raises BadData where they differ."""
@@ -61,14 +66,6 @@ class Labelled:
         if image.shape[:2] != labels.shape:
             raise BadData(f"{self.image_file} is {image.shape[:2]}, its mask {labels.shape}: they must be of one size.")
         return image, labels
-
-
-def _read(path: Path, flags: int) -> NDArray[Any]:
-    coded = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    pixels = cv2.imdecode(coded, flags) if coded.size else None
-    if pixels is None:
-        raise BadData(f"{path} is missing or no picture: restore the file.")
-    return np.asarray(pixels)
 
 
 def read_parts(config: SemanticConfig, root: Path, parts: Sequence[str]) -> list[Labelled]:
@@ -102,11 +99,14 @@ def _isprs(config: SemanticConfig, folder: Path) -> list[Labelled]:
 
 def _terraclick(config: SemanticConfig, folder: Path) -> list[Labelled]:
     dataset = open_dataset(folder)
-    table = [IGNORE] * 256
+    table = [IGNORE] * (max(dataset.classes, default=0) + 1)
     for number, name in dataset.classes.items():
         if name in config.names:
             table[number] = config.names.index(name)
-    return [Labelled(p.id, p.folder / p.image_file, p.folder / p.mask_file, tuple(table)) for p in dataset.pictures]
+    return [
+        Labelled(p.id, p.folder / p.image_file, p.folder / p.mask_files[0], tuple(table), p.bands, p.stretch)
+        for p in dataset.pictures
+    ]
 
 
 LAYOUTS: dict[str, Callable[[SemanticConfig, Path], list[Labelled]]] = {

@@ -1,0 +1,81 @@
+"""Pixels of labelled pictures, with nothing lost: as `segment` sees them, as they are stored, and maps of numbers.
+
+A JPEG is decoded by OpenCV, whose chroma differs by some levels from GDAL's, so that published figures stay; its pixels
+are 8-bit, so nothing is lost. Every other file is read as `segment` reads it: bands by what the file says of them,
+more than 8 bit stretched, pixels without data marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.core.predictor import View
+from terraclick.errors import BadData, BadInput
+from terraclick.geo.raster import Stretch, read_stored, read_view
+
+__all__ = ["LARGEST_NUMBER", "read_numbers", "read_picture", "read_values"]
+
+LARGEST_NUMBER = 65535
+"""Class and instance numbers are 16-bit."""
+
+JPEG = b"\xff\xd8\xff"
+NO_LIMIT = 2**31
+
+
+def read_picture(path: Path, bands: Sequence[int] | None = None, stretch: Stretch = "auto") -> View:
+    """A whole picture as `segment` sees it: image (H, W, 3) uint8 RGB, valid (H, W) bool or None, gsd or None.
+
+    `bands` and `stretch` as in `geo.raster.read_view`. Raises BadData where the file is missing or no picture.
+    """
+    try:
+        if bands is None and stretch == "auto" and _starts_with(path, JPEG):
+            pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+            if pixels is not None:
+                return View(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8))
+        return read_view(path, bands=bands, stretch=stretch, max_side=NO_LIMIT)[0]
+    except BadInput as error:
+        raise _missing(path, str(error)) from error
+
+
+def read_values(path: Path) -> NDArray[Any]:
+    """All values as the file stores them, (H, W, bands) in the file's own type. Raises BadData."""
+    try:
+        return np.ascontiguousarray(read_stored(path).transpose(1, 2, 0))
+    except BadInput as error:
+        raise _missing(path, str(error)) from error
+
+
+def read_numbers(path: Path, what: str = "masks") -> NDArray[np.uint16]:
+    """A map of class or instance numbers (H, W) uint16. Raises BadData where one does not fit: none may wrap around."""
+    coded = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, dtype=np.uint8)
+    pixels = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED) if coded.size else None
+    if pixels is None:
+        raise _missing(path)
+    if pixels.ndim != 2:
+        raise BadData(f"{path} has {pixels.shape[2]} channels: {what} are single-channel PNG of ids.")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        low, high = pixels.min(), pixels.max()
+        if not (low >= 0 and high <= LARGEST_NUMBER and (pixels == np.rint(pixels)).all()):
+            raise BadData(
+                f"{path} holds values from {low} to {high}: {what} are whole numbers of 0 to {LARGEST_NUMBER}."
+            )
+    return pixels.astype(np.uint16)
+
+
+def _starts_with(path: Path, magic: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError:
+        return False
+
+
+def _missing(path: Path, why: str = "") -> BadData:
+    reason = f" ({why.rstrip('.')})" if why else ""
+    return BadData(f"{path} is missing or no picture{reason}: restore the file, or take it out of meta.json.")
