@@ -1,11 +1,11 @@
-# make demo: clicks on the packaged scene with the base install alone.   make test: everything the CI checks.
+# make demo: clicks on the packaged scene with the base install alone.   make programs test: everything the CI checks.
 PYTHON ?= python3
 BASE := .venv
 FULL := .venv-test
 export OMP_NUM_THREADS ?= 2
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: setup programs demo test test-slow lint clean
+.PHONY: setup programs demo test test-slow lint docs clean
 
 setup: $(BASE)/.made
 
@@ -16,9 +16,10 @@ $(BASE)/.made: pyproject.toml constraints.txt
 
 $(FULL)/.made: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(FULL)
-	$(FULL)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,formats,benchmark,train,sam,scale]'
+	$(FULL)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,docs,formats,benchmark,train,sam,scale]'
 	touch $@
 
+# Chromium, PostGIS and other programs that tests drive, from Debian's packages. Without them those tests skip and say so.
 programs:
 	sh dev/programs.sh
 
@@ -31,11 +32,14 @@ lint: $(FULL)/.made
 	$(FULL)/bin/ruff format --check .
 	$(FULL)/bin/mypy
 
-test: lint programs web-modules
+test: lint web-modules
 	$(FULL)/bin/python -m pytest -q -m "not slow"
 
-test-slow: $(FULL)/.made programs
+test-slow: $(FULL)/.made
 	$(FULL)/bin/python -m pytest -q -m slow
+
+docs: $(FULL)/.made
+	NO_MKDOCS_2_WARNING=1 $(FULL)/bin/mkdocs build
 
 clean:
 	rm -rf $(BASE) $(FULL) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,9 +1,11 @@
 """Documentation is tested: every verb and option is explained, links lead somewhere, Python snippets run."""
 
+import os
 import re
 import shlex
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from terraclick.cli import cli, main
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)
 
 
@@ -65,5 +67,54 @@ def test_python_in_the_readme_runs(tmp_path):
 
 
 def test_makefile_and_ci_run_what_the_readme_says():
-    assert "make test" in (ROOT / "README.md").read_text()
-    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
+    assert "`make programs test`" in (ROOT / "README.md").read_text()
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make programs test"
+    asked = re.search(r"^test:(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert asked and "programs" not in asked[1]  # no system package is installed unasked
+
+
+def reference(page):
+    """A generated page of the reference."""
+    spec = spec_from_file_location("reference", ROOT / "dev" / "reference.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PAGES[page]()
+
+
+def test_every_option_is_in_the_reference():
+    text = reference("reference/command-line.md")
+    for name, command in cli.commands.items():
+        section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        for option in command.params:
+            if option.param_type_name == "option" and not option.hidden:
+                assert all(f"`{word}`" in section for word in option.opts), (name, option.opts)
+
+
+def test_every_field_of_http_is_in_the_reference():
+    from terraclick.app import schemas
+
+    text = reference("reference/http.md")
+    bodies = [kind for kind in vars(schemas).values() if isinstance(kind, type) and kind.__name__.endswith("Body")]
+    assert len(bodies) > 5
+    for body in bodies:
+        for name, field in body.model_fields.items():
+            assert f"`{field.alias or name}`" in text, (body.__name__, name)
+
+
+def test_every_format_and_model_is_in_the_reference():
+    from terraclick.geo.export import FORMATS
+    from terraclick.predictors.load import NETWORKS, PREDICTORS
+
+    for page, names in (("formats", FORMATS), ("models", (*PREDICTORS, *NETWORKS))):
+        text = reference(f"reference/{page}.md")
+        assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs", reason="needs the extra terraclick[docs]")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(build, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "site" / "reference" / "python" / "index.html").read_text()
+    assert "terraclick.outline.outlines" in page and "clicks" in page

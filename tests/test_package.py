@@ -1,5 +1,7 @@
 """What is installed: a wheel with everything a reader of its page and a type checker needs."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -137,3 +139,51 @@ def test_constraints_say_nothing_of_one_machine():
     assert "usual index" not in text
     pinned = [line.split("==")[0] for line in text.splitlines() if line and not line.startswith("#")]
     assert sorted(pinned) == sorted(set(pinned))
+
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+
+
+def interpreter(version):
+    """A Python of that version on this machine, or None."""
+    folder = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [shutil.which(f"python{version}"), *sorted(map(str, folder.glob(f"{version}.*/bin/python")))]
+    for path in filter(None, found):
+        told = subprocess.run([path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True)
+        if told.stdout.decode().strip() == version:
+            return path
+    return None
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """What a release uploads: source archive and wheel."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
+    return folder
+
+
+@pytest.mark.slow
+def test_what_is_uploaded_passes_the_index_checks(released):
+    pytest.importorskip("twine", reason="needs the extra terraclick[test]")
+    files = sorted(map(str, released.iterdir()))
+    assert len(files) == 2
+    done = subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_wheel_clicks_in_a_bare_environment(released, version, tmp_path):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no Python {version} here")
+    subprocess.run([python, "-m", "venv", str(tmp_path / "env")], check=True)
+    (wheel,) = released.glob("*.whl")
+    own = tmp_path / "env" / "bin"
+    subprocess.run([own / "pip", "install", "-q", str(wheel)], check=True, timeout=900)
+    out = tmp_path / "house.geojson"
+    click = [own / "terraclick", "segment", "sample", "--click", "500264.6,4649637.1", "--out", str(out)]
+    subprocess.run(click, cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, check=True)
+    assert len(json.loads(out.read_text())["features"]) == 1
