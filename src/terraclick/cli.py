@@ -25,10 +25,7 @@ from terraclick import __version__
 from terraclick.console import is_plain, printable, printable_json, speak_utf8
 from terraclick.errors import (
     BadConfig,
-    BadInput,
-    BadOutput,
     BadWeights,
-    Conflict,
     MissingExtra,
     TerraClickError,
     UnknownName,
@@ -75,8 +72,7 @@ def _with_help(error: click.ClickException) -> str:
 
 def _explain(error: Exception) -> int:
     if isinstance(error, TerraClickError):
-        given = isinstance(error, BadInput | BadOutput | BadConfig | BadWeights | UnknownName | MissingExtra | Conflict)
-        return _say(str(error), 2 if given else 1)
+        return _say(str(error), error.exit_code)
     if isinstance(error, MemoryError):
         return _say("not enough memory for this view: give smaller --bounds or a coarser --gsd.", 1)
     return _say(

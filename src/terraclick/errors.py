@@ -14,7 +14,8 @@
     ├── Conflict              the stored object is newer than the one being saved
     └── MissingExtra          an optional dependency is not installed
 
-Messages are one sentence: what was given, what was expected, and the way out.
+Messages are one sentence: what was given, what was expected, and the way out. Each class carries the exit code of the
+command line and the HTTP status that mean it; a class of another room that does not say its own inherits both.
 """
 
 __all__ = [
@@ -37,9 +38,16 @@ __all__ = [
 class TerraClickError(Exception):
     """Base of everything raised on purpose; `str(error)` is one sentence fit for a user."""
 
+    exit_code = 1
+    """What the command line ends with: 2 where the user can mend what was given, 1 otherwise."""
+    http_status = 422
+    """What the server answers with."""
+
 
 class BadInput(TerraClickError):
     """Something the user gave cannot be used."""
+
+    exit_code = 2
 
 
 class BadImage(BadInput):
@@ -65,21 +73,35 @@ class BadData(BadInput):
 class BadOutput(TerraClickError):
     """The result cannot be written there."""
 
+    exit_code = 2
+    http_status = 409
+
 
 class UnknownName(TerraClickError):
     """No model, format, recipe or dataset of that name."""
+
+    exit_code = 2
+    http_status = 404
 
 
 class BadWeights(TerraClickError):
     """A weights file that does not fit, is damaged, or asks to run code."""
 
+    exit_code = 2
+    http_status = 503
+
 
 class BadConfig(TerraClickError):
     """Settings that contradict each other."""
 
+    exit_code = 2
+
 
 class Conflict(TerraClickError):
     """The stored object is newer than the one being saved: `mine` and `theirs` are the two (theirs None if deleted)."""
+
+    exit_code = 2
+    http_status = 409
 
     def __init__(self, message: str, mine: object = None, theirs: object = None) -> None:
         super().__init__(message)
@@ -89,3 +111,6 @@ class Conflict(TerraClickError):
 
 class MissingExtra(TerraClickError):
     """An optional dependency is not installed; the message names the extra."""
+
+    exit_code = 2
+    http_status = 501

@@ -21,6 +21,8 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 class BadQuery(BadInput):
     """A parameter of the address that is unknown or cannot be used."""
 
+    http_status = 400
+
 
 class BadText(BadInput):
     """A text that no program could write down."""

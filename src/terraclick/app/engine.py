@@ -36,9 +36,13 @@ Answer = TypeVar("Answer")
 class Busy(TerraClickError):
     """Too much waits for the model."""
 
+    http_status = 503
+
 
 class Cancelled(TerraClickError):
     """Whoever asked no longer wants the answer."""
+
+    http_status = 409
 
 
 class Priority(IntEnum):

@@ -43,6 +43,8 @@ MAX_PARTS = 20_000
 class TooLarge(BadInput):
     """More bytes, vertices or features than one request may have."""
 
+    http_status = 413
+
 
 # --- reading geometries from strangers -------------------------------------------------------------------------------
 

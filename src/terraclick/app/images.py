@@ -58,6 +58,8 @@ Limits = tuple[tuple[float, float], ...]
 class ImageChanged(BadImage):
     """An image is not the file any more that the server opened."""
 
+    http_status = 409
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:

@@ -22,24 +22,18 @@ from starlette.exceptions import HTTPException
 
 from terraclick.app.adding import Adding, allowed_roots
 from terraclick.app.address import PublicAddress, public_address
-from terraclick.app.asking import BadQuery
-from terraclick.app.engine import Busy, Cancelled
-from terraclick.app.features import TooLarge
 from terraclick.app.files import Exports
 from terraclick.app.guard import Guard
-from terraclick.app.images import ImageChanged, Scene, open_scenes
+from terraclick.app.images import Scene, open_scenes
 from terraclick.app.layers import Layers
 from terraclick.app.openapi import described
-from terraclick.app.preconditions import PreconditionFailed
 from terraclick.app.routes import ROUTES, router
 from terraclick.app.tokens import tokens_for
 from terraclick.app.workspace import Model, Workspace
 from terraclick.errors import (
     BadConfig,
     BadImage,
-    BadInput,
     BadOutput,
-    BadWeights,
     Conflict,
     MissingExtra,
     NotGeoreferenced,
@@ -48,7 +42,6 @@ from terraclick.errors import (
 )
 from terraclick.geo.carrying import check_carried
 from terraclick.geo.lonlat import WGS84
-from terraclick.geo.presence import FileGone
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import SetAside
@@ -56,29 +49,9 @@ from terraclick.geo.store import MapObject, Store, files_hash, image_hash, open_
 from terraclick.geo.stored_readings import Readings, readings_of
 from terraclick.predictors.load import NETWORKS, OPEN_CLICK_NET_FILE, PREDICTORS, WEIGHTS, PredictorSpec, load
 
-__all__ = ["STATUS", "Server", "create_app", "model_of", "prepare", "run"]
+__all__ = ["Server", "create_app", "model_of", "prepare", "run"]
 
 STATIC = Path(__file__).parent / "static"
-
-STATUS: dict[type[Exception], int] = {
-    UnknownName: 404,
-    PreconditionFailed: 412,
-    Conflict: 409,
-    ImageChanged: 409,
-    Cancelled: 409,
-    BadOutput: 409,
-    FileGone: 503,
-    TooLarge: 413,
-    BadQuery: 400,
-    BadInput: 422,
-    BadConfig: 422,
-    MissingExtra: 501,
-    Busy: 503,
-    BadWeights: 503,
-    MemoryError: 503,
-    TerraClickError: 422,
-}
-"""What an error means in HTTP; the first that fits, from the error's own class upwards."""
 
 MEDIA = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"} | {
     ".json": "application/json",
@@ -91,8 +64,10 @@ MEDIA = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".s
 
 
 def status_of(error: Exception) -> int:
-    """The HTTP status of an error; 500 for one that nobody raised on purpose."""
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    """The HTTP status of an error: its class says it; 503 without memory, 500 for what nobody raised on purpose."""
+    if isinstance(error, TerraClickError):
+        return error.http_status
+    return 503 if isinstance(error, MemoryError) else 500
 
 
 def create_app(
@@ -148,7 +123,7 @@ def create_app(
     app.add_api_route("/static/{name:path}", _static, include_in_schema=False)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _http)
-    for kind in STATUS:
+    for kind in (TerraClickError, MemoryError):
         app.add_exception_handler(kind, _explained)
     app.add_exception_handler(Exception, _unexpected)
     return Guard(app, tokens, cookie, tuple(hosts), any_address, public, allowed_on)

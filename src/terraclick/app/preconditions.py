@@ -28,6 +28,8 @@ _REVISION = re.compile(r"(\d{1,15})(?:(?:--|[-;:])(?:gzip|br|zstd|deflate))?")
 class PreconditionFailed(Conflict):
     """The object is not, or cannot be told to be, what the sender saw."""
 
+    http_status = 412
+
 
 def reads_conditions(route: Route) -> Route:
     """Marks a route that calls `check_conditions` itself."""

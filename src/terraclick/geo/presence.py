@@ -22,6 +22,8 @@ Identity = tuple[int, int]
 class FileGone(BadOutput):
     """The session's file was moved, deleted or replaced while it was open."""
 
+    http_status = 503
+
 
 @dataclass(frozen=True)
 class Presence:
