@@ -28,7 +28,7 @@ from terraclick.core.session import Session
 from terraclick.core.simulate import chance_click, next_click
 from terraclick.data.datasets import NO_TASK, Dataset, class_tasks, object_tasks
 from terraclick.data.sample import REFERENCES, Task
-from terraclick.errors import BadConfig, BadData, MissingExtra, UnknownName
+from terraclick.errors import BadConfig, BadData, UnknownName, require_extra
 from terraclick.files import replace_whole, write_text, writing
 from terraclick.offline import packaged_fonts
 from terraclick.predictors.load import load
@@ -421,10 +421,8 @@ def _lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 def plot(reports: Sequence[Report], path: Path) -> None:
     """Draw the mean IoU after each click of some reports (mean over datasets) to a picture file."""
-    try:
+    with require_extra("benchmark"):
         import matplotlib
-    except ImportError:
-        raise MissingExtra("plots need matplotlib: pip install 'terraclick[benchmark]'.") from None
     matplotlib.use("Agg")
     with packaged_fonts():
         from matplotlib import pyplot

@@ -26,9 +26,9 @@ from terraclick.console import is_plain, printable, printable_json, speak_utf8
 from terraclick.errors import (
     BadConfig,
     BadWeights,
-    MissingExtra,
     TerraClickError,
     UnknownName,
+    require_extra,
 )
 from terraclick.offline import keep_no_traces, stay_offline
 
@@ -502,10 +502,8 @@ def _room(name: str, extra: str) -> Any:
     """A room that needs an optional package. Raises MissingExtra naming the extra."""
     from importlib import import_module
 
-    try:
+    with require_extra(extra):
         return import_module(name)
-    except ModuleNotFoundError as error:
-        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[{extra}]'.") from error
 
 
 @cli.command(short_help="Rewrite a published checkpoint as safetensors.")

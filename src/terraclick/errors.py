@@ -18,6 +18,9 @@ Messages are one sentence: what was given, what was expected, and the way out. E
 command line and the HTTP status that mean it; a class of another room that does not say its own inherits both.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 __all__ = [
     "BadClick",
     "BadConfig",
@@ -32,6 +35,7 @@ __all__ = [
     "NotGeoreferenced",
     "TerraClickError",
     "UnknownName",
+    "require_extra",
 ]
 
 
@@ -114,3 +118,13 @@ class MissingExtra(TerraClickError):
 
     exit_code = 2
     http_status = 501
+
+
+@contextmanager
+def require_extra(extra: str) -> Iterator[None]:
+    """Around imports of optional packages: one that is missing becomes MissingExtra, which names it and the extra."""
+    try:
+        yield
+    except ImportError as error:
+        missing = (error.name or str(error)).split(".")[0]
+        raise MissingExtra(f"{missing} is not installed: pip install 'terraclick[{extra}]'.") from error

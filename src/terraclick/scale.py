@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
-from terraclick.errors import BadConfig, MissingExtra, TerraClickError
+from terraclick.errors import BadConfig, TerraClickError, require_extra
 
 __all__ = ["map_tiles", "worker_count"]
 
@@ -123,10 +123,8 @@ def _on_dask(
     fn: Callable[[Tile], Answer], tiles: Iterable[Tile], address: str, workers: int
 ) -> Iterator[tuple[Tile, Answer]]:
     """Dask distributed: a local cluster, or the one at `address`; lost tiles are computed again by its scheduler."""
-    try:
+    with require_extra("scale"):
         from distributed import Client, KilledWorker, LocalCluster
-    except ImportError as error:
-        raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[scale]'.") from error
     try:
         here: Any = (
             None if address else LocalCluster(workers, threads_per_worker=1, dashboard_address=None, silence_logs=50)

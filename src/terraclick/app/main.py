@@ -35,10 +35,10 @@ from terraclick.errors import (
     BadImage,
     BadOutput,
     Conflict,
-    MissingExtra,
     NotGeoreferenced,
     TerraClickError,
     UnknownName,
+    require_extra,
 )
 from terraclick.geo.carrying import check_carried
 from terraclick.geo.lonlat import WGS84
@@ -479,10 +479,8 @@ def _stop(number: int, frame: Any) -> None:
 
 def run(server: Server) -> None:
     """Serve until stopped (Ctrl-C or SIGTERM), then close the store."""
-    try:
+    with require_extra("app"):
         import uvicorn
-    except ModuleNotFoundError as error:
-        raise MissingExtra("the server needs uvicorn: pip install 'terraclick[app]'.") from error
 
     config = uvicorn.Config(
         server.app,

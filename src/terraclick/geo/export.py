@@ -24,7 +24,7 @@ from pyproj import CRS
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
-from terraclick.errors import BadConfig, MissingExtra, NotGeoreferenced, UnknownName
+from terraclick.errors import BadConfig, NotGeoreferenced, UnknownName, require_extra
 from terraclick.files import check_output, replace_whole
 from terraclick.geo.collection import (
     FIELDS,
@@ -282,10 +282,8 @@ def _crs_text(crs: CRS | None) -> str:
 
 
 def _pyogrio() -> ModuleType:
-    try:
+    with require_extra("formats"):
         import pyogrio
-    except ImportError:
-        raise MissingExtra("this format needs pyogrio: pip install 'terraclick[formats]'.") from None
     module: ModuleType = pyogrio
     return module
 
@@ -324,11 +322,9 @@ def _shapefile(job: Collection, path: Path) -> None:
 
 def _geoparquet(job: Collection, path: Path) -> None:
     """GeoParquet 1.1, geometry as WKB."""
-    try:
+    with require_extra("formats"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError:
-        raise MissingExtra("GeoParquet needs pyarrow: pip install 'terraclick[formats]'.") from None
     types = {name: pyarrow.int64() for name in INTEGERS} | {name: pyarrow.float64() for name in NUMBERS}
     records = [record(item) for item in job.items]
     columns = {

@@ -19,7 +19,7 @@ from pyproj.exceptions import CRSError
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
-from terraclick.errors import BadData, MissingExtra, TerraClickError, UnknownName
+from terraclick.errors import BadData, TerraClickError, UnknownName, require_extra
 from terraclick.geo.collection import FIELDS, INTEGERS, NUMBERS
 from terraclick.geo.crs_text import crs_of_text, crs_of_wkt
 from terraclick.geo.export_pixels import line_hash
@@ -458,10 +458,8 @@ def _unquoted(text: str) -> str:
 
 def _with_pyogrio(path: Path, shapes: Shapes) -> _Read:
     """Every layer that can hold polygons, in the CRS of the first."""
-    try:
+    with require_extra("formats"):
         import pyogrio
-    except ImportError:
-        raise MissingExtra("this format needs pyogrio: pip install 'terraclick[formats]'.") from None
     try:
         layers = pyogrio.list_layers(path)
         wanted = [
@@ -493,11 +491,9 @@ def _rows_of(found: Sequence[Any], systems: Sequence[CRS | None], target: CRS | 
 
 
 def _geoparquet(path: Path, shapes: Shapes) -> _Read:
-    try:
+    with require_extra("formats"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError:
-        raise MissingExtra("GeoParquet needs pyarrow: pip install 'terraclick[formats]'.") from None
     try:
         table = pyarrow.parquet.read_table(path)
     except pyarrow.ArrowException as error:

@@ -20,7 +20,7 @@ from pyproj.exceptions import CRSError
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
-from terraclick.errors import BadConfig, BadData, BadOutput, MissingExtra, UnknownName
+from terraclick.errors import BadConfig, BadData, BadOutput, UnknownName, require_extra
 from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.geo.store import VERSION, Bounds, SqlStore, StoredImage, StoredView, new_uuid, utc_now
 
@@ -289,10 +289,8 @@ def _has_column(db: Any, schema: str, table: str, column: str) -> bool:
 
 
 def _psycopg() -> Any:
-    try:
+    with require_extra("postgis"):
         import psycopg
-    except ImportError:
-        raise MissingExtra("a PostGIS store needs psycopg: pip install 'terraclick[postgis]'.") from None
     return psycopg
 
 
