@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from tests_app_help import draw, outline_house, ring
 from terraclick.app.answers import ANSWERS
 from terraclick.app.routes import ROUTES
 from terraclick.geo.geopackage import connect, encode_geometry
+from terraclick.geo.store import STATUSES
 
 ITEMS = "/api/collections/objects/items"
 PIXELS = {"crs": "pixels", "image": "town"}
@@ -254,6 +256,17 @@ def test_json_merge_patch(client):
     assert merge_patch(client, uuid, {"geometry": None, "type": "Feature"}).status_code == 422
     assert merge_patch(client, uuid, {"properties": 5}).status_code == 422
     assert merge_patch(client, uuid, {"properties": {"rev": 1, "label": "stale"}}).status_code == 409
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_comes_back_as_it_was_served(client, status):
+    made = draw_one(client, ring(0, 0, 9, 9))["id"]
+    store = client.space.store
+    store.update(replace(store.get(made), status=status))
+    feature = client.get(f"{ITEMS}/{made}", params=PIXELS).json()
+    assert feature["properties"]["status"] == status
+    assert client.put(f"{ITEMS}/{made}", json=feature, params=PIXELS).status_code == 200
+    assert client.get(f"{ITEMS}/{made}").json()["properties"]["status"] == status
 
 
 def test_attributes_are_a_text_for_programs(client):

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
+from terraclick.geo.store import Status
+
 __all__ = [
     "AcceptBody",
     "ClassBody",
@@ -34,7 +36,6 @@ __all__ = [
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Long = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
 Coordinate = Annotated[FiniteFloat, Field(ge=-1e9, le=1e9)]
-Status = Literal["accepted", "review", "approved", "rejected", "imported", "conflict"]
 TargetName = Literal["object", "class"]
 Tolerance = Annotated[FiniteFloat, Field(ge=0, le=10_000)]
 Ids = Annotated[list[Text], Field(max_length=64)]

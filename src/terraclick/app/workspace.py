@@ -63,9 +63,8 @@ from terraclick.geo.store import (
 )
 from terraclick.predictors.exported import watching
 
-__all__ = ["STATUSES", "Live", "Model", "Workspace"]
+__all__ = ["Live", "Model", "Workspace"]
 
-STATUSES = ("accepted", "review", "approved", "rejected", "imported", "conflict")
 MAX_LIVE = 256
 """Click sessions held in memory; the longest unused are put away in the store and come back when asked for."""
 STATE_BYTES = 256 * 2**20

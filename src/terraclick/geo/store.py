@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, get_args
 from uuid import uuid4
 
 import cv2
@@ -73,10 +73,12 @@ from terraclick.geo.rows import (
 from terraclick.geo.styles import MARK, layer_style
 
 __all__ = [
+    "STATUSES",
     "GeoPackageStore",
     "MapClass",
     "MapObject",
     "SqlStore",
+    "Status",
     "Store",
     "StoredClick",
     "StoredDraft",
@@ -109,6 +111,12 @@ _FIELDS = (
 _COLUMNS = ", ".join(_FIELDS)
 _UNNAMED_KEY = "number_of_objects_without_class"
 _WHOLE = "uuid IS NOT NULL AND geom IS NOT NULL"
+
+
+Status = Literal["accepted", "review", "approved", "rejected", "imported", "proposed", "conflict"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+"""What an object can be: kept by a click or by hand, to be looked at, looked at (good, bad), from a file, found by a
+map model, and the losing side of two edits."""
 
 
 @dataclass(frozen=True, kw_only=True)
