@@ -48,7 +48,7 @@ class Controller(QObject, Connection, Placing, Working, Previewing):
         self.classes = list(DEFAULT_CLASSES)
         self.class_name = self.classes[0]
         self.target = "object"
-        self.simplify_m = 0.0
+        self.simplify_m = None
         self.square = False
         self.with_examples = {}
         self._forget()

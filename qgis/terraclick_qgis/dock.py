@@ -32,6 +32,7 @@ from .i18n import tr
 from .server import Installer
 
 SHAPE_MS = 200
+AS_NEEDED = -1  # of the slider for simplifying: as few corners as the outline needs
 
 
 class MappingDialog(QDialog):
@@ -150,8 +151,9 @@ class Dock(QDockWidget):
         self.target_box.activated.connect(self._what_chosen)
         form.addRow(tr("Outline (Tab)"), self.target_box)
         self.simplify = QSlider(Qt.Orientation.Horizontal)
-        self.simplify.setRange(0, 50)
-        self.simplify_label = QLabel("0.0 m")
+        self.simplify.setRange(AS_NEEDED, 50)
+        self.simplify.setValue(AS_NEEDED)
+        self.simplify_label = QLabel(tr("As needed"))
         self.simplify.valueChanged.connect(self._shape_moved)
         row = QHBoxLayout()
         row.addWidget(self.simplify)
@@ -262,11 +264,17 @@ class Dock(QDockWidget):
             self.controller.switch_target()
 
     def _shape_moved(self, *_):
-        self.simplify_label.setText(f"{self.simplify.value() / 10:.1f} m")
+        tolerance = self._tolerance()
+        self.simplify_label.setText(tr("As needed") if tolerance is None else f"{tolerance:.1f} m")
         self.shape_timer.start(SHAPE_MS)
 
     def _send_shape(self):
-        self.controller.set_shape(self.simplify.value() / 10, self.square.isChecked())
+        self.controller.set_shape(self._tolerance(), self.square.isChecked())
+
+    def _tolerance(self):
+        """Metres to simplify by; None: as few corners as the outline needs."""
+        value = self.simplify.value()
+        return None if value == AS_NEEDED else value / 10
 
     def _fields(self):
         layer = self.target.currentLayer()

@@ -87,7 +87,16 @@ class SegmentPoints(_Algorithm):
         add(QgsProcessingParameterField("POSITIVE", tr("Field that says include or not"), None, "INPUT", optional=True))
         add(QgsProcessingParameterString("CLASS", tr("Class"), "", optional=True))
         number = QgsProcessingParameterNumber
-        add(number("SIMPLIFY", tr("Simplify (m)"), QgsProcessingParameterNumber.Double, 0.0, minValue=0.0))
+        add(
+            number(
+                "SIMPLIFY",
+                tr("Simplify (m); empty: as needed"),
+                QgsProcessingParameterNumber.Double,
+                None,
+                optional=True,
+                minValue=0.0,
+            )
+        )
         add(QgsProcessingParameterFeatureSink("OUTPUT", tr("Polygons"), QgsProcessing.TypeVectorPolygon))
 
     def work(self, parameters, context, feedback):
@@ -101,7 +110,8 @@ class SegmentPoints(_Algorithm):
         group = self.parameterAsString(parameters, "OBJECT", context)
         sign = self.parameterAsString(parameters, "POSITIVE", context)
         class_name = self.parameterAsString(parameters, "CLASS", context)
-        simplify = self.parameterAsDouble(parameters, "SIMPLIFY", context)
+        given = parameters.get("SIMPLIFY")
+        simplify = None if given is None else self.parameterAsDouble(parameters, "SIMPLIFY", context)
         fields = QgsFields()
         for name, kind in results.FIELDS.items():
             fields.append(QgsField(name, kind))

@@ -93,7 +93,7 @@ class Working:
         self._leave(self.outline)
         self.source = source
         seed = pixel_geometry(results.polygons_of(on_image), source.transform)
-        self.outline = self._open(source, seed=seed, simplify_m=0.0, square=False)
+        self.outline = self._open(source, seed=seed, simplify_m=None, square=False)
         self.reopened = (layer.id(), act["fid"])
         outline, client = self.outline, self.client
 

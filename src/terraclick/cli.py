@@ -223,7 +223,13 @@ def cli(traceback: bool) -> None:
 @click.option("--gsd", type=float, metavar="M", help="Metres per pixel to read at (default: the image's own).")
 @click.option("--bands", type=BANDS, metavar="R,G,B", help="Bands to see as red, green, blue; or one band.")
 @click.option("--stretch", default="auto", show_default=True, help="auto, percent, none or MIN,MAX.")
-@click.option("--simplify", "simplify_m", type=float, default=0.0, metavar="M", help="Drop vertices within M metres.")
+@click.option(
+    "--simplify",
+    "simplify_m",
+    type=float,
+    metavar="M",
+    help="Drop vertices within M metres; 0 keeps the edge of every pixel (default: as few vertices as needed).",
+)
 @click.option("--square", is_flag=True, help="Right angles, as buildings have.")
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)

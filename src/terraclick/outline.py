@@ -5,7 +5,7 @@
     3 grid.to_click(x, y, positive)    → Click           geo/grid
     4 session.add(click, …)            → Session         core/session
     5 clean(session, valid)            → mask            core/masks, cut where the view holds no data
-    6 polygonize(mask, grid)           → polygons        geo/polygonize
+    6 drawn(prediction, mask, grid)    → polygons        geo/contours (every pixel: geo/polygonize)
     7 store.add(polygons, …)           → GeoPackage      geo/store, by the caller (`terraclick segment`)
 
 The view that is read, unless bounds or gsd say otherwise, is at the raster's own resolution: for an object the 1024 px
@@ -34,9 +34,10 @@ from shapely.geometry import MultiPolygon, Polygon
 from terraclick.core.click import Click, Reference, Target
 from terraclick.core.focus import Window
 from terraclick.core.masks import clicked_components, drop_specks, fill_holes, mask_box
-from terraclick.core.predictor import Predictor, View
+from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig, BadImage, NotGeoreferenced
+from terraclick.geo.contours import contours
 from terraclick.geo.grid import Bounds, Grid, check_bounds
 from terraclick.geo.polygonize import only_real, polygonize
 from terraclick.geo.raster import RasterInfo, read_info, read_view, resolve_image
@@ -45,7 +46,18 @@ from terraclick.geo.regularize import simplify, square_corners
 from terraclick.geo.sidecars import stamp_of
 from terraclick.predictors.load import load
 
-__all__ = ["MapClick", "Outline", "check_real", "clean", "default_window", "outline", "outlines", "score_of", "shaped"]
+__all__ = [
+    "MapClick",
+    "Outline",
+    "check_real",
+    "clean",
+    "default_window",
+    "drawn",
+    "outline",
+    "outlines",
+    "score_of",
+    "shaped",
+]
 
 MapClick = tuple[float, float, bool]
 """(x, y, positive) in the raster's coordinates, or in pixels from its top-left corner."""
@@ -96,7 +108,7 @@ def outline(
     pixels: bool = False,
     bands: Sequence[int] | None = None,
     stretch: str = "auto",
-    simplify_m: float = 0.0,
+    simplify_m: float | None = None,
     square: bool = False,
     references: Sequence[Reference] = (),
     reading: Reading = PLAIN,
@@ -105,7 +117,9 @@ def outline(
 
     Clicks, bounds and the result are in the raster's coordinates, or with `pixels` in pixels from the image's top-left
     corner (a pixel's centre is at .5). gsd in metres says at which resolution to read, never finer than the raster's.
-    simplify_m in metres (pixels where there is no crs). `model` is a name or any Predictor. References say what the
+    The outline runs where the probability crosses the model's threshold, with as few corners as it needs
+    (`geo.contours`); simplify_m in metres (pixels where there is no crs) drops vertices within that tolerance
+    instead, and 0 keeps the edge of every pixel. `model` is a name or any Predictor. References say what the
     thing looks like, or what it is not (`geo.references.read_reference`). `reading` says how the file is to be read
     where it does not say so itself (nodata, page, alpha, crs).
 
@@ -129,7 +143,7 @@ def outlines(
     pixels: bool = False,
     bands: Sequence[int] | None = None,
     stretch: str = "auto",
-    simplify_m: float = 0.0,
+    simplify_m: float | None = None,
     square: bool = False,
     references: Sequence[Reference] = (),
     reading: Reading = PLAIN,
@@ -143,7 +157,7 @@ def outlines(
         raise NotGeoreferenced(
             f"{path.name} {info.unplaced}; or pass --pixels (in Python pixels=True) for pixel polygons."
         )
-    if not (math.isfinite(simplify_m) and simplify_m >= 0):
+    if simplify_m is not None and not (math.isfinite(simplify_m) and simplify_m >= 0):
         raise BadConfig(f"a tolerance of {simplify_m} was given to simplify: expected a length in metres, 0 or more.")
     groups = [_checked(clicks, info, pixels) for clicks in many]  # all of them before the first slow step
     fixed = _on_map(bounds, info.grid) if bounds is not None and pixels else bounds
@@ -166,7 +180,7 @@ def outlines(
             check_real(click, view.valid, f"{x:.10g}, {y:.10g}")
             session = session.add(click, predictor, encoded)  # stop 4
         mask = clean(session, view.valid)  # stop 5
-        polygons = polygonize(mask, grid, within=info.grid)  # stop 6
+        polygons = drawn(session.latest, mask, grid, simplify_m, view.valid, info.grid)  # stop 6
         geometry = only_real(shaped(polygons, grid, simplify_m, square), grid, view.valid, info.grid)
         crs = grid.crs
         if pixels:
@@ -287,7 +301,26 @@ def _to_pixels(geometry: Polygon | MultiPolygon, grid: Grid) -> Polygon | MultiP
     return affine_transform(geometry, (a, b, d, e, c, f))
 
 
-def shaped(polygons: list[Polygon], grid: Grid, simplify_m: float, square: bool) -> Polygon | MultiPolygon:
+def drawn(
+    answer: Prediction | None,
+    mask: NDArray[np.bool_],
+    grid: Grid,
+    simplify_m: float | None = None,
+    valid: NDArray[np.bool_] | None = None,
+    within: Grid | None = None,
+) -> list[Polygon]:
+    """The outlines of a mask (H, W) that was cleaned from `answer`, in the grid's crs: every outline is made here.
+
+    simplify_m None gives as few corners as the outline needs, 0 the edge of every pixel, any other tolerance the
+    line where the probability crosses the threshold, which `shaped` then simplifies.
+    """
+    if simplify_m == 0:
+        return polygonize(mask, grid, within=within)
+    probs, threshold = (None, 0.5) if answer is None else (answer.probs, answer.threshold)
+    return contours(mask, grid, probs, threshold, valid, within, budget=simplify_m is None)
+
+
+def shaped(polygons: list[Polygon], grid: Grid, simplify_m: float | None, square: bool) -> Polygon | MultiPolygon:
     """One geometry of all polygons, in the shape asked for."""
     if square:
         tolerance = simplify_m or SQUARE_PX * (grid.metres_per_pixel or 1.0)

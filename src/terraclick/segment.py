@@ -310,7 +310,7 @@ def run(
     gsd: float | None = None,
     bands: Sequence[int] | None = None,
     stretch: str = "auto",
-    simplify_m: float = 0.0,
+    simplify_m: float | None = None,
     square: bool = False,
     model: str = "terra",
     weights: Path | None = None,

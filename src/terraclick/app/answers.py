@@ -52,7 +52,7 @@ BRIEF: dict[str, Schema] = {
     "can_undo": FLAG,
     "can_redo": FLAG,
     "references": _list(TEXT),
-    "simplify_m": NUMBER,
+    "simplify_m": _maybe(NUMBER),
     "square": FLAG,
     "saved": FLAG,
 }

@@ -31,8 +31,8 @@ from terraclick.core.simulate import squared_depth
 from terraclick.errors import BadClick, BadGrid
 from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
-from terraclick.geo.polygonize import only_real, polygonize, rasterize
-from terraclick.outline import check_real, clean, default_window, score_of, shaped
+from terraclick.geo.polygonize import only_real, rasterize
+from terraclick.outline import check_real, clean, default_window, drawn, score_of, shaped
 
 __all__ = [
     "Act",
@@ -260,12 +260,14 @@ def _class_window(
 # --- what it looks like ----------------------------------------------------------------------------------------------
 
 
-def outlined(state: State, setup: Setup, scene: Scene, simplify_m: float = 0.0, square: bool = False) -> Shape | None:
+def outlined(
+    state: State, setup: Setup, scene: Scene, simplify_m: float | None = None, square: bool = False
+) -> Shape | None:
     """The outline of a state, paint included, in the shape asked for; None before anything was said."""
     score = 1.0
     if state.session is not None and state.session.latest is not None and state.grid is not None:
         mask = clean(state.session, state.valid)
-        parts = polygonize(mask, state.grid, within=scene.grid)
+        parts = drawn(state.session.latest, mask, state.grid, simplify_m, state.valid, scene.grid)
         score = score_of(state.session, mask)
     elif setup.seed is not None:
         parts = parts_of(to_map(setup.seed, scene.grid))
@@ -278,7 +280,7 @@ def outlined(state: State, setup: Setup, scene: Scene, simplify_m: float = 0.0, 
         whole = shapely.union_all([*parts, stroke]) if add else shapely.union_all(parts).difference(stroke)
         parts = parts_of(whole)
     on_map = shaped(parts, Grid(scene.grid.transform, scene.grid.crs, scene.shape), simplify_m, square)
-    if state.grid is not None and not state.paint and (simplify_m or square):
+    if state.grid is not None and not state.paint and (simplify_m != 0 or square):
         on_map = only_real(on_map, state.grid, state.valid, scene.grid)
     return shape_of(on_map, scene, score)
 

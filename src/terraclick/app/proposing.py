@@ -16,8 +16,8 @@ from terraclick.core.masks import drop_specks, fill_holes
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick
 from terraclick.geo.grid import Grid
-from terraclick.geo.polygonize import only_real, polygonize, rasterize
-from terraclick.outline import PIN_HOLE_PX, SPECK_PX, shaped
+from terraclick.geo.polygonize import only_real, rasterize
+from terraclick.outline import PIN_HOLE_PX, SPECK_PX, drawn, shaped
 
 __all__ = ["propose"]
 
@@ -35,7 +35,7 @@ def propose(
     same: Sequence[Surface],
     known: Sequence[Surface],
     limit: int,
-    simplify_m: float = 0.0,
+    simplify_m: float | None = None,
     square: bool = False,
 ) -> list[Shape]:
     """Outlines of what looks like `references` and the objects `same`, without what is `known` (both on the map).
@@ -60,11 +60,12 @@ def propose(
     areas = np.bincount(labels.ravel())
     means = np.bincount(labels.ravel(), weights=answer.probs.ravel()) / np.maximum(areas, 1)
     found: list[tuple[float, Polygon]] = []
-    for polygon in polygonize(mask, grid, within=scene.grid):
+    for polygon in drawn(answer, mask, grid, simplify_m, view.valid, scene.grid):
         at = polygon.representative_point()
         click = grid.to_click(at.x, at.y)
-        label = labels[_inside(click, grid.shape)]
-        if areas[label] < least:
+        row, col = _inside(click, grid.shape)
+        label = labels[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2].max()  # a thin part's middle may miss it
+        if label == 0 or areas[label] < least:
             continue
         likeness = 1.0
         if usual is not None:

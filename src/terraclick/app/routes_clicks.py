@@ -272,7 +272,7 @@ async def patch_session(name: str, body: PatchSessionBody, request: Request, spa
         if references is not None and references != found.references:
             found = await space.act(live, Act("references", list(references)), run_in_threadpool)
         live.class_name = class_name
-        live.simplify_m = live.simplify_m if body.simplify_m is None else body.simplify_m
+        live.simplify_m = body.simplify_m if "simplify_m" in body.model_fields_set else live.simplify_m
         live.square = live.square if body.square is None else body.square
         if live.acts:
             await run_in_threadpool(space.store.save_draft, live.draft())
@@ -284,13 +284,13 @@ async def outline_in_shape(
     name: str,
     space: Space,
     user: User,
-    simplify_m: Annotated[FiniteFloat, Query(ge=0, le=10_000)] = 0.0,
+    simplify_m: Annotated[FiniteFloat | None, Query(ge=0, le=10_000)] = None,
     square: bool = False,
 ) -> Json | None:
     """The outline in another shape, for sliders."""
     live = await run_in_threadpool(space.live, name, user)
     found = await space.state(live)
-    shape = await run_in_threadpool(space.outline, live, found, simplify_m, square)
+    shape = await run_in_threadpool(space.outline, live, found, (simplify_m, square))
     return outline_json(shape, live.scene)
 
 

@@ -82,7 +82,7 @@ class OpenBody(Body):
     class_name: Annotated[Text | None, Field(alias="class")] = None
     view: ViewBody | None = None
     references: Wanted | None = None
-    simplify_m: Tolerance = 0.0
+    simplify_m: Tolerance | None = None
     square: bool = False
     bands: Annotated[list[Annotated[int, Field(ge=1, le=100_000)]], Field(min_length=1, max_length=3)] | None = None
     stretch: Literal["auto", "percent", "none"] | list[tuple[FiniteFloat, FiniteFloat]] = "auto"
@@ -291,7 +291,7 @@ class ProposalBody(Body):
     view: ViewBody | None = None
     references: Wanted | None = "class"
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    simplify_m: Tolerance = 0.0
+    simplify_m: Tolerance | None = None
     square: bool = False
 
 

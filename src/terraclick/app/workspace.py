@@ -95,7 +95,7 @@ class Live:
     acts: tuple[Act, ...] = ()
     position: int = 0
     class_name: str = ""
-    simplify_m: float = 0.0
+    simplify_m: float | None = None
     square: bool = False
     object: str | None = None
     rev: int | None = None
@@ -170,7 +170,7 @@ def live_of(draft: StoredDraft, scene: Scene) -> Live | None:
             tuple(_act_of(act) for act in content["acts"]),
             int(content["position"]),
             str(content["class"]),
-            float(content["simplify_m"]),
+            None if content["simplify_m"] is None else float(content["simplify_m"]),
             bool(content["square"]),
             content["object"],
             content["rev"],
@@ -464,15 +464,9 @@ class Workspace:
         with watching(tell):
             yield
 
-    def outline(self, live: Live, state: State, simplify_m: float | None = None, square: bool | None = None) -> Any:
-        """A state's outline in the session's own shape, or in another one."""
-        return outlined(
-            state,
-            live.setup,
-            live.scene,
-            live.simplify_m if simplify_m is None else simplify_m,
-            live.square if square is None else square,
-        )
+    def outline(self, live: Live, state: State, shape: tuple[float | None, bool] | None = None) -> Any:
+        """A state's outline in the session's own shape, or in another one: (simplify_m, square)."""
+        return outlined(state, live.setup, live.scene, *(shape or (live.simplify_m, live.square)))
 
     def hint(self, live: Live, state: State) -> Hint | None:
         """Where to click next."""
@@ -767,7 +761,7 @@ class Workspace:
         class_name: str,
         setup: Setup,
         limit: int,
-        simplify_m: float,
+        simplify_m: float | None,
         square: bool,
     ) -> Proposals:
         """Everything in a view that looks like the examples (or, without any, like the class's objects there)."""

@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.errors import BadGrid
 from terraclick.geo.grid import Grid
 
-__all__ = ["only_real", "polygonize", "polygons_within", "rasterize"]
+__all__ = ["moved", "only_real", "polygonize", "polygons_within", "rasterize", "valid_parts"]
 
 BEYOND_PX = 1e-6
 """So far beyond an image's edge is rounding."""
@@ -45,9 +45,9 @@ def polygonize(
     inside = {"connectivity": 4, "transform": Affine.translation(left, top)}
     for shape, _ in rasterio.features.shapes(levels, mask=levels.astype(bool), **inside):
         rings = shape["coordinates"]
-        for polygon in _valid(Polygon(rings[0], rings[1:])):
+        for polygon in valid_parts(Polygon(rings[0], rings[1:])):
             if polygon.area >= min_area_px:
-                found.append(_moved(polygon, grid.transform))
+                found.append(moved(polygon, grid.transform))
     if within is None:
         return found
     return [part for polygon in found for part in polygons_within(polygon, within)]
@@ -85,23 +85,23 @@ def polygons_within(geometry: BaseGeometry, image: Grid) -> list[Polygon]:
 def _within(geometry: BaseGeometry, image: Grid) -> BaseGeometry:
     """A geometry without what lies beyond an image; the same object where nothing does."""
     rows, cols = image.shape
-    at = shapely.get_coordinates(_moved(geometry, ~image.transform))
+    at = shapely.get_coordinates(moved(geometry, ~image.transform))
     if (at >= -BEYOND_PX).all() and (at <= np.array([cols, rows]) + BEYOND_PX).all():
         return geometry
-    return geometry.intersection(_moved(shapely.box(0, 0, cols, rows), image.transform))
+    return geometry.intersection(moved(shapely.box(0, 0, cols, rows), image.transform))
 
 
 def rasterize(polygons: Iterable[BaseGeometry], grid: Grid) -> NDArray[np.bool_]:
     """The pixels (rows, cols) whose centres lie inside any of the polygons (grid's crs): undoes `polygonize`."""
     inverse = ~grid.transform
-    local = [_moved(polygon, inverse) for polygon in polygons if not polygon.is_empty]
+    local = [moved(polygon, inverse) for polygon in polygons if not polygon.is_empty]
     if not local:
         return np.zeros(grid.shape, dtype=np.bool_)
     burnt = rasterio.features.rasterize(local, out_shape=grid.shape, fill=0, default_value=1, dtype="uint8")
     return np.asarray(burnt, dtype=np.bool_)
 
 
-def _valid(polygon: Polygon) -> list[Polygon]:
+def valid_parts(polygon: Polygon) -> list[Polygon]:
     """The polygon, or the valid ones of the same area it stands for (a hole that touches itself is two holes)."""
     if polygon.is_valid:
         return [polygon]
@@ -109,7 +109,7 @@ def _valid(polygon: Polygon) -> list[Polygon]:
     return [part for part in shapely.get_parts(repaired) if isinstance(part, Polygon) and not part.is_empty]
 
 
-def _moved(geometry: BaseGeometry, transform: Affine) -> BaseGeometry:
+def moved(geometry: BaseGeometry, transform: Affine) -> BaseGeometry:
     """A geometry through an affine, outer rings counter-clockwise."""
     a, b, c, d, e, f = tuple(transform)[:6]
 
