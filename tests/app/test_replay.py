@@ -22,7 +22,9 @@ def test_the_same_model_gives_what_was_accepted(serve, town, tmp_path):
     client.post("/api/collections/objects/items?crs=pixels", json=drawn)
     found = replay(client.space.store, Bright(), "bright")
     assert [len(item.ious) for item in found.objects] == [1, 2]
-    assert [item.ious[-1] for item in found.objects] == [1.0, 1.0]
+    assert [item.ious[-1] for item in found.objects] == pytest.approx(
+        [1.0, 1.0], abs=2e-3
+    )  # corners are kept, not pixels
     assert found.objects[1].ious[0] == pytest.approx(1 - 96 / 2400, abs=0.02)
     assert [reason for _, reason in found.skipped] == ["it has no clicks"]
     assert all(0 <= item.person_s < 60 for item in found.objects)

@@ -366,14 +366,14 @@ def put(
     base = theirs or MapObject(geometry=geometry, uuid=uuid, image="" if own is None else own.key, model="hand")
     item = replace(
         base,
-        geometry=_bordered(space, geometry, given.class_name, own, uuid),
+        geometry=geometry,
         class_name=given.class_name,
         label=given.label,
         status=given.status,
         attributes=dict(given.attributes),
         author=user,
     )
-    deed = space.change(user, f"change {given.class_name or 'object'}", [Edit(item, rev)])
+    deed = space.change(user, f"change {given.class_name or 'object'}", [Edit(item, rev)], corners=True)
     return _one(request, space, _after(deed), mode, scene)
 
 
@@ -396,9 +396,10 @@ def patch(
     if body.geometry is not None:
         own = scene or space.places.scene_of(theirs)
         geometry = _geometry_of(request, space, body.geometry, mode, own)
-        item = replace(item, geometry=_bordered(space, geometry, item.class_name, own, uuid))
+        item = replace(item, geometry=geometry)
     what = "reshape" if body.geometry is not None else "change"
-    deed = space.change(user, f"{what} {item.class_name or 'object'}", [Edit(item, _rev(request, body.rev, theirs))])
+    edit = Edit(item, _rev(request, body.rev, theirs))
+    deed = space.change(user, f"{what} {item.class_name or 'object'}", [edit], corners=True)
     return _one(request, space, _after(deed), mode, scene)
 
 

@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 import shapely
 
+from terraclick.app.coverage import with_borders
 from terraclick.app.clicking import (
     Act,
     Hint,
@@ -618,21 +619,35 @@ class Workspace:
         edits: Sequence[Edit],
         draft: StoredDraft | None = None,
         also: Callable[[], None] = lambda: None,
+        corners: bool = False,
     ) -> Deed:
         """Carry out edits in one transaction, remember them for undo, tell everybody.
 
+        With `corners` the corners of borders were edited, and neighbours in coverage classes go along (`with_borders`).
         Raises Conflict for a stale revision; an outline that would be lost is first kept as an object of its own with
         status `conflict`, whose uuid is the conflict's `kept`.
         """
         try:
             with self.store.transaction():
-                deed = Deed(name, do(self.store, edits), draft)
+                deed = Deed(
+                    name,
+                    do(self.store, with_borders(edits, self.store, self._pixel(edits) if corners else None)),
+                    draft,
+                )
                 also()
         except Conflict as conflict:
             raise self._both_kept(user, conflict, edits) from None
         self.journal.record(user, deed)
         self.tell(deed, user)
         return deed
+
+    def _pixel(self, edits: Sequence[Edit]) -> float | None:
+        """The length of a pixel of the first edit's image in the store's coordinates; None without an image."""
+        item = edits[0].item
+        scene = self.places.scene_of(item)
+        if scene is None:
+            return None
+        return float((item.geometry.area / max(self.places.pixels(item.geometry, scene).area, 1e-9)) ** 0.5)
 
     def _both_kept(self, user: str, conflict: Conflict, edits: Sequence[Edit]) -> Conflict:
         mine, theirs = conflict.mine, conflict.theirs

@@ -236,7 +236,7 @@ def _fewer(rings: _Rings, exact: Sequence[Polygon], pixels: Sequence[Polygon], g
         good[~good] = _alike(fitted[~good], edges[waiting[~good]])  # full outlines have no sharp corners
         found[waiting[good]] = fitted[good]
         if tolerance == FINEST_PX:
-            found[waiting[~good]] = _barely(whole[~good])
+            found[waiting[~good]] = _barely(whole[~good], edges[waiting[~good]])
         if tolerance >= cap:
             break
         waiting = waiting[good & (shapely.get_num_coordinates(fitted) > allowed[waiting])]
@@ -244,13 +244,15 @@ def _fewer(rings: _Rings, exact: Sequence[Polygon], pixels: Sequence[Polygon], g
     return list(found)
 
 
-def _barely(whole: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Small or ragged polygons with the corners dropped that their overlap does not need."""
+def _barely(whole: NDArray[np.object_], pixels: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Small or ragged polygons with the corners dropped that their overlap does not need; a few pixels as they are."""
     found = whole.copy()
     for tolerance in BARELY_PX:
         fitted = shapely.simplify(whole, tolerance, preserve_topology=True)
         good = _alike(fitted, whole) & shapely.is_valid(fitted)
         found[good] = fitted[good]
+    few = shapely.get_num_coordinates(pixels) <= shapely.get_num_coordinates(found)
+    found[few] = pixels[few]
     return found
 
 
