@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from shapely.geometry import mapping, shape
+from shapely.geometry import mapping
 from tests_app_help import draw
 
 pytest.importorskip("fastapi")

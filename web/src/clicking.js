@@ -40,8 +40,8 @@ export function createClicking({ project, stage, history, toast }) {
     };
   }
 
-  /** Squaring absorbs walls shorter than its tolerance, so it takes the place of simplifying. */
-  const wantedShape = () => (shape.value.walls ? { square: true, simplify_m: shape.value.walls } : { square: false, simplify_m: shape.value.simplify_m });
+  /** Squaring absorbs walls shorter than its tolerance, so it takes the place of simplifying; null: as few corners as needed. */
+  const wantedShape = () => (shape.value.walls ? { square: true, simplify_m: shape.value.walls } : { square: false, simplify_m: shape.value.simplify_m || null });
 
   /** What an unbegun session was opened for; another view means another session, but a little panning does not. */
   function purpose({ image, target, class: name, view, references, bands, stretch }) {

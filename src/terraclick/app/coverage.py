@@ -1,8 +1,7 @@
 """Objects of coverage classes meet without gaps or overlaps: what is done to one is done to the border it shares.
 
-An act on one object becomes edits of its neighbours too, in the same transaction and the same step of undo: corners that
-were shared move together, a corner added to or taken from a shared border is added to or taken from both sides, and
-where one border ends at another, both get the corner.
+An act on one object becomes edits of its neighbours too, in the same transaction and the same step of undo: corners
+that were shared move together, a corner added to or taken from a shared border is so on both sides, and where one border ends at another, both get the corner.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from difflib import SequenceMatcher
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely import LinearRing, MultiPolygon, Polygon
 
 from terraclick.app.clicking import Surface, parts_of
@@ -36,7 +36,8 @@ def with_borders(edits: Sequence[Edit], store: Store, pixel: float | None = None
     """Edits of objects, and what they mean for the neighbours in coverage classes: one valid coverage afterwards.
 
     Where two lay claim to a place, what was there stays; but with `pixel`, a pixel's length in the store's coordinates,
-    corners were edited, and the borders that changed are those of the neighbours as well. Raises BadData if nothing of an object is left then.
+    corners were edited, and the borders that changed are those of the neighbours as well. Raises BadData if nothing of
+    an object is left then.
     """
     covering = {item.name for item in store.classes() if item.kind == "coverage"}
     acted = [edit for edit in edits if edit.kind != "delete" and edit.item.class_name in covering]
@@ -122,8 +123,8 @@ def _exact(old: Surface, new: Surface, alike: float) -> Surface:
     known = shapely.get_coordinates(old)
     tree = shapely.STRtree(shapely.points(known))
 
-    def settle(xy: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-        moved = xy.copy()
+    def settle(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        moved: NDArray[np.float64] = xy.copy()
         near = tree.query_nearest(shapely.points(xy), max_distance=alike)
         moved[near[0]] = known[near[1]]
         return moved

@@ -24,7 +24,6 @@ import cv2
 import numpy as np
 import shapely
 
-from terraclick.app.coverage import with_borders
 from terraclick.app.clicking import (
     Act,
     Hint,
@@ -41,6 +40,7 @@ from terraclick.app.clicking import (
     step,
     to_map,
 )
+from terraclick.app.coverage import with_borders
 from terraclick.app.engine import Cancelled, Encoded, Encodings, Frame, Priority, Worker, memory_of, read_frame
 from terraclick.app.events import Hub
 from terraclick.app.features import Places, as_surface, outline_json

@@ -246,7 +246,7 @@ def _fewer(rings: _Rings, exact: Sequence[Polygon], pixels: Sequence[Polygon], g
 
 def _barely(whole: NDArray[np.object_], pixels: NDArray[np.object_]) -> NDArray[np.object_]:
     """Small or ragged polygons with the corners dropped that their overlap does not need; a few pixels as they are."""
-    found = whole.copy()
+    found: NDArray[np.object_] = whole.copy()
     for tolerance in BARELY_PX:
         fitted = shapely.simplify(whole, tolerance, preserve_topology=True)
         good = _alike(fitted, whole) & shapely.is_valid(fitted)

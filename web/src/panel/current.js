@@ -31,7 +31,7 @@ export function currentCard({ project, clicking, actions, keys, dialogs }) {
   project.className.on(drawClass);
 
   const most = () => (project.image.value?.gsd ? Math.max(4, project.image.value.gsd * 16) : 16);
-  const simplify = slider("Simplify", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? metres(fromSlider(at, most()), project.image.value, 2) : "off"), onchange: (at) => clicking.setShape({ simplify_m: fromSlider(at, most()) }) });
+  const simplify = slider("Simplify", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? metres(fromSlider(at, most()), project.image.value, 2) : "as needed"), onchange: (at) => clicking.setShape({ simplify_m: fromSlider(at, most()) }) });
   const square = slider("Right angles", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? `walls from ${metres(fromSlider(at, most()), project.image.value, 2)}` : "off"), onchange: (at) => clicking.setShape({ walls: fromSlider(at, most()) }) });
   const drawShape = () => {
     const { simplify_m, walls } = clicking.shape.value;
