@@ -216,9 +216,8 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """MkDocs' hook: links out of docs/ lead to the repository."""
-    if "/" in page.file.src_uri:
-        return markdown
-    return re.sub(r"\]\(\.\./([^)\s]+)\)", rf"]({SOURCE}/\1)", markdown)
+    up = "../" * (page.file.src_uri.count("/") + 1)
+    return re.sub(rf"\]\({re.escape(up)}([^)\s]+)\)", rf"]({SOURCE}/\1)", markdown)
 
 
 def main() -> None:
