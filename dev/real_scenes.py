@@ -27,12 +27,12 @@ from affine import Affine
 from pyproj import CRS, Transformer
 
 from terraclick import load, outline
+from terraclick.api import Outline
 from terraclick.core.click import Prompt, Target
 from terraclick.core.simulate import next_click
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
 from terraclick.geo.raster import read_info, read_view, resolve_image
-from terraclick.outline import Outline
 from terraclick.predictors.exported import TerraPredictor
 from terraclick.predictors.load import PATCH_SIDE, terra_engine
 from terraclick.preview import draw

@@ -32,7 +32,7 @@ PYTHON_FIRST_MASK = """
 import time; start = time.perf_counter()
 import json, resource, sys
 from terraclick import load
-from terraclick.outline import outline
+from terraclick.api import outline
 loaded = time.perf_counter()
 model = load(sys.argv[2]); ready = time.perf_counter()
 found = outline(sys.argv[1], [(float(sys.argv[3]), float(sys.argv[4]), True)], model=model); done = time.perf_counter()

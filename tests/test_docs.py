@@ -117,4 +117,4 @@ def test_the_site_builds_without_a_warning(tmp_path):
     done = subprocess.run(build, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     page = (tmp_path / "site" / "reference" / "python" / "index.html").read_text()
-    assert "terraclick.outline.outlines" in page and "clicks" in page
+    assert "terraclick.api.outlines" in page and "clicks" in page

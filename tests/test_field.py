@@ -11,6 +11,7 @@ from affine import Affine
 from click.testing import CliRunner
 from pyproj import CRS, Transformer
 
+from terraclick.api import outlines
 from terraclick.cli import cli
 from terraclick.core.click import Target
 from terraclick.core.predictor import Prediction
@@ -19,7 +20,6 @@ from terraclick.geo.classmap import HEAT_OF, heat_classes
 from terraclick.geo.imports import import_polygons
 from terraclick.geo.reading import Reading
 from terraclick.geo.store import GeoPackageStore
-from terraclick.outline import outlines
 from terraclick.region import MapJob, TileMapper, run_map
 from terraclick.segment import read_points
 
@@ -216,7 +216,7 @@ def test_an_image_that_changes_between_two_clicks_is_noticed(tmp_path, monkeypat
             return Prediction(np.ones(encoded.shape[:2], np.float32))
 
     groups = [[(500030, 4999970, True)], [(500010, 4999990, True)]]
-    room = sys.modules["terraclick.outline"]
+    room = sys.modules["terraclick.api"]
     monkeypatch.setattr(room, "VIEW_PX", dict.fromkeys(Target, 32))
     monkeypatch.setattr(room, "LATTICE_PX", dict.fromkeys(Target, 16))
     answers = outlines(path, groups, model=Changing())

@@ -26,20 +26,20 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "train": {"core", "models", "predictors", "data", "onnx_runtime", "benchmark"},
     "scale": {"core", "geo"},
     "benchmark": {"core", "data", "offline", "predictors", "scale"},
-    "outline": {"core", "geo", "predictors"},
+    "api": {"core", "geo", "predictors"},
     "region": {"core", "geo", "predictors", "scale"},
     "preview": {"core", "geo"},
-    "segment": {"console", "core", "geo", "outline", "predictors", "preview"},
+    "segment": {"console", "core", "geo", "api", "predictors", "preview"},
     "doctor": {"core", "onnx_runtime", "predictors"},
-    "app": {"core", "geo", "predictors", "outline", "region"},
+    "app": {"core", "geo", "predictors", "api", "region"},
     "weights": set(),
 }
 SKIN = {"__init__", "__main__", "cli"}  # may import any room, lazily
 ONLY_IN = {  # a library: the rooms that may import it
     "torch": {"models", "train", "predictors"},
     "rasterio": {"geo", "data"},
-    "pyproj": {"geo", "outline", "segment", "data"},
-    "shapely": {"geo", "outline", "preview", "segment", "data", "region", "app"},
+    "pyproj": {"geo", "api", "segment", "data"},
+    "shapely": {"geo", "api", "preview", "segment", "data", "region", "app"},
     "transformers": {"predictors"},
     "onnxruntime": {"onnx_runtime"},
 }
@@ -111,7 +111,7 @@ def test_imports_go_one_way(path):
         ("predictors", "import rasterio"),
         ("predictors", "def f():\n    import onnxruntime"),
         ("doctor", "from onnxruntime import InferenceSession"),
-        ("outline", "from terraclick.cli import main"),
+        ("api", "from terraclick.cli import main"),
     ],
 )
 def test_a_planted_violation_is_caught(room, line):
@@ -168,9 +168,7 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_the_function_outline_is_not_hidden_by_its_file():
-    assert (
-        python("import terraclick.outline; from terraclick import outline; print(callable(outline))").strip() == "True"
-    )
+    assert python("import terraclick.api; from terraclick import outline; print(callable(outline))").strip() == "True"
 
 
 def test_a_click_is_answered_with_the_extras_blocked():

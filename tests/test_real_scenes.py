@@ -32,7 +32,7 @@ def mistaken(monkeypatch):
             view, grid = right(*args)
             return view, Grid(*change(grid.transform, grid.crs), grid.shape)
 
-        monkeypatch.setattr(sys.modules["terraclick.outline"], "read_view", read)
+        monkeypatch.setattr(sys.modules["terraclick.api"], "read_view", read)
 
     return mistake
 

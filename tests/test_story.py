@@ -94,7 +94,7 @@ def test_a_deliberate_error_is_caught(scene, monkeypatch, mistake):
         view, grid = right(*args)
         return view, Grid(*wrong(grid.transform, grid.crs), grid.shape)
 
-    monkeypatch.setattr(sys.modules["terraclick.outline"], "read_view", read)
+    monkeypatch.setattr(sys.modules["terraclick.api"], "read_view", read)
     try:
         found = outline(scene, [CORNER], model=Alike())
     except Exception:

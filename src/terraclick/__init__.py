@@ -5,21 +5,19 @@ The names below are loaded when first used, so that `import terraclick` costs no
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from terraclick.offline import stay_silent
 
 if TYPE_CHECKING:  # what type checkers see; `_HOMES` says the same to Python, and a test that both agree
+    from terraclick.api import Outline, outline, outlines
     from terraclick.core.click import Click, Target
     from terraclick.core.predictor import Prediction, View
     from terraclick.core.session import Session
     from terraclick.errors import TerraClickError
     from terraclick.geo.grid import Grid
     from terraclick.geo.raster import read_view
-    from terraclick.outline import Outline, outline, outlines
     from terraclick.predictors.load import load
 
 __version__ = "0.1.0"
@@ -42,25 +40,17 @@ __all__ = [
 _HOMES = {
     "Click": "terraclick.core.click",
     "Grid": "terraclick.geo.grid",
-    "Outline": "terraclick.outline",
+    "Outline": "terraclick.api",
     "Prediction": "terraclick.core.predictor",
     "Session": "terraclick.core.session",
     "Target": "terraclick.core.click",
     "TerraClickError": "terraclick.errors",
     "View": "terraclick.core.predictor",
     "load": "terraclick.predictors.load",
-    "outline": "terraclick.outline",
-    "outlines": "terraclick.outline",
+    "outline": "terraclick.api",
+    "outlines": "terraclick.api",
     "read_view": "terraclick.geo.raster",
 }
-
-
-class _Package(ModuleType):
-    """Keeps `terraclick.outline` the function, although importing the file of that name would hide it."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
 
 
 def __getattr__(name: str) -> Any:
@@ -75,5 +65,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-sys.modules[__name__].__class__ = _Package
 stay_silent()

@@ -18,6 +18,7 @@ from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from terraclick.api import MapClick, Outline, outlines
 from terraclick.console import is_plain, printable
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, UnknownName
@@ -47,7 +48,6 @@ from terraclick.geo.store import (
 )
 from terraclick.geo.stored_readings import readings_of
 from terraclick.geo.suspicion import suspicions
-from terraclick.outline import MapClick, Outline, outlines
 from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS, load
 from terraclick.preview import around, draw, write_png
 

@@ -21,6 +21,7 @@ from shapely.affinity import affine_transform
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
+from terraclick.api import check_real, clean, default_window, drawn, score_of, shaped
 from terraclick.app.engine import Encoded, Frame
 from terraclick.app.images import Scene
 from terraclick.core.click import Click, Reference, Target
@@ -32,7 +33,6 @@ from terraclick.errors import BadClick, BadGrid
 from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import only_real, rasterize
-from terraclick.outline import check_real, clean, default_window, drawn, score_of, shaped
 
 __all__ = [
     "Act",

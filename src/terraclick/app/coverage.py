@@ -1,7 +1,8 @@
 """Objects of coverage classes meet without gaps or overlaps: what is done to one is done to the border it shares.
 
 An act on one object becomes edits of its neighbours too, in the same transaction and the same step of undo: corners
-that were shared move together, a corner added to or taken from a shared border is so on both sides, and where one border ends at another, both get the corner.
+that were shared move together, a corner added to or taken from a shared border is so on both sides, and where one
+border ends at another, both get the corner.
 """
 
 from __future__ import annotations

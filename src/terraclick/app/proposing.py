@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from shapely.geometry import Polygon
 
+from terraclick.api import PIN_HOLE_PX, SPECK_PX, drawn, shaped
 from terraclick.app.clicking import Shape, Surface, shape_of
 from terraclick.app.engine import Encoded
 from terraclick.app.images import Scene
@@ -17,7 +18,6 @@ from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import only_real, rasterize
-from terraclick.outline import PIN_HOLE_PX, SPECK_PX, drawn, shaped
 
 __all__ = ["propose"]
 

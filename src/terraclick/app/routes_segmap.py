@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
+from terraclick.api import clean
 from terraclick.app.asking import StrictRoute
 from terraclick.app.depends import Json, Space, User
 from terraclick.app.engine import Priority
@@ -33,7 +34,6 @@ from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadData, TerraClickError, UnknownName
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
-from terraclick.outline import clean
 
 __all__ = ["router"]
 
