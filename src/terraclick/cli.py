@@ -73,6 +73,12 @@ def _with_help(error: click.ClickException) -> str:
 def _explain(error: Exception) -> int:
     if isinstance(error, TerraClickError):
         return _say(str(error), error.exit_code)
+    from terraclick.files import FULL
+
+    if isinstance(error, OSError) and error.errno in FULL:
+        with suppress(OSError):  # what is left in its buffer finds no room either
+            sys.stdout.close()
+        return _say(f"the answer cannot be written: {error.strerror}; free some space, or send it elsewhere.", 2)
     if isinstance(error, MemoryError):
         return _say("not enough memory for this view: give smaller --bounds or a coarser --gsd.", 1)
     return _say(
@@ -165,6 +171,8 @@ EXISTING = _Path()
 NEW = _Path(new=True)
 TARGET = click.Choice(["object", "class"])
 SHOWN = ["none", "both", "positive", "negative", "swapped"]
+IMAGES = ("image", "images", "scene")
+"""Parameters that name images."""
 WEIGHTS_HELP = "Folder of an exported model of your own, or a paper network's checkpoint."
 READING = (
     click.option(
@@ -200,7 +208,42 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, for programs.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Verb(click.Command):
+    """A command that writes over nothing it reads, whatever --overwrite allows."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        new = [param.name or "" for param in self.params if param.type is NEW]
+        outputs = [path for name in new for path in _paths(ctx.params.get(name))]
+        if outputs:
+            _check_apart(ctx, outputs)
+        return super().invoke(ctx)
+
+
+class _Verbs(click.Group):
+    command_class = _Verb
+
+
+def _paths(value: Any) -> list[Path]:
+    """The paths in what an option got."""
+    if isinstance(value, tuple):
+        return [path for part in value for path in _paths(part)]
+    return [Path(value)] if value and str(value) != "-" else []
+
+
+def _check_apart(ctx: click.Context, outputs: Sequence[Path]) -> None:
+    from terraclick.files import check_apart
+    from terraclick.geo.sidecars import sidecar_files
+
+    params = [param for param in ctx.command.params if param.type is not NEW]
+    read = [param.name or "" for param in params if param.type is EXISTING or param.name in (*IMAGES, "session")]
+    if ctx.params.get("append"):
+        read = [name for name in read if name != "session_references"]  # they come from the session that is added to
+    inputs = [path for name in read for path in _paths(ctx.params.get(name))]
+    images = [path for name in IMAGES for path in _paths(ctx.params.get(name))]
+    check_apart(outputs, [*inputs, *(file for path in images for file in sidecar_files(path))])
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="terraclick")
 @click.option("--traceback", is_flag=True, help="Show Python's traceback when something goes wrong.")
 def cli(traceback: bool) -> None:

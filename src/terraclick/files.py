@@ -20,6 +20,8 @@ from pathlib import Path
 from terraclick.errors import BadOutput
 
 __all__ = [
+    "FULL",
+    "check_apart",
     "check_output",
     "copy_file",
     "files_beside",
@@ -46,7 +48,7 @@ BESIDE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Ending of a file → what other programs read with it: endings after its whole name, endings after its stem."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PROBE_BYTES = 1 << 20
 _OUT = "out"
 
@@ -106,6 +108,24 @@ def check_output(path: str | Path, overwrite: bool, also: Sequence[str] = ()) ->
     return target
 
 
+def check_apart(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Raises BadOutput if writing would replace a file that is read, or write one file twice.
+
+    What belongs to an output (`files_beside`) is replaced with it. Folders and inputs that are not there do not count.
+    """
+    read = [path for path in inputs if path.is_file()]
+    for place, output in enumerate(outputs):
+        target = Path(os.path.realpath(output))
+        if target in [Path(os.path.realpath(other)) for other in outputs[:place]] and not target.is_dir():
+            raise BadOutput(f"{output} was given for two outputs: give each a name of its own.")
+        for doomed in [target, *files_beside(target)]:
+            if any(doomed.is_file() and os.path.samefile(doomed, path) for path in read):
+                also = "" if doomed == target else f", as {output} is written"
+                raise BadOutput(
+                    f"{doomed.name} is read here and would be replaced{also}: give the output another name."
+                )
+
+
 @contextmanager
 def replace_whole(
     path: str | Path,
@@ -149,9 +169,9 @@ def writing(path: str | Path, errors: tuple[type[Exception], ...] = (), folder: 
     except caught as error:
         number = error.errno if isinstance(error, OSError) else None
         reason = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())[:200]
-        probed = None if number in _FULL or folder is None else _no_room(folder)
-        if number in _FULL or probed is not None:
-            said = reason if number in _FULL else probed
+        probed = None if number in FULL or folder is None else _no_room(folder)
+        if number in FULL or probed is not None:
+            said = reason if number in FULL else probed
             raise BadOutput(
                 f"{path} cannot be written: the disk is full or a size limit is reached ({said}): free some space, or "
                 "choose another place."
@@ -167,7 +187,7 @@ def _no_room(folder: Path) -> str | None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return error.strerror if error.errno in _FULL else None
+        return error.strerror if error.errno in FULL else None
     finally:
         with suppress(OSError):
             (folder / "probe").unlink(missing_ok=True)

@@ -90,6 +90,61 @@ def test_a_changed_image_is_noticed_before_an_answer(started, change):
     assert client.get("/api/images").status_code == 200
 
 
+def in_place_with_its_old_time(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+
+
+AUXILIARY = "<PAMDataset><GeoTransform>600000, 0.5, 0, 5000000, 0, -0.5</GeoTransform></PAMDataset>"
+
+
+def its_place_with_its_old_time(path):
+    path.with_name("ortho.tif.aux.xml").write_text(AUXILIARY.replace("6", "7"))
+
+
+@pytest.mark.parametrize("change", [in_place_with_its_old_time, its_place_with_its_old_time])
+def test_a_change_that_sets_the_old_time_back_is_noticed_too(tmp_path, serve, change):
+    path = orthophoto(tmp_path / "ortho.tif")
+    beside = path.with_name("ortho.tif.aux.xml")
+    beside.write_text(AUXILIARY)
+    client = serve(path)
+    assert client.get("/api/images/ortho/statistics").status_code == 200
+    before = {file: file.stat() for file in (path, beside)}
+    change(path)
+    for file, was in before.items():
+        os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+        assert (file.stat().st_size, file.stat().st_mtime_ns) == (was.st_size, was.st_mtime_ns)
+    assert client.get("/api/images/ortho/statistics").status_code == 409
+
+
+def test_other_rights_and_a_second_name_are_no_change(started):
+    client, path, _ = started
+    path.chmod(0o600)
+    os.link(path, path.with_name("second.tif"))
+    assert client.get("/api/images/ortho/statistics").status_code == 200
+
+
+def test_an_export_replaces_neither_image_nor_session(tmp_path, serve):
+    (tmp_path / "out").mkdir()
+    path = orthophoto(tmp_path / "out" / "ortho.tif")
+    (tmp_path / "out" / "ortho.tfw").write_text("0.5\n0\n0\n-0.5\n600000\n5000000\n")
+    client = serve(path, session="out/work.gpkg")
+    ring = [[10, 10], [30, 10], [30, 30], [10, 30], [10, 10]]
+    drawn = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"image": "ortho"},
+    }
+    assert client.post("/api/collections/objects/items?crs=pixels", json=drawn).status_code == 201
+    before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir() if "work" not in file.name}
+    for name, kind in (("ortho.tif", "mask"), ("ortho", "mask"), ("work.gpkg", "gpkg"), ("work", "gpkg")):
+        answer = client.post("/api/exports", json={"name": name, "format": kind, "image": "ortho", "overwrite": True})
+        assert answer.status_code == 409 and "would be replaced" in answer.json()["message"], answer.text
+    assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir() if "work" not in file.name} == before
+    assert client.get("/api/collections/objects/items").json()["numberMatched"] == 1
+
+
 def test_an_image_put_back_can_be_used_again(started):
     client, path, opened = started
     aside = path.with_name("aside.tif")

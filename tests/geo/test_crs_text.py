@@ -112,6 +112,11 @@ def test_a_fifo_is_never_opened(tmp_path):
             crs_of_text(text)
 
 
+def test_names_command_no_terminal():
+    crs = crs_of_text(CRS(32633).to_wkt(pretty=True).replace("WGS 84 / UTM zone 33N", "a\x1b[31m\nb"))
+    assert crs.name == "a [31m b" and crs.to_wkt().isprintable()
+
+
 @pytest.mark.parametrize("text", [None, 5, b"EPSG:4326", ["EPSG:4326"]])
 def test_what_is_no_text(text):
     with pytest.raises(BadData):

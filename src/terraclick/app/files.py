@@ -6,6 +6,7 @@ import io
 import re
 import threading
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -14,7 +15,7 @@ import shapely
 from terraclick.app.clicking import Surface
 from terraclick.app.features import as_surface
 from terraclick.errors import BadConfig, BadData, NotGeoreferenced, UnknownName
-from terraclick.files import files_beside
+from terraclick.files import check_apart, files_beside
 from terraclick.geo.collection import Collection
 from terraclick.geo.export import FORMATS, write_collection
 from terraclick.geo.grid import parse_crs
@@ -57,10 +58,11 @@ def repaired(geometry: Any) -> Surface | None:
 
 
 class Exports:
-    """The output folder, and what was written to it since the start. Thread-safe."""
+    """The output folder, and what was written to it since the start; `in_use` must not be replaced. Thread-safe."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, in_use: Callable[[], Sequence[Path]] = tuple) -> None:
         self.folder = folder
+        self._in_use = in_use
         self._written: dict[str, list[Path]] = {}
         self._lock = threading.Lock()
 
@@ -89,6 +91,7 @@ class Exports:
         if kind.pixels and not kind.many and len(whole.pictures) != 1:
             raise BadConfig(f"{format_name} is written in pixels: say with image which ones.")
         with self._lock:
+            check_apart([path], self._in_use())
             write_collection(whole, path, format_name, crs, overwrite)
             parts = [path, *files_beside(path, kind.beside)]
             self._written[path.name] = parts

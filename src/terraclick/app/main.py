@@ -104,7 +104,7 @@ def create_app(
     app.state.workspace = workspace
     app.state.users = sorted(set(tokens.values()))
     app.state.session_name = session_name
-    app.state.exports = Exports(out)
+    app.state.exports = Exports(out, workspace.files)
     app.state.layers = Layers(out)
     app.state.folders = _folders(workspace, out)
     app.state.adding = Adding(workspace, out / "terraclick-windows", tuple(roots))

@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -53,6 +54,7 @@ from terraclick.errors import BadClick, BadConfig, BadData, Conflict, UnknownNam
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_view
+from terraclick.geo.sidecars import sidecar_files
 from terraclick.geo.store import (
     MapObject,
     Store,
@@ -261,6 +263,12 @@ class Workspace:
         if name not in self.scenes:
             raise UnknownName(f"no image {name[:80]!r} on this server: see /api/images.")
         return self.scenes[name]
+
+    def files(self) -> list[Path]:
+        """The files that this server lives on: images, what lies beside them, the session."""
+        images = [scene.path for scene in self.scenes.values()]
+        session = getattr(self.store, "path", None)
+        return [*images, *(file for path in images for file in sidecar_files(path)), *([session] if session else [])]
 
     # -- click sessions
 

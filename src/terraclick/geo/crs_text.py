@@ -65,7 +65,7 @@ def crs_of_wkt(text: str) -> CRS:
     """The coordinate system that a WKT describes. Raises BadData if it is none, too long or deep, or names files."""
     if not isinstance(text, str) or not _WKT.match(text.strip()):
         raise BadData(f"{_shown(text)} is no WKT of a coordinate system.")
-    text = text.strip()
+    text = re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()  # names go to terminals and into files
     if len(text) > MAX_WKT:
         raise BadData(f"a coordinate system of {len(text)} letters was given: at most {MAX_WKT} are read.")
     depth = deepest = 0

@@ -23,7 +23,7 @@ from rasterio.enums import ColorInterp
 from terraclick.errors import BadData
 from terraclick.geo.crs_text import crs_of_text
 
-__all__ = ["AuxiliaryBand", "Sidecars", "read_sidecars", "stamp_of"]
+__all__ = ["AuxiliaryBand", "Sidecars", "read_sidecars", "sidecar_files", "stamp_of", "written_at"]
 
 MOST_BYTES = 4 * 2**20
 MOST_POINTS = 10_000
@@ -111,21 +111,35 @@ def _read(path: Path, stamp: tuple[Any, ...]) -> Sidecars:
     return Sidecars(**found, complaints=tuple(complaints))
 
 
+def sidecar_files(path: Path) -> list[Path]:
+    """The files beside an image that are read with it."""
+    names = [*_world_files(path), path.with_suffix(".prj"), path.with_suffix(".PRJ")]
+    return [file for file in [*names, path.with_name(path.name + ".aux.xml")] if file.is_file()]
+
+
 def stamp_of(path: Path) -> tuple[Any, ...]:
-    """Changes when the image or one of its sidecars is replaced, written to or removed; () if the image is gone."""
+    """Changes when the image or one of its sidecars is replaced, written to or removed; () if the image is gone.
+
+    The time of the last change of a file's entry counts too: tools that copy set the time of writing back.
+    """
     try:
         own = path.stat()
     except OSError:
         return ()
-    found: list[Any] = [(own.st_size, own.st_mtime_ns, own.st_ino)]
+    found: list[Any] = [(own.st_size, own.st_mtime_ns, own.st_ctime_ns, own.st_ino)]
     beside = [*_world_files(path), path.with_suffix(".prj"), path.with_suffix(".PRJ")]
     for file in [*beside, path.with_name(path.name + ".aux.xml")]:
         try:
             said = file.stat()
-            found.append((file.name, said.st_size, said.st_mtime_ns))
+            found.append((file.name, said.st_size, said.st_mtime_ns, said.st_ctime_ns))
         except OSError:
             continue
     return tuple(found)
+
+
+def written_at(stamp: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a stamp says of the content alone: names, sizes, times of writing."""
+    return tuple((*parts[:2], parts[3]) if number == 0 else parts[:3] for number, parts in enumerate(stamp))
 
 
 def _world_files(path: Path) -> list[Path]:
