@@ -27,11 +27,11 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "scale": {"core", "geo"},
     "benchmark": {"core", "data", "offline", "predictors", "scale"},
     "api": {"core", "geo", "predictors"},
-    "region": {"core", "geo", "predictors", "scale"},
+    "classmap": {"core", "geo", "predictors", "scale"},
     "preview": {"core", "geo"},
     "segment": {"console", "core", "geo", "api", "predictors", "preview"},
     "doctor": {"core", "onnx_runtime", "predictors"},
-    "app": {"core", "geo", "predictors", "api", "region"},
+    "app": {"core", "geo", "predictors", "api", "classmap"},
     "weights": set(),
 }
 SKIN = {"__init__", "__main__", "cli"}  # may import any room, lazily
@@ -39,7 +39,7 @@ ONLY_IN = {  # a library: the rooms that may import it
     "torch": {"models", "train", "predictors"},
     "rasterio": {"geo", "data"},
     "pyproj": {"geo", "api", "segment", "data"},
-    "shapely": {"geo", "api", "preview", "segment", "data", "region", "app"},
+    "shapely": {"geo", "api", "preview", "segment", "data", "classmap", "app"},
     "transformers": {"predictors"},
     "onnxruntime": {"onnx_runtime"},
 }

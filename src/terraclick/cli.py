@@ -374,7 +374,8 @@ def sample(out: Path, overwrite: bool) -> None:
 @json_option
 def map_verb(scene: str, model: str, as_json: bool, stretch: str, reading: Any, **words: Any) -> None:
     """Name every pixel of SCENE: a class map, and on request polygons, confidence and heatmaps."""
-    from terraclick.region import MapJob, run_map
+    from terraclick.classmap.job import run_map
+    from terraclick.classmap.tiles import MapJob
     from terraclick.segment import parse_stretch
 
     chosen = {name: words.pop(name) for name in ("bounds", "gsd", "bands", "overlap")}

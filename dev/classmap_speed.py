@@ -1,6 +1,6 @@
 """How fast is a scene mapped, and with how much memory? One line per setting.
 
-    python dev/region_speed.py SCENE MODEL [--rows N] [--cols N] [--executor local] [--workers 1 2]
+    python dev/classmap_speed.py SCENE MODEL [--rows N] [--cols N] [--executor local] [--workers 1 2]
 
 SCENE is `sample` or a GeoTIFF (`dev/speed_scenes.py cog` writes one of 20000 x 20000 pixels), of which the first N rows
 and columns are mapped; MODEL is a map model's name or folder. Each number of workers is a run of `terraclick map` of

@@ -17,6 +17,9 @@ import shapely
 from affine import Affine
 from click.testing import CliRunner
 
+from terraclick.classmap.job import map_scene, run_map
+from terraclick.classmap.polygons import class_seed, object_seed
+from terraclick.classmap.tiles import MapJob, plan_tiles
 from terraclick.cli import cli
 from terraclick.core.click import Target
 from terraclick.core.focus import Window
@@ -25,7 +28,6 @@ from terraclick.geo.classmap import class_patches, heat_classes, read_classes, r
 from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.store import open_store
 from terraclick.predictors.maps import MAP_MODELS, LandClass, MapModelSpec, MapSpec, load_map
-from terraclick.region import MapJob, class_seed, map_scene, object_seed, plan_tiles, run_map
 
 
 def write_scene(path, image, nodata=None, crs="EPSG:32633"):
@@ -143,7 +145,8 @@ def test_a_killed_process_goes_on_where_it_was(scene, mapped, tmp_path):
     code = f"""
 import os
 from pathlib import Path
-from terraclick.region import MapJob, map_scene
+from terraclick.classmap.job import map_scene
+from terraclick.classmap.tiles import MapJob
 def stop(done, total):
     if done == 5:
         os.kill(os.getpid(), 9)
