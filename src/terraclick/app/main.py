@@ -28,7 +28,7 @@ from terraclick.app.images import Scene, open_scenes
 from terraclick.app.layers import Layers
 from terraclick.app.openapi import described
 from terraclick.app.routes import ROUTES, router
-from terraclick.app.tokens import tokens_for
+from terraclick.app.tokens import kept_file, kept_tokens, tokens_for
 from terraclick.app.workspace import Model, Workspace
 from terraclick.errors import (
     BadConfig,
@@ -311,7 +311,7 @@ def prepare(
         raise BadConfig("every --user needs a name of their own.")
     _spec(model)
     public = None if public_url is None else public_address(public_url)
-    tokens = tokens_for(users, tokens_file, environ, _me, warn)
+    given_tokens = tokens_for(users, tokens_file, environ, _me, warn)
     roots = allowed_roots(roots)
     if not images and not roots:
         raise BadConfig("no image was given: name one, a folder or sample, or give --root FOLDER to add some later.")
@@ -327,6 +327,8 @@ def prepare(
         undo.callback(store.close)
         workspace = Workspace(scenes, store, lambda: model_of(model, weights))
         undo.pop_all()
+    place = store_address or str(Path(getattr(store, "path", session_name)).resolve())
+    tokens = given_tokens or kept_tokens(users, kept_file(place, environ), _me)
     at = sock.getsockname()[1]
     shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
     shown = f"[{shown}]" if ":" in shown else shown

@@ -12,7 +12,7 @@ import binascii
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -46,7 +46,7 @@ from terraclick.app.engine import Cancelled, Encoded, Encodings, Frame, Priority
 from terraclick.app.events import Hub
 from terraclick.app.features import Places, as_surface, outline_json
 from terraclick.app.images import Scene, Tiles, settled
-from terraclick.app.journal import Deed, Edit, Journal, do, find
+from terraclick.app.journal import Actor, Deed, Edit, Journal, Stand, Step, Swap, Tell, do, find, quiet
 from terraclick.app.watching import Watch
 from terraclick.core.click import Reference, Target
 from terraclick.core.predictor import Predictor
@@ -74,6 +74,12 @@ STATE_BYTES = 256 * 2**20
 """Bytes of earlier answers kept for undo; beyond it they are made again when needed."""
 EXAMPLE_SIDE = 1024
 MAX_ACTS = 2000
+MANY = 500
+"""Objects of one act beyond which others read all of them again instead of being told each."""
+NAMES = {"click": "click", "paint": "paint", "clear": "clear the clicks", "target": "this object or all alike"} | {
+    "references": "examples of the outline"
+}
+"""What people read of an act on an open outline."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +113,23 @@ class Live:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     closed: bool = False
     asked: set[Future[Any]] = field(default_factory=set)
+    window: str = ""
+    """The window of the map that has it in the hand."""
     unwanted: bool = False
     """Whether the answer that is being made is no longer wanted; looked at between the patches of a view."""
+
+    def stand(self) -> Stand:
+        """What counts of it now."""
+        return Stand(self.acts[: self.position], self.class_name, self.simplify_m, self.square)
+
+    def put(self, stand: Stand) -> None:
+        """Make it what it was; what can be done again stays known."""
+        if not _begins(self.acts, stand.acts):
+            same = sum(1 for _ in _alike(self.acts, stand.acts))
+            self.states = {position: state for position, state in self.states.items() if position <= same}
+            self.acts = stand.acts
+        self.position = len(stand.acts)
+        self.class_name, self.simplify_m, self.square = stand.class_name, stand.simplify_m, stand.square
 
     def draft(self) -> StoredDraft:
         """All of it but the states, as the store keeps it."""
@@ -129,8 +150,21 @@ class Live:
             "square": self.square,
             "object": self.object,
             "rev": self.rev,
+            "window": self.window,
         }
         return StoredDraft(self.id, self.author, self.scene.key, content)
+
+
+def _alike(one: Sequence[Act], other: Sequence[Act]) -> Iterator[Act]:
+    """The acts with which both begin."""
+    for mine, theirs in zip(one, other, strict=False):
+        if mine is not theirs:
+            return
+        yield mine
+
+
+def _begins(acts: Sequence[Act], start: Sequence[Act]) -> bool:
+    return len(start) <= len(acts) and sum(1 for _ in _alike(acts, start)) == len(start)
 
 
 def _act_to_json(act: Act) -> list[Any]:
@@ -178,6 +212,7 @@ def live_of(draft: StoredDraft, scene: Scene) -> Live | None:
             content["object"],
             content["rev"],
             time.monotonic(),
+            window=str(content.get("window", "")),
         )
     except (KeyError, TypeError, ValueError, IndexError, shapely.errors.GEOSException):
         return None
@@ -223,6 +258,7 @@ class Workspace:
         self.tiles = Tiles()
         self.hub = Hub()
         self.journal = Journal()
+        self.turning = asyncio.Lock()
         for scene in self.scenes.values():  # before the model's thread begins: what is refused here must end the start
             store.add_image(scene.stored)
         self.worker = Worker()
@@ -313,10 +349,38 @@ class Workspace:
     def open(self, user: str, scene: Scene, setup: Setup, **fields: Any) -> Live:
         """Begin to outline one thing."""
         scene.check()
-        live = Live(uuid4().hex[:16], user, scene, setup, touched=time.monotonic(), **fields)
+        window = getattr(user, "window", "")
+        live = Live(uuid4().hex[:16], user, scene, setup, touched=time.monotonic(), window=window, **fields)
         if setup.seed is not None:
             self.store.save_draft(live.draft())
         return self._hold(live)
+
+    def leave(self, by: str, live: Live) -> None:
+        """Close a click session without keeping anything; in a window of the map that is an act like any other."""
+        draft = live.draft()
+        began = any(act.kind in ("click", "paint") for act in live.acts[: live.position])
+        self.close_live(live)
+        if began and getattr(by, "window", ""):
+            self.journal.record(by, Deed("leave the outline", draft=draft))
+
+    def step_done(self, by: str, live: Live, name: str, before: Stand) -> None:
+        """Remember an act on an open outline where it was done in a window of the map."""
+        after = live.stand()
+        if getattr(by, "window", "") and not after.same(before):
+            live.window = getattr(by, "window", "")
+            self.journal.record(by, Step(name, live.id, live.scene.key, before, after))
+
+    def claim(self, by: Actor, live: Live) -> None:
+        """Take an open outline into a window; its clicks are then that window's acts, if they were none before."""
+        live.window = by.window
+        if live.acts:
+            self.store.save_draft(live.draft())
+        if not by.window or self.journal.knows(by, live.id):
+            return
+        whole = live.stand()
+        for number, act in enumerate(whole.acts):
+            before, after = (replace(whole, acts=whole.acts[:n]) for n in (number, number + 1))
+            self.journal.record(by, Step(NAMES[act.kind], live.id, live.scene.key, before, after))
 
     def close_live(self, live: Live) -> None:
         """Forget a click session and its draft."""
@@ -366,6 +430,21 @@ class Workspace:
         state = await self._ask(live, live.acts, position)
         if position != live.position:
             await self._move(live, live.acts, position, commit)
+        return state
+
+    async def stand_at(self, live: Live, stand: Stand, commit: Callable[[Callable[[], None]], Any]) -> State:
+        """Bring a click session to an earlier or later stand of its own: answered, then saved, then true."""
+        was = live.stand()
+        whole = live.acts
+        live.put(stand)
+        try:
+            state = await self._ask(live, live.acts, live.position)
+            draft = live.draft()
+            await commit(lambda: self.store.save_draft(draft))
+        except BaseException:
+            live.acts = whole
+            live.put(was)
+            raise
         return state
 
     async def _move(
@@ -628,25 +707,31 @@ class Workspace:
         draft: StoredDraft | None = None,
         also: Callable[[], None] = lambda: None,
         corners: bool = False,
+        tell: Tell = quiet,
     ) -> Deed:
         """Carry out edits in one transaction, remember them for undo, tell everybody.
 
         With `corners` the corners of borders were edited, and neighbours in coverage classes go along (`with_borders`).
-        Raises Conflict for a stale revision; an outline that would be lost is first kept as an object of its own with
-        status `conflict`, whose uuid is the conflict's `kept`.
+        Classes that come with the objects are part of it. Raises Conflict for a stale revision; an outline that would
+        be lost is first kept as an object of its own with status `conflict`, whose uuid is the conflict's `kept`.
+        What `tell` raises leaves everything as it was.
         """
         try:
             with self.store.transaction():
-                deed = Deed(
-                    name,
-                    do(self.store, with_borders(edits, self.store, self._pixel(edits) if corners else None)),
-                    draft,
-                )
+                known = {item.name: item for item in self.store.classes()}
+                whole = with_borders(edits, self.store, self._pixel(edits) if corners else None)
+                changes = do(self.store, whole, tell)
                 also()
+                classes = tuple(
+                    Swap(known.get(name), now.get(name))
+                    for now in ({item.name: item for item in self.store.classes()},)
+                    for name in dict.fromkeys((*known, *now))
+                    if known.get(name) != now.get(name)
+                )
+                deed = Deed(name, changes, draft, classes)
         except Conflict as conflict:
             raise self._both_kept(user, conflict, edits) from None
-        self.journal.record(user, deed)
-        self.tell(deed, user)
+        self.record(user, deed)
         return deed
 
     def _pixel(self, edits: Sequence[Edit]) -> float | None:
@@ -656,6 +741,11 @@ class Workspace:
         if scene is None:
             return None
         return float((item.geometry.area / max(self.places.pixels(item.geometry, scene).area, 1e-9)) ** 0.5)
+
+    def record(self, by: str, deed: Deed) -> None:
+        """Remember a deed for undo and tell everybody."""
+        self.journal.record(by, deed)
+        self.tell(deed, by)
 
     def _both_kept(self, user: str, conflict: Conflict, edits: Sequence[Edit]) -> Conflict:
         mine, theirs = conflict.mine, conflict.theirs
@@ -674,9 +764,19 @@ class Workspace:
 
     def tell(self, deed: Deed, user: str) -> None:
         """Let everybody know what a deed changed."""
-        changed = [self.places.feature(c.after.item) for c in deed.changes if c.after is not None]
-        deleted = [c.uuid for c in deed.changes if c.after is None]
-        self.hub.send("objects", {"changed": changed, "deleted": deleted, "by": user})
+        if deed.renamed or len(deed.changes) > MANY:
+            self.hub.send("reload", {"by": user, "window": getattr(user, "window", "")})
+        elif deed.changes:
+            changed = [self.places.feature(c.after.item) for c in deed.changes if c.after is not None]
+            deleted = [c.uuid for c in deed.changes if c.after is None]
+            self.hub.send("objects", {"changed": changed, "deleted": deleted, "by": user})
+        if deed.references or deed.renamed:
+            self.forget_examples()
+            self.hub.send("references", {"by": user})
+        if deed.classes:
+            self.hub.send("classes", {"by": user})
+        if deed.marks:
+            self.hub.send("images", {"by": user})
 
     # -- examples
 
