@@ -52,6 +52,7 @@ from terraclick.core.click import Reference, Target
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, Conflict, UnknownName
 from terraclick.geo.grid import Grid
+from terraclick.geo.pictures import decoded
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_view
 from terraclick.geo.sidecars import sidecar_files
@@ -944,25 +945,7 @@ def _picture(text: str, kind: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
         data = base64.b64decode(text.split(",", 1)[-1], validate=True)
     except (binascii.Error, ValueError):
         raise BadData("a picture was expected as base64 of a PNG or JPEG file.") from None
-    size = _size_of(data)
-    if size is None or not 0 < max(size) <= 4096 or min(size) < 1:
-        raise BadData("a PNG or JPEG picture of at most 4096 px a side was expected.")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), kind)
+    image = decoded(data, kind, 4096)
     if image is None:
-        raise BadData("the picture is damaged and cannot be read.")
+        raise BadData("a PNG or JPEG picture of at most 4096 px a side was expected.")
     return np.asarray(image, dtype=np.uint8)
-
-
-def _size_of(data: bytes) -> tuple[int, int] | None:
-    """(width, height) from the head of a PNG or JPEG file; None for anything else."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
-        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    if data[:3] != b"\xff\xd8\xff":
-        return None
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
-        at += 2 + length
-    return None

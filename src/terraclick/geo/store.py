@@ -57,6 +57,7 @@ from terraclick.geo.geopackage import (
 from terraclick.geo.lonlat import WGS84, joined, wrapped
 from terraclick.geo.measure import measured, measured_many
 from terraclick.geo.outside import Happened, Outside, image_at, in_chunks, judged, usable
+from terraclick.geo.pictures import decoded
 from terraclick.geo.presence import FileGone, presence_of, rescue
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import (
@@ -99,6 +100,9 @@ __all__ = [
 
 VERSION = 1
 """Layout of the session tables; a file with a higher number is refused."""
+
+MOST_PX = 16_384
+"""Longest side of the picture of an example."""
 
 Bounds = tuple[float, float, float, float]
 Stretch = str | tuple[tuple[float, float], ...]
@@ -1311,7 +1315,7 @@ def _picture(blob: Any, kind: int) -> NDArray[np.uint8] | None:
     """A stored picture; None if it is none."""
     if not isinstance(blob, bytes | memoryview) or not blob:
         return None
-    found = cv2.imdecode(np.frombuffer(bytes(blob), np.uint8), kind)
+    found = decoded(bytes(blob), kind, MOST_PX)
     return None if found is None else np.asarray(found, dtype=np.uint8)
 
 
