@@ -18,6 +18,7 @@ from affine import Affine
 from click.testing import CliRunner
 
 from terraclick.classmap.job import map_scene, run_map
+from terraclick.classmap.model import MAP_MODELS, LandClass, MapModelSpec, MapSpec, load_map
 from terraclick.classmap.polygons import class_seed, object_seed
 from terraclick.classmap.tiles import MapJob, plan_tiles
 from terraclick.cli import cli
@@ -27,7 +28,6 @@ from terraclick.errors import BadConfig, BadGrid, BadOutput, BadWeights, Unknown
 from terraclick.geo.classmap import class_patches, heat_classes, read_classes, read_legend
 from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.store import open_store
-from terraclick.predictors.maps import MAP_MODELS, LandClass, MapModelSpec, MapSpec, load_map
 
 
 def write_scene(path, image, nodata=None, crs="EPSG:32633"):

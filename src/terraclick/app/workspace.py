@@ -14,7 +14,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +26,7 @@ import shapely
 
 from terraclick.app.clicking import (
     Act,
+    Encode,
     Hint,
     PixelClick,
     Setup,
@@ -65,7 +65,7 @@ from terraclick.geo.store import (
     StoredView,
     reproject,
 )
-from terraclick.predictors.exported import watching
+from terraclick.predictors.progress import reporting
 
 __all__ = ["Live", "Model", "Workspace"]
 
@@ -487,15 +487,14 @@ class Workspace:
         live.unwanted = False
         known = max((p for p in live.states if p <= position), default=0)
         state = live.states.get(known) or start(live.setup)
-        with self._telling(live.scene, live):
-            for index in range(known, position):
-                if index == position - 1:
-                    self._first_look(live, state, acts[index])
-                state = step(
-                    state, acts[index], live.setup, live.scene, self.model.predictor, self._encode, self.examples
-                )
-                live.scene.check()  # an answer on a picture that was replaced meanwhile is none
-                live.states[index + 1] = state
+        predictor = self._telling(live.scene, live)
+        encode = self._encoder(predictor)
+        for index in range(known, position):
+            if index == position - 1:
+                self._first_look(live, state, acts[index])
+            state = step(state, acts[index], live.setup, live.scene, predictor, encode, self.examples)
+            live.scene.check()  # an answer on a picture that was replaced meanwhile is none
+            live.states[index + 1] = state
         live.states.setdefault(0, start(live.setup))
         self._trim()
         return state
@@ -513,17 +512,21 @@ class Workspace:
             view, grid = read_frame(frame)
             return Encoded(grid, rough.encode(view), 0.0, 0.0, view.valid)
 
-        with watching(lambda done, total: None):
-            found = step(replace(state, session=None), act, live.setup, live.scene, rough, encode, self.examples)
+        found = step(replace(state, session=None), act, live.setup, live.scene, rough, encode, self.examples)
         data = {"session": live.id, "outline": outline_json(self.outline(live, found), live.scene), "final": False}
         self.hub.send("answer", data, live.author)
 
-    def _encode(self, frame: Frame) -> Encoded:
-        fresh = frame not in self.encodings
-        found = self.encodings.get(frame, self.model.predictor)
-        if fresh:
-            self.encodings.trim()
-        return found
+    def _encoder(self, predictor: Predictor) -> Encode:
+        """Reads and encodes frames with a predictor, or takes them from memory."""
+
+        def encode(frame: Frame) -> Encoded:
+            fresh = frame not in self.encodings
+            found = self.encodings.get(frame, predictor)
+            if fresh:
+                self.encodings.trim()
+            return found
+
+        return encode
 
     def _trim(self) -> None:
         """Forget earlier answers of the longest unused click sessions once they take too much."""
@@ -539,9 +542,8 @@ class Workspace:
                 live.states = {}
                 held -= size
 
-    @contextmanager
-    def _telling(self, scene: Scene, live: Live | None) -> Any:
-        """Events about how far the encoder is, to whoever waits for it."""
+    def _telling(self, scene: Scene, live: Live | None) -> Predictor:
+        """The model, which tells whoever waits for it how far its encoder is, as events."""
 
         def tell(done: int, total: int) -> None:
             if live is not None and live.unwanted:
@@ -550,8 +552,7 @@ class Workspace:
                 data = {"session": None if live is None else live.id, "image": scene.id, "done": done, "total": total}
                 self.hub.send("encode", data, None if live is None else live.author)
 
-        with watching(tell):
-            yield
+        return reporting(self.model.predictor, tell)
 
     def outline(self, live: Live, state: State, shape: tuple[float | None, bool] | None = None) -> Any:
         """A state's outline in the session's own shape, or in another one: (simplify_m, square)."""
@@ -576,8 +577,9 @@ class Workspace:
             begun = time.perf_counter()
             live.scene.check()
             act, predictor = Act("click", click), self.model.predictor
+            encode = self._encoder(predictor)
             try:
-                found = step(state, act, live.setup, live.scene, predictor, self._encode, self.examples)
+                found = step(state, act, live.setup, live.scene, predictor, encode, self.examples)
             except BadClick:  # the pointer is where no click may be: there is nothing to show
                 return None, 1e3 * (time.perf_counter() - begun)
             return self.outline(live, found), 1e3 * (time.perf_counter() - begun)
@@ -596,8 +598,8 @@ class Workspace:
 
         def fetch() -> None:
             scene.check()
-            with self._telling(scene, None):
-                step(start(setup), Act("click", click), setup, scene, self.model.predictor, self._encode, self.examples)
+            act, predictor = Act("click", click), self._telling(scene, None)
+            step(start(setup), act, setup, scene, predictor, self._encoder(predictor), self.examples)
 
         if frame not in self.encodings:
             self.worker.submit(Priority.AHEAD, fetch, f"prefetch {user}")
@@ -895,20 +897,20 @@ class Workspace:
             begun = time.perf_counter()
             scene.check()
             frame = frame_for(setup, Target.CLASS, (), scene)
-            with self._telling(scene, None):
-                view = self._encode(frame)
-                known = self._known_in(scene, view.grid)
-                shapes = propose(
-                    self.model.predictor,
-                    view,
-                    scene,
-                    self.examples(setup.references),
-                    [surface for item, surface in known if item.class_name == class_name],
-                    [surface for _, surface in known],
-                    limit,
-                    simplify_m,
-                    square,
-                )
+            predictor = self._telling(scene, None)
+            view = self._encoder(predictor)(frame)
+            known = self._known_in(scene, view.grid)
+            shapes = propose(
+                predictor,
+                view,
+                scene,
+                self.examples(setup.references),
+                [surface for item, surface in known if item.class_name == class_name],
+                [surface for _, surface in known],
+                limit,
+                simplify_m,
+                square,
+            )
             seen = StoredView(scene.key, frame.bounds, frame.gsd, frame.bands, frame.stretch, (), view.grid.shape)
             items = {number: Proposal(shape) for number, shape in enumerate(shapes)}
             spent = 1e3 * (time.perf_counter() - begun)

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from terraclick.classmap.model import load_map
 from terraclick.classmap.tiles import MapJob
 from terraclick.files import write_bytes
 from terraclick.geo.raster import read_view
-from terraclick.predictors.maps import load_map
 
 __all__ = ["explain", "heat_colours"]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from terraclick.classmap.explain import explain
+from terraclick.classmap.model import MAP_MODELS, MapSpec, load_map, map_files
 from terraclick.classmap.polygons import save_polygons
 from terraclick.classmap.tiles import MapJob, TileMapper, layout
 from terraclick.classmap.work import Progress, Work
@@ -35,7 +36,6 @@ from terraclick.geo.session_files import check_session_output
 from terraclick.geo.sidecars import stamp_of
 from terraclick.geo.store import files_hash, image_hash
 from terraclick.geo.suspicion import suspicions
-from terraclick.predictors.maps import MAP_MODELS, MapSpec, load_map, map_files
 from terraclick.scale import map_tiles
 
 __all__ = ["MapReport", "map_scene", "run_map"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shapely.geometry.base import BaseGeometry
 
+from terraclick.classmap.model import load_map, map_files
 from terraclick.classmap.tiles import MapJob
 from terraclick.core.click import Target
 from terraclick.core.session import Session
@@ -27,7 +28,6 @@ from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_info, resolve_image
 from terraclick.geo.session_files import replace_session
 from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredImage, files_hash, image_hash
-from terraclick.predictors.maps import load_map, map_files
 
 __all__ = ["class_seed", "object_seed", "save_polygons", "seed_objects"]
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from terraclick.classmap.model import MapSpec
 from terraclick.classmap.tiles import TilePlan
 from terraclick.core.focus import Window
 from terraclick.errors import BadConfig
@@ -26,7 +27,6 @@ from terraclick.geo.classmap import (
     UNKNOWN,
     RowFile,
 )
-from terraclick.predictors.maps import MapSpec
 
 __all__ = ["Progress", "Work"]
 

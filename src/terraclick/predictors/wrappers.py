@@ -19,6 +19,7 @@ from terraclick.core.modulation import MODULATIONS
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadConfig
 from terraclick.predictors.inputs import click_points, logit, sigmoid
+from terraclick.predictors.progress import Progress, reporting
 
 __all__ = ["BySize", "ByTarget", "Cached", "Flipped", "Focused", "Fused", "Modulated", "Refined"]
 
@@ -205,14 +206,19 @@ class BySize:
 
     choose: Callable[[tuple[int, int]], Predictor]
     """View shape (rows, cols) → predictor, equal ones for equal shapes."""
+    progress: Progress | None = None
+    """Hears how far the chosen predictor is."""
 
     def encode(self, view: View) -> SizedEncoding:
         """The chosen predictor's encoding."""
-        return SizedEncoding(view.shape, self.choose(view.shape).encode(view))
+        return SizedEncoding(view.shape, self._chosen(view.shape).encode(view))
 
     def predict(self, encoded: SizedEncoding, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """The chosen predictor's answer."""
-        return self.choose(encoded.shape).predict(encoded.encoded, prompt, previous)
+        return self._chosen(encoded.shape).predict(encoded.encoded, prompt, previous)
+
+    def _chosen(self, shape: tuple[int, int]) -> Predictor:
+        return reporting(self.choose(shape), self.progress)
 
 
 @dataclass(frozen=True, eq=False)
