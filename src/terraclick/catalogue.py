@@ -149,7 +149,8 @@ def focal_network(
             raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
         network = load_network(name, weights, random, config)
         stages = FocalNetwork(network, (side, side), parity, device, precision)
-    predictor = FocalClickPredictor(stages, Cached(stages, capacity))
+    encoder = Cached(stages, capacity)  # type: ignore[arg-type]
+    predictor = FocalClickPredictor(stages, encoder)
     return Flipped(predictor) if flip else predictor
 
 

@@ -111,7 +111,10 @@ def _is_count(value: object, largest: int) -> bool:
 class MapModel(Protocol):
     """Names every pixel of a square picture; depends on the picture alone."""
 
-    spec: MapSpec
+    @property
+    def spec(self) -> MapSpec:
+        """What it says about itself."""
+        ...
 
     def __call__(self, image: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray | None]:
         """(S, S, 3) uint8 → logits (N, S, S) and scores of the heatmaps (N, s, s) or None."""

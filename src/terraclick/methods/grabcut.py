@@ -50,7 +50,8 @@ class GrabCut:
         if not foreground.all() and foreground.any():
             cv2.setRNGSeed(0)
             models = np.zeros((1, 65)), np.zeros((1, 65))
-            cv2.grabCut(np.ascontiguousarray(encoded.image), labels, None, *models, self.rounds, cv2.GC_INIT_WITH_MASK)
+            image, no_box = np.ascontiguousarray(encoded.image), (0, 0, 1, 1)  # with a mask the box is not read
+            cv2.grabCut(image, labels, no_box, *models, self.rounds, cv2.GC_INIT_WITH_MASK)
             foreground = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
         return answer_at_full_size(foreground.astype(np.float32), encoded, prompt)
 

@@ -43,7 +43,7 @@ class RandomWalker:
         """Answer a prompt with at least one positive click (else BadClick); `previous` is not used."""
         need_positive(prompt)
         clicks = encoded.clicks(prompt.clicks)
-        image = cv2.cvtColor(encoded.image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) / 100
+        image = np.asarray(cv2.cvtColor(encoded.image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) / 100, np.float32)
         shape = image.shape[:2]
         likely = self._likely(image, clicks, prompt.target, encoded)
         seeds = np.full(shape, -1, dtype=np.int8)
@@ -52,7 +52,9 @@ class RandomWalker:
             seeds[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2] = click.positive
         return answer_at_full_size(_walk(image, likely, seeds, self), encoded, prompt)
 
-    def _likely(self, image: FloatArray, clicks: tuple[Click, ...], target: Target, encoded: ScaledView) -> FloatArray:
+    def _likely(
+        self, image: NDArray[np.floating], clicks: tuple[Click, ...], target: Target, encoded: ScaledView
+    ) -> FloatArray:
         """Prior chance (h, w) of foreground: colour like a positive click, unlike a negative one, and near (object)."""
         like = [np.full(image.shape[:2], np.inf), np.full(image.shape[:2], self.colour**2)]
         for click in clicks:
@@ -66,7 +68,7 @@ class RandomWalker:
             reach = self.reach * image.shape[0] / encoded.shape[0]
             far = squared_distance([c for c in clicks if c.positive], image.shape[:2])
             likely = likely * np.exp(-far / (2 * reach**2))
-        return likely.astype(np.float32)
+        return np.asarray(likely, np.float32)
 
 
 def _walk(image: FloatArray, likely: FloatArray, seeds: NDArray[np.int8], rule: RandomWalker) -> FloatArray:
@@ -80,16 +82,16 @@ def _walk(image: FloatArray, likely: FloatArray, seeds: NDArray[np.int8], rule: 
     diagonal[:, 1:] += across
     diagonal[:, :-1] += across
 
-    def apply(x: FloatArray) -> FloatArray:
-        out = diagonal * x
+    def apply(x: NDArray[np.floating]) -> NDArray[np.floating]:
+        out: NDArray[np.floating] = diagonal * x
         out[1:] -= down * x[:-1]
         out[:-1] -= down * x[1:]
         out[:, 1:] -= across * x[:, :-1]
         out[:, :-1] -= across * x[:, 1:]
-        return np.asarray(out)
+        return out
 
-    x = np.where(seeds < 0, likely, seeds).astype(np.float32)
-    residual = free * (rule.prior * likely - apply(x))
+    x: NDArray[np.floating] = np.where(seeds < 0, likely, seeds).astype(np.float32)
+    residual: NDArray[np.floating] = free * (rule.prior * likely - apply(x))
     step = residual / diagonal
     direction, power = step, float((residual * step).sum(dtype=np.float64))
     goal = 1e-8 * x.size
@@ -103,7 +105,7 @@ def _walk(image: FloatArray, likely: FloatArray, seeds: NDArray[np.int8], rule: 
         step = residual / diagonal
         before, power = power, float((residual * step).sum(dtype=np.float64))
         direction = step + np.float32(power / before) * direction
-    return np.clip(x, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(x, 0, 1), np.float32)
 
 
 SPEC = PredictorSpec("randomwalk", "random walker from clicks (Grady 2006)", NO_WEIGHTS, RandomWalker)

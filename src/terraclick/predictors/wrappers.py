@@ -255,9 +255,9 @@ class Cached:
 def _content(view: View) -> bytes:
     """A key of everything `encode` may read."""
     digest = hashlib.blake2b(repr((view.image.shape, view.valid is None, view.gsd)).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(view.image))
+    digest.update(np.ascontiguousarray(view.image).data)
     if view.valid is not None:
-        digest.update(np.ascontiguousarray(view.valid).view(np.uint8))
+        digest.update(np.ascontiguousarray(view.valid).view(np.uint8).data)
     return digest.digest()
 
 

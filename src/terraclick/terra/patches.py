@@ -96,7 +96,7 @@ def encoder_input(image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
 
 def encode_picture(encoder: Graph, image: NDArray[np.uint8]) -> FloatArray:
     """(336, 336, 3) uint8 → tokens (C, h, w)."""
-    return encoder(encoder_input(image))[0]
+    return np.asarray(encoder(encoder_input(image))[0])
 
 
 def encode_squares(encoder: Graph, squares: Sequence[NDArray[np.uint8]]) -> list[PatchFeatures]:

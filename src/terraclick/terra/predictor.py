@@ -135,7 +135,7 @@ class TerraPredictor:
             if self.mirror:
                 logits = (logits + next(answers)[0][0, 0, :, ::-1]) / 2
             _paste(total, weight, logits, window, self.overlap)
-        return Prediction(1 / (1 + np.exp(-total / np.maximum(weight, 1e-6))))
+        return Prediction(np.asarray(1 / (1 + np.exp(-total / np.maximum(weight, 1e-6))), np.float32))
 
     def divisions(self, shape: tuple[int, int]) -> int:
         """How many patches the longer side of a view of this shape is cut in."""
@@ -167,7 +167,7 @@ def _ramp(length: int, overlap: float) -> FloatArray:
     """Weights along a patch's side: 1 inside, falling linearly over the overlap towards both ends."""
     position = np.arange(length, dtype=np.float32) + 0.5
     edge = np.minimum(position, length - position) / max(overlap * length, 1.0)
-    return np.clip(edge, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(edge, 0.0, 1.0), np.float32)
 
 
 def _paste(total: FloatArray, weight: FloatArray, logits: FloatArray, window: Window, overlap: float) -> None:
