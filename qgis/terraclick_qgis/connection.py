@@ -27,19 +27,16 @@ class Connection:
         self.connecting = True
         base = settings.get("address")
         if base:
-            self._ask_state(Client(base, settings.get("token"), transport_for(base)))
+            self._ask_state(Client(base, settings.token(), transport_for(base)))
         elif not self.server.running:
             self.started_at = time.monotonic()
-            self.server.start([os.path.abspath(os.sep)] if os.name != "nt" else self._drives())
+            self.server.start(self._folders())
         self.changed.emit()
 
-    def _drives(self):
-        found = {os.path.splitdrive(os.path.expanduser("~"))[0] + "\\"}
-        for layer in QgsProject.instance().mapLayers().values():
-            path = sources.local_path(layer)
-            if path:
-                found.add(os.path.splitdrive(path)[0] + "\\")
-        return sorted(found)
+    def _folders(self):
+        """The folders of the project's image files: all that our own server may read."""
+        paths = (sources.local_path(layer) for layer in QgsProject.instance().mapLayers().values())
+        return sorted({os.path.dirname(path) for path in paths if path})
 
     def disconnect_server(self):
         """Leave the server; one of our own is ended."""

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What happens between mouse, server and layer: acts in a line, one at a time, each kept until it is answered."""
 
+import math
 import time
 
 from qgis.core import QgsProject, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from . import results, settings, sources
+from . import results, settings, sources, topology
 from .client import Failure, Unreachable
 from .connection import RETRY_MS, Connection
 from .examples import example_pictures
@@ -54,6 +55,7 @@ class Controller(QObject, Connection, Placing, Working, Previewing):
         self._forget()
         self.sources = {}
         self.making = {}
+        self.drawn = set()
         self.discarded = None
         self.times = []
         """Milliseconds from each click to its painted outline."""
@@ -244,7 +246,7 @@ class Controller(QObject, Connection, Placing, Working, Previewing):
         model = self.server_state["model"]["name"] if self.server_state else ""
         attributes = results.attributes_of(self.class_name, self.shown, clicks, model, self.source.layer_name)
         try:
-            self._store(results.geometry_of(polygons), self.source.crs, attributes)
+            self._store(results.geometry_of(polygons), self.source.crs, attributes, self.shown["area_px"])
         except Failure as error:
             self.said.emit(str(error), "Critical")
             return
@@ -252,18 +254,19 @@ class Controller(QObject, Connection, Placing, Working, Previewing):
         self._reset()
         self._leave(outline)
 
-    def _store(self, geometry, crs, attributes):
+    def _store(self, geometry, crs, attributes, area_px):
         layer = self.target_layer()
         if layer is None:
             layer = self._make_target(crs)
         results.check_target(layer)
         geometry = results.moved(geometry, crs, layer.crs())
-        if (
-            self.reopened is not None
-            and self.reopened[0] == layer.id()
-            and layer.getFeature(self.reopened[1]).isValid()
-        ):
-            results.change(layer, self.reopened[1], geometry, attributes, tr("Correct an object"))
+        old = self.reopened[1] if self.reopened is not None and self.reopened[0] == layer.id() else None
+        if old is not None and not layer.getFeature(old).isValid():
+            old = None
+        pixel = math.sqrt(geometry.area() / area_px) if area_px else 0.0
+        geometry = topology.fitted(layer, geometry, pixel, self.canvas.mapUnitsPerPixel(), old)
+        if old is not None:
+            results.change(layer, old, geometry, attributes, tr("Correct an object"))
         else:
             results.add(layer, geometry, attributes, tr("Add an object"))
         if settings.get("save_each"):
@@ -364,7 +367,8 @@ class Controller(QObject, Connection, Placing, Working, Previewing):
                 model = self.server_state["model"]["name"] if self.server_state else ""
                 told = results.attributes_of(self.found_class, item["outline"], [], model, source.layer_name)
                 try:
-                    self._store(results.geometry_of(source.polygons(item["outline"])), source.crs, told)
+                    geometry = results.geometry_of(source.polygons(item["outline"]))
+                    self._store(geometry, source.crs, told, item["outline"]["area_px"])
                 except Failure as error:
                     self.said.emit(str(error), "Critical")
                     return

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The panel: layers, classes, shape, examples, review, server."""
 
+import os
+
 from qgis.core import QgsApplication, QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, QTimer
@@ -22,6 +24,7 @@ from qgis.PyQt.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSlider,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -130,8 +133,20 @@ class Dock(QDockWidget):
         return box
 
     @staticmethod
+    def _number(name, unit, least, most):
+        box = QSpinBox()
+        box.setObjectName(name)
+        box.setRange(least, most)
+        box.setSuffix(unit)
+        box.setValue(settings.get(name))
+        box.valueChanged.connect(lambda value: settings.put(name, value))
+        box.setToolTip(tr("From the next start of the server on; the longest unused go first."))
+        return box
+
+    @staticmethod
     def _check(name, text):
         box = QCheckBox(text)
+        box.setObjectName(name)
         box.setChecked(settings.get(name))
         box.toggled.connect(lambda on: settings.put(name, on))
         return box
@@ -217,7 +232,7 @@ class Dock(QDockWidget):
         self.address = QLineEdit(settings.get("address"))
         self.address.setPlaceholderText(tr("empty: a server of your own"))
         self.address.editingFinished.connect(self._address_given)
-        self.token = QLineEdit(settings.get("token"))
+        self.token = QLineEdit(settings.token() if settings.get("address") else "")
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
         self.token.editingFinished.connect(self._address_given)
         form.addRow(tr("Address"), self.address)
@@ -230,6 +245,10 @@ class Dock(QDockWidget):
         self.wheels.setPlaceholderText(tr("folder of wheels, without a network"))
         self.wheels.editingFinished.connect(lambda: settings.put("wheels", self.wheels.text().strip()))
         form.addRow(tr("Wheels"), self.wheels)
+        row = QHBoxLayout()
+        row.addWidget(self._number("window_mb", " MB", 10, 1_000_000))
+        row.addWidget(self._number("window_days", tr(" days"), 0, 10_000))
+        form.addRow(tr("Keep sent pixels"), row)
         column.addLayout(form)
         self.bar = QProgressBar()
         self.bar.setRange(0, 0)
@@ -241,7 +260,8 @@ class Dock(QDockWidget):
         column.addWidget(self.bar_text)
         grid = QGridLayout()
         grid.addWidget(self._button(tr("Connect"), self._connect), 0, 0)
-        grid.addWidget(self._button(tr("Install"), self._install), 0, 1)
+        self.install = self._button(tr("Install"), self._install)
+        grid.addWidget(self.install, 0, 1)
         grid.addWidget(self._button(tr("Diagnostics report"), self.copy_report), 1, 0, 1, 2)
         column.addLayout(grid)
         return box
@@ -307,9 +327,13 @@ class Dock(QDockWidget):
             return
         if inside:
             token = inside
-        if (base, token) != (settings.get("address"), settings.get("token")):
+        if (base, token) != (settings.get("address"), settings.token()):
             settings.put("address", base)
-            settings.put("token", token)
+            if not settings.put_token(token) and token:
+                note = tr(
+                    "The token lies in QGIS's settings as plain text; with a master password in QGIS it is encrypted."
+                )
+                self.controller.said.emit(note, "Info")
             self.address.setText(base)
             self.token.setText(token)
             self.controller.disconnect_server()
@@ -320,6 +344,12 @@ class Dock(QDockWidget):
         self.controller.resume()
 
     def _install(self):
+        if self.installer.running:
+            self.installer.cancel()
+            return
+        if not settings.get("address"):
+            self.controller.disconnect_server()  # a server of the old environment would hold its files
+        self.install.setText(tr("Cancel"))
         self.bar.show()
         self.bar_text.show()
         self.bar_text.setText(tr("Installing into an environment of its own…"))
@@ -329,12 +359,16 @@ class Dock(QDockWidget):
         self.bar_text.setText(line[:200])
 
     def _installed(self, error):
+        self.install.setText(tr("Install"))
         self.bar.hide()
         self.bar_text.hide()
         if error:
             self.controller.said.emit(error, "Critical")
         else:
             self.controller.said.emit(tr("TerraClick is installed."), "Success")
+            if not os.path.isfile(settings.get("executable")):
+                settings.put("executable", "")
+                self.executable.clear()
             self._connect()
 
     def copy_report(self):

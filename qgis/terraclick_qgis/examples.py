@@ -31,7 +31,7 @@ def example_pictures(layer, geometry, metres, done):
     def drawn(picture):
         done(picture, None if picture is None else mask_of(geometry, extent, side))
 
-    return render(layer, extent, side, drawn)
+    return render(layer, extent, (side, side), drawn)
 
 
 def mask_of(geometry, extent, side):

@@ -2,12 +2,15 @@
 """Requests through QGIS's own network access, with its proxies, certificates and logins; and what pip needs of them."""
 
 import os
+from urllib.parse import quote, urlsplit
 
-from qgis.core import QgsApplication, QgsBlockingNetworkRequest, QgsNetworkAccessManager, QgsSettings
+from qgis.core import QgsApplication, QgsBlockingNetworkRequest, QgsNetworkAccessManager
 from qgis.PyQt.QtCore import QByteArray, QEventLoop, QUrl
-from qgis.PyQt.QtNetwork import QNetworkRequest
+from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkRequest
 
-from .client import Unreachable, direct, is_local
+from . import settings
+from .client import Failure, Unreachable, direct, is_local
+from .i18n import tr
 
 
 def through_qgis(method, url, headers, body, timeout):
@@ -53,29 +56,49 @@ def transport_for(base):
     return direct if is_local(base) else through_qgis
 
 
-def pip_options(parent=None):
-    """Options for pip of QGIS's proxy and certificates."""
-    settings = QgsSettings()
-    options = []
-    if settings.value("proxy/proxyEnabled", False, type=bool):
-        host = str(settings.value("proxy/proxyHost", ""))
-        port = str(settings.value("proxy/proxyPort", ""))
-        user = str(settings.value("proxy/proxyUser", ""))
-        word = str(settings.value("proxy/proxyPassword", ""))
-        if host:
-            login = ""
-            if user:
-                quoted = [bytes(QUrl.toPercentEncoding(part)).decode() for part in (user, word)]
-                login = f"{quoted[0]}:{quoted[1]}@"
-            options += ["--proxy", f"http://{login}{host}" + (f":{port}" if port else "")]
-    bundle = os.path.join(QgsApplication.qgisSettingsDirPath(), "terraclick", "certificates.pem")
+def pip_environment(environment):
+    """Variables that give pip QGIS's proxy and certificates: name → value. `environment` holds those there already.
+
+    Raises Failure for a proxy that pip cannot use.
+    """
+    manager = QgsNetworkAccessManager.instance()
+    found = {}
+    proxy = manager.fallbackProxy()
+    if proxy.type() == QNetworkProxy.ProxyType.Socks5Proxy:
+        raise Failure(tr("The proxy of QGIS is a SOCKS proxy, which pip cannot use: give a folder of wheels instead."))
+    if proxy.type() != QNetworkProxy.ProxyType.NoProxy and proxy.hostName():
+        login = ""
+        if proxy.user():
+            login = ":".join(quote(part, safe="") for part in (proxy.user(), proxy.password())) + "@"
+        port = f":{proxy.port()}" if proxy.port() else ""
+        excluded = [*manager.excludeList(), *manager.noProxyList()]
+        hosts = [urlsplit(text).hostname or text for text in excluded if text.strip()]
+        for name, value in (
+            ("http_proxy", f"http://{login}{proxy.hostName()}{port}"),
+            ("https_proxy", f"http://{login}{proxy.hostName()}{port}"),
+            ("no_proxy", ",".join(hosts)),
+        ):
+            found[name] = found[name.upper()] = value
+    bundle = _certificates(environment)
+    if bundle:
+        found["PIP_CERT"] = found["REQUESTS_CA_BUNDLE"] = bundle  # the latter, where set, comes before the former
+    return found
+
+
+def _certificates(environment):
+    """The file of all certificates that QGIS trusts, and of those pip was told to trust; "" where QGIS knows none."""
     try:
         pem = bytes(QgsApplication.authManager().trustedCaCertsPemText())
     except (AttributeError, RuntimeError):
         pem = b""
-    if pem:
-        os.makedirs(os.path.dirname(bundle), exist_ok=True)
-        with open(bundle, "wb") as file:
-            file.write(pem)
-        options += ["--cert", bundle]
-    return options
+    if not pem:
+        return ""
+    for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        path = environment.get(name, "")
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                pem += b"\n" + file.read()
+    path = os.path.join(settings.folder(), "certificates.pem")
+    with open(path, "wb") as file:
+        file.write(pem)
+    return path

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The controller's part that knows layers, places, and where the pixels come from."""
 
+import os
+
 from qgis.core import QgsGeometry, QgsPointXY, QgsProject
 
 from . import results, settings, sources
-from .client import Failure, Outline, Unreachable, is_local
+from .client import Failure, Outline, Refused, Unreachable, is_local
 from .connection import RETRY_MS
 from .i18n import tr
 
@@ -81,14 +83,16 @@ class Placing:
     def _source_at(self, layer, point):
         """The source for a click there, or None while it is being made; then the acts go on by themselves."""
         sources.check_layer(layer)
-        path = sources.local_path(layer) if is_local(self.client.base) else None
+        path = sources.local_path(layer) if is_local(self.client.base) and layer.id() not in self.drawn else None
+        if settings.get("use_renderer") and path is not None and sources.renderer_bands(layer) is None:
+            path = None  # what is displayed must be drawn
         if path is not None:
             key = ("file", layer.id(), path)
-            extent, transform = None, None
+            extent, size, transform = None, None, None
         else:
             metres = sources.native_resolution(layer, settings.get("online_gsd"))
-            extent, transform = sources.window_at(layer, point, metres)
-            key = ("window", layer.id(), *(round(value, 9) for value in transform))
+            extent, size, transform = sources.window_at(layer, point, metres)
+            key = ("window", layer.id(), sources.style_of(layer), *(round(value, 9) for value in transform))
             if layer.crs().isValid() and not layer.extent().isEmpty() and not layer.extent().contains(point):
                 raise Failure(tr("This place lies outside the image {}.").format(layer.name()))
         if key in self.sources:
@@ -96,12 +100,13 @@ class Placing:
         if key not in self.making:
             self.making[key] = None
             if path is not None:
+                self.server.allow(os.path.dirname(path))
                 self._register(layer.id(), key, lambda client: client.add_file(path), None)
             else:
-                self._render(layer, key, extent, transform)
+                self._render(layer, key, extent, size, transform)
         return None
 
-    def _render(self, layer, key, extent, transform):
+    def _render(self, layer, key, extent, size, transform):
         layer_id, crs, name = layer.id(), layer.crs(), layer.name()
 
         def rendered(png):
@@ -111,7 +116,7 @@ class Placing:
             text = (crs.authid() if crs.authid().startswith("EPSG:") else crs.toWkt()) if crs.isValid() else None
             self._register(layer_id, key, lambda client: client.add_pixels(png, transform, text, name[:200]), transform)
 
-        self.making[key] = sources.render(layer, extent, sources.WINDOW, rendered)
+        self.making[key] = sources.render(layer, extent, size, rendered)
 
     def _register(self, layer_id, key, register, transform):
         client = self.client
@@ -120,6 +125,11 @@ class Placing:
             return
 
         def done(image, error):
+            if isinstance(error, Refused) and error.kind == "BadImage" and key[0] == "file":
+                self.drawn.add(layer_id)  # a kind of file that QGIS reads and the server does not
+                self.making.pop(key, None)
+                self._pump()
+                return
             layer = QgsProject.instance().mapLayer(layer_id)
             if error is None and layer is None:
                 error = Failure(tr("The image layer was removed."))
@@ -170,9 +180,9 @@ class Placing:
             options["references"] = "class"
         layer = QgsProject.instance().mapLayer(source.layer_id)
         if settings.get("use_renderer") and source.key[0] == "file" and layer is not None:
-            bands, stretch = sources.renderer_bands(layer)
-            if bands is not None:
-                options.update(bands=bands, stretch=stretch)
+            shown = sources.renderer_bands(layer)
+            if shown is not None:
+                options.update(bands=shown[0], stretch=shown[1])
         return Outline(source.image, source.register, **options)
 
     def _ready_outline(self, point):

@@ -67,7 +67,7 @@ def some_server(roots):
     """A client of the server that is set, or of one started for the time being."""
     base = settings.get("address")
     if base:
-        client = Client(base, settings.get("token"), transport_for(base))
+        client = Client(base, settings.token(), transport_for(base))
         client.state()
         yield client
         return

@@ -27,6 +27,7 @@ from .client import Failure
 from .compat import DOUBLE, INTEGER, STRING
 from .i18n import tr
 from .sources import transform_between
+from .topology import share_vertices
 
 FIELDS = {
     "class": STRING,
@@ -143,6 +144,7 @@ def add(layer, geometry, attributes, title):
             made.append(full.id())
         if not made:
             raise Failure(tr("The layer {} did not take the polygon.").format(layer.name()))
+        share_vertices(layer, geometry)
     except BaseException:
         layer.destroyEditCommand()
         raise
@@ -173,6 +175,7 @@ def change(layer, fid, geometry, attributes, title):
     for told in ("class", "score", "status", "n_clicks", "clicks", "model"):
         if told in names and attributes.get(told) is not None:
             layer.changeAttributeValue(fid, layer.fields().indexFromName(names[told]), attributes[told])
+    share_vertices(layer, single)
     layer.endEditCommand()
     layer.triggerRepaint()
 

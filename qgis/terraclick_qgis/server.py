@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, pyq
 from . import settings
 from .client import Failure, parse_address
 from .i18n import tr
-from .network import pip_options
+from .network import pip_environment
 
 PACKAGE = "terraclick[app]"
 OLDEST_PYTHON = (3, 10)
@@ -76,6 +76,7 @@ class ServerProcess(QObject):
         self.process = None
         self.address = ""
         self.lines = []
+        self.roots = []
         self.timer = QTimer(self)
         self.timer.setSingleShot(True)
         self.timer.timeout.connect(self._too_late)
@@ -84,6 +85,24 @@ class ServerProcess(QObject):
     def running(self):
         """Whether the process is there."""
         return self.process is not None
+
+    def allow(self, folder):
+        """Let the server open the images of a folder too."""
+        if folder not in self.roots:
+            self._list_roots([*self.roots, folder])
+
+    def _list_roots(self, folders):
+        """Write the list of folders, which the server reads anew; no name with a line break can be on it."""
+        self.roots = [folder for folder in folders if "\n" not in folder and "\r" not in folder]
+        path = self.roots_file()
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            file.writelines(folder + "\n" for folder in self.roots)
+        os.replace(path + ".new", path)
+
+    @staticmethod
+    def roots_file():
+        """The list of folders whose images the server may open; of this QGIS alone."""
+        return os.path.join(settings.folder(), f"folders-{os.getpid()}.txt")
 
     def start(self, roots, program=None, arguments=()):
         """Start it; roots are the folders whose images it may open."""
@@ -101,8 +120,9 @@ class ServerProcess(QObject):
         environment = clean_environment()
         environment.insert("TERRACLICK_TOKEN", self.token)
         words = ["serve", "--no-browser", "--session", os.path.join(folder, "work.gpkg"), "--out", folder, *arguments]
-        for root in roots:
-            words += ["--root", root]
+        self._list_roots(sorted({*self.roots, *roots}))
+        words += ["--roots-file", self.roots_file()]
+        words += ["--window-mb", str(settings.get("window_mb")), "--window-days", str(settings.get("window_days"))]
         process = QProcess(self)
         process.setProcessEnvironment(environment)
         process.readyReadStandardOutput.connect(self._read)
@@ -117,6 +137,8 @@ class ServerProcess(QObject):
         """End it."""
         process, self.process = self.process, None
         self.timer.stop()
+        if os.path.exists(self.roots_file()):
+            os.remove(self.roots_file())
         if process is not None:
             process.blockSignals(True)
             process.terminate()
@@ -166,6 +188,14 @@ class ServerProcess(QObject):
         self.failed.emit(tr("The TerraClick server did not answer within {} s.").format(START_S))
 
 
+REASONS = {
+    "ensurepip": "its Python cannot make environments; on Debian and Ubuntu, install python3-venv",
+    "CERTIFICATE_VERIFY_FAILED": "QGIS does not trust the certificate of the package index; add its authority to QGIS",
+    "ProxyError": "the proxy refuses; check the proxy in QGIS's options",
+}
+"""What a sign in the output of an installation means."""
+
+
 class Installer(QObject):
     """Makes the environment and installs TerraClick into it. progress(line), finished(error or "")."""
 
@@ -176,40 +206,58 @@ class Installer(QObject):
         super().__init__(parent)
         self.process = None
         self.steps = []
-        self.last = ""
+        self.environment = None
+        self.lines = []
+
+    @property
+    def running(self):
+        """Whether an installation goes on."""
+        return self.process is not None
 
     def start(self, wheels="", python=None):
         """Begin; wheels is a folder of wheel files for machines without a network, or empty."""
-        if self.process is not None:
+        if self.running:
             return
-        python = python or find_python()
-        if python is None:
-            wanted = ".".join(str(part) for part in OLDEST_PYTHON)
-            self.finished.emit(
-                tr("No Python {} or newer was found: install one, then press Install again.").format(wanted)
-            )
+        self.lines = []
+        try:
+            self.steps = self._steps(wheels, python or find_python())
+        except Failure as error:
+            self.finished.emit(str(error))
             return
-        if wheels and not os.path.isdir(wheels):
-            self.finished.emit(tr("The folder of wheel files {} does not exist.").format(wheels))
-            return
-        folder = environment_folder()
-        own = _in_environment(folder, "python")
-        options = ["--no-index", "--find-links", wheels] if wheels else pip_options()
-        pip = ["-m", "pip", "--disable-pip-version-check", "install", "--upgrade", "--no-input", *options, PACKAGE]
-        self.steps = [(python, ["-m", "venv", "--clear", folder]), (own, pip)]
-        self.last = ""
         self._next()
 
+    def _steps(self, wheels, python):
+        """What to run, one after another; sets the environment. Raises Failure."""
+        if python is None:
+            wanted = ".".join(str(part) for part in OLDEST_PYTHON)
+            raise Failure(tr("No Python {} or newer was found: install one, then press Install again.").format(wanted))
+        if wheels and not os.path.isdir(wheels):
+            raise Failure(tr("The folder of wheel files {} does not exist.").format(wheels))
+        environment = clean_environment()
+        if not wheels:
+            known = {name: environment.value(name) for name in environment.keys()}
+            for name, value in pip_environment(known).items():
+                environment.insert(name, value)
+        self.environment = environment
+        folder = environment_folder()
+        source = ["--no-index", "--find-links", wheels] if wheels else []
+        pip = ["-m", "pip", "--disable-pip-version-check", "install", "--upgrade", "--no-input", *source, PACKAGE]
+        return [(python, ["-m", "venv", "--clear", folder]), (_in_environment(folder, "python"), pip)]
+
     def cancel(self):
-        """Give up."""
+        """Give up; finished is told so."""
         self.steps = []
         if self.process is not None:
-            self.process.kill()
+            process, self.process = self.process, None
+            process.blockSignals(True)
+            process.kill()
+            process.waitForFinished(2000)
+            self.finished.emit(tr("The installation was cancelled."))
 
     def _next(self):
         program, words = self.steps.pop(0)
         process = QProcess(self)
-        process.setProcessEnvironment(clean_environment())
+        process.setProcessEnvironment(self.environment)
         process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         process.readyRead.connect(self._read)
         process.finished.connect(self._ended)
@@ -222,21 +270,30 @@ class Installer(QObject):
             return
         for line in bytes(self.process.readAll()).decode("utf-8", "replace").splitlines():
             if line.strip():
-                self.last = line.strip()
-                self.progress.emit(self.last)
+                self.lines = [*self.lines, line.strip()][-200:]
+                self.progress.emit(self.lines[-1])
+
+    def _reason(self):
+        """The line that says most of what went wrong."""
+        text = "\n".join(self.lines)
+        for sign, reason in REASONS.items():
+            if sign in text:
+                return tr(reason)
+        errors = [line for line in self.lines if line.startswith("ERROR")]
+        return (errors or self.lines or [""])[-1]
 
     def _error(self, kind):
         if kind == QProcess.ProcessError.FailedToStart:
             self.process = None
             self.steps = []
-            self.finished.emit(tr("Python cannot be started: {}").format(self.last))
+            self.finished.emit(tr("Python cannot be started: {}").format(self._reason()))
 
     def _ended(self, code, _status=None):
         self._read()
         self.process = None
         if code != 0:
             self.steps = []
-            self.finished.emit(tr("The installation failed: {}").format(self.last))
+            self.finished.emit(tr("The installation failed: {}").format(self._reason()))
         elif self.steps:
             self._next()
         else:

@@ -2,22 +2,29 @@
 """What the model sees of a layer: the file itself where the server can open it, else a window rendered at a fixed
 ground resolution. The zoom of the screen never matters."""
 
+import hashlib
 import math
 import os
 
 from qgis.core import (
+    Qgis,
+    QgsContrastEnhancement,
     QgsCoordinateTransform,
+    QgsHueSaturationFilter,
     QgsMapRendererParallelJob,
     QgsMapSettings,
     QgsPointXY,
     QgsProject,
     QgsProviderRegistry,
     QgsRasterLayer,
+    QgsReadWriteContext,
     QgsRectangle,
+    QgsSingleBandGrayRenderer,
     QgsUnitTypes,
 )
 from qgis.PyQt.QtCore import QBuffer, QIODevice, QSize
 from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtXml import QDomDocument
 
 from .client import Failure, apply_transform, invert_transform, map_coordinates
 from .i18n import tr
@@ -106,8 +113,8 @@ def file_transform(layer, image):
 
 
 def renderer_bands(layer):
-    """(bands, stretch) of a layer's renderer for the server, or (None, "auto") where it says nothing usable."""
-    renderer = layer.renderer() if isinstance(layer, QgsRasterLayer) else None
+    """(bands, stretch) that give a layer's displayed pixels from its file, or None where only drawing it does."""
+    renderer = layer.renderer()
     kind = renderer.type() if renderer is not None else ""
     if kind == "multibandcolor":
         bands = [renderer.redBand(), renderer.greenBand(), renderer.blueBand()]
@@ -116,18 +123,48 @@ def renderer_bands(layer):
             renderer.greenContrastEnhancement(),
             renderer.blueContrastEnhancement(),
         ]
-    elif kind == "singlebandgray":
-        band = renderer.grayBand() if hasattr(renderer, "grayBand") else renderer.inputBand()
-        bands, found = [band], [renderer.contrastEnhancement()]
+    elif kind == "singlebandgray" and renderer.gradient() == QgsSingleBandGrayRenderer.Gradient.BlackToWhite:
+        bands = [renderer.grayBand() if hasattr(renderer, "grayBand") else renderer.inputBand()]
+        found = [renderer.contrastEnhancement()]
     else:
-        return None, "auto"
-    if any(band < 1 for band in bands):
-        return None, "auto"
-    limits = [(item.minimumValue(), item.maximumValue()) for item in found if item is not None]
-    good = len(limits) == len(bands) and all(
-        math.isfinite(low) and math.isfinite(high) and low < high for low, high in limits
-    )
-    return bands, [list(pair) for pair in limits] if good else "auto"
+        return None
+    limits = [_limits(layer, band, found[index]) for index, band in enumerate(bands)]
+    if None in limits or _is_toned(layer):
+        return None
+    return bands, limits
+
+
+def _limits(layer, band, enhancement):
+    """The values of a band that are shown as 0 and 255, or None where the values in between are no straight line."""
+    if band < 1:
+        return None
+    kinds = QgsContrastEnhancement.ContrastEnhancementAlgorithm
+    how = kinds.NoEnhancement if enhancement is None else enhancement.contrastEnhancementAlgorithm()
+    if how == kinds.NoEnhancement:
+        return [0, 255] if layer.dataProvider().dataType(band) == Qgis.DataType.Byte else None
+    low, high = enhancement.minimumValue(), enhancement.maximumValue()
+    if how != kinds.StretchToMinimumMaximum or not (math.isfinite(low) and math.isfinite(high) and low < high):
+        return None
+    return [low, high]
+
+
+def _is_toned(layer):
+    """Whether brightness, colours or opacity of a layer are changed after its stretch."""
+    light, hue = layer.brightnessFilter(), layer.hueSaturationFilter()
+    changed = light is not None and (light.brightness() != 0 or light.contrast() != 0 or light.gamma() != 1.0)
+    if hue is not None:
+        changed = changed or hue.saturation() != 0 or hue.colorizeOn() or hue.invertColors()
+        changed = changed or hue.grayscaleMode() != QgsHueSaturationFilter.GrayscaleMode.GrayscaleOff
+    return changed or layer.renderer().opacity() < 1.0
+
+
+def style_of(layer):
+    """A word that changes when a layer is drawn in another way."""
+    document = QDomDocument()
+    root = document.createElement("style")
+    layer.writeSymbology(root, document, "", QgsReadWriteContext())
+    document.appendChild(root)
+    return hashlib.sha256(document.toString(0).encode()).hexdigest()[:16]
 
 
 def ground_resolution(layer, point, metres):
@@ -149,18 +186,44 @@ def ground_resolution(layer, point, metres):
 
 
 def window_at(layer, point, metres):
-    """(extent, transform) of the window around a point in the layer's system."""
+    """(extent, (columns, rows), transform) of the window around a point in the layer's system.
+
+    That of a file holds the file's own pixels and lies within it: QGIS shifts rows of windows that reach beyond.
+    """
+    if has_pixels(layer):
+        return _window_of_file(layer, point)
     resolution = ground_resolution(layer, point, metres)
-    step = STEP * resolution
+    step, side = STEP * resolution, WINDOW * resolution
     left = (math.floor(point.x() / step + 0.5) - 1) * step
     top = (math.floor(point.y() / step + 0.5) + 1) * step
-    side = WINDOW * resolution
-    return QgsRectangle(left, top - side, left + side, top), [resolution, 0, left, 0, -resolution, top]
+    extent = QgsRectangle(left, top - side, left + side, top)
+    return extent, (WINDOW, WINDOW), [resolution, 0, left, 0, -resolution, top]
+
+
+def _window_of_file(layer, point):
+    box = layer.extent()
+    across, down = box.width() / layer.width(), box.height() / layer.height()
+    columns, rows = min(WINDOW, layer.width()), min(WINDOW, layer.height())
+    first_column = _start((point.x() - box.xMinimum()) / across, layer.width())
+    first_row = _start((box.yMaximum() - point.y()) / down, layer.height())
+    left, top = box.xMinimum() + first_column * across, box.yMaximum() - first_row * down
+    extent = QgsRectangle(left, top - rows * down, left + columns * across, top)
+    return extent, (columns, rows), [across, 0, left, 0, -down, top]
+
+
+def _start(pixel, count):
+    """Where the window around a pixel begins in a row of so many."""
+    return max(0, min((math.floor(pixel / STEP + 0.5) - 1) * STEP, count - WINDOW))
+
+
+def has_pixels(layer):
+    """Whether a layer is a file with pixels of its own."""
+    return layer.providerType() == "gdal" and layer.width() > 0 and layer.height() > 0
 
 
 def native_resolution(layer, metres):
     """Metres per pixel of a file that must be sent as pixels; the setting where that is not known."""
-    if layer.providerType() != "gdal" or layer.width() < 1 or not layer.crs().isValid():
+    if not has_pixels(layer) or not layer.crs().isValid():
         return metres
     units = layer.extent().width() / layer.width()
     if layer.crs().isGeographic():
@@ -168,12 +231,15 @@ def native_resolution(layer, metres):
     return units * QgsUnitTypes.fromUnitToUnitFactor(layer.crs().mapUnits(), QgsUnitTypes.DistanceMeters)
 
 
-def render(layer, extent, side, done):
-    """Draw a layer alone, done(png or None) on the main thread; gives the job, which must be held until then."""
+def render(layer, extent, size, done):
+    """Draw a layer alone in (columns, rows) pixels, then done(png or None) on the main thread.
+
+    Gives the job, which must be held until then.
+    """
     settings = QgsMapSettings()
     settings.setLayers([layer])
     settings.setDestinationCrs(layer.crs())
-    settings.setOutputSize(QSize(side, side))
+    settings.setOutputSize(QSize(*size))
     settings.setOutputDpi(96)
     settings.setExtent(extent)
     settings.setBackgroundColor(QColor(0, 0, 0, 0))

@@ -149,6 +149,7 @@ class Working:
 
         def then(found):
             self.with_examples[act["class"]] = True
-            self.said.emit(tr("Kept as an example of {}.").format(act["class"]), "Success")
+            kept = tr("Kept as an example of {}.") if act["positive"] else tr("Kept as a counter-example of {}.")
+            self.said.emit(kept.format(act["class"]), "Success")
 
         return (lambda: client.add_example(act["image"], act["mask"], act["class"], act["positive"])), then

@@ -30,8 +30,7 @@ def serving(folder, *images, session="work.gpkg"):
     words = [sys.executable, "-m", "terraclick.cli", "serve", *map(str, images)]
     words += ["--session", str(folder / session), "--out", str(folder), "--port", "0", "--no-browser"]
     with open(folder / "server.log", "w") as log:
-        environ = os.environ | {"XDG_STATE_HOME": str(folder / "state")}
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder, env=environ)
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder)
     try:
         address = process.stdout.readline().strip()
         assert address.startswith("http://"), (folder / "server.log").read_text()[-2000:]
@@ -51,8 +50,7 @@ def browsing(address, size=(1440, 900)):
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=path, args=FLAGS)
         try:
-            context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-            page = context.new_page()
+            page = browser.new_page(viewport={"width": size[0], "height": size[1]})
             driver = Driver(page, address)
             driver.open()
             yield driver

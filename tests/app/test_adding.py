@@ -1,20 +1,14 @@
-"""Images that join a running server, and the interface of the SegMap plug-in."""
+"""Images that join a running server."""
 
 import base64
-import json
-import struct
-import subprocess
-import sys
-import zlib
-from pathlib import Path
+import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from shapely.geometry import shape
 from tests_app_help import HOUSES, draw
-
-EXCHANGE = Path(__file__).parent / "segmap_exchange.json"
 
 
 def png(image):
@@ -84,6 +78,63 @@ def test_files_join_only_from_the_folders_that_were_allowed(client, tmp_path):
     assert [item["id"] for item in client.get("/api/images").json()["images"]] == ["town", added.json()["id"]]
 
 
+def test_the_list_of_folders_is_heeded_as_it_stands(client, tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        draw(tmp_path / name / f"{name}.tif")
+    told = client.app.app.state.adding.roots_file = tmp_path / "roots.txt"
+
+    def asks(name):
+        return client.post("/api/images", json={"path": str(tmp_path / name / f"{name}.tif")}).status_code
+
+    assert asks("first") == 422  # the list is not there yet
+    told.write_text(f"{tmp_path / 'first'}\n")
+    assert (asks("first"), asks("second")) == (201, 422)
+    told.write_text(f"\n{tmp_path / 'nothing'}\nsecond\n./second\n\0\n{tmp_path / 'first'}\n{tmp_path / 'second'}\n")
+    assert (asks("first"), asks("second")) == (201, 201)
+    told.write_bytes(b"\xff\xfe")
+    assert asks("second") == 422
+
+
+def sent(client, shade):
+    """Send a window of pixels of its own; its file and its image."""
+    picture = np.random.default_rng(shade).integers(0, 255, (64, 64, 3), np.uint8)
+    added = client.post("/api/images/pixels", json={"image_png": png(picture), **WINDOW}).json()
+    return client.space.scenes[added["id"]].path, added["id"]
+
+
+def test_sent_windows_are_kept_within_size_and_age_and_those_in_use_stay(client):
+    adding = client.app.app.state.adding
+    clock = [time.time()]
+    adding.windows = replace(adding.windows, most_seconds=100, now=lambda: clock[0])
+    first, second, third = (sent(client, shade) for shade in range(3))
+    session = client.post("/api/sessions", json={"image": second[1]}).json()["id"]
+    clock[0] += 50
+    assert sent(client, 0) == first  # used again
+    clock[0] += 60
+    latest, _ = sent(client, 9)
+    assert first[0].is_file() and second[0].is_file() and latest.is_file()
+    assert not third[0].is_file() and client.get(f"/api/images/{third[1]}").status_code == 404
+    client.delete(f"/api/sessions/{session}")
+    adding.windows = replace(adding.windows, most_bytes=2 * latest.stat().st_size)
+    clock[0] += 1
+    newest, _ = sent(client, 10)
+    assert sorted(path.name for path in latest.parent.glob("window-*.tif")) == sorted([latest.name, newest.name])
+    assert sent(client, 1)[0] == second[0] and second[0].is_file()  # sent again, it is an image again
+
+
+def test_a_window_that_an_object_lies_on_stays(client, tmp_path):
+    adding = client.app.app.state.adding
+    added = client.post("/api/images/pixels", json={"image_png": png(town_pixels()), **WINDOW}).json()
+    name = client.post("/api/sessions", json={"image": added["id"]}).json()["id"]
+    client.post(f"/api/sessions/{name}/clicks", json={"x": 150, "y": 120})
+    assert client.post(f"/api/sessions/{name}/accept", json={}).status_code in (200, 201)
+    path = client.space.scenes[added["id"]].path
+    adding.windows = replace(adding.windows, most_bytes=1)
+    sent(client, 1)
+    assert path.is_file()
+
+
 def test_a_server_may_start_with_folders_alone(tmp_path):
     from terraclick.app.main import prepare
     from terraclick.errors import BadConfig
@@ -96,82 +147,3 @@ def test_a_server_may_start_with_folders_alone(tmp_path):
     finally:
         server.sock.close()
         server.workspace.close()
-
-
-def test_the_exchange_of_the_segmap_plug_in_is_answered(client):
-    """segmap_exchange.json is a request in that plug-in's published format and the answer expected of this town."""
-    exchange = json.loads(EXCHANGE.read_text())
-    image = np.full((60, 80, 3), 20, np.uint8)
-    image[10:30, 20:50] = 200
-    assert base64.b64decode(exchange["request"]["image"]) == np.moveaxis(image, 2, 0).tobytes()
-    answer = client.post("/v1/segment", json=exchange["request"])
-    assert answer.status_code == 200, answer.text
-    found = answer.json()
-    assert set(found) == set(exchange["response"]) == {"segmentation", "model_used", "processing_time", "timestamp"}
-    (got,), (wanted,) = found["segmentation"], exchange["response"]["segmentation"]
-    assert shape(got).equals(shape(wanted)) and got["type"] == "Polygon"
-    models = client.get("/v1/models").json()["models"]
-    assert models[0]["id"] == found["model_used"]
-
-
-def test_segmap_requests_that_cannot_be_used_are_answered_in_its_own_words(client):
-    request = json.loads(EXCHANGE.read_text())["request"]
-    for change, code in (
-        ({"width": 81}, "invalid_shape"),
-        ({"clicks": [[500, 5, 1]]}, "invalid_clicks"),
-        ({"model_id": "another"}, "model_not_found"),
-    ):
-        answer = client.post("/v1/segment", json=request | change)
-        assert answer.status_code == 422 and answer.json()["error"]["code"] == code, answer.text
-    refined = request | {"clicks": [*request["clicks"], [30, 15, 0]]}
-    less = client.post("/v1/segment", json=refined).json()["segmentation"]
-    assert sum(shape(part).area for part in less) < 600
-
-
-def bomb(side=30_000):
-    """A PNG of 3 MB that unpacks to 2.7 GB."""
-    packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(bytes(1 + 3 * side)) for _ in range(side)) + packer.flush()
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", head), (b"IDAT", packed), (b"IEND", b"")]
-    parts = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-WEIGHED = """
-import base64, resource, sys
-import cv2
-from terraclick.app.adding import decoded_png
-from terraclick.app.workspace import _picture as shown
-from terraclick.geo.store import _picture as stored
-data = open(sys.argv[1], "rb").read()
-text = base64.b64encode(data).decode()
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-before = peak()
-for take in (lambda: decoded_png(text, "it"), lambda: shown(text, cv2.IMREAD_COLOR)):
-    try:
-        take()
-    except Exception as error:
-        print(error)
-print(stored(data, cv2.IMREAD_COLOR), peak() - before)
-"""
-
-
-def test_a_small_file_that_unpacks_to_gigabytes_is_never_unpacked(tmp_path):
-    (tmp_path / "bomb.png").write_bytes(bomb())
-    words = [sys.executable, "-c", WEIGHED, str(tmp_path / "bomb.png")]
-    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert "30000 x 30000" in told[0] and "4096 px" in told[1]
-    assert told[2].startswith("None ") and int(told[2].split()[1]) < 200, told
-
-
-def test_other_kinds_of_pictures_and_broken_ones_are_refused(client):
-    kinds = {"tiff": ".tiff", "webp": ".webp", "bmp": ".bmp"}
-    for ending in kinds.values():
-        coded = cv2.imencode(ending, town_pixels())[1].tobytes()
-        body = {"image_png": base64.b64encode(coded).decode(), **WINDOW}
-        assert client.post("/api/images/pixels", json=body).status_code == 422
-    whole = base64.b64decode(png(town_pixels()))
-    for cut in (8, 20, 30):
-        body = {"image_png": base64.b64encode(whole[:cut]).decode(), **WINDOW}
-        assert client.post("/api/images/pixels", json=body).status_code == 422

@@ -154,6 +154,8 @@ def spoken():
                     found.add(node.args[0].value)
             elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("TITLE", "HELP"):
                 found.add(node.value.value)
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "REASONS":
+                found.update(value.value for value in node.value.values)
     return found - {""}
 
 

@@ -384,10 +384,6 @@
 <translation>Klasse</translation>
 </message>
 <message>
-<source>Simplify (m)</source>
-<translation>Vereinfachen (m)</translation>
-</message>
-<message>
 <source>An image and points are needed.</source>
 <translation>Ein Bild und Punkte werden gebraucht.</translation>
 </message>
@@ -538,6 +534,62 @@
 <message>
 <source>The layer {} shows no image: choose a raster layer.</source>
 <translation>Der Layer {} zeigt kein Bild: einen Rasterlayer wählen.</translation>
+</message>
+<message>
+<source>Cancel</source>
+<translation>Abbrechen</translation>
+</message>
+<message>
+<source>QGIS does not trust the certificate of the package index; add its authority to QGIS</source>
+<translation>QGIS vertraut dem Zertifikat des Paketverzeichnisses nicht; dessen Zertifizierungsstelle in QGIS eintragen</translation>
+</message>
+<message>
+<source>The installation was cancelled.</source>
+<translation>Die Installation wurde abgebrochen.</translation>
+</message>
+<message>
+<source>The proxy of QGIS is a SOCKS proxy, which pip cannot use: give a folder of wheels instead.</source>
+<translation>Der Proxy von QGIS ist ein SOCKS-Proxy, den pip nicht verwenden kann: stattdessen einen Ordner mit Wheel-Dateien angeben.</translation>
+</message>
+<message>
+<source>its Python cannot make environments; on Debian and Ubuntu, install python3-venv</source>
+<translation>das gefundene Python kann keine Umgebungen anlegen; unter Debian und Ubuntu python3-venv installieren</translation>
+</message>
+<message>
+<source>the proxy refuses; check the proxy in QGIS's options</source>
+<translation>der Proxy lehnt ab; die Proxy-Einstellungen von QGIS prüfen</translation>
+</message>
+<message>
+<source> days</source>
+<translation> Tage</translation>
+</message>
+<message>
+<source>From the next start of the server on; the longest unused go first.</source>
+<translation>Ab dem nächsten Start des Servers; die am längsten unbenutzten gehen zuerst.</translation>
+</message>
+<message>
+<source>Keep sent pixels</source>
+<translation>Gesendete Pixel behalten</translation>
+</message>
+<message>
+<source>The token lies in QGIS's settings as plain text; with a master password in QGIS it is encrypted.</source>
+<translation>Der Token liegt als Klartext in den Einstellungen von QGIS; mit einem Hauptpasswort in QGIS wird er verschlüsselt.</translation>
+</message>
+<message>
+<source>The outline lies within other objects, and this project avoids overlaps: nothing of it is left.</source>
+<translation>Der Umriss liegt innerhalb anderer Objekte, und dieses Projekt vermeidet Überlappungen: es bleibt nichts übrig.</translation>
+</message>
+<message>
+<source>Kept as a counter-example of {}.</source>
+<translation>Als Gegenbeispiel für {} behalten.</translation>
+</message>
+<message>
+<source>As needed</source>
+<translation>Nach Bedarf</translation>
+</message>
+<message>
+<source>Simplify (m); empty: as needed</source>
+<translation>Vereinfachen (m); leer: nach Bedarf</translation>
 </message>
 </context>
 </TS>

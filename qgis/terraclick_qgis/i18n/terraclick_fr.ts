@@ -384,10 +384,6 @@
 <translation>Classe</translation>
 </message>
 <message>
-<source>Simplify (m)</source>
-<translation>Simplifier (m)</translation>
-</message>
-<message>
 <source>An image and points are needed.</source>
 <translation>Une image et des points sont nécessaires.</translation>
 </message>
@@ -538,6 +534,62 @@
 <message>
 <source>The layer {} shows no image: choose a raster layer.</source>
 <translation>La couche {} ne montre pas d’image : choisissez une couche raster.</translation>
+</message>
+<message>
+<source>Cancel</source>
+<translation>Annuler</translation>
+</message>
+<message>
+<source>QGIS does not trust the certificate of the package index; add its authority to QGIS</source>
+<translation>QGIS ne fait pas confiance au certificat de l'index des paquets ; ajouter son autorité dans QGIS</translation>
+</message>
+<message>
+<source>The installation was cancelled.</source>
+<translation>L'installation a été annulée.</translation>
+</message>
+<message>
+<source>The proxy of QGIS is a SOCKS proxy, which pip cannot use: give a folder of wheels instead.</source>
+<translation>Le proxy de QGIS est un proxy SOCKS, que pip ne peut pas utiliser : indiquer plutôt un dossier de fichiers wheel.</translation>
+</message>
+<message>
+<source>its Python cannot make environments; on Debian and Ubuntu, install python3-venv</source>
+<translation>le Python trouvé ne peut pas créer d'environnement ; sous Debian et Ubuntu, installer python3-venv</translation>
+</message>
+<message>
+<source>the proxy refuses; check the proxy in QGIS's options</source>
+<translation>le proxy refuse ; vérifier le proxy dans les options de QGIS</translation>
+</message>
+<message>
+<source> days</source>
+<translation> jours</translation>
+</message>
+<message>
+<source>From the next start of the server on; the longest unused go first.</source>
+<translation>À partir du prochain démarrage du serveur ; les moins récemment utilisés partent d'abord.</translation>
+</message>
+<message>
+<source>Keep sent pixels</source>
+<translation>Pixels envoyés conservés</translation>
+</message>
+<message>
+<source>The token lies in QGIS's settings as plain text; with a master password in QGIS it is encrypted.</source>
+<translation>Le jeton est en clair dans les paramètres de QGIS ; avec un mot de passe principal défini dans QGIS, il est chiffré.</translation>
+</message>
+<message>
+<source>The outline lies within other objects, and this project avoids overlaps: nothing of it is left.</source>
+<translation>Le contour se trouve à l'intérieur d'autres objets et ce projet évite les recouvrements : il n'en reste rien à conserver.</translation>
+</message>
+<message>
+<source>Kept as a counter-example of {}.</source>
+<translation>Conservé comme contre-exemple de {}.</translation>
+</message>
+<message>
+<source>As needed</source>
+<translation>Selon le besoin</translation>
+</message>
+<message>
+<source>Simplify (m); empty: as needed</source>
+<translation>Simplifier (m) ; vide : selon le besoin</translation>
 </message>
 </context>
 </TS>

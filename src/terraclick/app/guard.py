@@ -152,7 +152,9 @@ class Guard:
         user = self._user(headers, asked_with)
         if path not in PUBLIC and not path.startswith("/static/") and user is None:
             sentence = "no valid token: open the address that terraclick serve printed when it started."
-            await _answer(reply, 401, "Unauthorised", sentence, self._challenges(headers))
+            segmap = {"code": "invalid_token", "message": sentence}
+            error = segmap if path.startswith("/v1/") else "Unauthorised"
+            await _answer(reply, 401, error, sentence, self._challenges(headers))
             return
         scope["state"] |= {"user": user, "base": self._base(scope, headers), "prefix": self._prefix}
         scope["state"]["token"] = asked_with
@@ -303,7 +305,7 @@ class Guard:
         return PICTURE_BYTES if path in PICTURES else JSON_BYTES
 
 
-async def _answer(send: Any, status: int, error: str, message: str, extra: list[tuple[str, str]] | None = None) -> None:
+async def _answer(send: Any, status: int, error: Any, message: str, extra: list[tuple[str, str]] | None = None) -> None:
     body = json.dumps({"error": error, "message": message}).encode()
     headers = [("content-type", "application/json"), ("content-length", str(len(body))), *(extra or [])]
     start = {"type": "http.response.start", "status": status}

@@ -28,9 +28,10 @@ from terraclick.app.images import Scene, open_scenes
 from terraclick.app.layers import Layers
 from terraclick.app.openapi import described
 from terraclick.app.routes import ROUTES, router
-from terraclick.app.tokens import kept_file, kept_tokens, tokens_for
+from terraclick.app.routes_segmap import segmap_error
+from terraclick.app.tokens import tokens_for
+from terraclick.app.window_cache import WindowCache
 from terraclick.app.workspace import Model, Workspace
-from terraclick.catalogue import NETWORKS, load, spec_of
 from terraclick.errors import (
     BadConfig,
     BadImage,
@@ -48,12 +49,13 @@ from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import SetAside
 from terraclick.geo.store import MapObject, Store, files_hash, image_hash, open_store
 from terraclick.geo.stored_readings import Readings, readings_of
-from terraclick.predictors.spec import WEIGHTS
-from terraclick.terra.models import OPEN_CLICK_NET_FILE
+from terraclick.predictors.load import NETWORKS, OPEN_CLICK_NET_FILE, PREDICTORS, WEIGHTS, PredictorSpec, load
 
 __all__ = ["Server", "create_app", "model_of", "prepare", "run"]
 
 STATIC = Path(__file__).parent / "static"
+WINDOWS = "terraclick-windows"
+"""The folder, within that of exports, for pixels that clients send."""
 
 MEDIA = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"} | {
     ".json": "application/json",
@@ -83,10 +85,13 @@ def create_app(
     any_address: bool = False,
     public: PublicAddress | None = None,
     roots: Sequence[Path] = (),
+    roots_file: Path | None = None,
+    windows: WindowCache | None = None,
 ) -> Guard:
     """The ASGI app of a workspace: tokens are token → user, `out` the only folder that exports go to.
 
-    Images under `roots` may be added while it runs.
+    Images under `roots`, and under the folders that `roots_file` lists at that time, may be added while it runs;
+    `windows` keeps what clients send as pixels.
     """
 
     @asynccontextmanager
@@ -109,7 +114,7 @@ def create_app(
     app.state.exports = Exports(out, workspace.files)
     app.state.layers = Layers(out)
     app.state.folders = _folders(workspace, out)
-    app.state.adding = Adding(workspace, out / "terraclick-windows", tuple(roots))
+    app.state.adding = Adding(workspace, windows or WindowCache(out / WINDOWS), tuple(roots), roots_file)
     app.include_router(router)
     server = "" if public is None else public.base
 
@@ -180,6 +185,8 @@ async def _not_understood(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     loc = first.get("loc", ())
     where = ".".join(str(part) for part in loc if part not in ("body", "query", "path"))[:100]
+    if request.url.path.startswith("/v1/"):
+        return segmap_error("invalid_request", f"{where or 'the request'}: {first.get('msg', '')}.", 422)
     if first.get("type") == "json_invalid":
         return JSONResponse({"error": "BadRequest", "message": "the body is not JSON."}, 400)
     where = "".join(letter if letter.isprintable() else "?" for letter in where)
@@ -264,7 +271,7 @@ ROUGH: dict[str, dict[str, str]] = {"terra": {}, "terra-fused": {}, "terra-open"
 
 def model_of(name: str, weights: Path | None = None) -> Model:
     """A predictor by name with what the map says of it. Raises UnknownName, BadWeights, BadConfig, MissingExtra."""
-    spec = spec_of(name)
+    spec = _spec(name)
     options: dict[str, Any] = {} if weights is None else {"weights": weights}
     rough_options = ROUGH.get(name)
     try:
@@ -277,6 +284,14 @@ def model_of(name: str, weights: Path | None = None) -> Model:
     else:
         digest = files_hash([(weights or WEIGHTS) / file for file in spec.files])
     return Model(name, digest, spec.summary, predictor, rough)
+
+
+def _spec(name: str) -> PredictorSpec:
+    spec = PREDICTORS.get(name) or NETWORKS.get(name)
+    if spec is None:
+        known = ", ".join((*PREDICTORS, *NETWORKS))
+        raise UnknownName(f"no model {name!r}. Known: {known} (see: terraclick models).")
+    return spec
 
 
 def prepare(
@@ -293,6 +308,9 @@ def prepare(
     public_url: str | None = None,
     tokens_file: Path | None = None,
     roots: Sequence[Path] = (),
+    roots_file: Path | None = None,
+    window_mb: float = 1000.0,
+    window_days: float = 30.0,
     environ: Mapping[str, str] = MappingProxyType({}),
     reading: Reading = PLAIN,
     warn: Callable[[str], None] = lambda line: None,
@@ -303,11 +321,11 @@ def prepare(
         raise BadOutput(f"the output folder {out} does not exist: make it, or give another --out.")
     if len(set(users)) != len(users) or not all(name.strip() for name in users):
         raise BadConfig("every --user needs a name of their own.")
-    spec_of(model)
+    _spec(model)
     public = None if public_url is None else public_address(public_url)
-    given_tokens = tokens_for(users, tokens_file, environ, _me, warn)
+    tokens = tokens_for(users, tokens_file, environ, _me, warn)
     roots = allowed_roots(roots)
-    if not images and not roots:
+    if not images and not roots and roots_file is None:
         raise BadConfig("no image was given: name one, a folder or sample, or give --root FOLDER to add some later.")
     with ExitStack() as undo:
         known = _existing(session, store_address, out)
@@ -321,8 +339,6 @@ def prepare(
         undo.callback(store.close)
         workspace = Workspace(scenes, store, lambda: model_of(model, weights))
         undo.pop_all()
-    place = store_address or str(Path(getattr(store, "path", session_name)).resolve())
-    tokens = given_tokens or kept_tokens(users, kept_file(place, environ), _me)
     at = sock.getsockname()[1]
     shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
     shown = f"[{shown}]" if ":" in shown else shown
@@ -336,6 +352,8 @@ def prepare(
         any_address=not _is_loopback(host),
         public=public,
         roots=roots,
+        roots_file=None if roots_file is None else roots_file.resolve(),
+        windows=WindowCache(out / WINDOWS, int(window_mb * 2**20), window_days * 86_400.0),
     )
     for line in lines_of(store.set_aside()):
         warn(line)

@@ -35,7 +35,7 @@ from terraclick.errors import BadClick, BadData, TerraClickError, UnknownName
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
 
-__all__ = ["router"]
+__all__ = ["router", "segmap_error"]
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -123,13 +123,18 @@ async def segment(body: SegmentBody, space: Space, user: User, request: Request)
     except TerraClickError as error:
         code = "invalid_shape" if isinstance(error, BadData) else "model_not_found"
         code = "invalid_clicks" if isinstance(error, BadClick) else code
-        return JSONResponse({"error": {"code": code, "message": " ".join(str(error).split())}}, 422)
+        return segmap_error(code, str(error), 422)
     return {
         "segmentation": polygons,
         "model_used": space.model.name,
         "processing_time": round(time.perf_counter() - begun, 3),
         "timestamp": space.now(),
     }
+
+
+def segmap_error(code: str, message: str, status: int) -> JSONResponse:
+    """An error as that interface tells it."""
+    return JSONResponse({"error": {"code": code, "message": " ".join(message.split())}}, status)
 
 
 def _answer(body: SegmentBody, space: Workspace, remembered: Remembered) -> list[Json]:
