@@ -25,7 +25,7 @@ from terraclick.core.click import Click
 from terraclick.core.masks import iou
 from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.core.simulate import next_click
-from terraclick.models.checkpoint import build, load_network, read_config
+from terraclick.networks.checkpoint import build, load_network, read_config
 from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode, EpisodeRule, draw_episode, reader
 

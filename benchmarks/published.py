@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from terraclick.models.crosscut import CrossCut
-from terraclick.models.layers import normalise
-from terraclick.models.simpleclick import SimpleClick
-from terraclick.models.vit import Block, resize_positions
+from terraclick.blocks.layers import normalise
+from terraclick.blocks.vit import Block, resize_positions
+from terraclick.networks.crosscut.model import CrossCut
+from terraclick.networks.simpleclick.model import SimpleClick
 
 FAR = 1e6
 

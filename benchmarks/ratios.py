@@ -51,7 +51,7 @@ def inputs(side: int) -> tuple[Any, Any, Any]:
 
 def network(family: str, **settings: Any) -> Any:
     """ViT-B with random weights; `settings` of the config."""
-    from terraclick.models.checkpoint import load_network, preset_of
+    from terraclick.networks.checkpoint import load_network, preset_of
 
     config = replace(preset_of(f"{family}-b"), **settings)
     net = load_network(f"{family}-b", random=0, config=config)

@@ -29,10 +29,10 @@ from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import class_tasks, open_dataset
 from terraclick.data.sample import Task
-from terraclick.predictors.exported import Engine, TerraPredictor
-from terraclick.predictors.load import OBJECT_SIDE, PATCH_SIDE, fused_classes, terra_engine
-from terraclick.predictors.settled import Settled
 from terraclick.predictors.wrappers import Cached, Modulated
+from terraclick.terra.models import OBJECT_SIDE, PATCH_SIDE, fused_classes, terra_graphs
+from terraclick.terra.predictor import TerraGraphs, TerraPredictor
+from terraclick.terra.settle import Settled
 
 ROOT = Path(__file__).resolve().parents[1]
 DEVTEST = Path(os.environ.get("TERRACLICK_SHARED", ROOT / ".." / "shared")) / "data" / "devtest"
@@ -55,7 +55,7 @@ PARTS = {
 
 def train_all(out: Path, data: Path, start: Path, samples: int, parts: list[str], seeds: list[int]) -> None:
     """Nets `OUT/PART-SEED/terra_click_net.onnx`."""
-    from terraclick.predictors.load import WEIGHTS
+    from terraclick.predictors.spec import WEIGHTS
     from terraclick.train.config import terra_long
     from terraclick.train.export import export
     from terraclick.train.loop import train
@@ -73,12 +73,12 @@ def train_all(out: Path, data: Path, start: Path, samples: int, parts: list[str]
             print(f"{folder} done", flush=True)
 
 
-def _objects(engine: Engine, deep: bool = True, mirror: bool = True, **options: str) -> Predictor:
+def _objects(engine: TerraGraphs, deep: bool = True, mirror: bool = True, **options: str) -> Predictor:
     inner: Predictor = Cached(TerraPredictor(engine, 1, OBJECT_SIDE, deep_prompts=deep, mirror=mirror), 16)
     return Settled(Modulated(inner, **options) if options else inner)
 
 
-OBJECTS: dict[str, tuple[str, Callable[[Engine], Predictor]]] = {
+OBJECTS: dict[str, tuple[str, Callable[[TerraGraphs], Predictor]]] = {
     "whole": ("whole", _objects),
     "without deep prompts": ("no-deep-prompts", lambda engine: _objects(engine, deep=False)),
     "without zoom-in": ("whole", lambda engine: TerraPredictor(engine, 1, OBJECT_SIDE, mirror=True)),
@@ -88,7 +88,7 @@ OBJECTS: dict[str, tuple[str, Callable[[Engine], Predictor]]] = {
 }
 """Rows of the object table: which net, and how it is asked."""
 
-CLASSES: dict[str, tuple[str, Callable[[Engine], Predictor]]] = {
+CLASSES: dict[str, tuple[str, Callable[[TerraGraphs], Predictor]]] = {
     "native patches": ("whole", lambda engine: TerraPredictor(engine, side=PATCH_SIDE)),
     "without deep prompts": (
         "no-deep-prompts",
@@ -112,12 +112,14 @@ def judge(predictor: Predictor, target: Target, limit: int) -> tuple[float, ...]
     return (*(average["noc"][name] for name in ("80", "90")), *(average["miou"][k] for k in ("1", "3", "5")))
 
 
-def _judge_net(engine: Engine, build: Callable[[Engine], Predictor], target: Target, limit: int) -> tuple[float, ...]:
+def _judge_net(
+    engine: TerraGraphs, build: Callable[[TerraGraphs], Predictor], target: Target, limit: int
+) -> tuple[float, ...]:
     """`judge` of a predictor built here, so that its cache goes with it."""
     return judge(build(engine), target, limit)
 
 
-def unclicked(engine: Engine, deep: bool, limit: int) -> tuple[float, ...]:
+def unclicked(engine: TerraGraphs, deep: bool, limit: int) -> tuple[float, ...]:
     """Mean IoU after five clicks over the quarters of pictures that show a class and hold no click."""
     predictor = TerraPredictor(engine, DIVISION, PATCH_SIDE, deep_prompts=deep)
     per_set = []
@@ -155,7 +157,7 @@ def measure(out: Path, limit: int, seeds: list[int], only: list[str]) -> None:
     """Every row for every seed, printed as it comes and kept in `OUT/rows.jsonl`."""
     rows: list[tuple[str, str, int, Callable[[], tuple[float, ...]]]] = []
     for seed in seeds:
-        engines = {name: terra_engine(out / f"{name}-{seed}") for name in ("whole", "no-deep-prompts")}
+        engines = {name: terra_graphs(out / f"{name}-{seed}") for name in ("whole", "no-deep-prompts")}
         for table, target, kinds in (("objects", Target.OBJECT, OBJECTS), ("classes", Target.CLASS, CLASSES)):
             for label, (net, build) in kinds.items():
                 rows.append((table, label, seed, partial(_judge_net, engines[net], build, target, limit)))

@@ -15,8 +15,8 @@ import torch
 from onnx import numpy_helper
 from safetensors.torch import save_file
 
-from terraclick.models.vit import VisionTransformer, vit_small_14
-from terraclick.onnx_runtime import onnx_runtime
+from terraclick.blocks.vit import VisionTransformer, vit_small_14
+from terraclick.inference.runtime import onnx_runtime
 
 
 def read_state(path: str) -> dict[str, torch.Tensor]:

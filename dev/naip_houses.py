@@ -18,7 +18,7 @@ import numpy as np
 import rasterio
 
 from terraclick import outlines
-from terraclick.predictors.load import load
+from terraclick.catalogue import load
 
 RASTERS = Path(os.environ.get("TERRACLICK_SHARED", "../shared")) / "data" / "rasters"
 ZOOM = 4

@@ -20,18 +20,18 @@ import cv2
 import numpy as np
 import torch
 
+from terraclick.blocks.layers import ClickViTConfig
+from terraclick.blocks.tuning import tune
 from terraclick.core.masks import iou
 from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_datasets
-from terraclick.models import crosscut
-from terraclick.models.checkpoint import build
-from terraclick.models.isrefiner import IsRefinerConfig
-from terraclick.models.layers import ClickViTConfig
-from terraclick.models.mfp import MfpConfig
-from terraclick.models.refcut import RefCutConfig
-from terraclick.models.simpleclick import SimpleClickConfig
-from terraclick.models.tuning import tune
+from terraclick.networks.checkpoint import build
+from terraclick.networks.crosscut import model as crosscut
+from terraclick.networks.isrefiner.model import IsRefinerConfig
+from terraclick.networks.mfp.model import MfpConfig
+from terraclick.networks.refcut.model import RefCutConfig
+from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode, EpisodeRule, draw_episode, reader
 from terraclick.train.networks import NetworkRecipe, click_curve, training_loss

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 
 from terraclick.core.focus import Window
 from terraclick.data.datasets import open_datasets
-from terraclick.models.terra import PRINCIPAL, TerraEncoder
-from terraclick.predictors.exported import GREY, cut
+from terraclick.terra.net import PRINCIPAL, TerraEncoder
+from terraclick.terra.patches import GREY, cut
 from terraclick.train.export import export_encoder
 
 SQUARES = 16

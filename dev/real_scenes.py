@@ -33,10 +33,10 @@ from terraclick.core.simulate import next_click
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
 from terraclick.geo.raster import read_info, read_view, resolve_image
-from terraclick.predictors.exported import TerraPredictor
-from terraclick.predictors.load import PATCH_SIDE, terra_engine
 from terraclick.preview import draw
 from terraclick.segment import Request, save_session, to_object
+from terraclick.terra.models import PATCH_SIDE, terra_graphs
+from terraclick.terra.predictor import TerraPredictor
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("TERRACLICK_SHARED", ROOT / ".." / "shared"))
@@ -445,7 +445,7 @@ def _road_rows(name: str, results) -> list[list[object]]:
 def _for_classes(name: str):
     """The predictor that answers class targets."""
     if name.startswith("division "):
-        return TerraPredictor(terra_engine(), int(name.split()[1]), PATCH_SIDE)
+        return TerraPredictor(terra_graphs(), int(name.split()[1]), PATCH_SIDE)
     found = load(name)
     return found.inners[Target.CLASS] if hasattr(found, "inners") else found
 

@@ -164,7 +164,7 @@ def formats() -> str:
 
 def models() -> str:
     """Every predictor with its licence."""
-    from terraclick.predictors.load import NETWORKS, PREDICTORS
+    from terraclick.catalogue import NETWORKS, PREDICTORS
 
     heads = ("name", "what it is", "licence")
     parts = ["# Models", "## Shipped", _table(heads, [(f"`{n}`", s.summary, s.licence) for n, s in PREDICTORS.items()])]

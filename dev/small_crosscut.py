@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from terraclick.data.datasets import open_datasets
-from terraclick.models.checkpoint import initialise, load_network, read_published, save_network
+from terraclick.networks.checkpoint import initialise, load_network, read_published, save_network
 from terraclick.train.episodes import EpisodeRule, draw_episode, reader
 from terraclick.train.networks import click_curve, crosscut_s, train_network
 

@@ -20,8 +20,9 @@ from terraclick.core.click import Click, Target
 from terraclick.core.focus import Window
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_datasets
-from terraclick.predictors.exported import ENCODER_SIDE, GREY, cut, encode_squares, marked, score_maps
-from terraclick.predictors.load import terra_engine
+from terraclick.terra.evidence import marked, score_maps
+from terraclick.terra.models import terra_graphs
+from terraclick.terra.patches import ENCODER_SIDE, GREY, cut, encode_squares
 
 DEVTEST = Path(os.environ.get("TERRACLICK_SHARED", "../shared")) / "data" / "devtest"
 SIDE = ENCODER_SIDE
@@ -56,7 +57,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("--limit", type=int, default=12)
     given = words.parse_args()
-    encoder = terra_engine(threads=1).encoder
+    encoder = terra_graphs(threads=1).encoder
     found: dict[tuple[str, str], list[float]] = {}
     for target in Target:
         for dataset in open_datasets(DEVTEST):

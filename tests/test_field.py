@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from pyproj import CRS, Transformer
 
 from terraclick.api import outlines
+from terraclick.classmap.job import run_map
+from terraclick.classmap.tiles import MapJob, TileMapper
 from terraclick.cli import cli
 from terraclick.core.click import Target
 from terraclick.core.predictor import Prediction
@@ -20,7 +22,6 @@ from terraclick.geo.classmap import HEAT_OF, heat_classes
 from terraclick.geo.imports import import_polygons
 from terraclick.geo.reading import Reading
 from terraclick.geo.store import GeoPackageStore
-from terraclick.region import MapJob, TileMapper, run_map
 from terraclick.segment import read_points
 
 PLACE = Affine(0.5, 0, 500000, 0, -0.5, 5e6)

@@ -195,7 +195,7 @@ def test_a_checkpoint_on_a_full_disk(tmp_path):
 
 def test_weights_on_a_full_disk_and_their_rights(tmp_path):
     pytest.importorskip("torch")
-    from terraclick.models.checkpoint import build, save_network
+    from terraclick.networks.checkpoint import build, save_network
 
     network, _, config = build("focalclick-b0", None)
     path = save_network(network, "focalclick", config, tmp_path / "w")
@@ -206,7 +206,7 @@ def test_weights_on_a_full_disk_and_their_rights(tmp_path):
     usual.unlink()
     before = content(tmp_path)
     body = (
-        "from terraclick.models.checkpoint import build, save_network; n, f, c = build('focalclick-b0', None); "
+        "from terraclick.networks.checkpoint import build, save_network; n, f, c = build('focalclick-b0', None); "
         "save_network(n, 'ritm', c, Path('w'))"
     )
     assert limited(body, 100_000, tmp_path).startswith("REFUSED") and content(tmp_path) == before

@@ -17,34 +17,50 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "files": set(),  # like errors, every room may import it
     "offline": set(),
     "console": set(),
-    "onnx_runtime": {"offline"},
+    "inference": {"offline"},
     "core": set(),
     "geo": {"core"},
     "data": {"core", "geo"},
-    "models": {"core"},
-    "predictors": {"core", "models", "onnx_runtime"},
-    "train": {"core", "models", "predictors", "data", "onnx_runtime", "benchmark"},
+    "predictors": {"core"},  # what every predictor may use: wrappers, progress, inputs of click networks
+    "methods": {"core", "predictors"},  # one file for each method without weights
+    "blocks": {"core"},  # torch layers and backbones that several networks share
+    "terra": {"blocks", "core", "inference", "predictors"},  # the shipped model
+    "networks": {"blocks", "core", "inference", "predictors", "terra"},  # one folder for each family of a paper
+    "catalogue": {"core", "inference", "methods", "networks", "predictors", "terra"},  # every predictor by its name
+    "cost": {"catalogue", "core", "networks"},
+    "train": {
+        "benchmark",
+        "blocks",
+        "catalogue",
+        "classmap",
+        "core",
+        "data",
+        "inference",
+        "networks",
+        "predictors",
+        "terra",
+    },
     "scale": {"core", "geo"},
-    "benchmark": {"core", "data", "offline", "predictors", "scale"},
-    "api": {"core", "geo", "predictors"},
-    "region": {"core", "geo", "predictors", "scale"},
+    "benchmark": {"catalogue", "core", "data", "offline", "predictors", "scale"},
+    "api": {"catalogue", "core", "geo", "predictors"},
+    "classmap": {"core", "geo", "inference", "predictors", "scale", "terra"},
     "preview": {"core", "geo"},
-    "segment": {"console", "core", "geo", "api", "predictors", "preview"},
-    "doctor": {"core", "onnx_runtime", "predictors"},
-    "app": {"core", "geo", "predictors", "api", "region"},
+    "segment": {"catalogue", "console", "core", "geo", "api", "predictors", "preview"},
+    "doctor": {"catalogue", "classmap", "core", "inference", "predictors"},
+    "app": {"catalogue", "core", "geo", "predictors", "api", "classmap", "terra"},
     "weights": set(),
 }
 SKIN = {"__init__", "__main__", "cli"}  # may import any room, lazily
 ONLY_IN = {  # a library: the rooms that may import it
-    "torch": {"models", "train", "predictors"},
+    "torch": {"blocks", "cost", "networks", "terra", "train"},
     "rasterio": {"geo", "data"},
     "pyproj": {"geo", "api", "segment", "data"},
-    "shapely": {"geo", "api", "preview", "segment", "data", "region", "app"},
-    "transformers": {"predictors"},
-    "onnxruntime": {"onnx_runtime"},
+    "shapely": {"geo", "api", "preview", "segment", "data", "classmap", "app"},
+    "transformers": {"networks"},
+    "onnxruntime": {"inference"},
 }
 GEO_TAKES = {"click", "focus", "predictor"}  # geo knows values of core, nothing that acts
-MODELS_TAKE = {"modulation", "resample"}  # models share arithmetic on arrays with core, and know no clicks
+BLOCKS_TAKE = {"modulation", "resample"}  # layers share arithmetic on arrays with core, and know no clicks
 
 
 def room_of(path: Path, package: Path = PACKAGE) -> str:
@@ -77,8 +93,8 @@ def complaints(source: str, room: str) -> list[str]:
                 found.append(f"{room} imports {name}")
             elif room == "geo" and other == "core" and parts[2] not in GEO_TAKES:
                 found.append(f"geo imports {name}; it may take {sorted(GEO_TAKES)} only")
-            elif room == "models" and other == "core" and parts[2] not in MODELS_TAKE:
-                found.append(f"models imports {name}; it may take {sorted(MODELS_TAKE)} only")
+            elif room == "blocks" and other == "core" and parts[2] not in BLOCKS_TAKE:
+                found.append(f"blocks imports {name}; it may take {sorted(BLOCKS_TAKE)} only")
         elif parts[0] in ONLY_IN and room not in ONLY_IN[parts[0]] | SKIN:
             found.append(f"{room} imports {parts[0]}")
     return found
@@ -97,12 +113,12 @@ def test_imports_go_one_way(path):
 @pytest.mark.parametrize(
     ("room", "line"),
     [
-        ("geo", "from terraclick.models.vit import ViT"),
+        ("geo", "from terraclick.blocks.vit import ViT"),
         ("geo", "from terraclick.core.session import Session"),
         ("core", "def f():\n    import torch"),
         ("core", "from terraclick.geo.grid import Grid"),
         ("core", "import terraclick.geo"),
-        ("models", "from terraclick.core.click import Click"),
+        ("blocks", "from terraclick.core.click import Click"),
         ("predictors", "def f():\n    from terraclick.geo import grid"),
         ("train", "from terraclick import outline"),
         ("benchmark", "from terraclick.geo.raster import read_view"),

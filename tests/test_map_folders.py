@@ -16,12 +16,12 @@ from affine import Affine
 onnx = pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from terraclick.classmap.model import OnnxMap, load_map, open_map  # noqa: E402
 from terraclick.cli import main  # noqa: E402
 from terraclick.errors import BadWeights  # noqa: E402
-from terraclick.predictors import timed  # noqa: E402
-from terraclick.predictors.exported import Network  # noqa: E402
-from terraclick.predictors.maps import OnnxMap, load_map, open_map  # noqa: E402
-from terraclick.predictors.timed import run_within  # noqa: E402
+from terraclick.inference import timed  # noqa: E402
+from terraclick.inference.graph import Graph  # noqa: E402
+from terraclick.inference.timed import run_within  # noqa: E402
 
 SIDE = 32
 SPEC = {
@@ -249,7 +249,7 @@ def test_a_click_net_of_ones_own_is_stopped_too(tmp_path, monkeypatch):
     monkeypatch.setattr(timed.run_within, "__defaults__", (0.5,))
     onnx.save(endless(), str(tmp_path / "terra_click_net.onnx"))
     with pytest.raises(BadWeights, match=r"terra_click_net\.onnx gave no answer within 0\.5 s"):
-        Network(tmp_path / "terra_click_net.onnx")({"image": np.zeros((1, 3, SIDE, SIDE), np.float32)})
+        Graph(tmp_path / "terra_click_net.onnx")({"image": np.zeros((1, 3, SIDE, SIDE), np.float32)})
 
 
 def test_a_damaged_journal_is_said(scene, tmp_path, monkeypatch, capsys):

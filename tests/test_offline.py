@@ -136,7 +136,7 @@ def test_the_watch_sees_what_python_and_libraries_do(watch):
 @pytest.mark.skipif(not can_trace(), reason="needs strace")
 def test_the_engine_reports_where_nobody_switches_it_off(watch):
     """The reason for it all: a version of ONNX Runtime that reports is caught by the watch, but not behind our door."""
-    switched = _engine(watch, "from terraclick.onnx_runtime import onnx_runtime; onnx_runtime()")
+    switched = _engine(watch, "from terraclick.inference.runtime import onnx_runtime; onnx_runtime()")
     assert switched.left == [] and switched.asked == []
     if not _engine(watch, "import onnxruntime").left:
         pytest.skip("this version of ONNX Runtime keeps no device id")
@@ -204,7 +204,7 @@ def data_file(tiny_dataset):
 @pytest.fixture(scope="module")
 def weights_file(tmp_path_factory):
     torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
-    from terraclick.models.checkpoint import load_network
+    from terraclick.networks.checkpoint import load_network
 
     path = tmp_path_factory.mktemp("weights") / "xt.pth"
     torch.save({"state_dict": load_network("simpleclick-xt", random=0).state_dict()}, path)

@@ -12,13 +12,13 @@ from terraclick.offline import stay_silent
 
 if TYPE_CHECKING:  # what type checkers see; `_HOMES` says the same to Python, and a test that both agree
     from terraclick.api import Outline, outline, outlines
+    from terraclick.catalogue import load
     from terraclick.core.click import Click, Target
     from terraclick.core.predictor import Prediction, View
     from terraclick.core.session import Session
     from terraclick.errors import TerraClickError
     from terraclick.geo.grid import Grid
     from terraclick.geo.raster import read_view
-    from terraclick.predictors.load import load
 
 __version__ = "0.1.0"
 
@@ -46,7 +46,7 @@ _HOMES = {
     "Target": "terraclick.core.click",
     "TerraClickError": "terraclick.errors",
     "View": "terraclick.core.predictor",
-    "load": "terraclick.predictors.load",
+    "load": "terraclick.catalogue",
     "outline": "terraclick.api",
     "outlines": "terraclick.api",
     "read_view": "terraclick.geo.raster",

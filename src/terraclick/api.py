@@ -31,6 +31,7 @@ from pyproj import CRS
 from shapely.affinity import affine_transform
 from shapely.geometry import MultiPolygon, Polygon
 
+from terraclick.catalogue import load
 from terraclick.core.click import Click, Reference, Target
 from terraclick.core.focus import Window
 from terraclick.core.masks import clicked_components, drop_specks, fill_holes, mask_box
@@ -44,7 +45,6 @@ from terraclick.geo.raster import RasterInfo, read_info, read_view, resolve_imag
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.regularize import simplify, square_corners
 from terraclick.geo.sidecars import stamp_of
-from terraclick.predictors.load import load
 
 __all__ = [
     "MapClick",

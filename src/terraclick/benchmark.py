@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from terraclick.catalogue import load
 from terraclick.core.click import Click, Target
 from terraclick.core.masks import boundary_iou, iou
 from terraclick.core.noc import area_under_curve, bootstrap_interval, carried, failures, mean_iou_at, number_of_clicks
@@ -31,7 +32,6 @@ from terraclick.data.sample import REFERENCES, Task
 from terraclick.errors import BadConfig, BadData, UnknownName, require_extra
 from terraclick.files import replace_whole, write_text, writing
 from terraclick.offline import packaged_fonts
-from terraclick.predictors.load import load
 
 __all__ = [
     "PRESETS",

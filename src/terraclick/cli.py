@@ -307,11 +307,10 @@ def cli(traceback: bool) -> None:
 @json_option
 def segment(out: Path, as_json: bool, **words: Any) -> None:
     """Turn clicks on IMAGE into polygons (IMAGE: a GeoTIFF, JPEG, PNG, or the word sample)."""
-    from terraclick.predictors.exported import watching
     from terraclick.segment import run
 
-    with watching(_progress_of("patches of the view read")):
-        report = run(out=str(out), warn=_warn, progress=_progress_of("objects"), **words)
+    patches = _progress_of("patches of the view read")
+    report = run(out=str(out), warn=_warn, progress=_progress_of("objects"), patches=patches, **words)
     if report.text:
         _tell_json(report.text)
     elif as_json:
@@ -374,7 +373,8 @@ def sample(out: Path, overwrite: bool) -> None:
 @json_option
 def map_verb(scene: str, model: str, as_json: bool, stretch: str, reading: Any, **words: Any) -> None:
     """Name every pixel of SCENE: a class map, and on request polygons, confidence and heatmaps."""
-    from terraclick.region import MapJob, run_map
+    from terraclick.classmap.job import run_map
+    from terraclick.classmap.tiles import MapJob
     from terraclick.segment import parse_stretch
 
     chosen = {name: words.pop(name) for name in ("bounds", "gsd", "bands", "overlap")}
@@ -462,7 +462,7 @@ def train(
 ) -> None:
     """Train a model by RECIPE (needs the torch extra)."""
     loop, networks = _torch_room("terraclick.train.loop"), _torch_room("terraclick.train.networks")
-    from terraclick.predictors.load import WEIGHTS
+    from terraclick.predictors.spec import WEIGHTS
     from terraclick.train.config import RECIPES
 
     if validation is not None and recipe not in RECIPES:
@@ -506,8 +506,9 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
     NAME is one of the papers' networks (see: terraclick models), whose --weights are given; CHECKPOINT the click_net.pt
     of a training run, or the map_net.pt of a class map for `terraclick map`.
     """
+    from terraclick.catalogue import NETWORKS
     from terraclick.files import check_output, copy_file
-    from terraclick.predictors.load import NETWORKS, WEIGHTS
+    from terraclick.predictors.spec import WEIGHTS
 
     if what in NETWORKS:
         sam = what.startswith("sam")
@@ -518,10 +519,10 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
         if sam:
             if size is not None:
                 raise BadConfig(f"{what} reads the square it was trained on: leave --size out.")
-            network = _room("terraclick.predictors.sam", "sam").load_sam(what, weights=weights)
-            _tell(_torch_room("terraclick.train.export_sam").export_sam(what, out, network))
+            network = _room("terraclick.networks.sam.adapter", "sam").load_sam(what, weights=weights)
+            _tell(_torch_room("terraclick.networks.sam.onnx").export_sam(what, out, network))
             return
-        _tell(_torch_room("terraclick.train.export_network").export_network(what, out, weights, size))
+        _tell(_torch_room("terraclick.networks.onnx_export").export_network(what, out, weights, size))
         return
     if what.startswith("bicor-"):
         if weights is None:
@@ -569,7 +570,7 @@ def convert(
     """Rewrite a published .pth as .safetensors and .json; nothing inside it is run, every array must fit."""
     from terraclick.files import check_output
 
-    room = _torch_room("terraclick.models.checkpoint")
+    room = _torch_room("terraclick.networks.checkpoint")
     out = room.weights_name(out)
     check_output(out, overwrite)
     config = None if config_file is None else room.read_config(config_file, name)
@@ -715,8 +716,8 @@ def import_session_verb(
 def replay(session: Path, model: str, weights: Path | None, images: Path | None, reading: Any, as_json: bool) -> None:
     """Answer the clicks stored in SESSION (a .gpkg) again: NoC, IoU with what was accepted, seconds per object."""
     from terraclick.app import replay as room
+    from terraclick.catalogue import load
     from terraclick.geo.store import GeoPackageStore
-    from terraclick.predictors.load import load
 
     predictor = load(model) if weights is None else load(model, weights=weights)
     with GeoPackageStore.open(session) as store:
@@ -760,7 +761,7 @@ def _says(model: dict[str, Any]) -> str:
 def _print_costs(names: tuple[str, ...], threads: int, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from terraclick.predictors.cost import cost_lines, costs
+    from terraclick.cost import cost_lines, costs
 
     found = []
     for one in costs(names, threads):
@@ -781,7 +782,7 @@ def _lacks(model: dict[str, Any]) -> str:
 def doctor(speed: bool, as_json: bool) -> None:
     """Say what is installed, which engine answers, and whose weights are aboard."""
     from terraclick import doctor as room
-    from terraclick.predictors.load import load
+    from terraclick.catalogue import load
 
     health = room.checkup()
     if speed:

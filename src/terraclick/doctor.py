@@ -15,11 +15,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from terraclick.catalogue import NETWORKS, PREDICTORS
+from terraclick.classmap.model import MAP_MODELS, map_files
 from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.predictor import Predictor, View
-from terraclick.onnx_runtime import onnx_runtime
-from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS
-from terraclick.predictors.maps import MAP_MODELS, map_files
+from terraclick.inference.runtime import onnx_runtime
+from terraclick.predictors.spec import WEIGHTS
 
 __all__ = ["as_lines", "checkup", "models", "peak_memory_mb", "speed"]
 

@@ -19,6 +19,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from terraclick.api import MapClick, Outline, outlines
+from terraclick.catalogue import NETWORKS, PREDICTORS, load, readers_of_references, spec_of
 from terraclick.console import is_plain, printable
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, UnknownName
@@ -48,7 +49,8 @@ from terraclick.geo.store import (
 )
 from terraclick.geo.stored_readings import readings_of
 from terraclick.geo.suspicion import suspicions
-from terraclick.predictors.load import NETWORKS, PREDICTORS, WEIGHTS, load
+from terraclick.predictors.progress import reporting
+from terraclick.predictors.spec import WEIGHTS
 from terraclick.preview import around, draw, write_png
 
 __all__ = [
@@ -61,8 +63,6 @@ __all__ = [
 ]
 
 POINTS_BYTES = 64 * 2**20
-READ_REFERENCES = ("terra", "refcut")
-"""Models whose names start so read references; the others would leave them unread."""
 
 
 @dataclass(frozen=True)
@@ -324,11 +324,13 @@ def run(
     reading: Reading = PLAIN,
     warn: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    patches: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Outline every request on an image and write the file `out` names; "-" gives GeoJSON text in the report.
 
     likes and unlikes are (image, mask) of references; session_references is a .gpkg whose references of `class_name`
-    (of all classes without a name) count as well. `warn` hears how the image was understood where that is not plain.
+    (of all classes without a name) count as well. `warn` hears how the image was understood where that is not plain,
+    `progress` of requests that were answered, `patches` of patches of a view that were encoded.
     An image that `append` adds to is read as the session keeps it where `reading` leaves that open. Everything that can
     be refused is refused before the first outline is made. Raises any TerraClickError.
     """
@@ -366,9 +368,10 @@ def run(
         requests.insert(0, Request("the clicks", class_name, both))
     own = [*read_references(likes, True, class_name), *read_references(unlikes, False, class_name)]
     examples = tuple(item.reference for item in (*own, *saved_references(session_references, class_name)))
-    if examples and not model.startswith(READ_REFERENCES):
-        raise BadConfig(f"{model} does not read references: choose terra or refcut-b as --model, or leave them out.")
-    predictor = load(model) if weights is None else _load_own(model, weights)
+    if examples and not spec_of(model).reads_references:
+        others = ", ".join(readers_of_references())
+        raise BadConfig(f"{model} does not read references: choose one of {others} as --model, or leave them out.")
+    predictor = reporting(load(model) if weights is None else _load_own(model, weights), patches)
     model_hash = _model_hash(model, weights)
     found: list[Outline] = []
     missed: list[str] = []

@@ -30,7 +30,8 @@ def serving(folder, *images, session="work.gpkg"):
     words = [sys.executable, "-m", "terraclick.cli", "serve", *map(str, images)]
     words += ["--session", str(folder / session), "--out", str(folder), "--port", "0", "--no-browser"]
     with open(folder / "server.log", "w") as log:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder)
+        environ = os.environ | {"XDG_STATE_HOME": str(folder / "state")}
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder, env=environ)
     try:
         address = process.stdout.readline().strip()
         assert address.startswith("http://"), (folder / "server.log").read_text()[-2000:]
@@ -50,7 +51,8 @@ def browsing(address, size=(1440, 900)):
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=path, args=FLAGS)
         try:
-            page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+            context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+            page = context.new_page()
             driver = Driver(page, address)
             driver.open()
             yield driver

@@ -1,7 +1,11 @@
 """Images that join a running server."""
 
 import base64
+import struct
+import subprocess
+import sys
 import time
+import zlib
 from dataclasses import replace
 
 import cv2
@@ -147,3 +151,52 @@ def test_a_server_may_start_with_folders_alone(tmp_path):
     finally:
         server.sock.close()
         server.workspace.close()
+
+
+def bomb(side=30_000):
+    """A PNG of 3 MB that unpacks to 2.7 GB."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(1 + 3 * side)) for _ in range(side)) + packer.flush()
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", packed), (b"IEND", b"")]
+    parts = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+WEIGHED = """
+import base64, resource, sys
+import cv2
+from terraclick.app.adding import decoded_png
+from terraclick.app.workspace import _picture as shown
+from terraclick.geo.store import _picture as stored
+data = open(sys.argv[1], "rb").read()
+text = base64.b64encode(data).decode()
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+before = peak()
+for take in (lambda: decoded_png(text, "it"), lambda: shown(text, cv2.IMREAD_COLOR)):
+    try:
+        take()
+    except Exception as error:
+        print(error)
+print(stored(data, cv2.IMREAD_COLOR), peak() - before)
+"""
+
+
+def test_a_small_file_that_unpacks_to_gigabytes_is_never_unpacked(tmp_path):
+    (tmp_path / "bomb.png").write_bytes(bomb())
+    words = [sys.executable, "-c", WEIGHED, str(tmp_path / "bomb.png")]
+    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "30000 x 30000" in told[0] and "4096 px" in told[1]
+    assert told[2].startswith("None ") and int(told[2].split()[1]) < 200, told
+
+
+def test_other_kinds_of_pictures_and_broken_ones_are_refused(client):
+    kinds = {"tiff": ".tiff", "webp": ".webp", "bmp": ".bmp"}
+    for ending in kinds.values():
+        coded = cv2.imencode(ending, town_pixels())[1].tobytes()
+        body = {"image_png": base64.b64encode(coded).decode(), **WINDOW}
+        assert client.post("/api/images/pixels", json=body).status_code == 422
+    whole = base64.b64decode(png(town_pixels()))
+    for cut in (8, 20, 30):
+        body = {"image_png": base64.b64encode(whole[:cut]).decode(), **WINDOW}
+        assert client.post("/api/images/pixels", json=body).status_code == 422

@@ -15,7 +15,7 @@ from tests_app_help import draw, outline_house, ring
 
 from terraclick.app.address import public_address
 from terraclick.app.main import create_app
-from terraclick.app.tokens import tokens_for
+from terraclick.app.tokens import kept_file, kept_tokens, tokens_for
 from terraclick.errors import BadConfig
 
 ITEMS = "/api/collections/objects/items"
@@ -154,8 +154,29 @@ def test_a_token_of_ones_own(tmp_path):
     assert tokens_for((), None, {"TERRACLICK_TOKEN": "correct-horse-battery"}, lambda: "me") == {
         "correct-horse-battery": "me"
     }
-    fresh = [tokens_for(("anna",), None, {}, lambda: "me") for _ in range(2)]
-    assert fresh[0] != fresh[1]
+    assert tokens_for(("anna",), None, {}, lambda: "me") is None
+
+
+def test_the_tokens_of_a_session_survive_a_restart_on_the_same_machine(tmp_path):
+    environ = {"XDG_STATE_HOME": str(tmp_path)}
+    one, other = (kept_file(str(tmp_path / name), environ) for name in ("one.gpkg", "other.gpkg"))
+    first = kept_tokens(("anna",), one, lambda: "me")
+    assert kept_tokens(("anna",), one, lambda: "me") == first != kept_tokens(("anna",), other, lambda: "me")
+    assert one.stat().st_mode & 0o777 == 0o600 and one.parent.stat().st_mode & 0o077 == 0
+    both = kept_tokens(("anna", "ben"), one, lambda: "me")
+    assert first.items() < both.items()
+    assert kept_tokens(("ben",), one, lambda: "me") == {token: name for token, name in both.items() if name == "ben"}
+    one.chmod(0o644)  # others could have read it
+    assert not set(kept_tokens(("anna",), one, lambda: "me")) & set(first)
+    one.write_text("nonsense")
+    assert len(kept_tokens((), one, lambda: "me")) == 1
+
+
+def test_where_tokens_cannot_be_kept_every_start_has_its_own(tmp_path):
+    (tmp_path / "file").write_text("")
+    for file in (None, kept_file("a", {"XDG_STATE_HOME": str(tmp_path / "file")})):
+        assert kept_tokens((), file, lambda: "me") != kept_tokens((), file, lambda: "me")
+    assert kept_file("a", {}) is None
 
 
 @pytest.mark.parametrize(

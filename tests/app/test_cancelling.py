@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from tests_app_help import Bright
 
-from terraclick.predictors import exported
+from terraclick.predictors.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,11 @@ class Slow(Bright):
     """Encodes a view in a hundred patches that take their time."""
 
     begun: threading.Event = field(default_factory=threading.Event)
+    progress: Progress | None = None
 
     def encode(self, view):
         for done in range(100):
-            exported._said(done, 100)
+            self.progress(done, 100)
             self.begun.set()
             time.sleep(0.05)
         return super().encode(view)

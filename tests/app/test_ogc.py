@@ -364,6 +364,11 @@ def test_answers_are_what_the_description_says(client):
     ask("DELETE", f"{base}/clicks/last", path=f"{own}/clicks/last")
     ask("PATCH", base, path=own, json={"simplify_m": 0.5})
     ask("POST", f"{base}/cancel", path=f"{own}/cancel")
+    ask("POST", f"{base}/claim", path=f"{own}/claim")
+    drawn = {"image": "town", "tool": "draw", "points": [[1, 2], [3, 4]]}
+    ask("PUT", "/api/sketches/{name}", path="/api/sketches/mine", json=drawn)
+    ask("GET", "/api/sketches")
+    ask("PUT", "/api/images/{image}/mark", path="/api/images/town/mark", json={"state": "done"})
     ask("GET", "/api/sessions")
     made = ask("POST", f"{base}/accept", path=f"{own}/accept", json={"attributes": {"roof": "flat"}})["id"]
     other = ask("POST", ITEMS, json={"type": "Feature", "geometry": ring(300, 300, 9, 9)}, params=PIXELS)["id"]
@@ -384,6 +389,7 @@ def test_answers_are_what_the_description_says(client):
     ask("POST", f"{act}/cut", path=f"/api/objects/{made}/cut", json={"geometry": ring(130, 110, 3, 3)})
     ask("POST", f"{act}/add", path=f"/api/objects/{made}/add", json={"geometry": ring(110, 100, 20, 5)})
     ask("POST", f"{act}/shape", path=f"/api/objects/{made}/shape", json={"simplify_m": 0.1})
+    ask("POST", "/api/objects/shape", json={"objects": [{"id": made}], "simplify_m": 0.1})
     line = {"type": "LineString", "coordinates": [[0, 115.5], [400, 115.5]]}
     ask("POST", f"{act}/split", path=f"/api/objects/{made}/split", json={"line": line})
     ask("POST", "/api/objects/set", json={"objects": [{"id": made}], "status": "review"})

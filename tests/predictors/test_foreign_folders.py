@@ -9,13 +9,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 onnx = pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
 
+from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
+from terraclick.catalogue import load  # noqa: E402
 from terraclick.core.click import Click, Prompt  # noqa: E402
 from terraclick.core.predictor import View  # noqa: E402
 from terraclick.errors import BadWeights  # noqa: E402
-from terraclick.models.layers import ClickViTConfig  # noqa: E402
-from terraclick.models.simpleclick import SimpleClickConfig  # noqa: E402
-from terraclick.predictors.load import WEIGHTS, load  # noqa: E402
-from terraclick.train.export_network import export_network  # noqa: E402
+from terraclick.networks.onnx_export import export_network  # noqa: E402
+from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.predictors.spec import WEIGHTS  # noqa: E402
 
 TINY = SimpleClickConfig(ClickViTConfig(dim=32, heads=2, depth=4, size=224), (8, 16, 32, 64), 16)
 PROMPT = Prompt((Click(60.0, 90.0),))

@@ -7,6 +7,8 @@ import pytest
 import torch
 from parity import close, fixture, state
 
+from terraclick.blocks.layers import ClickViTConfig
+from terraclick.catalogue import load
 from terraclick.core.click import Click, Prompt
 from terraclick.core.focus import FocusRule, resize_aligned
 from terraclick.core.masks import iou
@@ -14,13 +16,11 @@ from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.errors import BadClick, BadConfig, BadWeights
-from terraclick.models.checkpoint import load_network, load_published
-from terraclick.models.crosscut import CrossCutConfig
-from terraclick.models.layers import ClickViTConfig
-from terraclick.models.simpleclick import SimpleClick, SimpleClickConfig
+from terraclick.networks.checkpoint import load_network, load_published
+from terraclick.networks.crosscut.model import CrossCutConfig
+from terraclick.networks.predictor import NetworkPredictor
+from terraclick.networks.simpleclick.model import SimpleClick, SimpleClickConfig
 from terraclick.predictors.inputs import click_points
-from terraclick.predictors.load import load
-from terraclick.predictors.network import NetworkPredictor
 from terraclick.predictors.wrappers import Cached, Flipped, Focused, Fused, Refined
 
 TINY = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)

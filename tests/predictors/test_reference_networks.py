@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from terraclick.blocks.layers import ClickViTConfig
+from terraclick.catalogue import load
 from terraclick.core.click import Click, Prompt, Reference
 from terraclick.core.predictor import View
 from terraclick.core.session import Session
-from terraclick.models.isrefiner import IsRefinerConfig, parity
-from terraclick.models.layers import ClickViTConfig
-from terraclick.models.refcut import RefCut, RefCutConfig
-from terraclick.models.simpleclick import SimpleClickConfig
-from terraclick.predictors.load import load
-from terraclick.predictors.network import NetworkPredictor
-from terraclick.predictors.references import References
+from terraclick.networks.isrefiner.model import IsRefinerConfig, parity
+from terraclick.networks.predictor import NetworkPredictor
+from terraclick.networks.refcut.model import RefCut, RefCutConfig
+from terraclick.networks.refcut.references import References
+from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.wrappers import Flipped
 
 VIT = ClickViTConfig(dim=32, heads=4, depth=4, size=224)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from parity import close, fixture, state
 
+from terraclick.blocks.layers import ClickViTConfig
 from terraclick.core.click import Click, Prompt
 from terraclick.core.focus import FocusRule
 from terraclick.core.predictor import Prediction, View
-from terraclick.models.checkpoint import load_published
-from terraclick.models.layers import ClickViTConfig
-from terraclick.models.simpleclick import SimpleClickConfig
-from terraclick.predictors.network import NetworkPredictor
+from terraclick.networks.checkpoint import load_published
+from terraclick.networks.predictor import NetworkPredictor
+from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.wrappers import Cached, Flipped, Focused, Refined
 
 TINY = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)

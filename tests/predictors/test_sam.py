@@ -10,12 +10,12 @@ transformers = pytest.importorskip("transformers", reason="needs the extra terra
 
 from sam_sizes import KINDS, SIDE, tiny  # noqa: E402
 
+from terraclick.catalogue import load  # noqa: E402
 from terraclick.core.click import Click, Prompt  # noqa: E402
 from terraclick.core.predictor import Prediction, View  # noqa: E402
 from terraclick.core.session import Session  # noqa: E402
 from terraclick.errors import BadClick, BadWeights  # noqa: E402
-from terraclick.predictors.load import load  # noqa: E402
-from terraclick.predictors.sam import SAM, SamPredictor, _published  # noqa: E402
+from terraclick.networks.sam.adapter import SAM, SamPredictor, _published  # noqa: E402
 
 
 def predictor(name, **options):

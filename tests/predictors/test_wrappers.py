@@ -8,7 +8,8 @@ from terraclick.core.focus import FocusRule
 from terraclick.core.predictor import Prediction, View
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig
-from terraclick.predictors.classical import GrabCut, RandomWalker
+from terraclick.methods.grabcut import GrabCut
+from terraclick.methods.random_walker import RandomWalker
 from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused, Modulated, Refined
 
 RULE = FocusRule((48, 48), min_crop=24)

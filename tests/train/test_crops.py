@@ -12,7 +12,7 @@ pytest.importorskip("skimage", reason="needs the extra terraclick[train]")
 from terraclick.core.click import Target  # noqa: E402
 from terraclick.data.datasets import open_dataset  # noqa: E402
 from terraclick.errors import BadConfig, BadData  # noqa: E402
-from terraclick.predictors.exported import ENCODER_SIDE  # noqa: E402
+from terraclick.terra.patches import ENCODER_SIDE  # noqa: E402
 from terraclick.train.config import RECIPES, Source, TrainConfig  # noqa: E402
 from terraclick.train.crops import Crop, draw_crops  # noqa: E402
 

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
-from terraclick.models.efficientnet import EfficientNetLite0, SameConv  # noqa: E402
+from terraclick.blocks.efficientnet import EfficientNetLite0, SameConv  # noqa: E402
 from terraclick.train.depthwise import compiled, use_fast_depthwise  # noqa: E402
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")

@@ -13,22 +13,22 @@ pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
 
 from click.testing import CliRunner  # noqa: E402
 
+from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
+from terraclick.catalogue import load  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
 from terraclick.core.click import Click, Prompt, Reference  # noqa: E402
 from terraclick.core.predictor import View  # noqa: E402
 from terraclick.errors import BadConfig, BadOutput, BadWeights  # noqa: E402
-from terraclick.models.checkpoint import load_network, save_network  # noqa: E402
-from terraclick.models.crosscut import CrossCutConfig  # noqa: E402
-from terraclick.models.focalclick import FocalClickConfig  # noqa: E402
-from terraclick.models.isrefiner import IsRefinerConfig  # noqa: E402
-from terraclick.models.layers import ClickViTConfig  # noqa: E402
-from terraclick.models.mfp import MfpConfig  # noqa: E402
-from terraclick.models.refcut import RefCut, RefCutConfig  # noqa: E402
-from terraclick.models.ritm import RitmConfig  # noqa: E402
-from terraclick.models.segnext import SegNextConfig, SegNextViTConfig  # noqa: E402
-from terraclick.models.simpleclick import SimpleClickConfig  # noqa: E402
-from terraclick.predictors.load import load  # noqa: E402
-from terraclick.train import export_network as room  # noqa: E402
+from terraclick.networks import onnx_export as room  # noqa: E402
+from terraclick.networks.checkpoint import load_network, save_network  # noqa: E402
+from terraclick.networks.crosscut.model import CrossCutConfig  # noqa: E402
+from terraclick.networks.focalclick.model import FocalClickConfig  # noqa: E402
+from terraclick.networks.isrefiner.model import IsRefinerConfig  # noqa: E402
+from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
+from terraclick.networks.refcut.model import RefCut, RefCutConfig  # noqa: E402
+from terraclick.networks.ritm.model import RitmConfig  # noqa: E402
+from terraclick.networks.segnext.model import SegNextConfig, SegNextViTConfig  # noqa: E402
+from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
 
 VIT = ClickViTConfig(dim=32, heads=2, depth=4, size=224)
 SIMPLE = SimpleClickConfig(VIT, (8, 16, 32, 64), 16)
@@ -123,7 +123,7 @@ for name in ("torch", "onnx", "safetensors"):
 import numpy as np
 from terraclick.core.click import Click, Prompt
 from terraclick.core.predictor import View
-from terraclick.predictors.load import load
+from terraclick.catalogue import load
 predictor = load("simpleclick-b", weights={str(folder)!r})
 view = View(np.random.default_rng(0).integers(0, 255, (130, 170, 3)).astype(np.uint8))
 encoded = predictor.encode(view)

@@ -13,12 +13,12 @@ transformers = pytest.importorskip("transformers", reason="needs the extra terra
 from click.testing import CliRunner  # noqa: E402
 from sam_sizes import KINDS, tiny  # noqa: E402
 
+from terraclick.catalogue import load  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
 from terraclick.core.click import Click, Prompt  # noqa: E402
 from terraclick.core.predictor import View  # noqa: E402
 from terraclick.errors import BadConfig, BadOutput, BadWeights  # noqa: E402
-from terraclick.predictors.load import load  # noqa: E402
-from terraclick.train import export_sam as room  # noqa: E402
+from terraclick.networks.sam import onnx as room  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -53,7 +53,7 @@ for name in ("torch", "onnx", "safetensors", "transformers"):
 import numpy as np
 from terraclick.core.click import Click, Prompt
 from terraclick.core.predictor import View
-from terraclick.predictors.load import load
+from terraclick.catalogue import load
 predictor = load({name!r}, weights={str(folder)!r})
 view = View(np.random.default_rng(0).integers(0, 255, (50, 70, 3)).astype(np.uint8))
 print(predictor.predict(predictor.encode(view), Prompt((Click(20, 30),)), None).probs.shape)

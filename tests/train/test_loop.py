@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.errors import BadConfig, BadData, BadWeights  # noqa: E402
-from terraclick.predictors.load import WEIGHTS  # noqa: E402
+from terraclick.predictors.spec import WEIGHTS  # noqa: E402
 from terraclick.train.config import Source, TrainConfig  # noqa: E402
 from terraclick.train.loop import train  # noqa: E402
 from terraclick.train.validation import Validation  # noqa: E402

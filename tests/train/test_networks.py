@@ -8,20 +8,20 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
+from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
+from terraclick.blocks.tuning import tune  # noqa: E402
+from terraclick.catalogue import load  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
 from terraclick.core.click import Click, Prompt  # noqa: E402
 from terraclick.core.predictor import View  # noqa: E402
 from terraclick.data.datasets import open_datasets  # noqa: E402
 from terraclick.errors import BadConfig, BadWeights, UnknownName  # noqa: E402
-from terraclick.models.checkpoint import build, save_network  # noqa: E402
-from terraclick.models.crosscut import CrossCutConfig  # noqa: E402
-from terraclick.models.isrefiner import IsRefinerConfig  # noqa: E402
-from terraclick.models.layers import ClickViTConfig  # noqa: E402
-from terraclick.models.mfp import MfpConfig  # noqa: E402
-from terraclick.models.refcut import RefCutConfig  # noqa: E402
-from terraclick.models.simpleclick import SimpleClickConfig  # noqa: E402
-from terraclick.models.tuning import tune  # noqa: E402
-from terraclick.predictors.load import load  # noqa: E402
+from terraclick.networks.checkpoint import build, save_network  # noqa: E402
+from terraclick.networks.crosscut.model import CrossCutConfig  # noqa: E402
+from terraclick.networks.isrefiner.model import IsRefinerConfig  # noqa: E402
+from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
+from terraclick.networks.refcut.model import RefCutConfig  # noqa: E402
+from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
 from terraclick.train import networks  # noqa: E402
 from terraclick.train.episodes import EpisodeRule, draw_episode, reader  # noqa: E402
 from terraclick.train.networks import (  # noqa: E402

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 onnx = pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
 
 from terraclick.errors import BadWeights  # noqa: E402
-from terraclick.models.terra import ClickNet  # noqa: E402
-from terraclick.predictors.exported import Network  # noqa: E402
+from terraclick.inference.graph import Graph  # noqa: E402
+from terraclick.terra.net import ClickNet  # noqa: E402
 from terraclick.train.export import (  # noqa: E402
     export_click_net,
     export_encoder,
@@ -41,7 +41,7 @@ def test_quantised_weights_stay_within_half_a_step(graph):
     assert kept["w.levels"].dtype == np.int8 and not kept["w.zero"].any() and "w" not in kept
     assert (np.abs(kept["w.levels"] * kept["w.scale"] - weight) <= kept["w.scale"] / 2 * (1 + 1e-5)).all()
     x = np.random.default_rng(1).normal(size=(1, 80)).astype(np.float32)
-    assert np.allclose(Network(path, 1)({"x": x}), x @ (kept["w.levels"] * kept["w.scale"]), atol=1e-4)
+    assert np.allclose(Graph(path, 1)({"x": x}), x @ (kept["w.levels"] * kept["w.scale"]), atol=1e-4)
 
 
 class Runs:

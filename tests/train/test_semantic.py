@@ -14,10 +14,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
+from terraclick.blocks.convnext import CONVNEXT, ConvNeXtConfig  # noqa: E402
+from terraclick.classmap.model import load_map, open_map  # noqa: E402
 from terraclick.errors import BadConfig, BadData, BadWeights  # noqa: E402
-from terraclick.models.convnext import CONVNEXT, ConvNeXtConfig  # noqa: E402
-from terraclick.onnx_runtime import onnx_runtime  # noqa: E402
-from terraclick.predictors.maps import load_map, open_map  # noqa: E402
+from terraclick.inference.runtime import onnx_runtime  # noqa: E402
 from terraclick.train import semantic  # noqa: E402
 from terraclick.train.export_map import export_map  # noqa: E402
 from terraclick.train.semantic_data import IGNORE, draw_crop, read_parts, turned  # noqa: E402
@@ -69,7 +69,7 @@ SMALL = {"crop": 64, "embed": 32, "batch": 2, "rate": 2e-3, "epochs": 2}
 @pytest.fixture
 def tiny_convnext(monkeypatch):
     """A ConvNeXt of a few thousand weights under the published name."""
-    from terraclick.models import bicor
+    from terraclick.networks.bicor import model as bicor
 
     monkeypatch.setitem(CONVNEXT, "convnext-base", ConvNeXtConfig((1, 1, 1, 1), (8, 8, 16, 16)))
     monkeypatch.setitem(bicor.ENCODERS, "convnext-base", (8, 8, 16, 16))
@@ -188,8 +188,8 @@ WORKER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from terraclick.models import bicor
-from terraclick.models.convnext import CONVNEXT, ConvNeXtConfig
+from terraclick.networks.bicor import model as bicor
+from terraclick.blocks.convnext import CONVNEXT, ConvNeXtConfig
 from terraclick.train import semantic
 from terraclick.train.semantic_recipes import vaihingen
 CONVNEXT["convnext-base"] = ConvNeXtConfig((1, 1, 1, 1), (8, 8, 16, 16))

@@ -5,7 +5,7 @@ import { signal } from "./signal.js";
 
 const count = (n, word) => (n === 1 ? `${word}` : `${n} ${word}s`);
 
-export function createActions({ project, stage, clicking, history, toast }) {
+export function createActions({ project, stage, clicking, toast }) {
   const { act, revised } = project;
   const proposals = signal(null);
   const reviewing = signal(false);
@@ -42,8 +42,7 @@ export function createActions({ project, stage, clicking, history, toast }) {
   async function reshape(features = project.selected()) {
     const wanted = clicking.wantedShape();
     if (!wanted.square && !wanted.simplify_m) return toast.note("Set the sliders Simplify or Right angles first; this then applies them to what is selected.");
-    for (const feature of features) await quietly(onObject("shape", "change the shape", feature, wanted));
-    return null;
+    return quietly(act(`change the shape of ${count(features.length, "object")}`, () => api.objectsAct("shape", { objects: revised(features), ...wanted })));
   }
 
   async function merge() {
@@ -140,59 +139,28 @@ export function createActions({ project, stage, clicking, history, toast }) {
   async function addExample(positive = true) {
     const features = project.selected();
     if (!features.length) return toast.note("Select the object that shall be the example first.");
-    for (const feature of features) {
-      const name = positive ? feature.properties.class || project.className.value : project.className.value || feature.properties.class;
-      await quietly(addReference({ object: feature.id, positive, class: name }, positive ? "add an example" : "add a counter-example"));
-    }
+    await project.together(async () => {
+      for (const feature of features) {
+        const name = positive ? feature.properties.class || project.className.value : project.className.value || feature.properties.class;
+        await quietly(addReference({ object: feature.id, positive, class: name }, positive ? "add an example" : "add a counter-example"));
+      }
+    });
     toast.good(positive ? "Kept as an example. F finds the rest in this view." : "Kept as a counter-example.");
   }
 
-  /** Examples made here can be made again, so taking one away can be undone; an older one goes for good, and asks. */
-  const madeFrom = new Map();
-
-  async function addReference(body, label) {
-    let id = null;
-    await performed({
-      label,
-      async redo() {
-        const reference = await api.addReference(body);
-        madeFrom.set(reference.id, body);
-        id = reference.id;
-        await project.loadReferences();
-      },
-      async undo() {
-        await api.deleteReference(id);
-        await project.loadReferences();
-      },
+  const addReference = (body, label) =>
+    act(label, async () => {
+      await api.addReference(body);
+      return { references: true };
     });
-  }
 
-  async function removeReference(reference, ask) {
-    const body = madeFrom.get(reference.id);
-    let { id } = reference;
-    const redo = async () => {
-      await api.deleteReference(id);
-      await project.loadReferences();
-    };
-    if (!body) return (await ask()) ? quietly(redo().catch(project.explain)) : null;
-    const undo = async () => {
-      const again = await api.addReference(body);
-      madeFrom.set(again.id, body);
-      id = again.id;
-      await project.loadReferences();
-    };
-    return quietly(performed({ label: "remove an example", redo, undo }));
-  }
-
-  /** Do and remember an act whose way back is ours, not the server's; say what went wrong and pass it on. */
-  async function performed(entry) {
-    try {
-      return await history.perform(entry);
-    } catch (error) {
-      project.explain(error);
-      throw error;
-    }
-  }
+  const removeReference = (reference) =>
+    quietly(
+      act("remove an example", async () => {
+        await api.deleteReference(reference.id);
+        return { references: true };
+      }),
+    );
 
   async function findRest() {
     if (!project.image.value) return null;
@@ -282,51 +250,34 @@ export function createActions({ project, stage, clicking, history, toast }) {
 
   // --- classes ----------------------------------------------------------------------------------------------------
 
-  const plain = ({ name, colour, key, kind, schema }) => ({ name, colour, key, kind, schema });
-
-  async function reloadClasses(hold) {
-    await project.loadClasses();
-    if (hold !== undefined) project.className.set(hold);
-  }
+  const done = (work) => work.then(() => true, () => false);
 
   /** Make a class, or change the one of that name; renaming takes its objects along. */
-  async function saveClass(name, values) {
-    const before = project.classOf(name);
-    const renamed = values.name && values.name !== name;
+  function saveClass(name, values) {
+    const renamed = Boolean(values.name && values.name !== name && project.classOf(name));
     const held = project.className.value === name;
-    const put = async (from, wanted) => {
-      await api.saveClass(from, wanted);
-      await reloadClasses(held ? wanted.name : undefined);
-      if (renamed) await Promise.all([project.loadObjects(), project.loadReferences()]);
-    };
-    const undo = () => (before ? put(values.name ?? name, plain(before)) : api.deleteClass(values.name ?? name).then(() => reloadClasses()));
-    return performed({ label: before ? `change class ${name}` : `new class ${values.name ?? name}`, redo: () => put(name, values), undo }).then(() => true, () => false);
+    return done(
+      act(`class ${name}`, async () => {
+        await api.saveClass(name, values);
+        await project.loadClasses();
+        if (held && values.name) clicking.inHand({ class: values.name });
+        return { renamed };
+      }),
+    );
   }
 
-  /** Delete a class; its objects get the class `moveTo` first, as an act of the server that is undone with it. */
-  async function deleteClass(name, moveTo) {
-    const before = plain(project.classOf(name));
-    const { features } = await api.find({ class: name, limit: 10000, crs: "CRS84" }).catch(() => ({ features: [] }));
-    const moved = features.map(({ id, properties }) => ({ id, rev: properties.rev }));
-    let first = true;
-    const redo = async () => {
-      if (moved.length) project.applyChange(first ? await api.objectsAct("set", { objects: moved, class: moveTo }) : await api.redo());
-      first = false;
-      await api.deleteClass(name, moveTo);
-      await reloadClasses();
-    };
-    const undo = async () => {
-      await api.saveClass(name, before);
-      if (moved.length) project.applyChange(await api.undo());
-      await reloadClasses();
-    };
-    return performed({ label: `delete class ${name}`, redo, undo }).then(() => true, () => false);
+  /** Delete a class; its objects get the class `moveTo` first. */
+  function deleteClass(name, moveTo) {
+    return done(
+      act(`delete class ${name}`, async () => {
+        await api.deleteClass(name, moveTo);
+        return { classes: true, renamed: true };
+      }),
+    );
   }
 
-  async function importFile(file, parameters) {
-    const change = await act(`import ${file.name}`, () => api.import(file, { name: file.name, image: project.image.value.id, ...parameters }));
-    await project.loadClasses();
-    return change;
+  function importFile(file, parameters) {
+    return act(`import ${file.name}`, () => api.import(file, { name: file.name, image: project.image.value.id, ...parameters }));
   }
 
   return {
@@ -365,7 +316,7 @@ export function createActions({ project, stage, clicking, history, toast }) {
     nextImage(step) {
       const images = project.images.value;
       if (images.length < 2) return toast.note("This session has one image.");
-      const at = images.indexOf(project.image.value);
+      const at = images.findIndex((image) => image.id === project.image.value?.id);
       return project.showImage(images[(at + step + images.length) % images.length].id);
     },
   };

@@ -19,9 +19,25 @@ const query = (parameters) => {
   return text ? `?${text}` : "";
 };
 
+/**
+ * What every change says of itself: which window did it, with what in the hand, as a part of which act. `act` is what is
+ * asked for now, `running` what the request on its way belongs to.
+ */
+export const caller = { window: "", hand: () => null, act: "", running: "" };
+
+function saidOf(method) {
+  if (method === "GET" || !caller.window) return caller.window ? { "TerraClick-Window": caller.window } : {};
+  const hand = caller.hand();
+  return {
+    "TerraClick-Window": caller.window,
+    ...(caller.running ? { "TerraClick-Act": caller.running } : {}),
+    ...(hand ? { "TerraClick-Hand": encodeURIComponent(JSON.stringify(hand)) } : {}),
+  };
+}
+
 async function request(method, path, { body, parameters, signal, keepalive } = {}) {
   const raw = body instanceof Blob;
-  const headers = body === undefined ? {} : { "Content-Type": raw ? "application/octet-stream" : "application/json" };
+  const headers = { ...saidOf(method), ...(body === undefined ? {} : { "Content-Type": raw ? "application/octet-stream" : "application/json" }) };
   let response;
   try {
     response = await fetch(`api/${path}${query(parameters)}`, {
@@ -59,6 +75,10 @@ export const api = {
   openSession: (body) => post("sessions", body),
   sessions: () => get("sessions").then((answer) => answer.sessions),
   session: (id) => get(`sessions/${id}`),
+  claim: (id) => post(`sessions/${id}/claim`),
+  sketches: () => get("sketches").then((answer) => answer.sketches),
+  saveSketch: (name, body) => request("PUT", `sketches/${part(name)}`, { body }),
+  markImage: (image, state) => request("PUT", `images/${part(image)}/mark`, { body: { state } }),
   click: (id, body) => post(`sessions/${id}/clicks`, body),
   sessionStep: (id, verb) => post(`sessions/${id}/${verb}`),
   paint: (id, geometry, add) => post(`sessions/${id}/paint`, { geometry, add }),
@@ -104,20 +124,41 @@ export const api = {
   formats: () => get("formats").then((answer) => answer.formats),
   export: (body) => post("exports", body),
 
-  /** Server-sent events; `handlers` is name → function(data). `onBreak(broken)` tells when the line goes down or comes back. */
+  /**
+   * Server-sent events; `handlers` is name → function(data). `onBreak("gone" | "locked" | "back")` tells when the line goes
+   * down, when the server is back but does not know this window's token any more, and when all is well again. It is tried
+   * again until the page is left: a browser gives up at the first refusal by itself.
+   */
   events(handlers, onBreak) {
-    const source = new EventSource("api/events");
+    let source = null;
     let broken = false;
-    source.onopen = () => {
-      if (broken) onBreak(false);
-      broken = false;
+    let timer = 0;
+    const connect = () => {
+      source = new EventSource(`api/events${query({ window: caller.window })}`);
+      source.onopen = () => {
+        if (broken) onBreak("back");
+        broken = false;
+      };
+      source.onerror = () => {
+        source.close();
+        if (!broken) onBreak("gone");
+        broken = true;
+        clearTimeout(timer);
+        timer = setTimeout(look, 1000);
+      };
+      for (const [name, work] of Object.entries(handlers)) source.addEventListener(name, (event) => work(JSON.parse(event.data)));
     };
-    source.onerror = () => {
-      if (!broken) onBreak(true);
-      broken = true;
+    const look = async () => {
+      try {
+        await get("undo");
+        connect();
+      } catch (error) {
+        if (error.status === 401) onBreak("locked");
+        timer = setTimeout(look, 2000);
+      }
     };
-    for (const [name, work] of Object.entries(handlers)) source.addEventListener(name, (event) => work(JSON.parse(event.data)));
-    window.addEventListener("pagehide", () => source.close());
-    return source;
+    connect();
+    window.addEventListener("pagehide", () => (clearTimeout(timer), source.close()));
+    window.addEventListener("pageshow", (event) => event.persisted && location.reload());
   },
 };

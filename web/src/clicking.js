@@ -6,7 +6,8 @@
  */
 
 import { api } from "./api.js";
-import { debounce, latest, queue, signal } from "./signal.js";
+import { debounce, latest, signal } from "./signal.js";
+import { memory } from "./window.js";
 
 export function createClicking({ project, stage, history, toast }) {
   const session = signal(null);
@@ -16,8 +17,11 @@ export function createClicking({ project, stage, history, toast }) {
   const attributes = signal({});
   const useExamples = signal(true);
   const waiting = [];
-  const inOrder = queue();
+  const { inOrder } = history;
+  /** Called when an outline is left as it is: it waits on the server. */
+  const parked = signal(0);
   let opening = null;
+  let quiet = false;
   let openedFor = "";
 
   const clicks = () => session.value?.clicks ?? [];
@@ -71,10 +75,26 @@ export function createClicking({ project, stage, history, toast }) {
   }
 
   function adopt(next) {
+    const image = (next ?? session.value)?.image;
     session.set(next);
+    remember(image, next?.clicks.length || next?.outline ? next.id : undefined);
     stage.display.opened.set(next?.object ?? null);
     draw();
   }
+
+  /** Which outline is open on an image, for when this window comes back to it; with what was typed for it. */
+  function remember(image, id) {
+    if (!image) return;
+    memory.set("open", { ...memory.get("open"), [image]: id });
+    const words = memory.get("words");
+    if (id && words?.id === id) {
+      label.set(words.label);
+      attributes.set(words.attributes);
+    }
+  }
+  const rememberWords = () => session.value && memory.set("words", { id: session.value.id, label: label.value, attributes: attributes.value });
+  label.on(rememberWords, { now: false });
+  attributes.on(rememberWords, { now: false });
 
   function draw() {
     const current = session.value;
@@ -111,10 +131,10 @@ export function createClicking({ project, stage, history, toast }) {
       working(async () => {
         try {
           const current = await ensure();
-          const next = await api.click(current.id, { x: mark.x, y: mark.y, positive });
+          const next = await project.keeping(() => api.click(current.id, { x: mark.x, y: mark.y, positive }));
           waiting.splice(waiting.indexOf(mark), 1);
-          history.clearRedo();
           adopt(next);
+          project.refreshState();
           if (next.outline?.empty) toast.note("Nothing was found there. Another click, or Tab for everything alike, may help.");
         } finally {
           if (waiting.includes(mark)) waiting.splice(waiting.indexOf(mark), 1);
@@ -126,7 +146,16 @@ export function createClicking({ project, stage, history, toast }) {
   }
 
   const change = (work) =>
-    inOrder(() => (session.value ? working(async () => adopt(await work(session.value.id))) : Promise.resolve()));
+    inOrder(() =>
+      session.value
+        ? working(async () => {
+            const { id } = session.value;
+            const next = await project.keeping(() => work(id));
+            if (session.value?.id === id) adopt(next);
+            project.refreshState();
+          })
+        : Promise.resolve(),
+    );
 
   async function finish(work) {
     return inOrder(() =>
@@ -143,48 +172,83 @@ export function createClicking({ project, stage, history, toast }) {
 
   const accept = () =>
     finish(async (current) => {
-      const feature = await api.accept(current.id, { class: project.className.value, label: label.value, attributes: filled(attributes.value) });
+      const feature = await project.keeping(() => api.accept(current.id, { class: project.className.value, label: label.value, attributes: filled(attributes.value) }));
       adopt(null);
       label.set("");
       attributes.set({});
       project.apply({ objects: [feature] });
-      history.push(project.serverAct(`accept ${feature.properties.class || "object"}`));
       return feature;
     });
 
   /** Esc: first the clicks go (undo brings them back), then the session. Returns false if there was nothing to leave. */
   function leave() {
     stage.showOutline("preview", null);
-    if (!session.value) return false;
-    const id = session.value.id;
-    if (session.value.object || !clicks().length) {
+    const current = session.value;
+    if (!current) return false;
+    if (current.object) {
       const had = begun();
-      if (session.value.object && session.value.can_undo) toast.note("The object stays as it was kept.");
-      adopt(null);
-      api.closeSession(id).catch(() => {});
-      return had;
+      if (current.can_undo) toast.note("The object stays as it was kept. Undo goes on with the outline.");
+      return inOrder(() => working(async () => {
+        adopt(null);
+        await api.closeSession(current.id);
+        project.refreshState();
+      })), had;
     }
-    change(() => api.sessionStep(id, "clear"));
-    return true;
+    if (begun()) return change(() => api.sessionStep(current.id, "clear")), true;
+    park();
+    return false;
   }
 
-  /** Drop the session without a word: the image changes, or another object is reopened. */
-  function drop() {
+  /** Put the outline aside as it is: it waits where it lies, on disk, until somebody goes on with it. */
+  function park() {
     hovering.cancel();
-    if (session.value) api.closeSession(session.value.id).catch(() => {});
-    adopt(null);
+    const current = session.value;
+    if (!current) return;
+    const id = begun() || current.can_undo ? current.id : null;
+    session.set(null);
+    stage.display.opened.set(null);
+    draw();
+    if (!id) api.closeSession(current.id).catch(() => {});
+    label.set("");
+    attributes.set({});
+    parked.update((n) => n + 1);
+  }
+
+  /** Go on with an outline that waits; gives the session, null if it is gone. Call in order. */
+  async function resume(id) {
+    const next = await working(() => api.claim(id));
+    if (!next || next.image !== project.image.value?.id) return null;
+    if (session.value && session.value.id !== id) park();
+    adoptWithHand(next);
+    parked.update((n) => n + 1);
+    return next;
+  }
+
+  /** Take a session as the server gives it, with its class and target in the hand. */
+  function adoptWithHand(next) {
+    inHand({ class: next.class, target: next.target });
+    adopt(next);
+  }
+
+  /** What is in the hand is set without changing the open outline: it is so already. */
+  function inHand({ class: name, target }) {
+    quiet = true;
+    try {
+      if (name !== undefined && (!name || project.classOf(name))) project.className.set(name);
+      if (target) project.target.set(target);
+    } finally {
+      quiet = false;
+    }
   }
 
   function reopen(feature) {
     return inOrder(() =>
       working(async () => {
-        drop();
-        project.className.set(feature.properties.class);
-        project.target.set(feature.properties.target);
+        park();
+        inHand({ class: feature.properties.class, target: feature.properties.target });
         label.set(feature.properties.label ?? "");
         attributes.set({ ...feature.properties.attributes });
         await open({ object: feature.id });
-        history.clearRedo();
       }),
     );
   }
@@ -267,11 +331,12 @@ export function createClicking({ project, stage, history, toast }) {
   });
 
   project.target.on((target) => {
+    if (quiet) return;
     if (session.value && begun() && session.value.target !== target) change((id) => api.changeSession(id, { target }));
     else stage.showOutline("preview", null);
   }, { now: false });
   project.className.on((name) => {
-    if (session.value && begun() && session.value.class !== name) change((id) => api.changeSession(id, { class: name }));
+    if (!quiet && session.value && begun() && session.value.class !== name) change((id) => api.changeSession(id, { class: name }));
     stage.redraw();
   }, { now: false });
 
@@ -286,7 +351,11 @@ export function createClicking({ project, stage, history, toast }) {
     click,
     accept,
     leave,
-    drop,
+    park,
+    parked,
+    resume,
+    inHand,
+    adoptWithHand,
     reopen,
     hovering,
     setShape,
@@ -295,10 +364,6 @@ export function createClicking({ project, stage, history, toast }) {
     /** A Change of undo or redo may give a session back, or take it (redo of an accept closes it). */
     adopt,
     paint: (geometry, add) => change((id) => api.paint(id, geometry, add)),
-    canUndo: () => Boolean(waiting.length || session.value?.can_undo),
-    canRedo: () => Boolean(session.value?.can_redo),
-    undo: () => change((id) => api.sessionStep(id, "undo")),
-    redo: () => change((id) => api.sessionStep(id, "redo")),
     /** Answer the question at the suggested place: is it part of the thing? */
     answerHint(positive) {
       const hint = session.value?.hint;

@@ -1,69 +1,52 @@
 /**
- * Undo and redo of every act. An act is {label, undo, redo}: two functions that may be asynchronous.
- *
- * Accepted objects, deletions, class changes, vertex edits, class edits and examples all pass through here, in the order
- * they were done and without a limit. The clicks of the open outline have their own history, in the server's click
- * session, and go first. Acts of an earlier visit are still known to the server: `earlier` is asked when ours run out.
+ * Undo and redo. The server holds one list of acts for this window, whatever they were: clicks on an open outline,
+ * corners of a half-drawn shape, objects, classes, examples, imports. Here acts only wait for their turn, one after the
+ * other, and undo takes back the newest wherever it was done.
  */
 
 import { queue, signal } from "./signal.js";
 
-export function createHistory({ onError = () => {}, earlier = () => null } = {}) {
-  const done = [];
-  const undone = [];
-  const inOrder = queue();
-  const state = signal({ undo: null, redo: null, busy: false });
+export function createHistory({ api, caller = {}, turned = () => {}, onError = () => {} }) {
+  const line = queue();
+  /** Jobs run one after the other; what a job asks of the server is a part of the act it was asked for in. */
+  const inOrder = (job) => {
+    const { act = "" } = caller;
+    return line(async () => {
+      caller.running = act;
+      try {
+        return await job();
+      } finally {
+        caller.running = "";
+      }
+    });
+  };
+  const state = signal({ undo: null, redo: null, busy: 0 });
+  const part = (values) => state.set({ ...state.value, ...values });
 
-  const tell = (busy = false) =>
-    state.set({ undo: done.at(-1)?.label ?? null, redo: undone.at(-1)?.label ?? null, busy });
-
-  async function step(from, to, verb) {
-    const act = from.pop() ?? earlier(verb);
-    if (!act) return null;
-    tell(true);
-    try {
-      await act[verb]();
-      to.push(act);
-      return act;
-    } catch (error) {
-      from.push(act);
-      onError(error, act, verb);
-      return null;
-    } finally {
-      tell();
-    }
-  }
+  const turn = (verb) =>
+    inOrder(async () => {
+      part({ busy: state.value.busy + 1 });
+      try {
+        const change = await api[verb]();
+        await turned(change, verb);
+        return change;
+      } catch (error) {
+        if (error.status === 404 && error.kind === "UnknownName") return null;
+        await onError(error, verb);
+        return undefined;
+      } finally {
+        part({ busy: state.value.busy - 1 });
+      }
+    });
 
   return {
     state,
-    /** Remember an act that was just done. */
-    push(act) {
-      done.push(act);
-      undone.length = 0;
-      tell();
-    },
-    /** Do an act and remember it; if doing fails nothing is remembered and the error passes on. */
-    perform(act) {
-      return inOrder(async () => {
-        tell(true);
-        try {
-          const result = await act.redo();
-          this.push(act);
-          return result;
-        } finally {
-          tell();
-        }
-      });
-    },
-    undo: () => inOrder(() => step(done, undone, "undo")),
-    redo: () => inOrder(() => step(undone, done, "redo")),
-    /** A click in an open outline: what was undone before cannot come back. */
-    clearRedo() {
-      undone.length = 0;
-      tell();
-    },
-    get length() {
-      return done.length;
-    },
+    /** Do something that the server keeps, after all that was asked for before. */
+    inOrder,
+    /** What can be undone and redone, as the server says. */
+    tell: (undo, redo) => part({ undo, redo }),
+    /** Both give what changed, null if there is nothing left, undefined if it did not work (said already). */
+    undo: () => turn("undo"),
+    redo: () => turn("redo"),
   };
 }

@@ -1,14 +1,16 @@
 /** Wires the map together: project ↔ server, stage ↔ tools, panel, keys. Read this first. */
 
 import "./app.css";
-import { api } from "./api.js";
+import { api, caller } from "./api.js";
 import { createActions } from "./actions.js";
 import { createClicking } from "./clicking.js";
 import { fill, h } from "./dom.js";
 import { createHistory } from "./history.js";
 import { createKeys } from "./keys.js";
+import { createDrafts } from "./drafts.js";
 import { createPanel } from "./panel/panel.js";
 import { createProject } from "./project.js";
+import { createSketches } from "./sketches.js";
 import { createStage } from "./map/stage.js";
 import { createTools } from "./tools/index.js";
 import { debounce, signal } from "./signal.js";
@@ -21,6 +23,7 @@ import { confirmDialog } from "./dialogs/dialog.js";
 import { exampleDialog, exportDialog, importDialog } from "./dialogs/files.js";
 import { keysDialog } from "./dialogs/keys.js";
 import { toMap } from "./geometry.js";
+import { lasting, memory, windowName } from "./window.js";
 import Feature from "ol/Feature.js";
 import MultiPolygon from "ol/geom/MultiPolygon.js";
 import { createEmpty, extend } from "ol/extent.js";
@@ -29,8 +32,13 @@ const app = document.getElementById("app");
 const toast = createToasts(document.body);
 const keys = createKeys();
 const history = createHistory({
-  onError: (error) => project.explain(error),
-  earlier: (verb) => (project.state.value?.[`can_${verb}`] ? project.serverAct(project.state.value[`can_${verb}`]) : null),
+  api,
+  caller,
+  turned: (change, verb) => turned(change, verb),
+  onError: async (error) => {
+    await project.explain(error);
+    project.refreshState(0);
+  },
 });
 const project = createProject({ history, toast });
 const display = createDisplay();
@@ -38,10 +46,11 @@ const element = h("div.map", { tabIndex: 0, "aria-label": "Map" });
 const stage = createStage(element, project, display);
 stage.display = display;
 const clicking = createClicking({ project, stage, history, toast });
-const actions = createActions({ project, stage, clicking, history, toast });
+const actions = createActions({ project, stage, clicking, toast });
+const sketches = createSketches({ project, history });
 const brushSize = signal(18);
 const encoding = signal(null);
-const context = { project, stage, clicking, actions, history, toast, keys, display, brushSize, encoding };
+const context = { project, stage, clicking, actions, history, sketches, toast, keys, display, brushSize, encoding };
 const tools = createTools(context);
 const dialogs = {
   keys: () => keysDialog(context),
@@ -60,45 +69,93 @@ actions.fitImage = () => {
 };
 project.jumpTo = actions.jumpTo;
 
-// --- undo and redo: the clicks of the open outline first, then every other act -----------------------------------------
+// --- undo and redo: the newest act of this window, wherever it was done ---------------------------------------------------
 
 async function undo() {
   if (tools.current.value?.back?.()) return;
-  if (clicking.canUndo()) await clicking.undo();
-  else {
-    const act = await history.undo();
-    if (!act && !history.state.value.undo) toast.note("There is nothing to undo.");
-  }
+  if ((await history.undo()) === null) toast.note("There is nothing to undo in this window.");
 }
 async function redo() {
-  if (clicking.canRedo()) await clicking.redo();
-  else {
-    const act = await history.redo();
-    if (!act && !history.state.value.redo) toast.note("There is nothing to redo.");
-  }
+  if ((await history.redo()) === null) toast.note("There is nothing to redo in this window.");
 }
-project.afterUndo = (change, { redone = false } = {}) => {
+
+/** Show what was undone or redone: go to its image, take back its outline or drawing, put its class in the hand. */
+async function turned(change, verb) {
+  const { session, image, hand, closed } = change;
+  const elsewhere = Boolean(image) && image !== project.image.value?.id;
+  if (elsewhere) await project.showImage(image);
   project.applyChange(change);
-  if (change.session) {
-    project.className.set(change.session.class ?? "");
-    project.target.set(change.session.target);
-    tools.use("click");
-    clicking.drop();
-    clicking.adopt(change.session);
-  } else if (redone && clicking.begun()) clicking.adopt(null);
-  const [feature] = change.objects ?? [];
-  if (feature?.properties.image === project.image.value?.id && !change.session) project.select(change.objects.map((object) => object.id));
-};
+  if (hand) clicking.inHand(hand);
+  if (closed && clicking.session.value?.id === closed) clicking.adopt(null);
+  if (session && session.image === project.image.value?.id) {
+    if (clicking.session.value?.id !== session.id) clicking.park();
+    if (!["click", "paint", "erase"].includes(tools.current.value?.id)) tools.use("click");
+    clicking.adoptWithHand(session);
+  }
+  for (const sketch of change.sketches ?? []) {
+    sketches.note(sketch);
+    if (sketch.image !== project.image.value?.id) continue;
+    tools.use(sketch.tool);
+    tools.current.value?.restore?.(sketches.of(sketch.tool));
+  }
+  const here = (change.objects ?? []).filter((object) => object.properties.image === project.image.value?.id);
+  if (here.length && !session) project.select(here.map((object) => object.id));
+  drafts.refresh();
+  const words = change.act.replace(/^(undo|redo) /, "");
+  const where = elsewhere ? `, on ${project.image.value.name}` : "";
+  if (elsewhere || !session) toast.note(`${verb === "undo" ? "Undone" : "Done again"}: ${words}${where}.`, undefined, "turned");
+  const box = !session && here.length ? stage.extentOf(here.map((object) => object.id)) : null;
+  if (box && !(stage.isInView([box[0], box[1]]) || stage.isInView([box[2], box[3]]))) actions.zoomTo(box);
+}
 
 // --- what is shown follows what is known -----------------------------------------------------------------------------
 
+const views = lasting.get("views") ?? {};
+const viewKey = (image) => `${project.state.value?.session.name ?? ""} ${image.id}`;
+const keepView = debounce(() => lasting.set("views", Object.fromEntries(Object.entries(views).slice(-300))), 400);
+function rememberView() {
+  const image = project.image.value;
+  const [view, size] = [stage.map.getView(), stage.map.getSize()];
+  if (!image || !size || stage.shownImage !== image.id) return;
+  const { [viewKey(image)]: before, ...rest } = views;
+  for (const name of Object.keys(views)) if (!(name in rest)) delete views[name];
+  views[viewKey(image)] = { center: view.getCenter(), resolution: view.getResolution(), tiles: display.tiles.value };
+  keepView();
+}
+stage.map.on("moveend", rememberView);
+display.tiles.on(rememberView, { now: false });
+
 project.image.on((image) => {
-  clicking.drop();
+  clicking.park();
   actions.closeProposals();
   if (!image) return;
+  const known = views[viewKey(image)];
+  stage.shownImage = null;
+  display.tiles.set(known?.tiles ?? {});
   stage.showImage(image);
+  if (known) {
+    stage.map.getView().cancelAnimations();
+    stage.map.getView().setCenter(known.center);
+    stage.map.getView().setResolution(known.resolution);
+  }
+  stage.shownImage = image.id;
   document.title = `${image.name} · TerraClick`;
+  memory.set("image", image.id);
+  tools.current.value?.restore?.(sketches.of(tools.current.value.id));
+  history.inOrder(() => comeBack(image));
 }, { now: false });
+project.className.on((name) => memory.set("hand", { class: name, target: project.target.value }), { now: false });
+project.target.on((target) => memory.set("hand", { class: project.className.value, target }), { now: false });
+caller.hand = () => ({ class: project.className.value, target: project.target.value });
+
+/** The outline that this window left open on an image is there again. */
+async function comeBack(image) {
+  const id = memory.get("open")?.[image.id];
+  if (!id || clicking.session.value || project.image.value?.id !== image.id) return;
+  const still = (await api.sessions().catch(() => [])).find((session) => session.id === id && !session.elsewhere && session.begun);
+  if (still && project.image.value?.id === image.id && !clicking.session.value) await clicking.resume(id);
+  drafts.refresh();
+}
 display.layers.on((layers) => project.image.value && stage.showLayers(project.image.value, layers.filter((layer) => layer.shown)), { now: false });
 project.objects.on((objects, before) => stage.showObjects(objects, before), { now: false });
 for (const value of [project.selection, project.classes, display.opacity, display.labels, display.peeking, display.opened]) value.on(() => stage.redraw(), { now: false });
@@ -123,8 +180,11 @@ stage.map.on("click", (event) => {
 project.classes.on((classes) => {
   keys.clearClasses();
   for (const item of classes)
-    if (item.key) keys.onClass(item.key, () => (project.selection.value.size && !clicking.begun() ? actions.relabel(item.name) : undefined, project.className.set(item.name)));
+    if (item.key) keys.onClass(item.key, () => (chosenNow() ? actions.relabel(item.name) : undefined, project.className.set(item.name)));
 });
+
+/** Keys change the selection only where it is what the hand is about: not while clicking a new outline, nor over an open one. */
+const chosenNow = () => project.selection.value.size > 0 && !clicking.begun() && !tools.is("click") && !tools.current.value?.restore;
 
 // --- keys --------------------------------------------------------------------------------------------------------------
 
@@ -151,7 +211,10 @@ keys.on("hint", () => {
 keys.on("alternative", () => clicking.setShape({ walls: clicking.shape.value.walls ? 0 : 4 * (project.image.value?.gsd ?? 1) }));
 keys.on("undo", () => void undo());
 keys.on("redo", () => void redo());
-keys.on("delete", () => void actions.remove());
+keys.on("delete", () => {
+  if (clicking.begun()) return void toast.note("An outline is open: Esc clears its clicks. The selected objects were not deleted.");
+  return void actions.remove();
+});
 keys.on("selectAll", () => (tools.use("select"), actions.selectAll()));
 keys.on("help", dialogs.keys);
 keys.on("merge", () => void actions.merge());
@@ -176,11 +239,12 @@ keys.onRelease("peek", () => display.peeking.set(false));
 keys.on("swipe", () => display.swipe.set(display.swipe.value === null ? 0.5 : null));
 keys.on("panel", () => (app.classList.toggle("wide"), stage.map.updateSize()));
 
-/** Y and N answer whatever is asked: a proposal, the suggested click, a review. */
+/** Y and N answer what was asked last: the suggested click of an open outline, a review, a proposal. */
 function answer(yes) {
-  if (actions.proposals.value) return actions.decideCurrent(yes);
   if (clicking.begun() && clicking.session.value?.hint) return clicking.answerHint(yes);
-  if (project.selection.value.size || actions.reviewing.value) return actions.judge(yes);
+  if (actions.reviewing.value) return actions.judge(yes);
+  if (actions.proposals.value) return actions.decideCurrent(yes);
+  if (project.selection.value.size) return actions.judge(yes);
   return toast.note("Y and N answer a proposal, the suggested click, or a review (G).");
 }
 
@@ -206,6 +270,8 @@ context.panel = panel;
 fill(app, createToolbar(context), stageElement, panel.element);
 stageElement.append(...createOverlay(context), displayPanel(context));
 createSwipe(context);
+const drafts = createDrafts(context);
+stageElement.append(drafts.element);
 tools.use("click");
 
 const encodingGone = debounce(() => encoding.set(null), 600);
@@ -230,24 +296,49 @@ function listen() {
       },
       reload: reloadObjects,
       trouble: ({ message }) => {
-        project.saved.set({ ...project.saved.value, kind: "lost" });
+        project.setTrouble({ kind: "disk", text: message });
         toast.error(message);
       },
       classes: () => project.loadClasses(),
       references: () => project.loadReferences(),
+      images: () => project.refreshState(),
     },
-    (broken) => {
-      if (broken) {
-        project.saved.set({ ...project.saved.value, kind: "lost" });
-        toast.error("The connection to the server is gone. Is “terraclick serve” still running? The map goes on when it is back.");
-      } else {
-        toast.clear();
-        toast.good("Connected again.");
-        project.saved.set({ ...project.saved.value, kind: "saved" });
-        reloadObjects();
-      }
-    },
+    lineChanged,
   );
+}
+
+let closeLine = null;
+/** What is said of the line to the server stays until it is another. */
+function lineChanged(how) {
+  closeLine?.();
+  closeLine = null;
+  if (how === "back") {
+    project.setTrouble(null);
+    toast.good("Connected again. Everything that was kept is there.");
+    history.inOrder(takeUp);
+    return;
+  }
+  const text =
+    how === "locked"
+      ? "The server is running again, but with a new token: open the address that terraclick serve printed. Everything that was kept is there."
+      : "The connection to the server is gone. Is “terraclick serve” still running? The map goes on by itself when it is back.";
+  project.setTrouble({ kind: "line", text });
+  closeLine = toast.error(text);
+}
+
+/** After a break: what the server has now, and the outline that was open. */
+async function takeUp() {
+  try {
+    await Promise.all([project.reload(), project.loadObjects(), sketches.load()]);
+    const open = clicking.session.value;
+    if (open && (clicking.begun() || open.can_undo)) {
+      clicking.adopt(null);
+      await clicking.resume(open.id);
+    } else clicking.adopt(null);
+    drafts.refresh();
+  } catch (error) {
+    project.explain(error);
+  }
 }
 
 /** Rows that another program wrote and that cannot be used: how many, and what is wrong with the first. */
@@ -261,31 +352,24 @@ function sayWhatIsLeftOut() {
 
 async function start() {
   try {
+    caller.window = await windowName();
     await project.load();
     if (!project.images.value.length) throw new Error("This session has no image: start terraclick serve with one.");
-    await project.showImage(project.images.value[0].id);
+    await sketches.load();
+    const hand = memory.get("hand");
+    if (hand) clicking.inHand(hand);
+    await project.showImage(memory.get("image") ?? project.images.value[0].id);
     cover.remove();
     listen();
     sayWhatIsLeftOut();
-    await resume();
+    drafts.refresh();
   } catch (error) {
-    const words = error.status === 401 || error.status === 403 ? "Open the address that terraclick serve printed: it holds the token of this start." : error.message;
+    const words = error.status === 401 || error.status === 403 ? "Open the address that terraclick serve printed: it holds the token of this server." : error.message;
     fill(cover.firstChild, h("img", { src: "static/icon.svg", alt: "" }), h("b", "The map cannot be opened"), h("span.muted", words), h("button.button", { onclick: () => location.reload() }, "Try again"));
   }
 }
 
-/** An outline left open, by a crash or a closed tab, waits where it was. */
-async function resume() {
-  const open = (await api.sessions().catch(() => [])).filter((session) => session.clicks.length && session.author === project.state.value.user && session.image === project.image.value.id);
-  const last = open.at(-1);
-  if (!last) return;
-  toast.note("An outline was left open here.", {
-    label: "Go on with it",
-    async run() {
-      const session = await api.session(last.id).catch(project.explain);
-      if (session) project.afterUndo({ objects: [], deleted: [], session });
-    },
-  });
-}
-
 start();
+
+// For tests and for whoever wants to look inside from the browser's console.
+window.terraclick = context;

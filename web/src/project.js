@@ -1,6 +1,6 @@
 /** What the map knows: images, classes, objects of the shown image, selection, examples. One place that talks of them. */
 
-import { api } from "./api.js";
+import { api, caller } from "./api.js";
 import { signal } from "./signal.js";
 
 export function createProject({ history, toast }) {
@@ -21,53 +21,113 @@ export function createProject({ history, toast }) {
 
   const newer = (feature, known) => !known || feature.properties.rev >= known.properties.rev;
 
-  /** Take in features and deletions, of this image only. */
-  function apply({ objects = [], deleted = [] }) {
+  /** Take in features, deletions and changed properties, of this image only. */
+  function apply({ objects = [], deleted = [], patches = [] }) {
     const image = project.image.value?.id;
     const next = new Map(project.objects.value);
     for (const uuid of deleted) next.delete(uuid);
-    for (const feature of objects)
+    for (const feature of objects) {
       if (feature.properties.image === image && newer(feature, next.get(feature.id))) next.set(feature.id, feature);
+      else if (feature.properties.image !== image) next.delete(feature.id);
+    }
+    for (const { id, properties } of patches) {
+      const known = next.get(id);
+      if (known) next.set(id, { ...known, properties: { ...known.properties, ...properties } });
+    }
     project.objects.set(next);
     if (deleted.length) project.selection.update((chosen) => new Set([...chosen].filter((uuid) => next.has(uuid))));
-    project.saved.set({ kind: "saved", at: new Date() });
+    kept();
     refreshState();
   }
 
-  let asked = 0;
-  function refreshState() {
-    clearTimeout(asked);
-    asked = setTimeout(() => api.state().then((state) => project.state.set(state)).catch(() => {}), 150);
+  /** What the server answered is on disk. */
+  function kept() {
+    project.keptAt = new Date();
+    sayKept();
   }
 
-  /** Do an act that the server can take back; the answer is applied to the map. */
-  async function act(label, work) {
-    project.saved.set({ ...project.saved.value, kind: "pending" });
+  // "Not saved" is said while something waits for the server, is refused by the disk, or cannot be sent; nothing else.
+  let pending = 0;
+  let trouble = null;
+  function sayKept() {
+    project.saved.set({ kind: trouble ? "lost" : pending ? "pending" : "saved", at: project.keptAt ?? null, why: trouble });
+  }
+  function setTrouble(why) {
+    trouble = why;
+    sayKept();
+  }
+
+  let asked = 0;
+  function refreshState(wait = 150) {
+    clearTimeout(asked);
+    asked = setTimeout(() => api.state().then(takeState).catch(() => {}), wait);
+  }
+  function takeState(state) {
+    project.state.set(state);
+    history.tell(state.can_undo, state.can_redo);
+    const work = ({ id }) => state.work[id] ?? { objects: 0, state: "untouched" };
+    const another = (image) => image.objects !== work(image).objects || image.state !== work(image).state;
+    if (project.images.value.some(another)) project.images.set(project.images.value.map((image) => (another(image) ? { ...image, ...work(image) } : image)));
+  }
+
+  /** Wait for the server while something is being kept; what it refuses is said and passed on. */
+  async function keeping(work) {
+    pending += 1;
+    sayKept();
     try {
-      const change = await work();
-      applyChange(change);
-      history.push(serverAct(label));
-      return change;
+      const answer = await work();
+      if (trouble?.kind === "disk") trouble = null;
+      return answer;
     } catch (error) {
-      project.saved.set({ ...project.saved.value, kind: "lost" });
-      await explain(error);
+      if (error.status === 0) trouble = { kind: "line", text: error.message };
+      else if (error.status === 503 && error.kind === "FileGone") trouble = { kind: "disk", text: error.message };
+      else if (error.kind === "BadOutput") trouble = { kind: "disk", text: error.message };
       throw error;
+    } finally {
+      pending -= 1;
+      sayKept();
+    }
+  }
+
+  /** Do an act that the server keeps and can take back; the answer is applied to the map. */
+  let acts = 0;
+  function act(label, work) {
+    return history.inOrder(async () => {
+      try {
+        const change = await keeping(work);
+        acts += 1;
+        applyChange(change);
+        return change;
+      } catch (error) {
+        await explain(error);
+        throw error;
+      }
+    });
+  }
+
+  /** Several acts as one for undo: what `work` asks of the server within is one entry there. */
+  async function together(work) {
+    const outer = caller.act;
+    caller.act ||= crypto.getRandomValues(new Uint32Array(3)).join("-");
+    try {
+      return await work();
+    } finally {
+      caller.act = outer;
     }
   }
 
   function applyChange(change) {
     if (!change) return;
     if (change.type === "Feature") apply({ objects: [change] });
-    else apply(change);
+    else if (change.objects) apply(change);
+    else {
+      kept();
+      refreshState();
+    }
+    if (change.reload || change.renamed) project.loadObjects().catch(explain);
     if (change.classes) project.loadClasses();
-    if (change.references) project.loadReferences();
+    if (change.references || change.renamed) project.loadReferences();
   }
-
-  const serverAct = (label) => ({
-    label,
-    undo: async () => project.afterUndo(await api.undo()),
-    redo: async () => project.afterUndo(await api.redo(), { redone: true }),
-  });
 
   /** Say what went wrong; after a conflict show what is stored now. */
   async function explain(error) {
@@ -89,11 +149,14 @@ export function createProject({ history, toast }) {
     apply,
     applyChange,
     act,
-    serverAct,
+    /** How many acts this page did. */
+    acts: () => acts,
+    keeping,
+    together,
     explain,
     refreshState,
-    /** Set by main: what to do with a Change that undo or redo gave, and how to go to an object. */
-    afterUndo: applyChange,
+    setTrouble,
+    /** Set by main: how to go to an object. */
     jumpTo: () => {},
 
     classOf: (name) => project.classes.value.find((item) => item.name === name),
@@ -103,11 +166,19 @@ export function createProject({ history, toast }) {
 
     async load() {
       const [state, images, classes, references] = await Promise.all([api.state(), api.images(), api.classes(), api.references()]);
-      project.state.set(state);
       project.images.set(images);
+      takeState(state);
       project.classes.set(classes);
       project.references.set(references);
       project.className.set(classes[0]?.name ?? "");
+    },
+    /** What the server has now; what is in the hand stays. */
+    async reload() {
+      const [state, images, classes, references] = await Promise.all([api.state(), api.images(), api.classes(), api.references()]);
+      project.images.set(images);
+      takeState(state);
+      project.classes.set(classes);
+      project.references.set(references);
     },
     async loadClasses() {
       const classes = await api.classes();
@@ -131,7 +202,7 @@ export function createProject({ history, toast }) {
     },
     async showImage(id) {
       const image = project.images.value.find((item) => item.id === id) ?? project.images.value[0];
-      if (!image || image === project.image.value) return;
+      if (!image || image.id === project.image.value?.id) return;
       project.selection.set(new Set());
       project.objects.set(new Map());
       project.image.set(image);

@@ -3,31 +3,40 @@ import { test } from "node:test";
 import { createHistory } from "../src/history.js";
 import { latest, signal } from "../src/signal.js";
 
-test("undo takes back acts newest first and redo brings them again", async () => {
-  const history = createHistory();
-  let text = "";
-  for (const letter of "abc")
-    await history.perform({ label: letter, redo: () => (text += letter), undo: () => (text = text.slice(0, -1)) });
-  await history.undo();
-  await history.undo();
-  assert.equal(text, "a");
-  await history.redo();
-  assert.equal(text, "ab");
-  assert.deepEqual(history.state.value, { undo: "b", redo: "c", busy: false });
+test("acts and undo wait for their turn; undo says when nothing is left", async () => {
+  const log = [];
+  const api = {
+    undo: async () => { log.push("undo"); return { act: "undo draw" }; },
+    redo: async () => { throw Object.assign(new Error("nothing"), { status: 404, kind: "UnknownName" }); },
+  };
+  const history = createHistory({ api, turned: (change, verb) => log.push(`${verb} ${change.act}`) });
+  const slow = history.inOrder(async () => { await new Promise((done) => setTimeout(done, 10)); log.push("act"); });
+  const undone = history.undo();
+  await slow;
+  assert.equal((await undone).act, "undo draw");
+  assert.equal(await history.redo(), null);
+  assert.deepEqual(log, ["act", "undo", "undo undo draw"]);
 });
 
-test("an act that fails is not remembered; an undo that fails can be tried again", async () => {
+test("an act that fails lets the next one run; an undo that fails says why", async () => {
   const errors = [];
-  const history = createHistory({ onError: (error) => errors.push(error.message) });
-  await assert.rejects(history.perform({ label: "x", redo: () => Promise.reject(new Error("no")), undo() {} }));
-  assert.equal(history.length, 0);
-  let broken = true;
-  history.push({ label: "y", redo() {}, undo: () => { if (broken) throw new Error("later"); } });
-  await history.undo();
-  assert.deepEqual([errors, history.length], [["later"], 1]);
-  broken = false;
-  await history.undo();
-  assert.equal(history.length, 0);
+  const api = { undo: async () => { throw Object.assign(new Error("changed"), { status: 409, kind: "Conflict" }); } };
+  const history = createHistory({ api, onError: (error) => errors.push(error.message) });
+  await assert.rejects(history.inOrder(() => Promise.reject(new Error("no"))));
+  assert.equal(await history.undo(), undefined);
+  assert.deepEqual(errors, ["changed"]);
+});
+
+test("what a job asks of the server belongs to the act in which it was asked for", async () => {
+  const caller = { act: "", running: "" };
+  const history = createHistory({ api: {}, caller });
+  const seen = [];
+  const before = history.inOrder(async () => seen.push(caller.running));
+  caller.act = "one";
+  const within = history.inOrder(async () => seen.push(caller.running));
+  caller.act = "";
+  await Promise.all([before, within, history.inOrder(async () => seen.push(caller.running))]);
+  assert.deepEqual(seen, ["", "one", ""]);
 });
 
 test("a signal tells changes and keeps quiet about none", () => {

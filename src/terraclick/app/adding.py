@@ -20,6 +20,7 @@ from terraclick.app.window_cache import WindowCache
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, BadData, BadImage
 from terraclick.geo.crs_text import crs_of_text
+from terraclick.geo.pictures import decoded, size_of
 from terraclick.geo.stored_readings import readings_of
 from terraclick.geo.window_file import write_window
 
@@ -151,13 +152,14 @@ def decoded_png(text: str, what: str) -> NDArray[np.uint8]:
     """RGB or RGBA pixels (H, W, 3 or 4) of a PNG or JPEG in base64. Raises BadData."""
     try:
         data = base64.b64decode(text, validate=True)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    except (binascii.Error, ValueError, cv2.error):
-        image = None
+    except (binascii.Error, ValueError):
+        data = b""
+    size = size_of(data)
+    if size is not None and max(size) > WINDOW_SIDE:
+        raise BadData(f"{what} has {size[0]} x {size[1]} pixels: at most {WINDOW_SIDE} a side are taken.")
+    image = decoded(data, cv2.IMREAD_UNCHANGED, WINDOW_SIDE)
     if image is None or image.dtype != np.uint8:
         raise BadData(f"{what} is no PNG or JPEG of 8 bits in base64.")
-    if max(image.shape[:2]) > WINDOW_SIDE:
-        raise BadData(f"{what} has {image.shape[1]} x {image.shape[0]} pixels: at most {WINDOW_SIDE} a side are taken.")
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     turned = [2, 1, 0] if image.shape[2] == 3 else [2, 1, 0, 3]

@@ -55,6 +55,9 @@ BRIEF: dict[str, Schema] = {
     "simplify_m": _maybe(NUMBER),
     "square": FLAG,
     "saved": FLAG,
+    "begun": FLAG,
+    "window": TEXT,
+    "elsewhere": FLAG,
 }
 PROPERTIES: dict[str, Schema] = {
     "uuid": TEXT,
@@ -80,6 +83,20 @@ FEATURE = _object(
 )
 COLLECTION = _object(id=TEXT, title=TEXT, itemType=TEXT, crs=_list(TEXT), links=LINKS)
 COLLECTION["properties"] |= {"extent": ANY, "storageCrs": TEXT}
+CHANGE = _object(
+    act=TEXT,
+    objects=_list(_ref("Feature")),
+    deleted=_list(TEXT),
+    patches=_list(_object(id=TEXT, properties=ANY)),
+    reload=FLAG,
+    session=_maybe(_ref("Session")),
+    image=_maybe(TEXT),
+    classes=FLAG,
+    renamed=FLAG,
+    references=FLAG,
+    marks=FLAG,
+    sketches=_list(_ref("Sketch")),
+)
 SCHEMAS: dict[str, Schema] = {
     "Error": _object(error=TEXT, message=TEXT),
     "Link": _object(href=TEXT, rel=TEXT, type=TEXT, title=TEXT),
@@ -110,6 +127,7 @@ SCHEMAS: dict[str, Schema] = {
         images=WHOLE,
         objects=WHOLE,
         counts=_object(status=_counts(), class_=_counts()),
+        work={"type": "object", "additionalProperties": _object(objects=WHOLE, state=TEXT)},
         can_undo=_maybe(TEXT),
         can_redo=_maybe(TEXT),
     ),
@@ -131,6 +149,7 @@ SCHEMAS: dict[str, Schema] = {
         tile_size=WHOLE,
         max_zoom=WHOLE,
         objects=WHOLE,
+        state=TEXT,
     ),
     "Images": _object(images=_list(_ref("Image"))),
     "Statistics": _object(
@@ -168,9 +187,15 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Preview": _object(ready=FLAG, outline=_maybe(_ref("Outline")), ms=_maybe(NUMBER)),
     "Cancelled": _object(cancelled=FLAG),
+    "SegMapError": {"type": "object", "required": ["error"], "properties": {"error": {}}},
     "SegMapModels": _object(models=_list(ANY)),
     "SegMapAnswer": _object(segmentation=_list(ANY), model_used=TEXT, processing_time=NUMBER, timestamp=TEXT),
-    "Change": _object(act=TEXT, objects=_list(_ref("Feature")), deleted=_list(TEXT), session=_maybe(_ref("Session"))),
+    "Change": CHANGE,
+    "Turned": {
+        "allOf": [_ref("Change"), _object(hand=_maybe(ANY), closed=_maybe(TEXT))],
+    },
+    "Sketches": _object(sketches=_list(_ref("Sketch"))),
+    "Sketch": _object(id=TEXT, image=_maybe(TEXT), tool=TEXT, points=_list(_list(NUMBER)), window=TEXT),
     "Undo": _object(undo=_list(TEXT), redo=_list(TEXT)),
     "Class": _object(name=TEXT, colour=TEXT, key=TEXT, kind=TEXT, schema=ANY, objects=WHOLE),
     "Classes": _object(classes=_list(_ref("Class"))),
@@ -197,6 +222,7 @@ MEDIA: dict[str, tuple[str, ...]] = {
 """Answers that are no JSON, by a name of their own."""
 
 _ITEMS = "/api/collections/objects/items"
+SESSION_ACTS = ("clicks", "paint", "clear", "undo", "redo", "claim")
 ANSWERS: dict[tuple[str, str], str] = {
     ("get", "/api/state"): "State",
     ("get", "/api/events"): "events",
@@ -215,7 +241,7 @@ ANSWERS: dict[tuple[str, str], str] = {
     ("get", "/api/sessions"): "Sessions",
     ("post", "/api/sessions"): "Session",
     ("get", "/api/sessions/{name}"): "Session",
-    **{("post", f"/api/sessions/{{name}}/{act}"): "Session" for act in ("clicks", "paint", "clear", "undo", "redo")},
+    **{("post", f"/api/sessions/{{name}}/{act}"): "Session" for act in SESSION_ACTS},
     ("delete", "/api/sessions/{name}/clicks/last"): "Session",
     ("patch", "/api/sessions/{name}"): "Session",
     ("post", "/api/sessions/{name}/cancel"): "Cancelled",
@@ -229,11 +255,14 @@ ANSWERS: dict[tuple[str, str], str] = {
     ("get", _ITEMS): "FeatureCollection",
     ("post", _ITEMS): "Feature",
     **{(verb, _ITEMS + "/{uuid}"): "Feature" for verb in ("get", "put", "patch")},
-    **{("post", f"/api/objects/{act}"): "Change" for act in ("merge", "set", "delete")},
+    **{("post", f"/api/objects/{act}"): "Change" for act in ("merge", "set", "delete", "shape")},
     **{("post", f"/api/objects/{{uuid}}/{act}"): "Change" for act in ("split", "cut", "add", "shape")},
     ("get", "/api/undo"): "Undo",
-    ("post", "/api/undo"): "Change",
-    ("post", "/api/redo"): "Change",
+    ("post", "/api/undo"): "Turned",
+    ("post", "/api/redo"): "Turned",
+    ("get", "/api/sketches"): "Sketches",
+    ("put", "/api/sketches/{name}"): "Change",
+    ("put", "/api/images/{image}/mark"): "Change",
     ("get", "/api/classes"): "Classes",
     ("put", "/api/classes/{name}"): "Class",
     ("get", "/api/references"): "References",

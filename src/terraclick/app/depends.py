@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from fastapi import Depends, Request
 
-from terraclick.app.journal import Deed
-from terraclick.app.workspace import Workspace
+from terraclick.app.journal import Actor, Change, Deed
+from terraclick.app.workspace import MANY, Workspace
+from terraclick.errors import BadInput
+from terraclick.geo.store import StoredDraft
 
-__all__ = ["Json", "Space", "User", "change_json", "features_of", "given_of", "tenth"]
+__all__ = ["Json", "Space", "User", "change_json", "features_of", "given_of", "sketch_json", "tenth"]
+
+WINDOW, ACT, HAND = "TerraClick-Window", "TerraClick-Act", "TerraClick-Hand"
+"""Headers of the map: the window a request comes from, the act it is a part of, what was in the hand."""
 
 
 def _workspace(request: Request) -> Workspace:
@@ -18,12 +26,32 @@ def _workspace(request: Request) -> Workspace:
     return space
 
 
-def _user(request: Request) -> str:
-    return str(request.state.user)
+def _user(request: Request) -> Actor:
+    """Whose request it is, with what the headers say of the window it comes from (see docs/server.md)."""
+    window, act = (_name_in(request, header) for header in (WINDOW, ACT))
+    return Actor(str(request.state.user), window, _hand_in(request), act)
+
+
+def _name_in(request: Request, header: str) -> str:
+    text = request.headers.get(header, "")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", text):
+        raise BadInput(f"{header} was {text[:40]!r}: up to 64 letters, digits, - and _ were expected.")
+    return text
+
+
+def _hand_in(request: Request) -> dict[str, str] | None:
+    """Class and target that were in the hand, as percent-encoded JSON; None where nothing of use is said."""
+    try:
+        given = json.loads(unquote(request.headers.get(HAND, "")[:2000]) or "null")
+    except (ValueError, RecursionError):
+        raise BadInput(f"{HAND} is not JSON: an object with class and target was expected.") from None
+    if not isinstance(given, dict):
+        return None
+    return {name: str(given[name])[:200] for name in ("class", "target") if isinstance(given.get(name), str)}
 
 
 Space = Annotated[Workspace, Depends(_workspace)]
-User = Annotated[str, Depends(_user)]
+User = Annotated[Actor, Depends(_user)]
 Json = dict[str, Any]
 
 
@@ -32,10 +60,66 @@ def features_of(space: Workspace, deed: Deed) -> list[Json]:
     return [space.places.feature(change.after.item) for change in deed.changes if change.after is not None]
 
 
-def change_json(space: Workspace, act: str, deed: Deed, session: Json | None = None) -> Json:
-    """What a map draws anew and takes away after a deed."""
-    deleted = [change.uuid for change in deed.changes if change.after is None]
-    return {"act": act, "objects": features_of(space, deed), "deleted": deleted, "session": session}
+def change_json(space: Workspace, act: str, deed: Deed, session: Json | None = None, brief: bool = False) -> Json:
+    """What a map draws anew and takes away after a deed.
+
+    With `brief`, and many objects, those that only have other properties come as patches, and `reload` says whether
+    there are others.
+    """
+    last = {change.uuid: change for change in deed.changes}
+    left = [change for change in last.values() if change.after is not None]
+    brief = brief and len(last) > MANY
+    patches = [patch for change in left if (patch := _patch(change)) is not None] if brief else []
+    patched = {patch["id"] for patch in patches}
+    scene = space.by_key.get(deed.image)
+    return {
+        "act": act,
+        "objects": [] if brief else [space.places.feature(c.after.item) for c in left if c.after is not None],
+        "deleted": [uuid for uuid, change in last.items() if change.after is None],
+        "patches": patches,
+        "reload": brief and len(patched) < len(left),
+        "session": session,
+        "image": None if scene is None else scene.id,
+        "classes": bool(deed.classes),
+        "renamed": deed.renamed,
+        "references": bool(deed.references),
+        "marks": bool(deed.marks),
+        "sketches": [sketch_json(space, swap.after, swap.before) for swap in deed.sketches],
+    }
+
+
+_PATCHED = {"class_name": "class"} | {
+    name: name for name in ("label", "status", "author", "rev", "updated", "attributes")
+}
+"""Fields of an object that change without its outline, and their names in the interface."""
+
+
+def _patch(change: Change) -> Json | None:
+    """What of an object's properties is another now; None where its outline or more than that changed."""
+    if change.before is None or change.after is None:
+        return None
+    before, after = change.before.item, change.after.item
+    if before.geometry is not after.geometry or before.image != after.image:
+        return None
+    values = {said: getattr(after, name) for name, said in _PATCHED.items()}
+    return {
+        "id": change.uuid,
+        "properties": {said: values[said] for name, said in _PATCHED.items() if getattr(before, name) != values[said]},
+    }
+
+
+def sketch_json(space: Workspace, sketch: StoredDraft | None, before: StoredDraft | None = None) -> Json:
+    """A half-drawn shape, without points where it is gone."""
+    known = sketch or before
+    assert known is not None
+    scene = space.by_key.get(known.image)
+    return {
+        "id": known.uuid,
+        "image": None if scene is None else scene.id,
+        "tool": str(known.content.get("tool", "")),
+        "points": [] if sketch is None else known.content.get("points", []),
+        "window": str(known.content.get("window", "")),
+    }
 
 
 def given_of(body: Any) -> Json:

@@ -25,6 +25,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._listeners: dict[int, tuple[str, asyncio.AbstractEventLoop, asyncio.Queue[str | None]]] = {}
+        self._windows: dict[int, tuple[str, str]] = {}
         self._lock = threading.Lock()
         self._next = 0
         self._closed = False
@@ -52,6 +53,12 @@ class Hub:
     def _drop(self, number: int) -> None:
         with self._lock:
             self._listeners.pop(number, None)
+            self._windows.pop(number, None)
+
+    def windows(self, user: str) -> set[str]:
+        """The windows of a person that listen now."""
+        with self._lock:
+            return {window for name, window in self._windows.values() if name == user}
 
     def close(self) -> None:
         """End all streams."""
@@ -64,13 +71,14 @@ class Hub:
             except RuntimeError:
                 continue
 
-    async def listen(self, user: str, hello: Any) -> AsyncIterator[str]:
-        """A stream of events for one person, beginning with `hello`."""
+    async def listen(self, user: str, hello: Any, window: str = "") -> AsyncIterator[str]:
+        """A stream of events for one person's window, beginning with `hello`."""
         queue: asyncio.Queue[str | None] = asyncio.Queue()
         with self._lock:
             number, self._next = self._next, self._next + 1
             if not self._closed:
                 self._listeners[number] = user, asyncio.get_running_loop(), queue
+                self._windows[number] = user, window
         try:
             yield message("hello", hello)
             while not self._closed:

@@ -1,23 +1,79 @@
-"""Every change of objects is a Deed that can be undone: what each object was before, and what it was after.
+"""Everything a person does in one window of the map, in one order: what can be undone and what can be redone.
 
-A deed is undone by the deed that goes the other way, which is itself a deed; so redo is undo of an undo. Nothing is
-undone over somebody else's work: an object that no longer is what the deed left is a Conflict.
+An entry is a Deed (objects, classes, examples, half-drawn shapes, marks of images before and after) or a Step (one act
+on an outline that is still open). A deed is undone by the deed that goes the other way, which is itself a deed; so redo
+is undo of an undo. Nothing is undone over somebody else's work: what no longer is what the deed left is a Conflict.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeAlias, TypeVar
 
+from terraclick.app.clicking import Act
 from terraclick.errors import Conflict, UnknownName
-from terraclick.geo.store import MapObject, Store, StoredClick, StoredDraft, StoredView
+from terraclick.geo.store import (
+    MapClass,
+    MapObject,
+    Store,
+    StoredClick,
+    StoredDraft,
+    StoredReference,
+    StoredView,
+)
 
-__all__ = ["Change", "Deed", "Edit", "Journal", "Snapshot", "do", "find", "revert"]
+__all__ = [
+    "Actor",
+    "Change",
+    "Deed",
+    "Edit",
+    "Entry",
+    "Journal",
+    "Mark",
+    "Snapshot",
+    "Stand",
+    "Step",
+    "Swap",
+    "Tell",
+    "do",
+    "find",
+    "quiet",
+    "revert",
+    "swapped",
+]
 
-MOST = 500
-"""Deeds of one person that can be undone."""
+MOST = 2000
+"""Entries of one window that can be undone."""
+MOST_CHANGES = 400_000
+"""Objects that all entries of one window may hold together; the oldest entries go first."""
+MOST_WINDOWS = 64
+"""Windows of all people whose acts are remembered; the longest unused are forgotten."""
+CHUNK = 500
+"""Objects between two looks at whether the work is still wanted."""
+
+Kept = TypeVar("Kept")
+Tell: TypeAlias = Callable[[int, int], None]
+"""Hears (done, all) during long work; what it raises ends the work and undoes it."""
+
+
+class Actor(str):
+    """Whose act it is: the user's name, with the window it came from, what was in the hand, and the act it belongs to.
+
+    Requests of one act are one entry of the journal.
+    """
+
+    window: str
+    hand: Mapping[str, Any] | None
+    act: str
+
+    def __new__(cls, name: str, window: str = "", hand: Mapping[str, Any] | None = None, act: str = "") -> Actor:
+        """A user's name that knows more."""
+        made = super().__new__(cls, name)
+        made.window, made.hand, made.act = window, hand, act
+        return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +95,106 @@ class Change:
 
 
 @dataclass(frozen=True, eq=False)
+class Swap(Generic[Kept]):
+    """Something else that is kept, before and after; None where it was not there."""
+
+    before: Kept | None
+    after: Kept | None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a person says of an image (its key): the state `done`."""
+
+    image: str
+    state: str
+
+
+@dataclass(frozen=True, eq=False)
 class Deed:
     """Changes that belong together, named for people; draft is the click session an accept closed."""
 
     name: str
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = ()
     draft: StoredDraft | None = None
+    classes: tuple[Swap[MapClass], ...] = ()
+    references: tuple[Swap[StoredReference], ...] = ()
+    sketches: tuple[Swap[StoredDraft], ...] = ()
+    marks: tuple[Swap[Mark], ...] = ()
+
+    @property
+    def image(self) -> str:
+        """The key of the image it happened on; "" for none."""
+        for change in self.changes:
+            snapshot = change.after or change.before
+            if snapshot is not None and snapshot.item.image:
+                return snapshot.item.image
+        found = [self.draft, *(swap.after or swap.before for swap in self.sketches)]
+        return next((draft.image for draft in found if draft is not None), "")
+
+    @property
+    def renamed(self) -> bool:
+        """Whether a class got another name, and its objects with it."""
+        return any(s.before is not None and s.after is not None and s.before.name != s.after.name for s in self.classes)
+
+    def joined(self, other: Deed) -> Deed:
+        """This and what was done right after it as one act."""
+        return Deed(
+            self.name,
+            self.changes + other.changes,
+            self.draft or other.draft,
+            self.classes + other.classes,
+            self.references + other.references,
+            self.sketches + other.sketches,
+            self.marks + other.marks,
+        )
+
+
+@dataclass(frozen=True)
+class Stand:
+    """How far an open outline is: the acts that count, and its class and shape."""
+
+    acts: tuple[Act, ...]
+    class_name: str
+    simplify_m: float
+    square: bool
+
+    def same(self, other: Stand) -> bool:
+        """Whether two are the same stand; acts are compared one by one, as the objects they are."""
+        return (
+            len(self.acts) == len(other.acts)
+            and all(mine is theirs or mine == theirs for mine, theirs in zip(self.acts, other.acts, strict=True))
+            and (self.class_name, self.simplify_m, self.square) == (other.class_name, other.simplify_m, other.square)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One act on an open outline, which the click session of that id holds."""
+
+    name: str
+    session: str
+    image: str
+    before: Stand
+    after: Stand
+
+    def reversed(self) -> Step:
+        """The way back."""
+        return replace(self, before=self.after, after=self.before)
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One act of a window: what was done, with what in the hand."""
+
+    what: Deed | Step
+    hand: Mapping[str, Any] | None = None
+    act: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people read."""
+        return self.what.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,58 +219,177 @@ def find(store: Store, uuid: str) -> MapObject | None:
         return None
 
 
-def do(store: Store, edits: Sequence[Edit]) -> tuple[Change, ...]:
-    """Carry out edits in one transaction. Raises Conflict (with mine and theirs) where a revision is stale."""
+def quiet(done: int, total: int) -> None:
+    """Hears and says nothing."""
+
+
+def do(store: Store, edits: Sequence[Edit], tell: Tell = quiet) -> tuple[Change, ...]:
+    """Carry out edits in one transaction. Raises Conflict (with mine and theirs) where a revision is stale.
+
+    What `tell` raises leaves everything as it was.
+    """
     done: list[Change] = []
     with store.transaction():
-        for edit in edits:
-            if edit.kind == "add":
-                added = store.add(edit.item, edit.clicks or (), edit.view, store.crs)
-                done.append(Change(added.uuid, None, _snapshot(store, added)))
-                continue
-            theirs = find(store, edit.item.uuid)
-            if theirs is None or (edit.rev is not None and edit.rev != theirs.rev):
-                fate = "was deleted" if theirs is None else f"is at revision {theirs.rev}, yours is {edit.rev}"
-                mine = None if edit.kind == "delete" else edit.item
-                raise Conflict(f"object {edit.item.uuid} {fate}: reload it and apply your change again.", mine, theirs)
-            before = _snapshot(store, theirs)
-            if edit.kind == "delete":
-                store.delete(theirs.uuid)
-                done.append(Change(theirs.uuid, before, None))
-                continue
-            stored = store.update(replace(edit.item, rev=theirs.rev), edit.clicks, edit.view)
-            done.append(Change(stored.uuid, before, _snapshot(store, stored)))
+        for start in range(0, len(edits), CHUNK):
+            tell(start, len(edits))
+            done += _do_some(store, edits[start : start + CHUNK])
     return tuple(done)
 
 
-def revert(store: Store, deed: Deed) -> Deed:
+def _do_some(store: Store, edits: Sequence[Edit]) -> list[Change]:
+    known = _snapshots(store, [edit.item.uuid for edit in edits if edit.kind != "add"])
+    for edit in edits:
+        if edit.kind == "add":
+            continue
+        before = known.get(edit.item.uuid)
+        theirs = None if before is None else before.item
+        if theirs is None or (edit.rev is not None and edit.rev != theirs.rev):
+            fate = "was deleted" if theirs is None else f"is at revision {theirs.rev}, yours is {edit.rev}"
+            mine = None if edit.kind == "delete" else edit.item
+            raise Conflict(f"object {edit.item.uuid} {fate}: reload it and apply your change again.", mine, theirs)
+    added = [edit for edit in edits if edit.kind == "add"]
+    updated = [edit for edit in edits if edit.kind == "update"]
+    store.delete_many([edit.item.uuid for edit in edits if edit.kind == "delete"])
+    news = store.add_many([(edit.item, edit.clicks or (), edit.view) for edit in added], store.crs)
+    olds = store.update_many(
+        [(replace(edit.item, rev=known[edit.item.uuid].item.rev), edit.clicks, edit.view) for edit in updated]
+    )
+    after = {id(edit): item for edit, item in zip((*added, *updated), (*news, *olds), strict=True)}
+    return [_change_of(store, edit, known.get(edit.item.uuid), after.get(id(edit))) for edit in edits]
+
+
+def _change_of(store: Store, edit: Edit, before: Snapshot | None, stored: MapObject | None) -> Change:
+    if stored is None:
+        return Change(edit.item.uuid, before, None)
+    if edit.clicks:  # as they were stored, with their times
+        return Change(stored.uuid, before, Snapshot(stored, store.clicks_of(stored.uuid), store.view_of(stored.uuid)))
+    clicks = (() if before is None else before.clicks) if edit.clicks is None else ()
+    view = (None if before is None else before.view) if edit.view is None else edit.view
+    return Change(stored.uuid, before, Snapshot(stored, clicks, view))
+
+
+def revert(store: Store, deed: Deed, tell: Tell = quiet) -> Deed:
     """Undo a deed in one transaction; the deed that came of it redoes. Raises Conflict where others changed things."""
     done: list[Change] = []
+    back = tuple(reversed(deed.changes))
     with store.transaction():
-        for change in reversed(deed.changes):
-            now = find(store, change.uuid)
-            if not _same(now, None if change.after is None else change.after.item):
-                raise Conflict(
-                    f"object {change.uuid} was {'deleted' if now is None else 'changed'} since: it is left as it is.",
-                    None if change.before is None else change.before.item,
-                    now,
-                )
-            then = None if now is None else _snapshot(store, now)
-            if change.before is None:
-                store.delete(change.uuid)
-                done.append(Change(change.uuid, then, None))
-                continue
-            old = change.before
-            if now is None:
-                back = store.add(old.item, old.clicks, old.view, store.crs)
-            else:
-                back = store.update(replace(old.item, rev=now.rev), old.clicks, old.view)
-            done.append(Change(change.uuid, then, _snapshot(store, back)))
-    return Deed(deed.name, tuple(done), deed.draft)
+        classes = [_class_back(store, swap) for swap in reversed(deed.classes) if swap.before is not None]
+        for group in _groups(back):
+            tell(len(done), len(back))
+            done += _revert_some(store, group)
+        classes += [_class_back(store, swap) for swap in reversed(deed.classes) if swap.before is None]
+        for reference in reversed(deed.references):
+            _reference_back(store, reference)
+        for sketch in reversed(deed.sketches):
+            _sketch_back(store, sketch)
+        for mark in reversed(deed.marks):
+            _mark_back(store, mark)
+    return Deed(
+        deed.name,
+        tuple(done),
+        deed.draft,
+        tuple(swap for swap in classes if swap is not None),
+        swapped(deed.references),
+        swapped(deed.sketches),
+        swapped(deed.marks),
+    )
 
 
-def _snapshot(store: Store, item: MapObject) -> Snapshot:
-    return Snapshot(item, store.clicks_of(item.uuid), store.view_of(item.uuid))
+def _groups(changes: Sequence[Change]) -> list[list[Change]]:
+    """Changes in their order, in groups in which no object comes twice."""
+    groups: list[list[Change]] = [[]]
+    seen: set[str] = set()
+    for change in changes:
+        if change.uuid in seen or len(groups[-1]) >= CHUNK:
+            groups.append([])
+            seen = set()
+        groups[-1].append(change)
+        seen.add(change.uuid)
+    return [group for group in groups if group]
+
+
+def _revert_some(store: Store, changes: Sequence[Change]) -> list[Change]:
+    known = _snapshots(store, [change.uuid for change in changes])
+    for change in changes:
+        then = known.get(change.uuid)
+        if not _same(None if then is None else then.item, None if change.after is None else change.after.item):
+            raise Conflict(
+                f"object {change.uuid} was {'deleted' if then is None else 'changed'} since: it is left as it is.",
+                None if change.before is None else change.before.item,
+                None if then is None else then.item,
+            )
+    gone = [change for change in changes if change.before is None]
+    new = [(change, change.before) for change in changes if change.before is not None and change.uuid not in known]
+    old = [(change, change.before) for change in changes if change.before is not None and change.uuid in known]
+    store.delete_many([change.uuid for change in gone])
+    added = store.add_many([(old_one.item, old_one.clicks, old_one.view) for _, old_one in new], store.crs)
+    updated = store.update_many(
+        [
+            (
+                replace(before.item, rev=known[change.uuid].item.rev),
+                None if before.clicks == known[change.uuid].clicks else before.clicks,
+                None if before.view == known[change.uuid].view else before.view,
+            )
+            for change, before in old
+        ]
+    )
+    after = {
+        change.uuid: Snapshot(item, before.clicks, before.view)
+        for (change, before), item in zip((*new, *old), (*added, *updated), strict=True)
+    }
+    return [Change(change.uuid, known.get(change.uuid), after.get(change.uuid)) for change in changes]
+
+
+def _snapshots(store: Store, uuids: Sequence[str]) -> dict[str, Snapshot]:
+    """Objects that there are, as stored; those without clicks (drawn, imported) have no view either, or keep it."""
+    found = store.get_many(uuids)
+    clicks, views = store.clicks_of_many(list(found)), store.views_of_many(list(found))
+    return {uuid: Snapshot(item, clicks.get(uuid, ()), views.get(uuid)) for uuid, item in found.items()}
+
+
+def swapped(swaps: Sequence[Swap[Kept]]) -> tuple[Swap[Kept], ...]:
+    """The same, the other way round."""
+    return tuple(Swap(swap.after, swap.before) for swap in reversed(swaps))
+
+
+def _class_back(store: Store, swap: Swap[MapClass]) -> Swap[MapClass] | None:
+    """Undo what happened to a class; what was done, None for a new class that others use by now."""
+    known = {item.name: item for item in store.classes()}
+    name = (swap.after or swap.before).name  # type: ignore[union-attr]
+    now = known.get(name)
+    if swap.after is not None and now != swap.after:
+        raise Conflict(f"the class {name} was {'deleted' if now is None else 'changed'} since: it is left as it is.")
+    if swap.before is None:
+        if store.objects(class_name=name):
+            return None
+        store.delete_class(name)
+        return Swap(now, None)
+    if now is not None and swap.before.name != name:
+        store.rename_class(name, swap.before.name)
+    if swap.after is None and now is not None:
+        raise Conflict(f"there is a class {name} again: it is left as it is.")
+    store.set_class(swap.before)
+    return Swap(swap.after, swap.before)
+
+
+def _reference_back(store: Store, swap: Swap[StoredReference]) -> None:
+    if swap.after is not None:
+        store.delete_reference(swap.after.uuid)
+    if swap.before is not None:
+        store.add_reference(swap.before)
+
+
+def _sketch_back(store: Store, swap: Swap[StoredDraft]) -> None:
+    if swap.before is not None:
+        store.save_draft(swap.before)
+    elif swap.after is not None:
+        store.delete_draft(swap.after.uuid)
+
+
+def _mark_back(store: Store, swap: Swap[Mark]) -> None:
+    mark = swap.before or swap.after
+    if mark is not None:
+        store.mark_image(mark.image, "" if swap.before is None else mark.state)
 
 
 def _same(now: MapObject | None, then: MapObject | None) -> bool:
@@ -128,49 +397,114 @@ def _same(now: MapObject | None, then: MapObject | None) -> bool:
     if now is None or then is None:
         return now is then
     names = ("image", "class_name", "label", "target", "status", "attributes", "n_clicks")
-    return now.geometry.equals_exact(then.geometry, 0.0) and all(
-        getattr(now, name) == getattr(then, name) for name in names
+    return all(getattr(now, name) == getattr(then, name) for name in names) and now.geometry.equals_exact(
+        then.geometry, 0.0
     )
 
 
+@dataclass(eq=False)
+class _Line:
+    """The acts of one window."""
+
+    done: list[Entry] = field(default_factory=list)
+    undone: list[Entry] = field(default_factory=list)
+
+
+def _size(entry: Entry) -> int:
+    return len(entry.what.changes) if isinstance(entry.what, Deed) else 1
+
+
 class Journal:
-    """What each person did, newest last, and what they undid."""
+    """What was done in each window of each person, newest last, and what was undone there. Thread-safe."""
 
     def __init__(self) -> None:
-        self._done: dict[str, list[Deed]] = defaultdict(list)
-        self._undone: dict[str, list[Deed]] = defaultdict(list)
+        self._lines: OrderedDict[tuple[str, str], _Line] = OrderedDict()
         self._lock = threading.RLock()
 
-    def record(self, user: str, deed: Deed) -> None:
-        """Remember a deed; what was undone before can no longer be redone."""
+    def _line(self, by: str) -> _Line:
+        key = str(by), getattr(by, "window", "")
+        line = self._lines.setdefault(key, _Line())
+        self._lines.move_to_end(key)
+        while len(self._lines) > MOST_WINDOWS:
+            self._lines.popitem(last=False)
+        return line
+
+    def record(self, by: str, what: Deed | Step) -> None:
+        """Remember what was done; what was undone before can no longer be redone. Requests of one act are one entry."""
+        entry = Entry(what, getattr(by, "hand", None), getattr(by, "act", ""))
         with self._lock:
-            self._done[user] = [*self._done[user], deed][-MOST:]
-            self._undone[user].clear()
+            line = self._line(by)
+            last = line.done[-1] if line.done and not line.undone else None
+            whole = None if last is None or not entry.act or last.act != entry.act else _whole(last.what, what)
+            if whole is not None and last is not None:
+                line.done[-1] = replace(last, what=whole)
+            else:
+                line.done.append(entry)
+            line.undone.clear()
+            line.done = line.done[-MOST:]
+            held = sum(map(_size, line.done))
+            while len(line.done) > 1 and held > MOST_CHANGES:
+                held -= _size(line.done.pop(0))
 
-    def undo(self, user: str, store: Store) -> Deed:
-        """Undo the latest deed and give back the one that did it. Raises UnknownName if there is none, Conflict."""
-        return self._turn(user, store, "undo")
-
-    def redo(self, user: str, store: Store) -> Deed:
-        """The other way round."""
-        return self._turn(user, store, "redo")
-
-    def names(self, user: str) -> tuple[list[str], list[str]]:
-        """(what can be undone, what can be redone), newest first."""
+    def names(self, by: str) -> tuple[list[str], list[str]]:
+        """(what can be undone, what can be redone) in a window, newest first."""
         with self._lock:
-            return [d.name for d in reversed(self._done[user])], [d.name for d in reversed(self._undone[user])]
+            line = self._line(by)
+            return [entry.name for entry in reversed(line.done)], [entry.name for entry in reversed(line.undone)]
 
-    def _turn(self, user: str, store: Store, word: str) -> Deed:
+    def knows(self, by: str, session: str) -> bool:
+        """Whether a window has acts on an open outline."""
         with self._lock:
-            source = self._done[user] if word == "undo" else self._undone[user]
-            target = self._undone[user] if word == "undo" else self._done[user]
-            if not source:
+            line = self._line(by)
+            return any(isinstance(e.what, Step) and e.what.session == session for e in (*line.done, *line.undone))
+
+    def fold_sketch(self, by: str, uuid: str) -> None:
+        """Forget the corners of a half-drawn shape that became something: that act alone is undone."""
+
+        def of_it(entry: Entry) -> bool:
+            deed = entry.what
+            return (
+                isinstance(deed, Deed)
+                and bool(deed.sketches)
+                and not (deed.changes or deed.draft or deed.classes or deed.references or deed.marks)
+                and all((swap.after or swap.before).uuid == uuid for swap in deed.sketches)  # type: ignore[union-attr]
+            )
+
+        with self._lock:
+            line = self._line(by)
+            line.done = [entry for entry in line.done if not of_it(entry)]
+
+    def last(self, by: str, word: str) -> Entry:
+        """What `undo` or `redo` takes next. Raises UnknownName if there is nothing."""
+        with self._lock:
+            line = self._line(by)
+            entries = line.done if word == "undo" else line.undone
+            if not entries:
                 raise UnknownName(f"there is nothing to {word}.")
-            try:
-                turned = revert(store, source[-1])
-            except Conflict:
-                source.pop()  # it would stand in the way for ever
-                raise
-            source.pop()
-            target.append(turned)
-            return turned
+            return entries[-1]
+
+    def turned(self, by: str, word: str, entry: Entry, what: Deed | Step) -> None:
+        """Remember that an entry was undone or redone, and what leads back."""
+        with self._lock:
+            line = self._line(by)
+            source, target = (line.done, line.undone) if word == "undo" else (line.undone, line.done)
+            if entry in source:
+                source.remove(entry)
+            target.append(replace(entry, what=what))
+
+    def forget(self, by: str, word: str, entry: Entry) -> None:
+        """Leave out what can no longer be turned: it would stand in the way for ever."""
+        with self._lock:
+            line = self._line(by)
+            source = line.done if word == "undo" else line.undone
+            if entry in source:
+                source.remove(entry)
+
+
+def _whole(first: Deed | Step, second: Deed | Step) -> Deed | Step | None:
+    """Two parts of one act as one; None where they are of different kinds."""
+    if isinstance(first, Deed) and isinstance(second, Deed) and not (first.draft and second.draft):
+        return first.joined(second)
+    if isinstance(first, Step) and isinstance(second, Step) and first.session == second.session:
+        return replace(first, after=second.after)
+    return None

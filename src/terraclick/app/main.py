@@ -29,9 +29,10 @@ from terraclick.app.layers import Layers
 from terraclick.app.openapi import described
 from terraclick.app.routes import ROUTES, router
 from terraclick.app.routes_segmap import segmap_error
-from terraclick.app.tokens import tokens_for
+from terraclick.app.tokens import kept_file, kept_tokens, tokens_for
 from terraclick.app.window_cache import WindowCache
 from terraclick.app.workspace import Model, Workspace
+from terraclick.catalogue import NETWORKS, load, spec_of
 from terraclick.errors import (
     BadConfig,
     BadImage,
@@ -49,7 +50,8 @@ from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import SetAside
 from terraclick.geo.store import MapObject, Store, files_hash, image_hash, open_store
 from terraclick.geo.stored_readings import Readings, readings_of
-from terraclick.predictors.load import NETWORKS, OPEN_CLICK_NET_FILE, PREDICTORS, WEIGHTS, PredictorSpec, load
+from terraclick.predictors.spec import WEIGHTS
+from terraclick.terra.models import OPEN_CLICK_NET_FILE
 
 __all__ = ["Server", "create_app", "model_of", "prepare", "run"]
 
@@ -271,7 +273,7 @@ ROUGH: dict[str, dict[str, str]] = {"terra": {}, "terra-fused": {}, "terra-open"
 
 def model_of(name: str, weights: Path | None = None) -> Model:
     """A predictor by name with what the map says of it. Raises UnknownName, BadWeights, BadConfig, MissingExtra."""
-    spec = _spec(name)
+    spec = spec_of(name)
     options: dict[str, Any] = {} if weights is None else {"weights": weights}
     rough_options = ROUGH.get(name)
     try:
@@ -284,14 +286,6 @@ def model_of(name: str, weights: Path | None = None) -> Model:
     else:
         digest = files_hash([(weights or WEIGHTS) / file for file in spec.files])
     return Model(name, digest, spec.summary, predictor, rough)
-
-
-def _spec(name: str) -> PredictorSpec:
-    spec = PREDICTORS.get(name) or NETWORKS.get(name)
-    if spec is None:
-        known = ", ".join((*PREDICTORS, *NETWORKS))
-        raise UnknownName(f"no model {name!r}. Known: {known} (see: terraclick models).")
-    return spec
 
 
 def prepare(
@@ -321,9 +315,9 @@ def prepare(
         raise BadOutput(f"the output folder {out} does not exist: make it, or give another --out.")
     if len(set(users)) != len(users) or not all(name.strip() for name in users):
         raise BadConfig("every --user needs a name of their own.")
-    _spec(model)
+    spec_of(model)
     public = None if public_url is None else public_address(public_url)
-    tokens = tokens_for(users, tokens_file, environ, _me, warn)
+    given_tokens = tokens_for(users, tokens_file, environ, _me, warn)
     roots = allowed_roots(roots)
     if not images and not roots and roots_file is None:
         raise BadConfig("no image was given: name one, a folder or sample, or give --root FOLDER to add some later.")
@@ -339,6 +333,8 @@ def prepare(
         undo.callback(store.close)
         workspace = Workspace(scenes, store, lambda: model_of(model, weights))
         undo.pop_all()
+    place = store_address or str(Path(getattr(store, "path", session_name)).resolve())
+    tokens = given_tokens or kept_tokens(users, kept_file(place, environ), _me)
     at = sock.getsockname()[1]
     shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
     shown = f"[{shown}]" if ":" in shown else shown

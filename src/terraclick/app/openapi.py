@@ -63,11 +63,13 @@ def _complete(route: dict[str, Any], verb: str, path: str) -> None:
         elif name is not None:
             kind = FEATURE_MEDIA if "/items" in path else "application/json"
             answer["content"] = {kind: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
-    errors = {
+    errors: dict[str, Any] = {
         code: {"description": said, "content": {"application/json": {"schema": ERROR}}}
         for code, said in ERRORS.items()
         if code != "422" or "requestBody" in route or path == "/api/import"
     }
+    if path == "/v1/segment":  # its refusals are those of another program
+        errors["422"]["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/SegMapError"}
     if (verb, path) == ("get", "/api/collections/objects/items/{uuid}"):
         answers["304"] = {"description": "The reader has this revision (If-None-Match)."}
     route["responses"] = answers | errors

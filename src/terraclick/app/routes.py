@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import Field, FiniteFloat
 
-from terraclick.app import routes_adding, routes_clicks, routes_objects, routes_project, routes_segmap
+from terraclick.app import routes_adding, routes_clicks, routes_drafts, routes_objects, routes_project, routes_segmap
 from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import PixelClick
 from terraclick.app.depends import Json, Space, User
@@ -43,6 +43,7 @@ router = APIRouter(route_class=StrictRoute)
 def state(space: Space, user: User, request: Request) -> Json:
     """Who you are, what answers, where it is saved, and how far the work is."""
     counts = space.counts()
+    work = Work(space)
     undo, redo = space.journal.names(user)
     crs = space.store.crs
     model = space.model
@@ -62,6 +63,7 @@ def state(space: Space, user: User, request: Request) -> Json:
         "images": len(space.scenes),
         "objects": sum(counts["status"].values()),
         "counts": {name: counts[name] for name in ("status", "class")},
+        "work": {scene.id: told for scene in space.scenes.values() if (told := work.of(scene))["state"] != "untouched"},
         "can_undo": undo[0] if undo else None,
         "can_redo": redo[0] if redo else None,
     }
@@ -76,16 +78,33 @@ def set_aside_json(rows: Sequence[SetAside]) -> Json:
 
 
 @router.get("/api/events", tags=["start"])
-async def events(space: Space, user: User) -> StreamingResponse:
-    """What happens, as server-sent events."""
-    stream = space.hub.listen(user, {"user": user, "version": version("terraclick")})
+async def events(
+    space: Space, user: User, window: Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = ""
+) -> StreamingResponse:
+    """What happens, as server-sent events; `window` says which window of the map listens."""
+    stream = space.hub.listen(user, {"user": user, "version": version("terraclick")}, window)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 # --- images ----------------------------------------------------------------------------------------------------------
 
 
-def image_json(space: Workspace, scene: Scene, objects: int) -> Json:
+class Work:
+    """How far the work on the images is, read once for all of them."""
+
+    def __init__(self, space: Workspace) -> None:
+        self.objects = space.counts()["image"]
+        self.marks = space.store.image_marks()
+        self.drafts = {draft.image for draft in space.store.drafts()}
+
+    def of(self, scene: Scene) -> Json:
+        """Objects of an image, and its state: done as somebody said, else work where something is on it."""
+        objects = self.objects.get(scene.key, 0)
+        begun = "work" if objects or scene.key in self.drafts else "untouched"
+        return {"objects": objects, "state": self.marks.get(scene.key) or begun}
+
+
+def image_json(space: Workspace, scene: Scene, work: Work) -> Json:
     grid = scene.grid
     rows, cols = scene.shape
     around = None if grid.crs is None else lonlat_bounds(grid.bounds, grid.crs)
@@ -108,22 +127,20 @@ def image_json(space: Workspace, scene: Scene, objects: int) -> Json:
         "tile_size": TILE,
         "max_zoom": scene.max_zoom,
         "notes": [f"{note}." for note in scene.notes],
-        "objects": objects,
-    }
+    } | work.of(scene)
 
 
 @router.get("/api/images", tags=["images"])
 def images(space: Space, user: User) -> Json:
     """All images of this server."""
-    counts = space.counts()["image"]
-    return {"images": [image_json(space, scene, counts.get(scene.key, 0)) for scene in space.scenes.values()]}
+    work = Work(space)
+    return {"images": [image_json(space, scene, work) for scene in space.scenes.values()]}
 
 
 @router.get("/api/images/{image}", tags=["images"])
 def image(image: str, space: Space, user: User) -> Json:
     """One image."""
-    scene = space.scene(image)
-    return image_json(space, scene, space.counts()["image"].get(scene.key, 0))
+    return image_json(space, space.scene(image), Work(space))
 
 
 @router.get("/api/images/{image}/statistics", tags=["images"])
@@ -243,7 +260,7 @@ def prefetch(image: str, body: PrefetchBody, space: Space, user: User) -> Json:
     return {"wanted": True}
 
 
-PARTS = (routes_adding, routes_clicks, routes_objects, routes_project, routes_segmap)
+PARTS = (routes_adding, routes_clicks, routes_drafts, routes_objects, routes_project, routes_segmap)
 ROUTES: list[APIRoute] = [
     route for part in (router, *(part.router for part in PARTS)) for route in part.routes if isinstance(route, APIRoute)
 ]

@@ -16,6 +16,7 @@ from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import Act, PixelClick, Setup, State, Surface
 from terraclick.app.depends import Json, Space, User, features_of, given_of
 from terraclick.app.features import hint_json, outline_json, surface_of
+from terraclick.app.journal import Actor, Stand
 from terraclick.app.schemas import (
     AcceptBody,
     ClickBody,
@@ -26,7 +27,7 @@ from terraclick.app.schemas import (
     SeedOfProposal,
     ViewBody,
 )
-from terraclick.app.workspace import Live, Workspace
+from terraclick.app.workspace import NAMES, Live, Workspace
 from terraclick.core.click import Target
 from terraclick.errors import BadConfig, UnknownName
 
@@ -62,7 +63,7 @@ def setup_of(
     )
 
 
-def _brief(live: Live) -> Json:
+def _brief(live: Live, elsewhere: bool = False) -> Json:
     """A click session without what must be computed."""
     acts = live.acts[: live.position]
     clear = max((i for i, act in enumerate(acts) if act.kind == "clear"), default=-1) + 1
@@ -88,6 +89,9 @@ def _brief(live: Live) -> Json:
         "simplify_m": live.simplify_m,
         "square": live.square,
         "saved": True,
+        "begun": any(act.kind in ("click", "paint") for act in acts[clear:]),
+        "window": live.window,
+        "elsewhere": elsewhere,
     }
 
 
@@ -126,7 +130,8 @@ async def shown(space: Workspace, live: Live, state: State, began: float) -> Jso
 @router.get("/api/sessions", tags=["click sessions"])
 def sessions(space: Space, user: User) -> Json:
     """Your open click sessions, also those that a crash left."""
-    return {"sessions": [_brief(live) for live in space.lives(user)]}
+    held = space.hub.windows(user) - {user.window, ""}
+    return {"sessions": [_brief(live, live.window in held) for live in space.lives(user)]}
 
 
 @router.post("/api/sessions", status_code=201, tags=["click sessions"])
@@ -175,13 +180,20 @@ async def session(name: str, space: Space, user: User) -> Json:
         return await shown(space, live, await space.state(live), began)
 
 
-async def _act(request: Request, space: Workspace, name: str, user: str, make: Callable[[Live], Act | None]) -> Json:
+async def _act(request: Request, space: Workspace, name: str, user: Actor, make: Callable[[Live], Act | None]) -> Json:
     began = time.perf_counter()
     live = await run_in_threadpool(space.live, name, user)
     async with live.lock, _while_wanted(request, space, live):
         _check_open(live)
         act = await run_in_threadpool(make, live)
-        found = await space.state(live) if act is None else await space.act(live, act, run_in_threadpool)
+        before = live.stand()
+        if act is None:
+            found = await space.state(live)
+        else:
+            found = await space.act(live, act, run_in_threadpool)
+            space.step_done(
+                user, live, "erase" if act.kind == "paint" and not act.value[1] else NAMES[act.kind], before
+            )
         return await shown(space, live, found, began)
 
 
@@ -234,12 +246,15 @@ async def clear(name: str, request: Request, space: Space, user: User) -> Json:
     return await _act(request, space, name, user, lambda live: Act("clear"))
 
 
-async def _turn(space: Workspace, name: str, user: str, by: int) -> Json:
+async def _turn(space: Workspace, name: str, user: Actor, by: int) -> Json:
     began = time.perf_counter()
     live = await run_in_threadpool(space.live, name, user)
     async with live.lock:
         _check_open(live)
-        return await shown(space, live, await space.turn(live, by, run_in_threadpool), began)
+        before = live.stand()
+        found = await space.turn(live, by, run_in_threadpool)
+        space.step_done(user, live, "an act less" if by < 0 else "an act again", before)
+        return await shown(space, live, found, began)
 
 
 @router.delete("/api/sessions/{name}/clicks/last", tags=["click sessions"])
@@ -266,6 +281,7 @@ async def patch_session(name: str, body: PatchSessionBody, request: Request, spa
         references = None
         if body.references is not None:
             references = await run_in_threadpool(space.reference_ids, body.references, class_name)
+        before = live.stand()
         found = await space.state(live)
         if body.target is not None and body.target != found.target.value:
             found = await space.act(live, Act("target", body.target), run_in_threadpool)
@@ -276,7 +292,15 @@ async def patch_session(name: str, body: PatchSessionBody, request: Request, spa
         live.square = live.square if body.square is None else body.square
         if live.acts:
             await run_in_threadpool(space.store.save_draft, live.draft())
+            space.step_done(user, live, _changed(before, live.stand()), before)
         return await shown(space, live, found, began)
+
+
+def _changed(before: Stand, after: Stand) -> str:
+    """What people read of a change of an open outline."""
+    if len(after.acts) > len(before.acts):
+        return NAMES[after.acts[-1].kind]
+    return "class of the outline" if after.class_name != before.class_name else "shape of the outline"
 
 
 @router.get("/api/sessions/{name}/outline", tags=["click sessions"])
@@ -330,5 +354,16 @@ async def close_session(name: str, space: Space, user: User) -> Response:
     live = await run_in_threadpool(space.live, name, user)
     async with live.lock:
         _check_open(live)
-        await run_in_threadpool(space.close_live, live)
+        await run_in_threadpool(space.leave, user, live)
     return Response(status_code=204)
+
+
+@router.post("/api/sessions/{name}/claim", tags=["click sessions"])
+async def claim(name: str, space: Space, user: User) -> Json:
+    """Go on with an open outline in this window: its clicks are undone here from now on."""
+    began = time.perf_counter()
+    live = await run_in_threadpool(space.live, name, user)
+    async with live.lock:
+        _check_open(live)
+        await run_in_threadpool(space.claim, user, live)
+        return await shown(space, live, await space.state(live), began)

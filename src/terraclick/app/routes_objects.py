@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from terraclick.app import shaping
 from terraclick.app.asking import StrictRoute
+from terraclick.app.chronology import turn
 from terraclick.app.clicking import Surface
 from terraclick.app.depends import Json, Space, User, change_json, given_of, tenth
 from terraclick.app.features import CRS84, EPSG_4326, line_of, surface_of
@@ -27,7 +26,6 @@ from terraclick.app.ogc import (
     temporal_extent,
 )
 from terraclick.app.preconditions import check_conditions, etag, is_unchanged, reads_conditions
-from terraclick.app.routes_clicks import shown
 from terraclick.app.schemas import (
     GeometryBody,
     ItemBody,
@@ -38,6 +36,7 @@ from terraclick.app.schemas import (
     Revision,
     SetBody,
     ShapeBody,
+    ShapeManyBody,
     Which,
 )
 from terraclick.app.workspace import Workspace
@@ -445,10 +444,21 @@ def _fetched(space: Workspace, uuid: str, rev: int | None) -> tuple[MapObject, S
     return item, space.places.scene_of(item)
 
 
+def _all_fetched(space: Workspace, objects: Sequence[Which]) -> list[MapObject]:
+    """Objects at the revisions they were seen at. Raises Conflict, UnknownName."""
+    wanted = _unlike(objects)
+    found = space.store.get_many([which.id for which in wanted])
+    for which in wanted:
+        item = found.get(which.id)
+        if item is None or (which.rev is not None and which.rev != item.rev):
+            _fetched(space, which.id, which.rev)  # says what is wrong
+    return [found[which.id] for which in wanted]
+
+
 @router.post("/api/objects/merge", tags=["objects"])
 def merge(body: MergeBody, space: Space, user: User) -> Json:
     """One object of several."""
-    found = [_fetched(space, which.id, which.rev)[0] for which in _unlike(body.objects)]
+    found = _all_fetched(space, body.objects)
     first, *rest = found
     geometry = shaping.merged([item.geometry for item in found])
     edits = [Edit(replace(first, geometry=geometry, author=user), first.rev)]
@@ -467,17 +477,26 @@ def set_many(body: SetBody, space: Space, user: User) -> Json:
     given = {key: value for key, value in given_of(body).items() if key != "objects"}
     if not given:
         raise BadConfig("nothing to set: give class, status, label or attributes.")
-    found = [_fetched(space, which.id, which.rev)[0] for which in _unlike(body.objects)]
-    edits = [Edit(_set(item, given, user), item.rev) for item in found]
-    return change_json(space, "set", space.change(user, f"change {len(edits)} objects", edits))
+    edits = [Edit(_set(item, given, user), item.rev) for item in _all_fetched(space, body.objects)]
+    deed = space.change(user, f"change {len(edits)} objects", edits)
+    return change_json(space, "set", deed, brief=bool(user.window))
 
 
 @router.post("/api/objects/delete", tags=["objects"])
 def delete_many(body: ManyBody, space: Space, user: User) -> Json:
     """Several objects away."""
-    found = [_fetched(space, which.id, which.rev)[0] for which in _unlike(body.objects)]
-    edits = [Edit(item, item.rev, kind="delete") for item in found]
+    edits = [Edit(item, item.rev, kind="delete") for item in _all_fetched(space, body.objects)]
     return change_json(space, "delete", space.change(user, f"delete {len(edits)} objects", edits))
+
+
+@router.post("/api/objects/shape", tags=["objects"])
+def reshape_many(body: ShapeManyBody, space: Space, user: User) -> Json:
+    """Several objects with fewer vertices, or right angles."""
+    edits = []
+    for item in _all_fetched(space, body.objects):
+        geometry = _reshaped_geometry(space, item, body.simplify_m, body.square)
+        edits.append(Edit(replace(item, geometry=geometry, author=user), item.rev))
+    return change_json(space, "shape", space.change(user, f"shape {len(edits)} objects", edits))
 
 
 @router.post("/api/objects/{uuid}/split", tags=["objects"])
@@ -513,12 +532,17 @@ def add(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
 @router.post("/api/objects/{uuid}/shape", tags=["objects"])
 def reshape(uuid: str, body: ShapeBody, space: Space, user: User) -> Json:
     """An object with fewer vertices, or right angles."""
-    item, scene = _fetched(space, uuid, body.rev)
+    item, _ = _fetched(space, uuid, body.rev)
+    return _reshaped(space, user, "shape", item, _reshaped_geometry(space, item, body.simplify_m, body.square))
+
+
+def _reshaped_geometry(space: Workspace, item: MapObject, simplify_m: float, square: bool) -> Surface:
+    """An object's outline with fewer vertices, or right angles. Raises BadConfig."""
+    scene = space.places.scene_of(item)
     if scene is None:
         raise BadConfig("this object belongs to no image of this server: it cannot be reshaped here.")
-    pixels = space.places.pixels(item.geometry, scene)
-    shape = shaping.reshaped(pixels, scene, body.simplify_m, body.square)
-    return _reshaped(space, user, "shape", item, space.to_store(shape, scene))
+    shape = shaping.reshaped(space.places.pixels(item.geometry, scene), scene, simplify_m, square)
+    return space.to_store(shape, scene)
 
 
 def _reshaped(space: Workspace, user: str, act: str, item: MapObject, geometry: Surface) -> Json:
@@ -537,25 +561,11 @@ def undoable(space: Space, user: User) -> Json:
 
 @router.post("/api/undo", tags=["objects"])
 async def undo(space: Space, user: User) -> Json:
-    """Your latest act on objects undone; an accept gives its click session back."""
-    deed = await run_in_threadpool(space.journal.undo, user, space.store)
-    await run_in_threadpool(space.tell, deed, user)
-    session = None
-    if deed.draft is not None:
-        live = await run_in_threadpool(space.reopen, deed.draft)
-        if live is not None:
-            session = await shown(space, live, await space.state(live), time.perf_counter())
-    return change_json(space, f"undo {deed.name}", deed, session)
+    """Your latest act in this window undone; an accept gives its click session back."""
+    return await turn(space, user, "undo")
 
 
 @router.post("/api/redo", tags=["objects"])
 async def redo(space: Space, user: User) -> Json:
     """The act undone last, again."""
-    deed = await run_in_threadpool(space.journal.redo, user, space.store)
-    if deed.draft is not None:
-        try:
-            await run_in_threadpool(lambda: space.close_live(space.live(deed.draft.uuid, user)))  # type: ignore[union-attr]
-        except UnknownName:
-            pass
-    await run_in_threadpool(space.tell, deed, user)
-    return change_json(space, f"redo {deed.name}", deed)
+    return await turn(space, user, "redo")

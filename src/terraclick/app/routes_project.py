@@ -15,7 +15,7 @@ from terraclick.app import files, importing, shaping
 from terraclick.app.asking import StrictRoute
 from terraclick.app.depends import Json, Space, User, change_json
 from terraclick.app.features import outline_json
-from terraclick.app.journal import Edit
+from terraclick.app.journal import Deed, Edit, Swap
 from terraclick.app.routes_clicks import setup_of
 from terraclick.app.schemas import (
     ClassBody,
@@ -66,16 +66,15 @@ def put_class(name: str, body: ClassBody, space: Space, user: User) -> Json:
     given = body.model_dump(by_alias=True, exclude_none=True)
     new_name = given.pop("name", name)
     _check_name(new_name)
+    before = next((item for item in space.store.classes() if item.name == name), None)
     with space.store.transaction():
         space.store.set_class(replace(old, **given))
         if new_name != name:
             space.store.rename_class(name, new_name)
-    space.forget_examples()
-    space.hub.send("classes", {"by": user})
-    if new_name != name:
-        moved = (space.places.feature_or_none(item) for item in space.store.objects(class_name=new_name))
-        changed = [feature for feature in moved if feature is not None]
-        space.hub.send("objects", {"changed": changed, "deleted": [], "by": user})
+        after = next(item for item in space.store.classes() if item.name == new_name)
+    if before != after:
+        what = f"new class {new_name}" if before is None else f"change class {name}"
+        space.record(user, Deed(what, classes=(Swap(before, after),)))
     found = next(item for item in space.store.classes() if item.name == new_name)
     return _class_json(found, space.counts()["class"].get(new_name, 0))
 
@@ -96,14 +95,8 @@ def delete_class(name: str, space: Space, user: User, move_to: str | None = None
     found = space.store.objects(class_name=name)
     if found and move_to is None:
         raise Conflict(f"{len(found)} objects are {name}: say with move_to which class they become.")
-    if found:
-        edits = [Edit(replace(item, class_name=move_to or "", author=user), item.rev) for item in found]
-        space.change(
-            user, f"move {len(found)} objects to {move_to}", edits, None, lambda: space.store.delete_class(name)
-        )
-    else:
-        space.store.delete_class(name)
-    space.hub.send("classes", {"by": user})
+    edits = [Edit(replace(item, class_name=move_to or "", author=user), item.rev) for item in found]
+    space.change(user, f"delete class {name}", edits, None, lambda: space.store.delete_class(name))
     return Response(status_code=204)
 
 
@@ -139,8 +132,8 @@ def add_reference(body: ReferenceBody, space: Space, user: User) -> Json:
         found = space.example_from_png(body.image_png, body.mask_png, body.class_name or "", body.positive)
     else:
         raise BadConfig("an example needs object, or image_png and mask_png.")
-    space.forget_examples()
-    space.hub.send("references", {"by": user})
+    what = "add an example" if found.reference.positive else "add a counter-example"
+    space.record(user, Deed(what, references=(Swap(None, found),)))
     return _reference_json(found)
 
 
@@ -156,9 +149,10 @@ def picture(uuid: str, space: Space, user: User) -> Response:
 @router.delete("/api/references/{uuid}", status_code=204, tags=["examples"])
 def delete_reference(uuid: str, space: Space, user: User) -> Response:
     """Take an example away."""
+    known = {item.uuid: item for item in space.store.references()}
     space.store.delete_reference(uuid)
-    space.forget_examples()
-    space.hub.send("references", {"by": user})
+    if uuid in known:
+        space.record(user, Deed("remove an example", references=(Swap(known[uuid], None),)))
     return Response(status_code=204)
 
 
@@ -273,7 +267,8 @@ def _imported(
         edits.append(Edit(item, None, (), None, "add"))
     if not edits:
         raise BadData(f"{name[:80]} holds no polygon that encloses anything.")
-    return change_json(space, "import", space.change(user, f"import {len(edits)} objects", edits))
+    deed = space.change(user, f"import {len(edits)} objects", edits)
+    return change_json(space, "import", deed, brief=bool(user.window))
 
 
 @router.get("/api/formats", tags=["files"])

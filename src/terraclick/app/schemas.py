@@ -19,6 +19,7 @@ __all__ = [
     "ItemBody",
     "LineBody",
     "ManyBody",
+    "MarkBody",
     "MergeBody",
     "OpenBody",
     "PaintBody",
@@ -30,6 +31,8 @@ __all__ = [
     "ReferenceBody",
     "SetBody",
     "ShapeBody",
+    "ShapeManyBody",
+    "SketchBody",
     "ViewBody",
 ]
 
@@ -122,6 +125,22 @@ class AcceptBody(Body):
     label: Long | None = None
     status: Status | None = None
     attributes: Attributes | None = None
+
+
+class SketchBody(Body):
+    """A half-drawn shape: the tool that draws it, its corners in pixels of the image."""
+
+    image: Text
+    tool: Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]
+    points: Annotated[list[Annotated[list[Coordinate], Field(min_length=2, max_length=2)]], Field(max_length=20_000)]
+    finished: bool = False
+    """The drawing became something: its corners are no acts of their own any more."""
+
+
+class MarkBody(Body):
+    """What a person says of an image."""
+
+    state: Literal["", "done"]
 
 
 class PrefetchBody(Body):
@@ -231,7 +250,7 @@ class Which(Body):
     rev: Revision | None = None
 
 
-Many = Annotated[list[Which], Field(min_length=1, max_length=5000)]
+Many = Annotated[list[Which], Field(min_length=1, max_length=20_000)]
 
 
 class ManyBody(Body):
@@ -254,6 +273,14 @@ class SetBody(Body):
     label: Long | None = None
     status: Status | None = None
     attributes: Attributes | None = None
+
+
+class ShapeManyBody(Body):
+    """How to simplify several objects."""
+
+    objects: Many
+    simplify_m: Tolerance = 0.0
+    square: bool = False
 
 
 class Attribute(Body):

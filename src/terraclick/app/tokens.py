@@ -1,7 +1,8 @@
-"""Tokens: who has which, new at every start, kept in a file, or set by the environment."""
+"""Tokens: who has which, kept for a session on this machine, kept in a file of one's own, or set by the environment."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -12,11 +13,48 @@ from pathlib import Path
 
 from terraclick.errors import BadConfig, BadOutput
 
-__all__ = ["VARIABLE", "tokens_for"]
+__all__ = ["VARIABLE", "kept_file", "kept_tokens", "tokens_for"]
 
 VARIABLE = "TERRACLICK_TOKEN"
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{12,200}")
 HEAD = "# Who may use terraclick serve: a name and a token a line. Whoever reads this file can use the server.\n"
+
+
+def kept_file(place: str, environ: Mapping[str, str]) -> Path | None:
+    """Where the tokens of a session (its path or address) are kept on this machine; None where no folder is known.
+
+    A page that is open finds the server again after a restart, for its token is the same.
+    """
+    windows, home, state = (environ.get(name, "") for name in ("LOCALAPPDATA", "HOME", "XDG_STATE_HOME"))
+    if state:
+        folder = Path(state)
+    elif os.name == "nt" and windows:
+        folder = Path(windows)
+    elif home:
+        folder = Path(home) / ".local" / "state"
+    else:
+        return None
+    return folder / "terraclick" / "tokens" / f"{hashlib.sha256(place.encode()).hexdigest()[:24]}.txt"
+
+
+def kept_tokens(users: Sequence[str], file: Path | None, default_user: Callable[[], str]) -> dict[str, str]:
+    """Token → user, those of the last start of this session where they can be read; new ones are kept."""
+    names = list(users) or [default_user()]
+    known: dict[str, str] = {}
+    try:
+        if file is not None and file.is_file() and not (os.name == "posix" and file.stat().st_mode & 0o077):
+            known = _read(file, lambda line: None)
+    except (BadConfig, OSError):
+        known = {}  # damaged: made anew
+    fresh = {name: secrets.token_urlsafe(24) for name in names if name not in known}
+    if fresh and file is not None:
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(file, known | fresh)
+        except (BadOutput, OSError):
+            pass  # a folder that cannot be written: tokens of this start alone
+    known |= fresh
+    return {known[name]: name for name in names}
 
 
 def tokens_for(
@@ -25,10 +63,10 @@ def tokens_for(
     environ: Mapping[str, str],
     default_user: Callable[[], str],
     warn: Callable[[str], None] = lambda line: None,
-) -> dict[str, str]:
+) -> dict[str, str] | None:
     """Token → user. With a file its tokens are used and those missing are added; TERRACLICK_TOKEN is one user's.
 
-    Without either every start makes new ones. Raises BadConfig, BadOutput.
+    None without either (see `kept_tokens`). Raises BadConfig, BadOutput.
     """
     given = environ.get(VARIABLE, "")
     if file is not None:
@@ -42,7 +80,7 @@ def tokens_for(
                 f"{VARIABLE} is the token of one user: for several, keep their tokens in a file (--tokens)."
             )
         return {_checked(given, VARIABLE): names[0]}
-    return {secrets.token_urlsafe(24): name for name in names}
+    return None
 
 
 def _checked(token: str, where: str) -> str:

@@ -12,9 +12,8 @@ import binascii
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +26,7 @@ import shapely
 
 from terraclick.app.clicking import (
     Act,
+    Encode,
     Hint,
     PixelClick,
     Setup,
@@ -46,12 +46,13 @@ from terraclick.app.engine import Cancelled, Encoded, Encodings, Frame, Priority
 from terraclick.app.events import Hub
 from terraclick.app.features import Places, as_surface, outline_json
 from terraclick.app.images import Scene, Tiles, settled
-from terraclick.app.journal import Deed, Edit, Journal, do, find
+from terraclick.app.journal import Actor, Deed, Edit, Journal, Stand, Step, Swap, Tell, do, find, quiet
 from terraclick.app.watching import Watch
 from terraclick.core.click import Reference, Target
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, Conflict, UnknownName
 from terraclick.geo.grid import Grid
+from terraclick.geo.pictures import decoded
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_view
 from terraclick.geo.sidecars import sidecar_files
@@ -64,7 +65,7 @@ from terraclick.geo.store import (
     StoredView,
     reproject,
 )
-from terraclick.predictors.exported import watching
+from terraclick.predictors.progress import reporting
 
 __all__ = ["Live", "Model", "Workspace"]
 
@@ -74,6 +75,12 @@ STATE_BYTES = 256 * 2**20
 """Bytes of earlier answers kept for undo; beyond it they are made again when needed."""
 EXAMPLE_SIDE = 1024
 MAX_ACTS = 2000
+MANY = 500
+"""Objects of one act beyond which others read all of them again instead of being told each."""
+NAMES = {"click": "click", "paint": "paint", "clear": "clear the clicks", "target": "this object or all alike"} | {
+    "references": "examples of the outline"
+}
+"""What people read of an act on an open outline."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +114,23 @@ class Live:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     closed: bool = False
     asked: set[Future[Any]] = field(default_factory=set)
+    window: str = ""
+    """The window of the map that has it in the hand."""
     unwanted: bool = False
     """Whether the answer that is being made is no longer wanted; looked at between the patches of a view."""
+
+    def stand(self) -> Stand:
+        """What counts of it now."""
+        return Stand(self.acts[: self.position], self.class_name, self.simplify_m, self.square)
+
+    def put(self, stand: Stand) -> None:
+        """Make it what it was; what can be done again stays known."""
+        if not _begins(self.acts, stand.acts):
+            same = sum(1 for _ in _alike(self.acts, stand.acts))
+            self.states = {position: state for position, state in self.states.items() if position <= same}
+            self.acts = stand.acts
+        self.position = len(stand.acts)
+        self.class_name, self.simplify_m, self.square = stand.class_name, stand.simplify_m, stand.square
 
     def draft(self) -> StoredDraft:
         """All of it but the states, as the store keeps it."""
@@ -129,8 +151,21 @@ class Live:
             "square": self.square,
             "object": self.object,
             "rev": self.rev,
+            "window": self.window,
         }
         return StoredDraft(self.id, self.author, self.scene.key, content)
+
+
+def _alike(one: Sequence[Act], other: Sequence[Act]) -> Iterator[Act]:
+    """The acts with which both begin."""
+    for mine, theirs in zip(one, other, strict=False):
+        if mine is not theirs:
+            return
+        yield mine
+
+
+def _begins(acts: Sequence[Act], start: Sequence[Act]) -> bool:
+    return len(start) <= len(acts) and sum(1 for _ in _alike(acts, start)) == len(start)
 
 
 def _act_to_json(act: Act) -> list[Any]:
@@ -178,6 +213,7 @@ def live_of(draft: StoredDraft, scene: Scene) -> Live | None:
             content["object"],
             content["rev"],
             time.monotonic(),
+            window=str(content.get("window", "")),
         )
     except (KeyError, TypeError, ValueError, IndexError, shapely.errors.GEOSException):
         return None
@@ -223,6 +259,7 @@ class Workspace:
         self.tiles = Tiles()
         self.hub = Hub()
         self.journal = Journal()
+        self.turning = asyncio.Lock()
         for scene in self.scenes.values():  # before the model's thread begins: what is refused here must end the start
             store.add_image(scene.stored)
         self.worker = Worker()
@@ -318,10 +355,38 @@ class Workspace:
     def open(self, user: str, scene: Scene, setup: Setup, **fields: Any) -> Live:
         """Begin to outline one thing."""
         scene.check()
-        live = Live(uuid4().hex[:16], user, scene, setup, touched=time.monotonic(), **fields)
+        window = getattr(user, "window", "")
+        live = Live(uuid4().hex[:16], user, scene, setup, touched=time.monotonic(), window=window, **fields)
         if setup.seed is not None:
             self.store.save_draft(live.draft())
         return self._hold(live)
+
+    def leave(self, by: str, live: Live) -> None:
+        """Close a click session without keeping anything; in a window of the map that is an act like any other."""
+        draft = live.draft()
+        began = any(act.kind in ("click", "paint") for act in live.acts[: live.position])
+        self.close_live(live)
+        if began and getattr(by, "window", ""):
+            self.journal.record(by, Deed("leave the outline", draft=draft))
+
+    def step_done(self, by: str, live: Live, name: str, before: Stand) -> None:
+        """Remember an act on an open outline where it was done in a window of the map."""
+        after = live.stand()
+        if getattr(by, "window", "") and not after.same(before):
+            live.window = getattr(by, "window", "")
+            self.journal.record(by, Step(name, live.id, live.scene.key, before, after))
+
+    def claim(self, by: Actor, live: Live) -> None:
+        """Take an open outline into a window; its clicks are then that window's acts, if they were none before."""
+        live.window = by.window
+        if live.acts:
+            self.store.save_draft(live.draft())
+        if not by.window or self.journal.knows(by, live.id):
+            return
+        whole = live.stand()
+        for number, act in enumerate(whole.acts):
+            before, after = (replace(whole, acts=whole.acts[:n]) for n in (number, number + 1))
+            self.journal.record(by, Step(NAMES[act.kind], live.id, live.scene.key, before, after))
 
     def close_live(self, live: Live) -> None:
         """Forget a click session and its draft."""
@@ -373,6 +438,21 @@ class Workspace:
             await self._move(live, live.acts, position, commit)
         return state
 
+    async def stand_at(self, live: Live, stand: Stand, commit: Callable[[Callable[[], None]], Any]) -> State:
+        """Bring a click session to an earlier or later stand of its own: answered, then saved, then true."""
+        was = live.stand()
+        whole = live.acts
+        live.put(stand)
+        try:
+            state = await self._ask(live, live.acts, live.position)
+            draft = live.draft()
+            await commit(lambda: self.store.save_draft(draft))
+        except BaseException:
+            live.acts = whole
+            live.put(was)
+            raise
+        return state
+
     async def _move(
         self, live: Live, acts: tuple[Act, ...], position: int, commit: Callable[[Callable[[], None]], Any]
     ) -> None:
@@ -412,15 +492,14 @@ class Workspace:
         live.unwanted = False
         known = max((p for p in live.states if p <= position), default=0)
         state = live.states.get(known) or start(live.setup)
-        with self._telling(live.scene, live):
-            for index in range(known, position):
-                if index == position - 1:
-                    self._first_look(live, state, acts[index])
-                state = step(
-                    state, acts[index], live.setup, live.scene, self.model.predictor, self._encode, self.examples
-                )
-                live.scene.check()  # an answer on a picture that was replaced meanwhile is none
-                live.states[index + 1] = state
+        predictor = self._telling(live.scene, live)
+        encode = self._encoder(predictor)
+        for index in range(known, position):
+            if index == position - 1:
+                self._first_look(live, state, acts[index])
+            state = step(state, acts[index], live.setup, live.scene, predictor, encode, self.examples)
+            live.scene.check()  # an answer on a picture that was replaced meanwhile is none
+            live.states[index + 1] = state
         live.states.setdefault(0, start(live.setup))
         self._trim()
         return state
@@ -438,17 +517,21 @@ class Workspace:
             view, grid = read_frame(frame)
             return Encoded(grid, rough.encode(view), 0.0, 0.0, view.valid)
 
-        with watching(lambda done, total: None):
-            found = step(replace(state, session=None), act, live.setup, live.scene, rough, encode, self.examples)
+        found = step(replace(state, session=None), act, live.setup, live.scene, rough, encode, self.examples)
         data = {"session": live.id, "outline": outline_json(self.outline(live, found), live.scene), "final": False}
         self.hub.send("answer", data, live.author)
 
-    def _encode(self, frame: Frame) -> Encoded:
-        fresh = frame not in self.encodings
-        found = self.encodings.get(frame, self.model.predictor)
-        if fresh:
-            self.encodings.trim()
-        return found
+    def _encoder(self, predictor: Predictor) -> Encode:
+        """Reads and encodes frames with a predictor, or takes them from memory."""
+
+        def encode(frame: Frame) -> Encoded:
+            fresh = frame not in self.encodings
+            found = self.encodings.get(frame, predictor)
+            if fresh:
+                self.encodings.trim()
+            return found
+
+        return encode
 
     def _trim(self) -> None:
         """Forget earlier answers of the longest unused click sessions once they take too much."""
@@ -464,9 +547,8 @@ class Workspace:
                 live.states = {}
                 held -= size
 
-    @contextmanager
-    def _telling(self, scene: Scene, live: Live | None) -> Any:
-        """Events about how far the encoder is, to whoever waits for it."""
+    def _telling(self, scene: Scene, live: Live | None) -> Predictor:
+        """The model, which tells whoever waits for it how far its encoder is, as events."""
 
         def tell(done: int, total: int) -> None:
             if live is not None and live.unwanted:
@@ -475,8 +557,7 @@ class Workspace:
                 data = {"session": None if live is None else live.id, "image": scene.id, "done": done, "total": total}
                 self.hub.send("encode", data, None if live is None else live.author)
 
-        with watching(tell):
-            yield
+        return reporting(self.model.predictor, tell)
 
     def outline(self, live: Live, state: State, shape: tuple[float | None, bool] | None = None) -> Any:
         """A state's outline in the session's own shape, or in another one: (simplify_m, square)."""
@@ -501,8 +582,9 @@ class Workspace:
             begun = time.perf_counter()
             live.scene.check()
             act, predictor = Act("click", click), self.model.predictor
+            encode = self._encoder(predictor)
             try:
-                found = step(state, act, live.setup, live.scene, predictor, self._encode, self.examples)
+                found = step(state, act, live.setup, live.scene, predictor, encode, self.examples)
             except BadClick:  # the pointer is where no click may be: there is nothing to show
                 return None, 1e3 * (time.perf_counter() - begun)
             return self.outline(live, found), 1e3 * (time.perf_counter() - begun)
@@ -521,8 +603,8 @@ class Workspace:
 
         def fetch() -> None:
             scene.check()
-            with self._telling(scene, None):
-                step(start(setup), Act("click", click), setup, scene, self.model.predictor, self._encode, self.examples)
+            act, predictor = Act("click", click), self._telling(scene, None)
+            step(start(setup), act, setup, scene, predictor, self._encoder(predictor), self.examples)
 
         if frame not in self.encodings:
             self.worker.submit(Priority.AHEAD, fetch, f"prefetch {user}")
@@ -633,25 +715,31 @@ class Workspace:
         draft: StoredDraft | None = None,
         also: Callable[[], None] = lambda: None,
         corners: bool = False,
+        tell: Tell = quiet,
     ) -> Deed:
         """Carry out edits in one transaction, remember them for undo, tell everybody.
 
         With `corners` the corners of borders were edited, and neighbours in coverage classes go along (`with_borders`).
-        Raises Conflict for a stale revision; an outline that would be lost is first kept as an object of its own with
-        status `conflict`, whose uuid is the conflict's `kept`.
+        Classes that come with the objects are part of it. Raises Conflict for a stale revision; an outline that would
+        be lost is first kept as an object of its own with status `conflict`, whose uuid is the conflict's `kept`.
+        What `tell` raises leaves everything as it was.
         """
         try:
             with self.store.transaction():
-                deed = Deed(
-                    name,
-                    do(self.store, with_borders(edits, self.store, self._pixel(edits) if corners else None)),
-                    draft,
-                )
+                known = {item.name: item for item in self.store.classes()}
+                whole = with_borders(edits, self.store, self._pixel(edits) if corners else None)
+                changes = do(self.store, whole, tell)
                 also()
+                classes = tuple(
+                    Swap(known.get(name), now.get(name))
+                    for now in ({item.name: item for item in self.store.classes()},)
+                    for name in dict.fromkeys((*known, *now))
+                    if known.get(name) != now.get(name)
+                )
+                deed = Deed(name, changes, draft, classes)
         except Conflict as conflict:
             raise self._both_kept(user, conflict, edits) from None
-        self.journal.record(user, deed)
-        self.tell(deed, user)
+        self.record(user, deed)
         return deed
 
     def _pixel(self, edits: Sequence[Edit]) -> float | None:
@@ -661,6 +749,11 @@ class Workspace:
         if scene is None:
             return None
         return float((item.geometry.area / max(self.places.pixels(item.geometry, scene).area, 1e-9)) ** 0.5)
+
+    def record(self, by: str, deed: Deed) -> None:
+        """Remember a deed for undo and tell everybody."""
+        self.journal.record(by, deed)
+        self.tell(deed, by)
 
     def _both_kept(self, user: str, conflict: Conflict, edits: Sequence[Edit]) -> Conflict:
         mine, theirs = conflict.mine, conflict.theirs
@@ -679,9 +772,19 @@ class Workspace:
 
     def tell(self, deed: Deed, user: str) -> None:
         """Let everybody know what a deed changed."""
-        changed = [self.places.feature(c.after.item) for c in deed.changes if c.after is not None]
-        deleted = [c.uuid for c in deed.changes if c.after is None]
-        self.hub.send("objects", {"changed": changed, "deleted": deleted, "by": user})
+        if deed.renamed or len(deed.changes) > MANY:
+            self.hub.send("reload", {"by": user, "window": getattr(user, "window", "")})
+        elif deed.changes:
+            changed = [self.places.feature(c.after.item) for c in deed.changes if c.after is not None]
+            deleted = [c.uuid for c in deed.changes if c.after is None]
+            self.hub.send("objects", {"changed": changed, "deleted": deleted, "by": user})
+        if deed.references or deed.renamed:
+            self.forget_examples()
+            self.hub.send("references", {"by": user})
+        if deed.classes:
+            self.hub.send("classes", {"by": user})
+        if deed.marks:
+            self.hub.send("images", {"by": user})
 
     # -- examples
 
@@ -799,20 +902,20 @@ class Workspace:
             begun = time.perf_counter()
             scene.check()
             frame = frame_for(setup, Target.CLASS, (), scene)
-            with self._telling(scene, None):
-                view = self._encode(frame)
-                known = self._known_in(scene, view.grid)
-                shapes = propose(
-                    self.model.predictor,
-                    view,
-                    scene,
-                    self.examples(setup.references),
-                    [surface for item, surface in known if item.class_name == class_name],
-                    [surface for _, surface in known],
-                    limit,
-                    simplify_m,
-                    square,
-                )
+            predictor = self._telling(scene, None)
+            view = self._encoder(predictor)(frame)
+            known = self._known_in(scene, view.grid)
+            shapes = propose(
+                predictor,
+                view,
+                scene,
+                self.examples(setup.references),
+                [surface for item, surface in known if item.class_name == class_name],
+                [surface for _, surface in known],
+                limit,
+                simplify_m,
+                square,
+            )
             seen = StoredView(scene.key, frame.bounds, frame.gsd, frame.bands, frame.stretch, (), view.grid.shape)
             items = {number: Proposal(shape) for number, shape in enumerate(shapes)}
             spent = 1e3 * (time.perf_counter() - begun)
@@ -849,25 +952,7 @@ def _picture(text: str, kind: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
         data = base64.b64decode(text.split(",", 1)[-1], validate=True)
     except (binascii.Error, ValueError):
         raise BadData("a picture was expected as base64 of a PNG or JPEG file.") from None
-    size = _size_of(data)
-    if size is None or not 0 < max(size) <= 4096 or min(size) < 1:
-        raise BadData("a PNG or JPEG picture of at most 4096 px a side was expected.")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), kind)
+    image = decoded(data, kind, 4096)
     if image is None:
-        raise BadData("the picture is damaged and cannot be read.")
+        raise BadData("a PNG or JPEG picture of at most 4096 px a side was expected.")
     return np.asarray(image, dtype=np.uint8)
-
-
-def _size_of(data: bytes) -> tuple[int, int] | None:
-    """(width, height) from the head of a PNG or JPEG file; None for anything else."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
-        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    if data[:3] != b"\xff\xd8\xff":
-        return None
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
-        at += 2 + length
-    return None

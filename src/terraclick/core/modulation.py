@@ -8,6 +8,7 @@ strongest at the click. Points are rows (row, col, order): the first half positi
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def modulate_isrefiner(probs: NDArray[Any], points: NDArray[Any], max_radius: fl
     return _modulate(probs, points, max_radius, filtered=True, switch=0)
 
 
-MODULATIONS = {"mfp": modulate_mfp, "isrefiner": modulate_isrefiner}
+MODULATIONS: dict[str, Callable[..., NDArray[np.float32]]] = {"mfp": modulate_mfp, "isrefiner": modulate_isrefiner}
 """The rules by name."""
 
 

@@ -18,7 +18,7 @@ import json
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -55,8 +55,9 @@ from terraclick.geo.geopackage import (
     sqlite_errors,
 )
 from terraclick.geo.lonlat import WGS84, joined, wrapped
-from terraclick.geo.measure import measured
+from terraclick.geo.measure import measured, measured_many
 from terraclick.geo.outside import Happened, Outside, image_at, in_chunks, judged, usable
+from terraclick.geo.pictures import decoded
 from terraclick.geo.presence import FileGone, presence_of, rescue
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import (
@@ -100,6 +101,9 @@ __all__ = [
 VERSION = 1
 """Layout of the session tables; a file with a higher number is refused."""
 
+MOST_PX = 16_384
+"""Longest side of the picture of an example."""
+
 Bounds = tuple[float, float, float, float]
 Stretch = str | tuple[tuple[float, float], ...]
 Own = TypeVar("Own", bound="SqlStore")
@@ -110,6 +114,8 @@ _FIELDS = (
 ).split()
 _COLUMNS = ", ".join(_FIELDS)
 _UNNAMED_KEY = "number_of_objects_without_class"
+_MARK = "image_state "
+"""Begins the key of what a person said of an image; its path follows."""
 _WHOLE = "uuid IS NOT NULL AND geom IS NOT NULL"
 
 
@@ -264,6 +270,44 @@ class Store(Protocol):
 
     def get(self, uuid: str) -> MapObject:
         """One object by its uuid."""
+        ...
+
+    def add_many(
+        self,
+        items: Iterable[tuple[MapObject, Sequence[StoredClick], StoredView | None]],
+        crs: CRS | None = None,
+    ) -> list[MapObject]:
+        """`add` for many objects in one transaction."""
+        ...
+
+    def update_many(
+        self, items: Sequence[tuple[MapObject, Sequence[StoredClick] | None, StoredView | None]]
+    ) -> list[MapObject]:
+        """`update` for many objects, each once, in one transaction."""
+        ...
+
+    def delete_many(self, uuids: Sequence[str]) -> None:
+        """`delete` for many objects in one transaction."""
+        ...
+
+    def get_many(self, uuids: Sequence[str]) -> dict[str, MapObject]:
+        """Those objects that there are, by uuid."""
+        ...
+
+    def clicks_of_many(self, uuids: Sequence[str]) -> dict[str, tuple[StoredClick, ...]]:
+        """The clicks of many objects; those without any are left out."""
+        ...
+
+    def views_of_many(self, uuids: Sequence[str]) -> dict[str, StoredView]:
+        """What the model saw for many objects; those without a view are left out."""
+        ...
+
+    def mark_image(self, path: str, state: str) -> None:
+        """Keep what a person says of an image; "" forgets it."""
+        ...
+
+    def image_marks(self) -> dict[str, str]:
+        """What people said of images, by path."""
         ...
 
     def objects(
@@ -588,9 +632,27 @@ class SqlStore(ABC):
         """`add` for many objects in one transaction: all are kept, or none."""
         with self._transaction() as db:
             now = self._time()
-            kept = [self._insert(db, item, clicks, view, crs, now) for item, clicks, view in items]
-            self._noted(db, [item.geometry for item in kept])
-        return kept
+            fresh = self._prepared(db, list(items), crs, now)
+            stored = [item for item, _, _, _ in fresh]
+            taken = self.get_many([item.uuid for item in stored])
+            twice = {uuid for uuid, number in Counter(item.uuid for item in stored).items() if number > 1}
+            for item, _, _, given in fresh:
+                if item.uuid in taken or item.uuid in twice:
+                    theirs = taken.get(item.uuid)
+                    raise Conflict(f"object {item.uuid} is already stored: update it instead.", given, theirs)
+            marks = ", ".join([self._geometry_in, *"?" * len(_FIELDS)])
+            query = f"INSERT INTO objects (geom, {_COLUMNS}) VALUES ({marks})"
+            self._run_many(db, query, [(self._pack(check_geometry(i.geometry)), *_values(i)) for i in stored])
+            self._outside.own |= {item.uuid for item in stored}
+            self._registered_all(db, [item.class_name for item in stored])
+            for item, clicks, view, _ in fresh:
+                if clicks:
+                    self._insert_clicks(db, item.uuid, clicks, now)
+                    self._clicks_placed(db, item.uuid, self._crs_of_clicks(db, item.image))
+                if view is not None:
+                    self._insert_view(db, item.uuid, view)
+            self._noted(db, [item.geometry for item in stored])
+        return stored
 
     def update(
         self,
@@ -604,37 +666,74 @@ class SqlStore(ABC):
         `clicks` and `view` replace the stored ones unless None. Raises Conflict (with `mine` and `theirs`, None if it
         was deleted) if somebody else saved it meanwhile.
         """
-        geometry = check_geometry(reproject(item.geometry, crs or self._crs, self._crs))
+        moved = replace(item, geometry=reproject(item.geometry, crs or self._crs, self._crs))
+        try:
+            (stored,) = self.update_many([(moved, clicks, view)])
+        except Conflict as conflict:
+            raise Conflict(str(conflict), item, conflict.theirs) from None
+        return stored
+
+    def update_many(
+        self, items: Sequence[tuple[MapObject, Sequence[StoredClick] | None, StoredView | None]]
+    ) -> list[MapObject]:
+        """`update` for many objects, each once, in one transaction; their geometry is in the store's CRS."""
         with self._transaction() as db:
-            theirs = self._find(db, item.uuid, self._row_lock)
-            if theirs is None or theirs.rev != item.rev:
-                fate = "was deleted" if theirs is None else f"is at revision {theirs.rev}, yours is {item.rev}"
-                raise Conflict(f"object {item.uuid} {fate}: reload it and apply your change again.", item, theirs)
+            known = self._find_many(db, [item.uuid for item, _, _ in items], self._row_lock)
             now = self._time()
-            fresh = replace(item, geometry=geometry, rev=item.rev + 1, updated=now, created=theirs.created)
-            stored = self._measured(fresh)
-            marks = ", ".join(f"{name} = ?" for name in _FIELDS)
-            query = f"UPDATE objects SET geom = {self._geometry_in}, {marks} WHERE uuid = ?"
-            self._run(db, query, (self._pack(geometry), *_values(stored), item.uuid))
-            self._registered(db, item.class_name)
-            if clicks is not None:
-                self._run(db, "DELETE FROM clicks WHERE object = ?", (item.uuid,))
-                self._insert_clicks(db, item.uuid, clicks, now)
-                self._clicks_placed(db, item.uuid, self._crs_of_clicks(db, item.image))
-            if view is not None:
-                self._run(db, "DELETE FROM views WHERE object = ?", (item.uuid,))
-                self._insert_view(db, item.uuid, view)
-            self._noted(db, [geometry])
+            stored: list[MapObject] = []
+            for item, _, _ in items:
+                theirs = known.get(item.uuid)
+                if theirs is None or theirs.rev != item.rev:
+                    fate = "was deleted" if theirs is None else f"is at revision {theirs.rev}, yours is {item.rev}"
+                    raise Conflict(f"object {item.uuid} {fate}: reload it and apply your change again.", item, theirs)
+                fresh = replace(item, rev=item.rev + 1, updated=now, created=theirs.created)
+                if item.geometry is theirs.geometry or item.geometry.equals_exact(theirs.geometry, 0.0):
+                    fresh = replace(
+                        fresh, geometry=theirs.geometry, area_m2=theirs.area_m2, perimeter_m=theirs.perimeter_m
+                    )
+                stored.append(fresh)
+            drawn = {item.uuid for item in stored if item.geometry is not known[item.uuid].geometry}
+            reshaped = self._measured_many(
+                [replace(item, geometry=check_geometry(item.geometry)) for item in stored if item.uuid in drawn]
+            )
+            anew = {item.uuid: item for item in reshaped}
+            stored = [anew.get(item.uuid, item) for item in stored]
+            names = ", ".join(f"{name} = ?" for name in _FIELDS)
+            rows = [(*_values(item), item.uuid) for item in stored if item.uuid not in drawn]
+            self._run_many(db, f"UPDATE objects SET {names} WHERE uuid = ?", rows)
+            whole = [(self._pack(check_geometry(item.geometry)), *_values(item), item.uuid) for item in reshaped]
+            self._run_many(db, f"UPDATE objects SET geom = {self._geometry_in}, {names} WHERE uuid = ?", whole)
+            self._registered_all(db, [item.class_name for item in stored])
+            for item, clicks, view in items:
+                if clicks is not None:
+                    self._run(db, "DELETE FROM clicks WHERE object = ?", (item.uuid,))
+                    self._insert_clicks(db, item.uuid, clicks, now)
+                    self._clicks_placed(db, item.uuid, self._crs_of_clicks(db, item.image))
+                if view is not None:
+                    self._run(db, "DELETE FROM views WHERE object = ?", (item.uuid,))
+                    self._insert_view(db, item.uuid, view)
+            self._noted(db, [item.geometry for item in reshaped])
         return stored
 
     def delete(self, uuid: str) -> None:
         """Remove an object, its clicks and its view. Raises UnknownName if there is none."""
+        self.delete_many([uuid])
+
+    def delete_many(self, uuids: Sequence[str]) -> None:
+        """`delete` for many objects in one transaction. Raises UnknownName if one of them is not there."""
+        if not uuids:
+            return
         with self._transaction() as db:
-            if self._run(db, "DELETE FROM objects WHERE uuid = ?", (uuid,)).rowcount == 0:
-                raise UnknownName(f"no object {uuid!r} in {self._place}: it may have been deleted.")
-            self._run(db, "DELETE FROM clicks WHERE object = ?", (uuid,))
-            self._run(db, "DELETE FROM views WHERE object = ?", (uuid,))
-            self._outside.own.discard(uuid)
+            there = self._find_many(db, uuids)
+            for uuid in uuids:
+                if uuid not in there:
+                    raise UnknownName(f"no object {uuid!r} in {self._place}: it may have been deleted.")
+            for part in _parts(uuids):
+                marks = ", ".join("?" * len(part))
+                self._run(db, f"DELETE FROM objects WHERE uuid IN ({marks})", part)
+                self._run(db, f"DELETE FROM clicks WHERE object IN ({marks})", part)
+                self._run(db, f"DELETE FROM views WHERE object IN ({marks})", part)
+            self._outside.own -= set(uuids)
             self._noted(db, [])
 
     def get(self, uuid: str) -> MapObject:
@@ -644,6 +743,11 @@ class SqlStore(ABC):
         if item is None:
             raise UnknownName(f"no object {uuid!r} in {self._place}: it may have been deleted.")
         return item
+
+    def get_many(self, uuids: Sequence[str]) -> dict[str, MapObject]:
+        """Those objects that there are, by uuid."""
+        with self._reading() as db:
+            return self._find_many(db, uuids)
 
     def objects(
         self,
@@ -676,15 +780,48 @@ class SqlStore(ABC):
 
     def clicks_of(self, uuid: str) -> tuple[StoredClick, ...]:
         """The clicks of an object in the order given; empty for one that has none."""
-        query = 'SELECT "row", col, x, y, positive, time FROM clicks WHERE object = ? ORDER BY "order"'
+        return self.clicks_of_many([uuid]).get(uuid, ())
+
+    def clicks_of_many(self, uuids: Sequence[str]) -> dict[str, tuple[StoredClick, ...]]:
+        """The clicks of many objects in the order given; those without any are left out."""
+        found: dict[str, list[StoredClick]] = {}
         with self._reading() as db:
-            rows = self._run(db, query, (uuid,)).fetchall()
-        found = []
-        for *given, positive, time in rows:
-            row, col, x, y = (number_of(value) for value in given)
-            if row is not None and col is not None and x is not None and y is not None:
-                found.append(StoredClick(row, col, x, y, bool(positive), time if isinstance(time, str) else ""))
-        return tuple(found)
+            for part in _parts(uuids):
+                query = (
+                    'SELECT object, "row", col, x, y, positive, time FROM clicks WHERE object IN '
+                    f'({", ".join("?" * len(part))}) ORDER BY object, "order"'
+                )
+                for uuid, *given, positive, time in self._run(db, query, part).fetchall():
+                    row, col, x, y = (number_of(value) for value in given)
+                    if row is not None and col is not None and x is not None and y is not None:
+                        when = time if isinstance(time, str) else ""
+                        found.setdefault(uuid, []).append(StoredClick(row, col, x, y, bool(positive), when))
+        return {uuid: tuple(clicks) for uuid, clicks in found.items()}
+
+    def views_of_many(self, uuids: Sequence[str]) -> dict[str, StoredView]:
+        """What the model saw for many objects; those without a view are left out."""
+        with self._reading() as db:
+            having: list[str] = []
+            for part in _parts(uuids):
+                query = f"SELECT object FROM views WHERE object IN ({', '.join('?' * len(part))})"
+                having += [uuid for (uuid,) in self._run(db, query, part).fetchall()]
+            views = {uuid: self.view_of(uuid) for uuid in having}
+        return {uuid: view for uuid, view in views.items() if view is not None}
+
+    # -- what people say of images
+
+    def mark_image(self, path: str, state: str) -> None:
+        """Keep what a person says of an image (a state such as `done`); "" forgets it."""
+        with self._transaction() as db:
+            self._run(db, 'DELETE FROM meta WHERE "key" = ?', (_MARK + path,))
+            if state:
+                self._run(db, 'INSERT INTO meta ("key", value) VALUES (?, ?)', (_MARK + path, state))
+
+    def image_marks(self) -> dict[str, str]:
+        """What people said of images, by path."""
+        with self._reading() as db:
+            rows = self._run(db, 'SELECT "key", value FROM meta').fetchall()
+        return {str(key)[len(_MARK) :]: str(value) for key, value in rows if str(key).startswith(_MARK) and value}
 
     # -- classes and examples
 
@@ -715,6 +852,11 @@ class SqlStore(ABC):
             (number,) = self._run(db, "SELECT id FROM classes WHERE name = ?", (stand_in,)).fetchone()
             self._run(db, "DELETE FROM classes WHERE name = ?", (stand_in,))
             self._keep_unnamed(db, number)
+
+    def _registered_all(self, db: Any, names: Sequence[str]) -> None:
+        """The same for the classes of many objects, in the order they come."""
+        for name in dict.fromkeys(names):
+            self._registered(db, name)
 
     def _keep_unnamed(self, db: Any, number: int) -> None:
         self._run(db, 'INSERT INTO meta ("key", value) VALUES (?, ?)', (_UNNAMED_KEY, str(number)))
@@ -1039,6 +1181,11 @@ class SqlStore(ABC):
         """Execute a statement written with ? for its values; gives a cursor."""
         return db.execute(query.replace("?", self._mark), values)
 
+    def _run_many(self, db: Any, query: str, rows: Sequence[Sequence[Any]]) -> None:
+        """The same for many rows of values."""
+        if rows:
+            db.cursor().executemany(query.replace("?", self._mark), rows)
+
     def _time(self) -> str:
         return self._clock().astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
@@ -1050,19 +1197,19 @@ class SqlStore(ABC):
             self._image_crs[image] = None if row[0] is None else crs_of_wkt(row[0])
         return self._image_crs[image]
 
-    def _insert(
+    def _prepared(
         self,
         db: Any,
-        item: MapObject,
-        clicks: Sequence[StoredClick],
-        view: StoredView | None,
+        items: Sequence[tuple[MapObject, Sequence[StoredClick], StoredView | None]],
         crs: CRS | None,
         now: str,
-    ) -> MapObject:
-        image_crs = self._crs_of_image(db, item.image) if item.image else self._crs
-        geometry = check_geometry(reproject(item.geometry, crs or image_crs, self._crs))
-        stored = self._measured(
-            replace(
+    ) -> list[tuple[MapObject, Sequence[StoredClick], StoredView | None, MapObject]]:
+        """New objects as they are stored, their clicks and views, and the objects as they were given."""
+        found = []
+        for item, clicks, view in items:
+            image_crs = self._crs_of_image(db, item.image) if item.image else self._crs
+            geometry = check_geometry(reproject(item.geometry, crs or image_crs, self._crs))
+            fresh = replace(
                 item,
                 uuid=item.uuid or self._new_uuid(),
                 geometry=geometry,
@@ -1071,21 +1218,9 @@ class SqlStore(ABC):
                 created=item.created or now,
                 updated=item.updated or now,
             )
-        )
-        if self._run(db, "SELECT 1 FROM objects WHERE uuid = ?", (stored.uuid,)).fetchone() is not None:
-            theirs = self._find(db, stored.uuid)
-            raise Conflict(f"object {stored.uuid} is already stored: update it instead.", item, theirs)
-        marks = ", ".join([self._geometry_in, *"?" * len(_FIELDS)])
-        query = f"INSERT INTO objects (geom, {_COLUMNS}) VALUES ({marks})"
-        self._run(db, query, (self._pack(geometry), *_values(stored)))
-        self._outside.own.add(stored.uuid)
-        self._registered(db, stored.class_name)
-        self._insert_clicks(db, stored.uuid, clicks, now)
-        if clicks:
-            self._clicks_placed(db, stored.uuid, image_crs)
-        if view is not None:
-            self._insert_view(db, stored.uuid, view)
-        return stored
+            found.append((fresh, clicks, view, item))
+        stored = self._measured_many([fresh for fresh, _, _, _ in found])
+        return [(item, *rest) for item, (_, *rest) in zip(stored, found, strict=True)]  # type: ignore[misc]
 
     def _crs_of_clicks(self, db: Any, image: str) -> CRS | None:
         try:
@@ -1099,15 +1234,30 @@ class SqlStore(ABC):
             self._run(db, query, (uuid, i, c.row, c.col, c.x, c.y, c.positive, c.time or now))
 
     def _measured(self, item: MapObject) -> MapObject:
-        if self._crs is None:
-            return replace(item, area_m2=None, perimeter_m=None)
-        area, perimeter = measured(item.geometry, self._crs)
-        return replace(item, area_m2=area, perimeter_m=perimeter)
+        return self._measured_many([item])[0]
+
+    def _measured_many(self, items: Sequence[MapObject]) -> list[MapObject]:
+        """Objects with their areas and lengths on the ground."""
+        sizes = measured_many([item.geometry for item in items], self._crs)
+        return [
+            replace(item, area_m2=area, perimeter_m=perimeter)
+            for item, (area, perimeter) in zip(items, sizes, strict=True)
+        ]
 
     def _find(self, db: Any, uuid: str, lock: str = "") -> MapObject | None:
         query = f"SELECT {self._selected} FROM objects WHERE uuid = ? AND {_WHOLE}{lock}"
         row = self._run(db, query, (uuid,)).fetchone()
         return None if row is None else self._read(row)
+
+    def _find_many(self, db: Any, uuids: Sequence[str], lock: str = "") -> dict[str, MapObject]:
+        found: dict[str, MapObject] = {}
+        for part in _parts(uuids):
+            query = f"SELECT {self._selected} FROM objects WHERE uuid IN ({', '.join('?' * len(part))}) AND {_WHOLE}"
+            for row in self._run(db, query + lock, part).fetchall():
+                item = self._read(row)
+                if item is not None:
+                    found[item.uuid] = item
+        return found
 
     @property
     def _selected(self) -> str:
@@ -1165,8 +1315,15 @@ def _picture(blob: Any, kind: int) -> NDArray[np.uint8] | None:
     """A stored picture; None if it is none."""
     if not isinstance(blob, bytes | memoryview) or not blob:
         return None
-    found = cv2.imdecode(np.frombuffer(bytes(blob), np.uint8), kind)
+    found = decoded(bytes(blob), kind, MOST_PX)
     return None if found is None else np.asarray(found, dtype=np.uint8)
+
+
+def _parts(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Names in parts that one statement can hold, each name once."""
+    unique = list(dict.fromkeys(str(name) for name in names))
+    for start in range(0, len(unique), 500):
+        yield tuple(unique[start : start + 500])
 
 
 def _shown(value: Any) -> str:

@@ -19,6 +19,7 @@ from terraclick.core.modulation import MODULATIONS
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadConfig
 from terraclick.predictors.inputs import click_points, logit, sigmoid
+from terraclick.predictors.progress import Progress, reporting
 
 __all__ = ["BySize", "ByTarget", "Cached", "Flipped", "Focused", "Fused", "Modulated", "Refined"]
 
@@ -205,14 +206,19 @@ class BySize:
 
     choose: Callable[[tuple[int, int]], Predictor]
     """View shape (rows, cols) → predictor, equal ones for equal shapes."""
+    progress: Progress | None = None
+    """Hears how far the chosen predictor is."""
 
     def encode(self, view: View) -> SizedEncoding:
         """The chosen predictor's encoding."""
-        return SizedEncoding(view.shape, self.choose(view.shape).encode(view))
+        return SizedEncoding(view.shape, self._chosen(view.shape).encode(view))
 
     def predict(self, encoded: SizedEncoding, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """The chosen predictor's answer."""
-        return self.choose(encoded.shape).predict(encoded.encoded, prompt, previous)
+        return self._chosen(encoded.shape).predict(encoded.encoded, prompt, previous)
+
+    def _chosen(self, shape: tuple[int, int]) -> Predictor:
+        return reporting(self.choose(shape), self.progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,9 +255,9 @@ class Cached:
 def _content(view: View) -> bytes:
     """A key of everything `encode` may read."""
     digest = hashlib.blake2b(repr((view.image.shape, view.valid is None, view.gsd)).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(view.image))
+    digest.update(np.ascontiguousarray(view.image).data)
     if view.valid is not None:
-        digest.update(np.ascontiguousarray(view.valid).view(np.uint8))
+        digest.update(np.ascontiguousarray(view.valid).view(np.uint8).data)
     return digest.digest()
 
 

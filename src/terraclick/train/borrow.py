@@ -18,7 +18,8 @@ from terraclick.core.click import Click, Target
 from terraclick.core.focus import Window
 from terraclick.core.refit import colour_features
 from terraclick.data.augment import Turn
-from terraclick.predictors.exported import ENCODER_SIDE, Marked, PatchFeatures, marked, marked_reference
+from terraclick.terra.evidence import Marked, marked, marked_reference
+from terraclick.terra.patches import ENCODER_SIDE, PatchFeatures
 from terraclick.train.crops import Crop
 
 __all__ = ["Borrowed", "Lenders", "lent"]

@@ -18,7 +18,7 @@ from terraclick.data.augment import jitter_sensor
 from terraclick.data.datasets import IGNORE, Dataset, Picture, Thing
 from terraclick.errors import BadData
 from terraclick.files import replace_whole
-from terraclick.predictors.exported import ENCODER_SIDE, GREY, cut
+from terraclick.terra.patches import ENCODER_SIDE, GREY, cut
 from terraclick.train.config import Source, TrainConfig
 
 __all__ = ["Asked", "Crop", "Encode", "draw_crops"]

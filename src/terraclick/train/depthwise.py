@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from terraclick.models.efficientnet import SameConv
+from terraclick.blocks.efficientnet import SameConv
 
 __all__ = ["compiled", "depthwise_conv", "use_fast_depthwise"]
 

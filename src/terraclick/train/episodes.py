@@ -14,7 +14,7 @@ from terraclick.core.focus import Window
 from terraclick.data.augment import jitter_sensor, turn
 from terraclick.data.datasets import IGNORE, Dataset
 from terraclick.errors import BadConfig, BadData
-from terraclick.predictors.exported import GREY, cut
+from terraclick.terra.patches import GREY, cut
 
 __all__ = ["ASKED", "Episode", "EpisodeRule", "Example", "Labels", "draw_episode", "reader"]
 

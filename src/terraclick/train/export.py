@@ -13,9 +13,9 @@ from terraclick.core.bank import MAP_CHANNELS, SLOTS
 from terraclick.core.refit import FIT_CHANNELS, FIT_STRIDE
 from terraclick.errors import BadWeights
 from terraclick.files import copy_file, replace_whole
-from terraclick.models.terra import ClickNet, TerraEncoder
-from terraclick.onnx_runtime import onnx_runtime
-from terraclick.train.onnx_files import check_graph, write_graph
+from terraclick.inference.runtime import onnx_runtime
+from terraclick.networks.onnx_files import check_graph, write_graph
+from terraclick.terra.net import ClickNet, TerraEncoder
 
 __all__ = ["export", "export_click_net", "export_encoder", "exported_weights", "quantize_weights", "read_checkpoint"]
 
@@ -85,7 +85,7 @@ def _merge_padding(path: Path) -> None:
 
 def export(checkpoint: Path, out: Path) -> Path:
     """Write a folder that `load("terra", weights=folder)` clicks with: the shipped encoder beside this click net."""
-    from terraclick.predictors.load import WEIGHTS
+    from terraclick.predictors.spec import WEIGHTS
 
     out.mkdir(parents=True, exist_ok=True)
     export_click_net(checkpoint, out / "terra_click_net.onnx")

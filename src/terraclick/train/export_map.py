@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from terraclick.classmap.model import LandClass, MapSpec
 from terraclick.errors import BadConfig, UnknownName
 from terraclick.files import replace_whole, write_text
-from terraclick.models.bicor import Bicor
-from terraclick.models.checkpoint import load_network
-from terraclick.predictors.exported import ENCODER_SIDE
-from terraclick.predictors.maps import LandClass, MapSpec
+from terraclick.networks.bicor.model import Bicor
+from terraclick.networks.checkpoint import load_network
+from terraclick.networks.onnx_files import check_graph, write_graph
+from terraclick.terra.patches import ENCODER_SIDE
 from terraclick.train.export import OPSET
-from terraclick.train.onnx_files import check_graph, write_graph
 from terraclick.train.semantic import restored
 from terraclick.train.semantic_recipes import loveda, potsdam, vaihingen
 

@@ -23,14 +23,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from terraclick.blocks.efficientnet import fold_published
 from terraclick.core.click import Target
 from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData, BadWeights, MissingExtra
 from terraclick.files import copy_file, write_text
-from terraclick.models.efficientnet import fold_published
-from terraclick.models.terra import ClickNet
-from terraclick.predictors.exported import Network, encoder_input
+from terraclick.inference.graph import Graph
+from terraclick.terra.net import ClickNet
+from terraclick.terra.patches import encoder_input
 from terraclick.train.config import TrainConfig
 from terraclick.train.depthwise import use_fast_depthwise
 from terraclick.train.export import exported_weights, read_checkpoint
@@ -236,7 +237,7 @@ class _Run:
         groups = [{"params": fresh, "peak": config.rate}, {"params": backbone, "peak": config.backbone_rate}]
         self.optimizer = torch.optim.AdamW(groups, lr=config.rate, weight_decay=config.decay)
         self.averaged = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
-        network = Network(encoder, config.threads)
+        network = Graph(encoder, config.threads)
         datasets = [open_dataset(data / source.name) for source in config.sources]
         self.pool = Pool(
             config,

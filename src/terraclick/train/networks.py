@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from terraclick.blocks.layers import ClickViTConfig
+from terraclick.blocks.tuning import count_parameters, merge_lora, tune
 from terraclick.core.click import Click
 from terraclick.core.masks import iou
 from terraclick.core.predictor import MASK_THRESHOLD
@@ -25,14 +27,12 @@ from terraclick.core.simulate import next_click, random_error_click, sample_clic
 from terraclick.data.datasets import open_datasets
 from terraclick.errors import BadConfig, BadWeights
 from terraclick.files import write_text
-from terraclick.models.checkpoint import FAMILIES, build, read_published, rename, save_network
-from terraclick.models.crosscut import CrossCutConfig
-from terraclick.models.isrefiner import IsRefinerConfig
-from terraclick.models.layers import ClickViTConfig
-from terraclick.models.mfp import MfpConfig
-from terraclick.models.refcut import RefCutConfig
-from terraclick.models.simpleclick import SimpleClickConfig
-from terraclick.models.tuning import count_parameters, merge_lora, tune
+from terraclick.networks.checkpoint import FAMILIES, build, read_published, rename, save_network
+from terraclick.networks.crosscut.model import CrossCutConfig
+from terraclick.networks.isrefiner.model import IsRefinerConfig
+from terraclick.networks.mfp.model import MfpConfig
+from terraclick.networks.refcut.model import RefCutConfig
+from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode, EpisodeRule, draw_episode, reader
 from terraclick.train.losses import dice_loss, iterative_click_loss, normalized_focal_loss

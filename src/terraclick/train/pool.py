@@ -19,7 +19,9 @@ from terraclick.core.simulate import next_click, random_error_click, sample_clic
 from terraclick.data.augment import Turn, jitter_light
 from terraclick.data.datasets import Dataset
 from terraclick.errors import BadData
-from terraclick.predictors.exported import ENCODER_SIDE, PatchFeatures, marked, network_inputs, score_maps
+from terraclick.terra.evidence import marked, score_maps
+from terraclick.terra.inputs import network_inputs
+from terraclick.terra.patches import ENCODER_SIDE, PatchFeatures
 from terraclick.train.borrow import Borrowed, Lenders, lent
 from terraclick.train.config import TrainConfig
 from terraclick.train.crops import Asked, Crop, Encode, draw_crops

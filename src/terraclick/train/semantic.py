@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from terraclick.blocks.convnext import RENAMES, UNUSED
 from terraclick.errors import BadConfig, BadData, BadWeights
-from terraclick.models.bicor import ENCODERS, Bicor, BicorConfig, BicorDecoder
-from terraclick.models.checkpoint import read_published, rename, reshaped
-from terraclick.models.convnext import RENAMES, UNUSED
-from terraclick.predictors.exported import ENCODER_SIDE, Network, encode_picture
-from terraclick.predictors.load import WEIGHTS
+from terraclick.inference.graph import Graph
+from terraclick.networks.bicor.model import ENCODERS, Bicor, BicorConfig, BicorDecoder
+from terraclick.networks.checkpoint import read_published, rename, reshaped
+from terraclick.predictors.spec import WEIGHTS
+from terraclick.terra.patches import ENCODER_SIDE, encode_picture
 from terraclick.train.export import read_checkpoint
 from terraclick.train.loop import initial_backbone
 from terraclick.train.saving import save_checkpoint, save_json
@@ -203,7 +204,7 @@ def encode_all(
 ) -> list[Features]:
     """Every sample in its first `variants` turns, resized to the recipe's side, through the encoder."""
     side = config.side or config.crop
-    vit = Network(WEIGHTS / "terra_encoder.onnx", config.threads) if config.encoder == "vit-s14" else None
+    vit = Graph(WEIGHTS / "terra_encoder.onnx", config.threads) if config.encoder == "vit-s14" else None
     turns = [0, 5, 2, 7, 1, 4, 3, 6][:variants]
     found = []
     encoder = network.encoder.eval()

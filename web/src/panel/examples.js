@@ -27,7 +27,7 @@ export function examplesPage({ project, actions, keys, dialogs }) {
       "div.thumb",
       { class: item.positive ? "positive" : "negative", title: item.positive ? "Example" : "Counter-example" },
       h("img", { src: api.referencePicture(item.id), alt: `${item.positive ? "Example" : "Counter-example"} of ${item.class}`, loading: "lazy" }),
-      h("button", { "aria-label": "Remove this example", onclick: () => actions.removeReference(item, () => dialogs.confirm("Remove this example?", "It was made in an earlier visit, so this cannot be undone.", "Remove")) }, icon("close", 12)),
+      h("button", { "aria-label": "Remove this example", onclick: () => actions.removeReference(item) }, icon("close", 12)),
     );
   project.references.on(draw);
   project.classes.on(draw);

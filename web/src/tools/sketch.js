@@ -4,31 +4,57 @@ import Draw from "ol/interaction/Draw.js";
 import Snap from "ol/interaction/Snap.js";
 import { shapeOfRing, toServer, area } from "../geometry.js";
 
-function sketchTool({ stage }, { type, finish, ...tool }) {
+/** Corners of a drawing without the one that follows the cursor. */
+const cornersOf = (geometry, type) => (type === "Polygon" ? geometry.getCoordinates()[0].slice(0, -2) : geometry.getCoordinates().slice(0, -1));
+
+/** `sketches` keeps the corners on disk, so that leaving the tool, the image or the page loses none (see sketches.js). */
+function sketchTool({ stage, sketches }, { type, finish, ...tool }) {
   const { map, sources } = stage;
   let draw = null;
   let snap = null;
   let points = 0;
+  let restoring = false;
 
   function begin() {
     draw = new Draw({ source: undefined, type, style: stage.styles.sketchLine, stopClick: true, condition: ({ originalEvent }) => originalEvent.button === 0 && !stage.panningByKey });
     draw.on("drawstart", ({ feature }) => {
       points = 1;
-      feature.getGeometry().on("change", () => (points = feature.getGeometry().getCoordinates().flat(type === "Polygon" ? 1 : 0).length));
+      let kept = 0;
+      feature.getGeometry().on("change", () => {
+        points = feature.getGeometry().getCoordinates().flat(type === "Polygon" ? 1 : 0).length;
+        const corners = cornersOf(feature.getGeometry(), type);
+        if (corners.length === kept || draw.freehand_) return;
+        kept = corners.length;
+        // finishing changes the shape too, and clears `points` at once
+        if (!restoring) queueMicrotask(() => points > 0 && sketches.changed(tool.id, corners));
+      });
     });
     draw.on("drawend", ({ feature }) => {
       points = 0;
       const geometry = feature.getGeometry();
-      setTimeout(() => finish(geometry.getCoordinates()));
+      setTimeout(() => sketches.finish(tool.id, () => finish(geometry.getCoordinates())));
     });
     draw.on("drawabort", () => (points = 0));
     snap = new Snap({ source: sources.objects, pixelTolerance: 8 });
     map.addInteraction(draw);
     map.addInteraction(snap);
+    restore(sketches.of(tool.id));
+  }
+
+  /** Go on with corners that were drawn before; none clear the drawing. */
+  function restore(corners) {
+    restoring = true;
+    try {
+      draw.abortDrawing();
+      if (corners.length) draw.appendCoordinates(corners.map((corner) => [...corner]));
+    } finally {
+      restoring = false;
+    }
   }
 
   return {
     ...tool,
+    restore,
     start: begin,
     stop() {
       map.removeInteraction(draw);
@@ -37,16 +63,13 @@ function sketchTool({ stage }, { type, finish, ...tool }) {
     cancel() {
       const had = points > 0;
       draw.abortDrawing();
+      if (had) sketches.clear(tool.id);
       return had;
     },
     enter() {
+      const had = points > 0;
       if (points > 2) draw.finishDrawing();
-      return points > 0;
-    },
-    back() {
-      if (!points) return false;
-      draw.removeLastPoint();
-      return true;
+      return had;
     },
   };
 }

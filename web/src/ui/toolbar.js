@@ -2,7 +2,7 @@
 
 import { fill, h, icon } from "../dom.js";
 
-export function createToolbar({ project, tools, actions, keys, history, dialogs, undo, redo, clicking }) {
+export function createToolbar({ project, tools, actions, keys, history, dialogs, undo, redo }) {
   const button = (name, label, act, run, extra = {}) =>
     h("button.tool", { onclick: run, "aria-label": label, dataset: { tip: keys.titled(label, act), act }, ...extra }, icon(name));
 
@@ -14,7 +14,7 @@ export function createToolbar({ project, tools, actions, keys, history, dialogs,
     const images = project.images.value;
     fill(pick, images.map((image) => h("option", { value: image.id }, image.name)));
     pick.value = project.image.value?.id ?? "";
-    place.textContent = images.length > 1 ? `${images.indexOf(project.image.value) + 1} of ${images.length}` : "";
+    place.textContent = images.length > 1 ? `${images.findIndex((image) => image.id === project.image.value?.id) + 1} of ${images.length}` : "";
     for (const arrow of pictures.querySelectorAll("button")) arrow.hidden = images.length < 2;
   };
   project.images.on(drawImages);
@@ -43,16 +43,12 @@ export function createToolbar({ project, tools, actions, keys, history, dialogs,
   const again = button("redo", "Redo", "redo", redo, { class: "left" });
   const drawHistory = () => {
     const { undo: last, redo: next } = history.state.value;
-    const known = project.state.value;
-    const clicks = clicking.canUndo();
-    back.disabled = !(clicks || last || known?.can_undo);
-    again.disabled = !(clicking.canRedo() || next || known?.can_redo);
-    back.dataset.tip = keys.titled(`Undo${clicks ? " click" : last ? `: ${last}` : known?.can_undo ? `: ${known.can_undo}` : ""}`, "undo");
-    again.dataset.tip = keys.titled(`Redo${clicking.canRedo() ? " click" : next ? `: ${next}` : ""}`, "redo");
+    back.disabled = !last;
+    again.disabled = !next;
+    back.dataset.tip = keys.titled(`Undo${last ? `: ${last}` : ""}`, "undo");
+    again.dataset.tip = keys.titled(`Redo${next ? `: ${next}` : ""}`, "redo");
   };
   history.state.on(drawHistory);
-  project.state.on(drawHistory);
-  clicking.session.on(drawHistory);
 
   keys.own.on(() => {
     for (const element of document.querySelectorAll("[data-act]")) element.dataset.tip = keys.titled(element.getAttribute("aria-label"), element.dataset.act);

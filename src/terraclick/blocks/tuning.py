@@ -1,0 +1,90 @@
+"""Which weights of a network are trained: none, all, low-rank additions to its ViT, or its adapter.
+
+The four rows of RS-ISRefiner's tables III and V. Low-rank additions are LoRA (Hu et al. 2021): every linear layer of
+the blocks keeps its weights and gets the product of two thin matrices beside it, the second of which starts at zero.
+The paper does not print its rank; 8 gives 1.2 million numbers on ViT-B where it counts 1.1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from terraclick.blocks.layers import ClickViT
+from terraclick.errors import BadConfig
+
+__all__ = ["TUNINGS", "LoraLinear", "count_parameters", "merge_lora", "tune"]
+
+TUNINGS = ("none", "full", "lora", "adapter")
+"""Kinds of fine-tuning by name."""
+
+
+class LoraLinear(nn.Module):
+    """A frozen linear layer and a trained low-rank one beside it; starts as the layer alone."""
+
+    def __init__(self, layer: nn.Linear, rank: int, alpha: float) -> None:
+        super().__init__()
+        self.layer = layer.requires_grad_(False)
+        self.scale = alpha / rank
+        self.down = nn.Parameter(torch.empty(rank, layer.in_features))
+        self.up = nn.Parameter(torch.zeros(layer.out_features, rank))
+        nn.init.kaiming_uniform_(self.down, a=5**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, C) → (…, D)."""
+        return self.layer(x) + self.scale * functional.linear(functional.linear(x, self.down), self.up)
+
+    def merged(self) -> nn.Linear:
+        """One plain linear layer that answers the same."""
+        with torch.no_grad():
+            self.layer.weight += self.scale * self.up @ self.down
+        return self.layer
+
+
+def tune(network: nn.Module, kind: str, rank: int = 8, alpha: float | None = None) -> nn.Module:
+    """Set what is trained, in place: none, full, lora (`alpha` None = the rank) or adapter; returns the network.
+
+    An adapter is trained by networks that have one, with everything else frozen. Raises BadConfig for another kind, a
+    network without an adapter, or without a ViT for lora.
+    """
+    if kind not in TUNINGS:
+        raise BadConfig(f"fine-tuning {kind!r} is not known: give one of {', '.join(TUNINGS)}.")
+    if kind == "adapter":
+        parts = getattr(network, "adapter", None)
+        if parts is None:
+            raise BadConfig(f"{type(network).__name__} has no adapter: train it with full or lora, or take isrefiner.")
+        network.requires_grad_(False)
+        for part in parts():
+            part.requires_grad_(True)
+        return network
+    network.requires_grad_(kind == "full")
+    if kind == "lora":
+        vits = [module for module in network.modules() if isinstance(module, ClickViT)]
+        if not vits:
+            raise BadConfig(f"{type(network).__name__} has no plain ViT for lora: train it with full.")
+        for vit in vits:
+            for block in vit.blocks:
+                for name, layer in [*block.named_modules()]:
+                    if isinstance(layer, nn.Linear):
+                        _replace(block, name, LoraLinear(layer, rank, rank if alpha is None else alpha))
+    return network
+
+
+def merge_lora(network: nn.Module) -> nn.Module:
+    """Fold every low-rank addition into its layer, in place; the state dict's names are the network's own again."""
+    for name, module in [*network.named_modules()]:
+        if isinstance(module, LoraLinear):
+            _replace(network, name, module.merged())
+    return network
+
+
+def _replace(root: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(root.get_submodule(parent), last, module)
+
+
+def count_parameters(network: nn.Module) -> tuple[int, int]:
+    """(all numbers, those that are trained)."""
+    sizes = [(weight.numel(), weight.requires_grad) for weight in network.parameters()]
+    return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)

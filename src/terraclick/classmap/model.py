@@ -1,0 +1,278 @@
+"""Models that name every pixel: what a map model is, those known by name, and exported ones from a folder. No torch.
+
+A folder holds `map.json` (`MapSpec`) and `map_net.onnx` with the input `image` (1, 3, S, S) RGB 0…255 and, where
+`tokens` is true, `tokens` (1, 768, h, w) of the shipped click model's encoder, which is not copied; its one output is
+`probabilities` (1, N, S, S), and it carries the metadata by which Deepness (QGIS) knows it. Where `heat` is true,
+`map_heat.onnx` is the same network with the outputs `logits` (1, N, S, S) and `heat` (1, N, s, s); earlier folders have
+these outputs in `map_net.onnx`. `terraclick export` writes such a folder from a trained checkpoint.
+
+A folder may come from a stranger: its description is checked value by value, its graphs against it before the first
+tile, and every answer for its shape and for numbers that are none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.errors import BadWeights, UnknownName
+from terraclick.inference.graph import Graph
+from terraclick.inference.timed import TIME_LIMIT, run_within
+from terraclick.predictors.spec import WEIGHTS
+from terraclick.terra.patches import ENCODER_SIDE, encode_picture
+
+__all__ = ["MAP_MODELS", "Greenness", "LandClass", "MapModel", "MapModelSpec", "MapSpec", "OnnxMap", "load_map"]
+
+FloatArray = NDArray[np.float32]
+
+DESCRIPTION_BYTES = 2**20
+LARGEST_SIDE = 8192
+LEAST = 1e-12
+"""Probabilities below this count as this, so that their logarithm is a number."""
+
+
+@dataclass(frozen=True)
+class LandClass:
+    """One class of a map: its value in the file (1–254; 0 is no data), its name, its colour (#rrggbb)."""
+
+    id: int
+    name: str
+    colour: str
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as three numbers 0–255."""
+        return int(self.colour[1:3], 16), int(self.colour[3:5], 16), int(self.colour[5:7], 16)
+
+
+@dataclass(frozen=True)
+class MapSpec:
+    """What a map model says about itself."""
+
+    classes: tuple[LandClass, ...]
+    """In the order of the logits."""
+    side: int
+    """Pixels of a tile it sees, both ways."""
+    gsd: float | None = None
+    """Metres per pixel it was trained on; a scene is read at its own unless asked otherwise."""
+    tokens: bool = False
+    """Whether it also reads the shipped encoder's tokens."""
+    heat: bool = True
+    """Whether it gives a heatmap per class besides the logits."""
+    licence: str = ""
+    """Licence of its weights."""
+
+    def __post_init__(self) -> None:
+        ids = [c.id for c in self.classes]
+        if not ids or len(set(ids)) != len(ids) or not all(_is_count(i, 254) for i in ids):
+            shown = ", ".join(map(str, ids[:8])) + (", …" if len(ids) > 8 else "")
+            raise BadWeights(
+                f"a map model with class ids {shown or 'of no class'}: whole numbers that differ, 1 to 254."
+            )
+        if not _is_count(self.side, LARGEST_SIDE):
+            raise BadWeights(f"a map model with side {self.side!r}: a whole number of pixels was expected.")
+        for kind in self.classes:
+            if not kind.name.strip() or len(kind.name) > 200 or not kind.name.isprintable():
+                raise BadWeights(f"a map model with a class named {kind.name[:40]!r}: a name on one line was expected.")
+            if not re.fullmatch(r"#[0-9a-fA-F]{6}", kind.colour):
+                raise BadWeights(f"class {kind.name} has the colour {kind.colour[:20]!r}: #rrggbb was expected.")
+        gsd = self.gsd
+        if gsd is not None and (isinstance(gsd, bool) or not isinstance(gsd, int | float) or not 0 < gsd < math.inf):
+            raise BadWeights(f"a map model with gsd {gsd!r}: a number of metres per pixel was expected.")
+        if not isinstance(self.tokens, bool) or not isinstance(self.heat, bool) or not isinstance(self.licence, str):
+            raise BadWeights("a map model whose tokens or heat is neither true nor false, or whose licence is no text.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as `map.json` keeps them."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(content: dict[str, Any]) -> MapSpec:
+        """What `to_json` gave. Raises KeyError, TypeError or BadWeights for anything else."""
+        classes = tuple(LandClass(c["id"], str(c["name"]), str(c["colour"])) for c in content["classes"])
+        rest = {key: value for key, value in content.items() if key != "classes"}
+        return MapSpec(classes, **rest)
+
+
+def _is_count(value: object, largest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= largest
+
+
+class MapModel(Protocol):
+    """Names every pixel of a square picture; depends on the picture alone."""
+
+    @property
+    def spec(self) -> MapSpec:
+        """What it says about itself."""
+        ...
+
+    def __call__(self, image: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray | None]:
+        """(S, S, 3) uint8 → logits (N, S, S) and scores of the heatmaps (N, s, s) or None."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxMap:
+    """An exported map network on the CPU engine."""
+
+    spec: MapSpec
+    network: Graph
+    encoder: Graph | None
+    seconds: float = TIME_LIMIT
+    """How long a tile may take."""
+
+    def __post_init__(self) -> None:
+        session, what = self.network._session, self.network._path.name
+        side = self.spec.side
+        expected: dict[str, tuple[int | None, ...]] = {"image": (1, 3, side, side)}
+        if self.encoder is not None:
+            expected["tokens"] = (1, 768, None, None)
+        given = {value.name: value for value in session.get_inputs()}
+        if set(given) != set(expected):
+            raise BadWeights(f"{what} has the inputs {_names(given)}: {_names(expected)} were expected.")
+        for name, shape in expected.items():
+            if given[name].type != "tensor(float)" or not _fits(given[name].shape, shape):
+                found = f"{given[name].type} {given[name].shape}"
+                raise BadWeights(f"input {name} of {what} is {found}: float {list(shape)} was expected.")
+        outputs = session.get_outputs()
+        if any(value.type not in ("tensor(float)", "tensor(float16)", "tensor(double)") for value in outputs):
+            raise BadWeights(f"{what} has outputs that are no decimal numbers: export the checkpoint again.")
+        if not _fits(outputs[0].shape, (1, len(self.spec.classes), side, side)):
+            raise BadWeights(self._says_shape(outputs[0].shape))
+
+    def _says_shape(self, shape: Any) -> str:
+        count, side = len(self.spec.classes), self.spec.side
+        shown = [value if isinstance(value, int) else "?" for value in shape]
+        return (
+            f"{self.network._path.name} answers {shown}, but map.json tells of {count} classes and {side} px, which is "
+            f"{[1, count, side, side]}: export the checkpoint again."
+        )
+
+    def __call__(self, image: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray | None]:
+        """(S, S, 3) uint8 → logits (N, S, S) and scores of the heatmaps (N, s, s) or None."""
+        inputs: dict[str, NDArray[Any]] = {"image": np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)}
+        if self.encoder is not None:
+            small = image
+            if image.shape[0] != ENCODER_SIDE:
+                how = cv2.INTER_AREA if image.shape[0] > ENCODER_SIDE else cv2.INTER_LINEAR
+                small = np.asarray(cv2.resize(image, (ENCODER_SIDE, ENCODER_SIDE), interpolation=how), np.uint8)
+            inputs["tokens"] = encode_picture(self.encoder, small)[None]
+        what = self.network._path.name
+        found = [np.asarray(a, np.float32) for a in run_within(self.network._session, inputs, what, self.seconds)]
+        side = self.spec.side
+        if found[0].shape != (1, len(self.spec.classes), side, side):
+            raise BadWeights(self._says_shape(found[0].shape))
+        names = [value.name for value in self.network._session.get_outputs()]
+        heat = found[1] if len(found) > 1 and self.spec.heat else None
+        if heat is not None and (heat.ndim != 4 or heat.shape[:2] != found[0].shape[:2] or 0 in heat.shape):
+            raise BadWeights(f"{what} gives heatmaps of shape {list(heat.shape)}: export the checkpoint again.")
+        if not all(np.isfinite(array).all() for array in found[:2]):
+            raise BadWeights(
+                f"{what} answers with values that are no numbers (NaN or infinite): its weights are spoilt."
+            )
+        logits = np.log(np.maximum(found[0], np.float32(LEAST))) if names[0] == "probabilities" else found[0]
+        return logits[0], None if heat is None else heat[0]
+
+
+def _names(values: Any) -> str:
+    return ", ".join(f"{name[:40]!r}" for name in values) or "none"
+
+
+def _fits(given: Any, expected: tuple[int | None, ...]) -> bool:
+    """Whether a graph's shape can be the expected one: sides left open, or all of them, are no contradiction."""
+    return not given or (
+        len(given) == len(expected)
+        and all(
+            not isinstance(side, int) or wanted is None or side == wanted
+            for side, wanted in zip(given, expected, strict=True)
+        )
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Greenness:
+    """Vegetation by excess green, 2g − r − b of chromatic coordinates (Woebbecke et al. 1995). No weights."""
+
+    spec: MapSpec = MapSpec(
+        (LandClass(1, "other", "#b8b0a0"), LandClass(2, "vegetation", "#2e9e45")), side=256, heat=False
+    )
+    threshold: float = 0.08
+
+    def __call__(self, image: NDArray[np.uint8]) -> tuple[FloatArray, None]:
+        """(S, S, 3) uint8 → logits (2, S, S)."""
+        total = np.maximum(image.sum(axis=2, dtype=np.float32), 1)
+        excess = (3 * image[..., 1].astype(np.float32) - total) / total
+        excess = cv2.blur(excess, (3, 3))
+        margin = ((excess - self.threshold) * np.float32(20)).astype(np.float32)
+        return np.stack([-margin, margin]), None
+
+
+@dataclass(frozen=True)
+class MapModelSpec:
+    """What `terraclick models` tells about a map model."""
+
+    summary: str
+    licence: str
+    build: Callable[[int | None], MapModel]
+    folder: Path | None = None
+    """Where its files are, if it has any."""
+
+
+MAP_MODELS: dict[str, MapModelSpec] = {
+    "greenness": MapModelSpec(
+        "vegetation or not, by excess green", "method without weights", lambda threads: Greenness()
+    ),
+}
+"""Map models by name."""
+
+
+@lru_cache(maxsize=2)
+def load_map(name: str, threads: int | None = None, heat: bool = False) -> MapModel:
+    """A map model by name, or from the folder of an exported one; kept, so that asking again is free.
+
+    heat: whether its heatmaps are wanted too.
+    Raises UnknownName with the list, BadWeights for a folder that holds no map model.
+    """
+    if name in MAP_MODELS:
+        return MAP_MODELS[name].build(threads)
+    folder = Path(name)
+    if not folder.is_dir():
+        if folder.is_file():
+            raise BadWeights(f"{name} is a file: give the folder that `terraclick export` made of the checkpoint.")
+        raise UnknownName(f"no map model {name!r}. Known: {', '.join(MAP_MODELS)}, or the folder of an exported one.")
+    return open_map(folder, threads, heat)
+
+
+def open_map(folder: Path, threads: int | None = None, heat: bool = False) -> OnnxMap:
+    """The map model exported to a folder, with its heatmaps if wanted. Raises BadWeights."""
+    described = folder / "map.json"
+    try:
+        if described.stat().st_size > DESCRIPTION_BYTES:
+            raise BadWeights(f"{described} is larger than {DESCRIPTION_BYTES >> 20} MiB: export the checkpoint again.")
+        spec = MapSpec.from_json(json.loads(described.read_text(encoding="utf-8")))
+    except BadWeights as error:
+        raise BadWeights(f"{described} describes {error}" if str(error).startswith("a map") else str(error)) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise BadWeights(f"{described} is missing or describes no map model: export the checkpoint again.") from None
+    encoder = Graph(WEIGHTS / "terra_encoder.onnx", threads) if spec.tokens else None
+    both = folder / "map_heat.onnx"
+    return OnnxMap(spec, Graph(both if heat and both.is_file() else folder / "map_net.onnx", threads), encoder)
+
+
+def map_files(name: str) -> list[Path]:
+    """The files that decide what a map model answers; none for a method without weights."""
+    folder = MAP_MODELS[name].folder if name in MAP_MODELS else Path(name)
+    if folder is None:
+        return []
+    graphs = [folder / name for name in ("map_net.onnx", "map_heat.onnx")]
+    return [folder / "map.json", *(graph for graph in graphs if graph.is_file()), WEIGHTS / "terra_encoder.onnx"]

@@ -1,0 +1,69 @@
+"""References on their way into a torch network: every picture encoded once, its masks read at each prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from terraclick.core.click import Prompt, Reference
+from terraclick.core.predictor import Prediction, View
+from terraclick.errors import BadConfig
+from terraclick.networks.predictor import image_tensor
+from terraclick.predictors.wrappers import Cached
+
+__all__ = ["References"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pictures:
+    """A reference picture → RefCut's features of it (1, C, h, w)."""
+
+    network: Any
+    device: str
+
+    def encode(self, view: View) -> torch.Tensor:
+        """The whole backbone's answer to the picture, without clicks."""
+        with torch.inference_mode():
+            return self.network.features(image_tensor(view, self.device))
+
+    def predict(self, encoded: Any, prompt: Prompt, previous: Prediction | None) -> Prediction:
+        """Raises BadConfig: pictures of references are not clicked on."""
+        raise BadConfig("a reference picture was asked for an answer: click on a view instead.")
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """A prompt's references → RefCut's keyword `references`: (1, 2, C), or None without any.
+
+    Any number, each positive or negative; those of one sign are averaged. Pictures are remembered by their content.
+    """
+
+    network: Any
+    """A RefCut in eval mode."""
+    device: str = "cpu"
+    """Where it runs."""
+    capacity: int = 32
+    """So many encoded pictures are kept."""
+    _pictures: Cached = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_pictures", Cached(_Pictures(self.network, self.device), self.capacity))
+
+    def __call__(self, prompt: Prompt) -> Mapping[str, Any]:
+        """The keyword the network's `answer` takes."""
+        with torch.inference_mode():
+            sides = [
+                [self._represent(reference) for reference in prompt.references if reference.positive == positive]
+                for positive in (True, False)
+            ]
+            return {"references": self.network.gather(*sides)}
+
+    def _represent(self, reference: Reference) -> torch.Tensor:
+        """(C,): the mean feature under a reference's mask."""
+        features = self._pictures.encode(View(reference.image))
+        mask = torch.from_numpy(np.asarray(reference.mask, dtype=np.float32))[None, None].to(self.device)
+        return self.network.represent(features, mask)[0]

@@ -1,0 +1,89 @@
+"""The SAM family on the CPU inference engine, from the folder that `terraclick export NAME` wrote: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.errors import BadWeights
+from terraclick.inference.graph import Graph
+from terraclick.networks.exported import DESCRIPTION, read_description, side_of
+from terraclick.networks.sam.view import SamView
+
+__all__ = ["ExportedSam", "read_sam"]
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedSamFeatures:
+    """What the mask decoder's graphs read of a view, by name."""
+
+    arrays: Mapping[str, NDArray[np.float32]]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedSam(SamView):
+    """Answer clicks with exported graphs. Raises BadClick without a positive click or previous answer."""
+
+    encoder: Graph
+    """`encode.onnx`."""
+    first: Graph
+    """`first.onnx`: several masks, no mask prompt."""
+    fresh: Graph
+    """`fresh.onnx`: one mask, no mask prompt."""
+    clicks: Graph
+    """`click.onnx`: one mask, with a mask prompt."""
+    kept: tuple[str, ...]
+    """Names of what the encoder hands to the clicks."""
+    square: int
+    """Side of the input square in pixels."""
+    stretch: bool
+    """Whether the view is stretched to the input square (SAM 2) or padded (SAM, SAM-HQ)."""
+
+    @property
+    def side(self) -> int:
+        """Side of the input square in pixels."""
+        return self.square
+
+    def features(self, square: FloatArray) -> ExportedSamFeatures:
+        """The image encoder on (1, 3, S, S) in 0…1."""
+        return ExportedSamFeatures(dict(zip(self.kept, self.encoder.outputs({"image": square}), strict=True)))
+
+    def masks(
+        self,
+        kept: ExportedSamFeatures,
+        points: FloatArray,
+        labels: NDArray[np.int64],
+        mask: FloatArray | None,
+        several: bool,
+    ) -> tuple[FloatArray, FloatArray]:
+        """The mask decoder, see `SamView`."""
+        asked = {"points": points[None, None], "labels": labels[None, None]}
+        if mask is not None:
+            found = self.clicks.outputs({**kept.arrays, **asked, "mask": mask[None, None]})
+        else:
+            found = (self.first if several else self.fresh).outputs({**kept.arrays, **asked})
+        return found[0], found[1]
+
+
+def read_sam(name: str, folder: str | Path, threads: int | None = None) -> ExportedSam:
+    """The predictor of an exported folder. Raises BadWeights if it is damaged or of another network."""
+    folder = Path(folder)
+    described = read_description(name, folder)
+    try:
+        kept = tuple(described["kept"])
+        side, stretch = side_of(described["side"]), bool(described["stretch"])
+    except (ValueError, KeyError, TypeError):
+        raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
+    graphs = [Graph(folder / file, threads) for file in ("encode.onnx", "first.onnx", "fresh.onnx", "click.onnx")]
+    return ExportedSam(*graphs, kept, side, stretch)
