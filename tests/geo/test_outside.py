@@ -5,6 +5,8 @@ import os
 import shutil
 import sqlite3
 import time
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -368,6 +370,49 @@ def test_a_lost_file_is_noticed_before_a_write_is_acknowledged(tmp_path, how):
         with GeoPackageStore.open(folder / "work.rescued.gpkg") as rescued:
             assert [item.uuid for item in rescued.objects()] == [kept.uuid]
     assert issubclass(FileGone, BadOutput)
+
+
+OVERWRITTEN = {
+    "emptied": lambda data: b"",
+    "cut": lambda data: data[: len(data) // 2],
+    "scribbled over": lambda data: bytes(range(256)) * 900,
+    "half a page": lambda data: data[:100],
+}
+
+
+@pytest.mark.parametrize("how", OVERWRITTEN)
+def test_a_file_that_is_overwritten_in_place_is_noticed_and_left_as_it_is(tmp_path, how):
+    store = open_store(tmp_path / "work.gpkg", UTM)
+    kept = store.add(MapObject(geometry=square()))
+    store.settle()
+    with open(store.path, "r+b") as file:  # the same file, as cp and cloud folders write it
+        data = OVERWRITTEN[how](file.read())
+        file.seek(0)
+        file.write(data)
+        file.truncate()
+    for _ in range(2):
+        with pytest.raises(FileGone, match="overwritten by another program"):
+            store.add(MapObject(geometry=square(50)))
+    assert [item.uuid for item in store.objects()] == [kept.uuid]
+    store.close()
+    assert (tmp_path / "work.gpkg").read_bytes() == data
+    for rescued in tmp_path.glob("*rescued*"):
+        with GeoPackageStore.open(rescued) as found:
+            assert [item.uuid for item in found.objects()] == [kept.uuid]
+
+
+def test_other_programs_that_write_by_way_of_sqlite_are_no_fault(tmp_path):
+    store = open_store(tmp_path / "work.gpkg", UTM)
+    kept = store.add(MapObject(geometry=square()))
+    for label in ("a", "b"):
+        with closing(sqlite3.connect(store.path)) as db, db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with GeoPackageStore.open(store.path) as other:
+            other.update(replace(other.get(kept.uuid), label=label))
+            other.settle()
+        store.add(MapObject(geometry=square(50)))
+    assert store.get(kept.uuid).label == "b" and len(store.objects()) == 3
+    store.close()
 
 
 def test_it_is_noticed_at_the_end_of_a_change_too(tmp_path):

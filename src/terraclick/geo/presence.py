@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from terraclick.errors import BadOutput
 
-__all__ = ["FileGone", "Presence", "presence_of", "rescue"]
+__all__ = ["FileGone", "Presence", "copy_database", "is_whole", "presence_of", "rescue", "written_at"]
+
+LEAST_BYTES = 512
+"""Smallest page of a database."""
 
 Identity = tuple[int, int]
 
@@ -50,6 +53,28 @@ def presence_of(path: Path) -> Presence:
     return Presence(path, _identity(path), _identity(log_of(path)))
 
 
+def written_at(path: Path) -> tuple[int, int] | None:
+    """Size and time of writing of a file; None if it is gone."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a database reads through, seen by a connection that knows nothing yet; True where it is locked."""
+    try:
+        if path.stat().st_size < LEAST_BYTES:  # SQLite would take it for a new one, and its log for a stale one
+            return False
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
+            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.OperationalError as error:
+        return "malformed" not in str(error)
+    except (sqlite3.DatabaseError, OSError):
+        return False
+
+
 def log_of(path: Path) -> Path:
     """The write-ahead log of an sqlite file."""
     return path.with_name(path.name + "-wal")
@@ -63,25 +88,31 @@ def _identity(path: Path) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
-def rescue(db: sqlite3.Connection, path: Path) -> Path | None:
+def copy_database(db: sqlite3.Connection, target: Path) -> None:
+    """A consistent copy as a single plain file, while others write. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(target)) as copy:
+        db.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def rescue(db: sqlite3.Connection, path: Path, fold: bool = True) -> Path | None:
     """Everything that was kept, written beside the lost file under a new name; None if that is not possible.
 
-    A file that was only moved is completed first: what still was in the log beside its old name is folded into it.
+    With `fold`, a file that was only moved is completed first: what still was in the log beside its old name is folded
+    into it.
     """
     with suppress(sqlite3.Error):
         db.execute("PRAGMA busy_timeout = 200")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if fold:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for number in range(1, 100):
         target = path.with_name(f"{path.stem}.rescued{'' if number == 1 else f'-{number}'}{path.suffix}")
         if target.exists():
             continue
         try:
-            copy = sqlite3.connect(target)
-            try:
-                db.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-            finally:
-                copy.close()
+            copy_database(db, target)
+            if not is_whole(target):
+                raise OSError(None, "what was kept cannot be read any more")
             return target
         except (sqlite3.Error, OSError):
             with suppress(OSError):

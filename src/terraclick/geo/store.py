@@ -58,7 +58,7 @@ from terraclick.geo.lonlat import WGS84, joined, wrapped
 from terraclick.geo.measure import measured, measured_many
 from terraclick.geo.outside import Happened, Outside, image_at, in_chunks, judged, usable
 from terraclick.geo.pictures import decoded
-from terraclick.geo.presence import FileGone, presence_of, rescue
+from terraclick.geo.presence import FileGone, copy_database, is_whole, presence_of, rescue, written_at
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import (
     BadRow,
@@ -1348,7 +1348,9 @@ class GeoPackageStore(SqlStore):
         self.path = path
         self._db: sqlite3.Connection | None = db
         self._presence = presence_of(path)
+        self._written = written_at(path)
         self._lost: FileGone | None = None
+        self._torn = False
         self._unsettled = False
         self._crs, self._srs_id = self._read_crs()
 
@@ -1470,12 +1472,7 @@ class GeoPackageStore(SqlStore):
             self._reading() as db,
             replace_whole(path, overwrite=False, errors=(sqlite3.Error,), check=check_database) as part,
         ):
-            copy = sqlite3.connect(part)
-            try:
-                db.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-            finally:
-                copy.close()
+            copy_database(db, part)
 
     def close(self) -> None:
         """Fold everything into the one file and close; a process that still has it open will do that instead."""
@@ -1484,11 +1481,12 @@ class GeoPackageStore(SqlStore):
             if db is None:
                 return
             try:
-                db.execute("PRAGMA busy_timeout = 100")
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                if self._presence.fault() is None:
-                    db.execute("PRAGMA journal_mode = DELETE")
-            except sqlite3.OperationalError:
+                if not self._is_overwritten():  # else what was kept would be mixed with another file
+                    db.execute("PRAGMA busy_timeout = 100")
+                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    if self._presence.fault() is None:
+                        db.execute("PRAGMA journal_mode = DELETE")
+            except sqlite3.DatabaseError:
                 pass  # somebody else holds the file; the log beside it is complete and theirs to fold in
             finally:
                 db.close()
@@ -1533,6 +1531,9 @@ class GeoPackageStore(SqlStore):
         if self._lost is not None:
             raise self._lost
         fault = self._presence.fault()
+        overwritten = fault is None and self._is_overwritten()
+        if overwritten:
+            fault = "was overwritten by another program"
         if fault is None:
             if self._presence.log is None:
                 self._presence = presence_of(self.path)
@@ -1540,7 +1541,7 @@ class GeoPackageStore(SqlStore):
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was in the log that was taken away
                 self._reconnect()
             return
-        kept = rescue(db, self.path)
+        kept = rescue(db, self.path, fold=not overwritten)
         way = (
             "export what you need"
             if kept is None
@@ -1548,6 +1549,15 @@ class GeoPackageStore(SqlStore):
         )
         self._lost = FileGone(f"{self.path.name} {fault} while it was in use, so nothing more is kept in it: {way}.")
         raise self._lost
+
+    def _is_overwritten(self) -> bool:
+        """Whether something that is no database came into the file since the last look, not by way of SQLite."""
+        now = written_at(self.path)
+        if now is None or now == self._written:
+            return self._torn
+        self._written = now
+        self._torn = not is_whole(self.path)
+        return self._torn
 
     def _reconnect(self) -> None:
         """A new connection, with a new log, to the same file."""
@@ -1565,6 +1575,7 @@ class GeoPackageStore(SqlStore):
                 self._check_presence(db)
                 (busy, *_) = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 self._unsettled = bool(busy)
+                self._written = written_at(self.path)
 
     def _read_crs(self) -> tuple[CRS | None, int]:
         with self._reading() as db:
