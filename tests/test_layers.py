@@ -21,6 +21,7 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "core": set(),
     "geo": {"core"},
     "data": {"core", "geo"},
+    "datasets": {"core", "data", "geo"},
     "predictors": {"core"},  # what every predictor may use: wrappers, progress, inputs of click networks
     "methods": {"core", "predictors"},  # one file for each method without weights
     "blocks": {"core"},  # torch layers and backbones that several networks share
@@ -50,12 +51,12 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "app": {"catalogue", "core", "geo", "predictors", "api", "classmap", "terra"},
     "weights": set(),
 }
-SKIN = {"__init__", "__main__", "cli"}  # may import any room, lazily
+SKIN = {"__init__", "__main__", "cli", "commands"}  # may import any room, lazily
 ONLY_IN = {  # a library: the rooms that may import it
     "torch": {"blocks", "cost", "networks", "terra", "train"},
-    "rasterio": {"geo", "data"},
+    "rasterio": {"geo", "data", "datasets"},
     "pyproj": {"geo", "api", "segment", "data"},
-    "shapely": {"geo", "api", "preview", "segment", "data", "classmap", "app"},
+    "shapely": {"geo", "api", "preview", "segment", "data", "datasets", "classmap", "app"},
     "transformers": {"networks"},
     "onnxruntime": {"inference"},
 }
@@ -142,7 +143,7 @@ def test_cli_imports_rooms_lazily():
     tree = ast.parse((PACKAGE / "cli.py").read_text())
     top = [name for node in tree.body if isinstance(node, ast.ImportFrom) for name in imports(ast.unparse(node))]
     ours = [name for name in top if name.startswith("terraclick.")]
-    light = ("terraclick.errors.", "terraclick.console.", "terraclick.offline.", "terraclick.__version__")
+    light = ("terraclick.commands.", "terraclick.errors.", "terraclick.console.", "terraclick.offline.", "terraclick.__version__")
     assert [name for name in ours if not name.startswith(light)] == []
 
 

@@ -22,6 +22,7 @@ import click
 from click.core import ParameterSource
 
 from terraclick import __version__
+from terraclick.commands.prepare import prepare
 from terraclick.console import is_plain, printable, printable_json, speak_utf8
 from terraclick.errors import (
     BadConfig,
@@ -789,6 +790,9 @@ def doctor(speed: bool, as_json: bool) -> None:
         health["speed"] = room.speed(load("terra-single"), load("terra"), load("terra-fused"))
         health["peak_memory_mb"] = room.peak_memory_mb()
     _print(health, as_json, room.as_lines(health))
+
+
+cli.add_command(prepare)
 
 
 if __name__ == "__main__":

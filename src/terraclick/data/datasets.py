@@ -44,12 +44,16 @@ LAYOUT = "images/, masks/, instances/ and meta.json"
 
 @dataclass(frozen=True)
 class Thing:
-    """One labelled instance: id in its layer of the instance masks, class id, area in pixels, layer."""
+    """One labelled instance: id in the instance masks, class id, area in pixels, layer, and the object it is a part of.
+
+    `of` is that object's id, 0 where it is a whole.
+    """
 
     id: int
     cls: int
     area: int
     layer: int = 0
+    of: int = 0
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,8 @@ def open_dataset(folder: Path | str) -> Dataset:
 
 def _picture(folder: Path, entry: dict[str, Any], ignore: int) -> Picture:
     objects = tuple(
-        Thing(int(o["id"]), int(o["cls"]), int(o["area"]), int(o.get("layer", 0))) for o in entry["objects"]
+        Thing(int(o["id"]), int(o["cls"]), int(o["area"]), int(o.get("layer", 0)), int(o.get("of", 0)))
+        for o in entry["objects"]
     )
     masks, instances = (_layers(entry[key]) for key in ("mask", "instances"))
     if len(masks) != len(instances) or any(not 0 <= thing.layer < len(masks) for thing in objects):

@@ -44,9 +44,11 @@ __all__ = [
     "Band",
     "RasterInfo",
     "Stretch",
+    "rasterized",
     "read_bands",
     "read_info",
     "read_limits",
+    "read_placed",
     "read_samples",
     "read_statistics",
     "read_stored",
@@ -561,6 +563,41 @@ def read_stored(path: str | os.PathLike[str], reading: Reading = PLAIN) -> NDArr
     with opened(resolve_image(path), reading) as file:
         check_budget(file, file.data, Window(0, 0, *file.shape), "cut it into tiles with gdal_retile")
         return np.asarray(file.data.read())
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What a crop must carry on: size, bands, type of values, nodata, alpha, place, gsd, and whether it is a JPEG."""
+
+    shape: tuple[int, int]
+    bands: int
+    dtype: str
+    nodata: float | None
+    alpha: bool
+    transform: Any
+    crs: Any
+    gsd: float | None
+    jpeg: bool
+
+
+def read_placed(path: str | os.PathLike[str], reading: Reading = PLAIN) -> Placed:
+    """What crops of an image carry on. Raises BadImage or BadGrid if it cannot be used."""
+    with opened(resolve_image(path), reading) as file:
+        data, grid = file.data, file.grid
+        crs = None if grid.crs is None else grid.crs.to_wkt()
+        alpha = any(meaning.name == "alpha" for meaning in file.meaning)
+        shape = int(file.shape[0]), int(file.shape[1])
+        place = grid.transform, crs, grid.metres_per_pixel
+        return Placed(shape, data.count, str(data.dtypes[0]), file.nodata, alpha, *place, data.driver == "JPEG")
+
+
+def rasterized(geometry: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Pixels (H, W) whose centre lies in a geometry in pixels (corner convention: the first pixel is 0-1)."""
+    from rasterio.features import rasterize
+
+    if geometry.is_empty:
+        return np.zeros(shape, np.bool_)
+    return np.asarray(rasterize([(geometry, 1)], shape, dtype="uint8") > 0)
 
 
 def read_limits(

@@ -1,0 +1,36 @@
+"""SandBar: river sandbars of the upper Yellow River in satellite images of 512 × 512 pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from terraclick.datasets.coco_scenes import coco_scan, read_coco
+from terraclick.datasets.declaration import Declaration, Scan, Settings
+
+__all__ = ["DECLARATIONS"]
+
+LAYOUT = "pictures in any folder and one COCO file a split, such as annotations/instances_train.json"
+
+
+def scan(source: Path, settings: Settings) -> Scan:
+    """The pictures of the COCO files."""
+    return coco_scan(source, LAYOUT)
+
+
+DECLARATIONS = (
+    Declaration(
+        name="sandbar",
+        title="SandBar (or any other set with COCO files): sandbars from Landsat-8 and GF-2",
+        source="SandBar; the authors of RS-ISRefiner describe it as archived in the COCO format",
+        layout=LAYOUT,
+        scan=scan,
+        read=read_coco,
+        protocols={"isrefiner": Settings()},
+        true_instances=True,
+        drawn={"isrefiner": 663},
+        remarks=(
+            "We know no published copy, so names of folders and files are free: pictures are found by the names in the "
+            "COCO file. Pictures of more than 8 bit are kept as they are."
+        ),
+    ),
+)

@@ -1,0 +1,85 @@
+"""A session of one's own: its accepted objects become a training set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+from terraclick.datasets.declaration import Declaration, Labelling, Scan, Scene, Settings
+from terraclick.datasets.sources import stacked
+from terraclick.datasets.splits import by_shares
+from terraclick.errors import BadConfig, BadData
+from terraclick.geo.collection import Picture, collected, in_pixels
+from terraclick.geo.identity import find_image, unique_names
+from terraclick.geo.raster import rasterized, read_info
+from terraclick.geo.store import GeoPackageStore
+
+__all__ = ["DECLARATIONS"]
+
+LAYOUT = "a .gpkg session of terraclick with accepted objects, and its images where the session says"
+SHARES = {"train": 80, "val": 20}
+
+
+def scan(source: Path, settings: Settings) -> Scan:
+    """The images that accepted objects lie on, with these objects in their pixels."""
+    if not source.is_file():
+        raise BadConfig(f"{source} is no file: give the .gpkg of a session.")
+    with GeoPackageStore.open(source) as store:
+        items = store.objects(status="accepted")
+        if not items:
+            raise BadData(f"{source} holds no accepted object: accept some in the map or with segment first.")
+        whole = collected(store, items, work=False)
+    images = {image.path: image for image in whole.images if any(item.image == image.path for item in items)}
+    lost = sorted({item.image for item in items} - set(images))
+    if lost:
+        raise BadData(
+            f"{source} has accepted objects on {lost[0] or 'no image'}, which it does not know: set their image."
+        )
+    names = unique_names({key: Path(key).stem for key in images})
+    dealt = (
+        by_shares(list(images), SHARES, settings.seed) if settings.deal == "seed" else dict.fromkeys(images, "train")
+    )
+    scenes = []
+    for key, image in images.items():
+        path = find_image(image, (), source.parent)
+        info = read_info(path, image.reading)
+        picture = Picture(key, names[key], info.grid, image.hash, path)
+        sheet = in_pixels([item for item in items if item.image == key], whole.crs, picture)
+        things = tuple((shapely.to_wkb(item.geometry), whole.number(item.class_name)) for item in sheet.items)
+        note = (info.grid.shape, things)
+        scenes.append(Scene(names[key], dealt[key], path, (), note, info.grid.metres_per_pixel))
+    classes = {0: "background"} | {kind.number: kind.name for kind in whole.classes}
+    return Scan(tuple(scenes), classes)
+
+
+def read(scene: Scene) -> Labelling:
+    """Objects by their outlines, in layers where they overlap."""
+    shape, things = scene.note
+    rows, cols = shape  # type: ignore[misc, has-type]
+    masks = [(number, rasterized(shapely.from_wkb(wkb), (rows, cols))) for wkb, number in things]  # type: ignore[misc, has-type, attr-defined]
+    layers = stacked((rows, cols), [(number, mask) for number, mask in masks if np.any(mask)])
+    return Labelling(tuple(layers))
+
+
+DECLARATIONS = (
+    Declaration(
+        name="session",
+        title="a session of your own: its accepted objects",
+        source="your own work; the licence of its images holds",
+        layout=LAYOUT,
+        scan=scan,
+        read=read,
+        protocols={"own": Settings(crop=1024, overlap=128)},
+        true_instances=True,
+        deals={
+            "all": "every image is for training",
+            "seed": "80 % of the images train, 20 % validate, by the seed",
+        },
+        remarks=(
+            "What no accepted object covers counts as background: outline every object of a class on an image before "
+            "you train on it."
+        ),
+    ),
+)
