@@ -74,16 +74,16 @@ def _with_table(scene: Scene, tables: dict[str, tuple[tuple[int, int], ...]]) ->
 def read(scene: Scene) -> Labelling:
     """LVIS objects, then those of COCO that overlap none of them as the same thing; the larger lie below."""
     shape, spans, more, *table = scene.note
-    objects = objects_at(scene.labels[0], spans)  # type: ignore[arg-type]
-    things = [(int(o["category_id"]), m) for o, m in zip(objects, masks_of(objects, shape), strict=True)]  # type: ignore[arg-type]
+    objects = objects_at(scene.labels[0], spans)
+    things = [(int(o["category_id"]), m) for o, m in zip(objects, masks_of(objects, shape), strict=True)]
     if table:
-        numbers = dict(table[0])  # type: ignore[call-overload]
-        further = objects_at(scene.labels[1], more)  # type: ignore[arg-type]
-        for item, mask in zip(further, masks_of(further, shape), strict=True):  # type: ignore[arg-type]
+        numbers = dict(table[0])
+        further = objects_at(scene.labels[1], more)
+        for item, mask in zip(further, masks_of(further, shape), strict=True):
             if all(_overlap(mask, other) < SAME for _, other in things):
                 things.append((numbers[int(item["category_id"])], mask))
     things = sorted((thing for thing in things if thing[1].any()), key=lambda thing: -int(thing[1].sum()))
-    return Labelling(tuple(stacked(shape, things)))  # type: ignore[arg-type]
+    return Labelling(tuple(stacked(shape, things)))
 
 
 def _overlap(first: np.ndarray, second: np.ndarray) -> float:

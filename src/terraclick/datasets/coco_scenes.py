@@ -60,7 +60,7 @@ def coco_scan(source: Path, layout: str, gsd: float | None = None) -> Scan:
 def read_coco(scene: Scene) -> Labelling:
     """Objects in the order of the file, in as many layers as they overlap; smaller ones lie above larger ones."""
     shape, spans = scene.note
-    objects = objects_at(scene.labels[0], spans)  # type: ignore[arg-type]
-    masks = masks_of(objects, shape)  # type: ignore[arg-type]
+    objects = objects_at(scene.labels[0], spans)
+    masks = masks_of(objects, shape)
     things = [(int(item["category_id"]), mask) for item, mask in zip(objects, masks, strict=True) if mask.any()]
-    return Labelling(tuple(stacked(shape, things)))  # type: ignore[arg-type]
+    return Labelling(tuple(stacked(shape, things)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ class Scene:
     split: str
     image: Path
     labels: tuple[Path, ...] = ()
-    note: tuple[object, ...] = ()
+    note: tuple[Any, ...] = ()
     gsd: float | None = None
     bands: tuple[int, ...] = ()
     """Bands of the file to keep, from 1 and in this order; empty for all."""

@@ -53,14 +53,14 @@ def scan(source: Path, settings: Settings) -> Scan:
 def read(scene: Scene) -> Labelling:
     """The whole object below (the union of its parts), its parts above."""
     shape, spans, whole, table = scene.note
-    numbers = dict(table)  # type: ignore[call-overload]
-    objects = objects_at(scene.labels[0], spans)  # type: ignore[arg-type]
-    masks = masks_of(objects, shape)  # type: ignore[arg-type]
+    numbers = dict(table)
+    objects = objects_at(scene.labels[0], spans)
+    masks = masks_of(objects, shape)
     parts: dict[int, np.ndarray] = {}
     for item, mask in zip(objects, masks, strict=True):
         cls = numbers[int(item["category_id"])]
         parts[cls] = parts[cls] | mask if cls in parts else mask
-    return whole_and_parts(shape, [(int(whole), None, sorted(parts.items()))])  # type: ignore[arg-type]
+    return whole_and_parts(shape, [(int(whole), None, sorted(parts.items()))])
 
 
 DECLARATIONS = (

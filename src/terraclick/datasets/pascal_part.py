@@ -67,7 +67,7 @@ def _part_names(path: Path) -> set[str]:
 
 def read(scene: Scene) -> Labelling:
     """Objects below, their parts above; an object without parts is the background's."""
-    numbers = {str(name): int(number) for name, number in scene.note}  # type: ignore[attr-defined, misc]
+    numbers = {str(name): int(number) for name, number in scene.note}
     objects: list[Taken] = []
     shape = None
     for kind, mask, parts in _objects(scene.labels[0]):

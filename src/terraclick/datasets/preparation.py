@@ -212,14 +212,16 @@ class _Job:
 def _run(declaration: Declaration, jobs: Sequence[_Job], workers: int) -> Iterator[None]:
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
-            yield _work(declaration, job)
+            _work(declaration, job)
+            yield
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,)) as pool:
         waiting = [pool.submit(_work_by_name, job) for job in jobs]
         try:
             for future in as_completed(waiting):
-                yield future.result()
+                future.result()
+                yield
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -57,8 +57,8 @@ def scan(source: Path, settings: Settings) -> Scan:
 def read(scene: Scene) -> Labelling:
     """Objects by their outlines, in layers where they overlap."""
     shape, things = scene.note
-    rows, cols = shape  # type: ignore[misc, has-type]
-    masks = [(number, rasterized(shapely.from_wkb(wkb), (rows, cols))) for wkb, number in things]  # type: ignore[misc, has-type, attr-defined]
+    rows, cols = shape
+    masks = [(number, rasterized(shapely.from_wkb(wkb), (rows, cols))) for wkb, number in things]
     layers = stacked((rows, cols), [(number, mask) for number, mask in masks if np.any(mask)])
     return Labelling(tuple(layers))
 

@@ -37,7 +37,7 @@ ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".part", ".crdownload"
 UNFINISHED = (".part", ".crdownload")
 
 
-def files_below(folder: Path, endings: Sequence[str] = IMAGES) -> list[Path]:
+def files_below(folder: Path, endings: tuple[str, ...] = IMAGES) -> list[Path]:
     """All files of some endings below a folder, in the order of their names. Raises BadData for an empty file.
 
     Files that begin with a point, such as the `._` files of macOS archives, are left out.

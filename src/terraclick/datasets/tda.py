@@ -56,7 +56,7 @@ def _tags(folder: Path, masks: list[Path]) -> list[str]:
 
 def read(scene: Scene) -> Labelling:
     """The object below, its tags above; 255 counts nowhere."""
-    first, count = (int(value) for value in scene.note)  # type: ignore[call-overload]
+    first, count = (int(value) for value in scene.note)
     tags = read_ids(scene.labels[0])
     unknown = tags == MOST_TAGS + 1
     if np.any((tags > count) & ~unknown):

@@ -23,7 +23,7 @@ def scan(source: Path, settings: Settings) -> Scan:
             raise nothing_found(labels.parent, LAYOUT, "folder image/ beside label/")
         above = [part.lower() for part in labels.parent.relative_to(source).parts]
         split = next((part for part in reversed(above) if part in ("train", "val", "test")), "test")
-        both = pairs(*(by_stem(files_below(folder)) for folder in (images, labels)), labels.parent, LAYOUT)
+        both = pairs(by_stem(files_below(images)), by_stem(files_below(labels)), labels.parent, LAYOUT)
         found += [(number, split, *pair) for pair in both]
     names = [(split, name) for _, split, name, _, _ in found]
     twice = len(set(names)) < len(names)
