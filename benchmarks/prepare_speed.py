@@ -1,7 +1,7 @@
 """Prepare 5,000 crops: pictures a second, peak memory, resumed after a kill, same bytes.
 
-`python benchmarks/prepare_speed.py FOLDER [WORKERS]` makes 50 pictures of 6000 × 6000 pixels in Potsdam's folders, kills
-the first run at about half, goes on, and compares with an undisturbed run. Needs 16 GB of disk and some minutes.
+`python benchmarks/prepare_speed.py FOLDER [WORKERS]` makes 50 pictures of 6000 × 6000 pixels in Potsdam's folders,
+kills the first run at about half, goes on, and compares with an undisturbed run. Needs 16 GB of disk and some minutes.
 """
 
 import hashlib

@@ -143,7 +143,7 @@ def test_cli_imports_rooms_lazily():
     tree = ast.parse((PACKAGE / "cli.py").read_text())
     top = [name for node in tree.body if isinstance(node, ast.ImportFrom) for name in imports(ast.unparse(node))]
     ours = [name for name in top if name.startswith("terraclick.")]
-    light = ("terraclick.commands.", "terraclick.errors.", "terraclick.console.", "terraclick.offline.", "terraclick.__version__")
+    light = tuple(f"terraclick.{name}" for name in ("commands.", "errors.", "console.", "offline.", "__version__"))
     assert [name for name in ours if not name.startswith(light)] == []
 
 
