@@ -25,10 +25,8 @@ from typing import Any
 import cv2
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
-from shapely.affinity import affine_transform
 from shapely.geometry import MultiPolygon, Polygon
 
 from terraclick.catalogue import load
@@ -38,6 +36,7 @@ from terraclick.core.masks import clicked_components, drop_specks, fill_holes, m
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig, BadImage, NotGeoreferenced
+from terraclick.geo.affine import apply, through
 from terraclick.geo.contours import contours
 from terraclick.geo.grid import Bounds, Grid, check_bounds
 from terraclick.geo.polygonize import only_real, polygonize
@@ -266,7 +265,7 @@ def _checked(clicks: Sequence[MapClick], info: RasterInfo, pixels: bool) -> list
         raise BadClick("no including click was given: add at least one click on the thing you want.")
     found: list[MapClick] = []
     for x, y, positive in clicks:
-        at = _apply(info.grid.transform, x, y) if pixels else (x, y)
+        at = apply(info.grid.transform, x, y) if pixels else (x, y)
         if not info.grid.holds(info.grid.to_click(*at)):
             extent = (0.0, 0.0, *map(float, info.grid.shape[::-1])) if pixels else info.grid.bounds
             raise BadClick(f"the click {x:.10g}, {y:.10g} lies outside the image, which covers {_text(extent)}.")
@@ -283,22 +282,16 @@ def _view_bounds(clicks: Sequence[MapClick], info: RasterInfo, target: Target, g
     return info.grid.window(default_window(at, info.grid.shape, target, factor)).bounds
 
 
-def _apply(transform: Affine, x: float, y: float) -> tuple[float, float]:
-    a, b, c, d, e, f = tuple(transform)[:6]
-    return a * x + b * y + c, d * x + e * y + f
-
-
 def _on_map(bounds: Bounds, grid: Grid) -> Bounds:
     """Pixel bounds as the upright map rectangle around them."""
     left, top, right, bottom = check_bounds(bounds)
-    corners = [_apply(grid.transform, x, y) for x in (left, right) for y in (top, bottom)]
+    corners = [apply(grid.transform, x, y) for x in (left, right) for y in (top, bottom)]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     return min(xs), min(ys), max(xs), max(ys)
 
 
 def _to_pixels(geometry: Polygon | MultiPolygon, grid: Grid) -> Polygon | MultiPolygon:
-    a, b, c, d, e, f = tuple(~grid.transform)[:6]
-    return affine_transform(geometry, (a, b, d, e, c, f))
+    return through(geometry, ~grid.transform)
 
 
 def drawn(

@@ -653,9 +653,9 @@ def export_session_verb(
 
     OUT may also be one file with the ending of a format, such as set.coco.json. Class numbers are the session's.
     """
+    from terraclick.geo.crs_text import parse_crs
     from terraclick.geo.export_session import export_session, parse_split
     from terraclick.geo.store import GeoPackageStore, SqlStore
-    from terraclick.segment import parse_crs
 
     words["crs"] = None if crs_text is None else parse_crs(crs_text)
     words["split"] = None if split_text is None else parse_split(split_text)
@@ -694,8 +694,8 @@ def import_session_verb(
 
     Formats in pixels need their pictures (--image).
     """
+    from terraclick.geo.crs_text import parse_crs
     from terraclick.geo.import_session import import_session
-    from terraclick.segment import parse_crs
 
     crs = None if crs_text is None else parse_crs(crs_text)
     found = import_session(files, session, images=images, crs=crs, warn=_warn, **words)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import shapely
 from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
@@ -24,10 +23,11 @@ from terraclick.console import is_plain, printable
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, UnknownName
 from terraclick.files import check_output, copy_file
+from terraclick.geo.affine import through
 from terraclick.geo.carrying import accuracy_note, check_carried
-from terraclick.geo.crs_text import crs_of_text
+from terraclick.geo.crs_text import crs_of_text, parse_crs
 from terraclick.geo.export import FORMATS, check_target, export, format_of
-from terraclick.geo.grid import Grid, horizontal
+from terraclick.geo.grid import Grid
 from terraclick.geo.identity import portable_name, session_key
 from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.measure import area_m2, perimeter_m
@@ -72,15 +72,6 @@ class Request:
     name: str
     class_name: str
     clicks: tuple[MapClick, ...]
-
-
-def parse_crs(text: str) -> CRS:
-    """A coordinate system from EPSG:n, WKT or PROJ text. Raises BadConfig if it is none, or none for maps."""
-    try:
-        crs = CRS.from_user_input(text)
-    except CRSError:
-        raise BadConfig(f"--crs {text} is no coordinate system: give for example EPSG:32633.") from None
-    return horizontal(crs)
 
 
 # --- what to outline -------------------------------------------------------------------------------------------------
@@ -506,5 +497,4 @@ def picture(
 
 
 def _moved_back(grid: Grid) -> Callable[[Any], Any]:
-    a, b, c, d, e, f = tuple(grid.transform)[:6]
-    return lambda geometry: shapely.affinity.affine_transform(geometry, (a, b, d, e, c, f))
+    return lambda geometry: through(geometry, grid.transform)

@@ -6,8 +6,8 @@ import time
 import pytest
 from pyproj import CRS
 
-from terraclick.errors import BadData
-from terraclick.geo.crs_text import MAX_DEPTH, MAX_WKT, crs_of_text, crs_of_wkt
+from terraclick.errors import BadConfig, BadData
+from terraclick.geo.crs_text import MAX_DEPTH, MAX_WKT, crs_of_text, crs_of_wkt, parse_crs
 
 
 @pytest.mark.parametrize(
@@ -128,3 +128,20 @@ def test_what_is_no_text(text):
 def test_the_limits_hold_what_epsg_has():
     longest = max(len(CRS.from_epsg(code).to_wkt(pretty=True)) for code in (5698, 9897, 8353, 2180))
     assert longest < MAX_WKT / 4 and MAX_DEPTH > 12
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["EPSG:32633", "urn:ogc:def:crs:EPSG::32633", CRS(32633).to_wkt(), "+proj=utm +zone=33 +datum=WGS84 +units=m"],
+)
+def test_one_parser_reads_what_users_name(text):
+    assert parse_crs(text).coordinate_operation.name.lower().startswith(("utm", "unknown"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "moon", "EPSG:0", "+proj=pipeline +step +proj=axisswap", "+proj=longlat +nadgrids=/etc/passwd", "/etc/x"],
+)
+def test_the_parser_refuses_the_rest(text):
+    with pytest.raises(BadConfig, match="give for example EPSG:32633"):
+        parse_crs(text)

@@ -20,7 +20,8 @@ from terraclick.cli import cli
 from terraclick.errors import BadConfig, BadImage, NotGeoreferenced
 from terraclick.geo import opening
 from terraclick.geo.carrying import accuracy_note, check_carried
-from terraclick.geo.grid import Grid, parse_crs
+from terraclick.geo.crs_text import parse_crs
+from terraclick.geo.grid import Grid
 from terraclick.geo.raster import read_info, read_tile, read_view
 from terraclick.geo.reading import Reading
 from terraclick.geo.sidecars import MOST_BYTES, stamp_of

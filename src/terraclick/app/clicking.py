@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from shapely.affinity import affine_transform
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
@@ -30,6 +29,7 @@ from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.core.simulate import squared_depth
 from terraclick.errors import BadClick, BadGrid
+from terraclick.geo.affine import through
 from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import only_real, rasterize
@@ -299,16 +299,12 @@ def parts_of(geometry: BaseGeometry) -> list[Polygon]:
 
 def to_map(geometry: Surface, grid: Grid) -> Surface:
     """From pixels to the image's own coordinates."""
-    a, b, c, d, e, f = tuple(grid.transform)[:6]
-    moved: Surface = affine_transform(geometry, (a, b, d, e, c, f))
-    return moved
+    return through(geometry, grid.transform)
 
 
 def to_pixels(geometry: Surface, grid: Grid) -> Surface:
     """From the image's own coordinates to pixels."""
-    a, b, c, d, e, f = tuple(~grid.transform)[:6]
-    moved: Surface = affine_transform(geometry, (a, b, d, e, c, f))
-    return moved
+    return through(geometry, ~grid.transform)
 
 
 def next_hint(state: State, scene: Scene) -> Hint | None:

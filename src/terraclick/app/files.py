@@ -17,8 +17,8 @@ from terraclick.app.features import as_surface
 from terraclick.errors import BadConfig, BadData, NotGeoreferenced, UnknownName
 from terraclick.files import check_apart, files_beside
 from terraclick.geo.collection import Collection
+from terraclick.geo.crs_text import parse_crs
 from terraclick.geo.export import FORMATS, write_collection
-from terraclick.geo.grid import parse_crs
 
 __all__ = ["Exports", "base_name", "formats", "holds_several", "plain", "repaired"]
 

@@ -93,5 +93,4 @@ def _middles(surfaces: Sequence[Surface], grid: Grid) -> list[Click]:
 
 
 def _area_px(surface: Surface, grid: Grid) -> float:
-    a, b, _, d, e, _ = tuple(grid.transform)[:6]
-    return float(surface.area / abs(a * e - b * d))
+    return float(surface.area / abs(grid.transform.determinant))

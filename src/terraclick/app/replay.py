@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from shapely.affinity import affine_transform
 
 from terraclick.api import MAX_VIEW_PX, clean
 from terraclick.core.click import Click, Target
@@ -20,6 +19,7 @@ from terraclick.core.noc import number_of_clicks
 from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.errors import BadData, BadInput
+from terraclick.geo.affine import through
 from terraclick.geo.grid import Grid
 from terraclick.geo.identity import base_name, find_image
 from terraclick.geo.polygonize import rasterize
@@ -191,8 +191,7 @@ def _again(
     person_s: float | None,
 ) -> Replayed:
     if store.crs is None:
-        a, b, c, d, e, f = tuple(whole.transform)[:6]
-        geometry = affine_transform(item.geometry, (a, b, d, e, c, f))
+        geometry = through(item.geometry, whole.transform)
     else:
         geometry = reproject(item.geometry, store.crs, grid.crs)
     truth = rasterize([geometry], grid)

@@ -26,10 +26,11 @@ from shapely import Polygon
 from terraclick.core.focus import Window
 from terraclick.errors import BadData, BadGrid, TerraClickError
 from terraclick.files import replace_whole
+from terraclick.geo.affine import apply
 from terraclick.geo.grid import Grid
 from terraclick.geo.legend import legend_xml, raster_errors
 from terraclick.geo.opening import opened
-from terraclick.geo.polygonize import polygons_within
+from terraclick.geo.polygonize import moved, polygons_within
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.regularize import simplify_coverage
 
@@ -209,13 +210,11 @@ def _levels(path: str | os.PathLike[str], grid: Grid, band: int, nodata: int, co
         # affine from pixels of the view to pixels of the map
         to_own = ~own.transform @ grid.transform
         cols, rows = np.arange(grid.shape[1]) + 0.5, np.arange(grid.shape[0]) + 0.5
-        a, b, c, d, e, f = tuple(to_own)[:6]
-        col = np.floor(a * cols[None, :] + b * rows[:, None] + c + 1e-6).astype(np.int64)
-        row = np.floor(d * cols[None, :] + e * rows[:, None] + f + 1e-6).astype(np.int64)
+        col, row = (np.floor(at + 1e-6).astype(np.int64) for at in apply(to_own, cols[None, :], rows[:, None]))
         inside = (row >= 0) & (row < own.shape[0]) & (col >= 0) & (col < own.shape[1])
         found = np.full(grid.shape, nodata, np.uint8)
         if inside.any():
-            step = max(1, int(np.sqrt(abs(a * e - b * d)) + 1e-6)) if coarse else 1
+            step = max(1, int(np.sqrt(abs(to_own.determinant)) + 1e-6)) if coarse else 1
             top, left = (int(v[inside].min()) // step * step for v in (row, col))
             height = min(-(-(int(row[inside].max()) + 1 - top) // step) * step, own.shape[0] - top)
             width = min(-(-(int(col[inside].max()) + 1 - left) // step) * step, own.shape[1] - left)
@@ -268,10 +267,10 @@ def class_patches(
         outlines.append(Polygon(rings[0], rings[1:]))
     counts = [round(outline.area) for outline in outlines]
     sure = [None] * len(outlines) if confidence is None else list(_means(outlines, levels, values, confidence))
-    moved = [_moved(outline, grid) for outline in outlines]
+    placed = [moved(outline, grid.transform) for outline in outlines]
     if tolerance_m:
-        moved = simplify_coverage(moved, tolerance_m, grid.crs)
-    patches = [ClassPatch(*parts) for parts in zip(values, moved, counts, sure, strict=True)]
+        placed = simplify_coverage(placed, tolerance_m, grid.crs)
+    patches = [ClassPatch(*parts) for parts in zip(values, placed, counts, sure, strict=True)]
     if within is None:
         return patches
     return [replace(p, polygon=part) for p in patches for part in polygons_within(p.polygon, within)]
@@ -314,13 +313,3 @@ def _means(outlines: Sequence[Polygon], levels: Levels, values: Sequence[int], p
                 found = file.read(1, window=RasterWindow(left, top, window.cols, window.rows))[under]
                 known = found[found != UNKNOWN]
                 yield round(float(known.mean()) / 100, 4) if known.size else None
-
-
-def _moved(polygon: Polygon, grid: Grid) -> Polygon:
-    a, b, c, d, e, f = tuple(grid.transform)[:6]
-
-    def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f])
-
-    moved: Polygon = shapely.orient_polygons(shapely.transform(polygon, move))
-    return moved

@@ -16,6 +16,7 @@ from pyproj import CRS
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
+from terraclick.geo.affine import through
 from terraclick.geo.colours import palette_colour
 from terraclick.geo.grid import Grid
 from terraclick.geo.keyholes import polygons_in
@@ -164,12 +165,9 @@ def in_pixels(items: Sequence[MapObject], crs: CRS | None, picture: Picture) -> 
     """Objects in the pixels of a picture; what lies beyond its edges is cut off, and left out if nothing is left."""
     rows, cols = picture.grid.shape
     frame = box(0, 0, cols, rows)
-    a, b, c, d, e, f = tuple(~picture.grid.transform)[:6]
     found, cut = [], 0
     for item in items:
-        geometry: BaseGeometry = shapely.affinity.affine_transform(
-            reproject(item.geometry, crs, picture.grid.crs), [a, b, d, e, c, f]
-        )
+        geometry: BaseGeometry = through(reproject(item.geometry, crs, picture.grid.crs), ~picture.grid.transform)
         left, top, right, bottom = geometry.bounds
         if left < 0 or top < 0 or right > cols or bottom > rows:
             cut += 1

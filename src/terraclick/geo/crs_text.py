@@ -13,9 +13,10 @@ from functools import lru_cache
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from terraclick.errors import BadData
+from terraclick.errors import BadConfig, BadData
+from terraclick.geo.grid import horizontal
 
-__all__ = ["MAX_DEPTH", "MAX_WKT", "crs_of_text", "crs_of_wkt"]
+__all__ = ["MAX_DEPTH", "MAX_WKT", "crs_of_text", "crs_of_wkt", "parse_crs"]
 
 MAX_WKT = 40_000
 """Letters of the longest WKT that is read; the longest of EPSG's has about 20,000."""
@@ -59,6 +60,19 @@ def crs_of_text(text: str) -> CRS:
     if _WKT.match(text):
         return crs_of_wkt(text)
     raise BadData(f"{_shown(text)} names no coordinate system that is read here: expected EPSG:n, an OGC URN or WKT.")
+
+
+def parse_crs(text: str) -> CRS:
+    """The coordinate system that a user names: EPSG:n, an OGC URN, WKT, or a PROJ text that only projects.
+
+    Raises BadConfig if it is none, or none to draw outlines in (see `horizontal`).
+    """
+    try:
+        if text.lstrip().startswith("+proj=") and _is_plain_proj(text):
+            return horizontal(CRS.from_proj4(text))
+        return horizontal(crs_of_text(text))
+    except (BadData, CRSError):
+        raise BadConfig(f"{_shown(text)} is no coordinate system: give for example EPSG:32633.") from None
 
 
 def crs_of_wkt(text: str) -> CRS:

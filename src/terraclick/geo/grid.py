@@ -7,7 +7,6 @@ clicks count from its CENTRE. `HALF` is the half pixel between them.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,7 +18,7 @@ from terraclick.core.click import Click
 from terraclick.core.focus import Window
 from terraclick.errors import BadClick, BadConfig, BadGrid
 
-__all__ = ["Bounds", "Grid", "horizontal", "metres_per_unit", "parse_crs"]
+__all__ = ["Bounds", "Grid", "horizontal", "metres_per_unit"]
 
 Bounds = tuple[float, float, float, float]
 """(left, bottom, right, top) in map coordinates, left < right and bottom < top."""
@@ -141,19 +140,6 @@ def check_bounds(bounds: Bounds) -> Bounds:
     if not all(math.isfinite(value) for value in (left, bottom, right, top)) or left >= right or bottom >= top:
         raise BadGrid(f"the bounds {left}, {bottom}, {right}, {top} enclose nothing: give left, bottom, right, top.")
     return left, bottom, right, top
-
-
-def parse_crs(text: str) -> CRS:
-    """A coordinate system by its number, EPSG:n or ESRI:n and nothing else: safe with a stranger's text.
-
-    Raises BadConfig if it is none, or none to draw outlines in (see `horizontal`).
-    """
-    try:
-        if re.fullmatch(r"(?i)(EPSG|ESRI):\d{1,7}", text):
-            return horizontal(CRS.from_user_input(text))
-    except CRSError:
-        pass
-    raise BadConfig(f"{text[:80]!r} is no coordinate system: give for example EPSG:32633.")
 
 
 def horizontal(crs: CRS) -> CRS:

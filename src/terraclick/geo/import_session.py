@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import shapely
 from affine import Affine
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData, TerraClickError
+from terraclick.geo.affine import through
 from terraclick.geo.carrying import notes_on_carrying
 from terraclick.geo.grid import Grid
 from terraclick.geo.identity import base_name, known_as, portable_name
@@ -221,6 +221,5 @@ def _placed(geometry: BaseGeometry, label: Labels, picture: _Image | None, targe
         return reproject(geometry, label.crs, target)
     if target is None or picture is None:
         return geometry
-    a, b, c, d, e, f = tuple(picture.grid.transform if picture.grid.crs is not None else Affine.identity())[:6]
-    moved: BaseGeometry = shapely.affinity.affine_transform(geometry, [a, b, d, e, c, f])
-    return reproject(moved, picture.grid.crs, target)
+    placed = picture.grid.transform if picture.grid.crs is not None else Affine.identity()
+    return reproject(through(geometry, placed), picture.grid.crs, target)

@@ -18,6 +18,7 @@ from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadGrid
+from terraclick.geo.affine import through
 from terraclick.geo.grid import Grid
 
 __all__ = ["moved", "only_real", "polygonize", "polygons_within", "rasterize", "valid_parts"]
@@ -111,9 +112,4 @@ def valid_parts(polygon: Polygon) -> list[Polygon]:
 
 def moved(geometry: BaseGeometry, transform: Affine) -> BaseGeometry:
     """A geometry through an affine, outer rings counter-clockwise."""
-    a, b, c, d, e, f = tuple(transform)[:6]
-
-    def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f])
-
-    return shapely.orient_polygons(shapely.transform(geometry, move))
+    return shapely.orient_polygons(through(geometry, transform))

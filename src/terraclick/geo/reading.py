@@ -11,7 +11,7 @@ from typing import Any
 from pyproj import CRS
 
 from terraclick.errors import BadConfig
-from terraclick.geo.grid import parse_crs
+from terraclick.geo.crs_text import parse_crs
 
 __all__ = ["PLAIN", "Reading"]
 
