@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import shapely
 from affine import Affine
@@ -141,9 +142,36 @@ def test_ground_area_of_small_and_large_shapes():
     assert perimeter_m(roof, UTM) == pytest.approx(44 / 0.9996, rel=1e-6)
     country = shapely.box(10, 50, 12, 51)
     area, length = CRS(4326).get_geod().geometry_area_perimeter(country)
-    assert (area_m2(country, CRS(4326)), perimeter_m(country, CRS(4326))) == pytest.approx((area, length))
+    assert (area_m2(country, CRS(4326)), perimeter_m(country, CRS(4326))) == pytest.approx((area, length), rel=1e-4)
     assert area_m2(roof, None) is None and area_m2(shapely.Polygon(), UTM) == 0
     assert area_m2(shapely.box(10, 95, 12, 97), CRS(4326)) is None
+
+
+POLE = shapely.box(-1e6, -1e6, 1e6, 1e6)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "code"),
+    [
+        (POLE, 6931),
+        (POLE.difference(shapely.box(-1e5, -1e5, 1e5, 1e5)), 6931),
+        (POLE.difference(shapely.box(3e5, 3e5, 9e5, 9e5)), 6932),
+        (shapely.box(-2e5, 1e5, 4e5, 9e5), 3571),
+        (shapely.box(-1.2e7, -6e6, 1.5e7, 5e6).difference(shapely.box(0, 0, 1e6, 1e6)), 6933),
+    ],
+)
+def test_sizes_around_poles_and_across_the_world_are_those_of_equal_area_maps(geometry, code):
+    assert area_m2(geometry, CRS(code)) == pytest.approx(geometry.area, rel=2e-4)
+
+
+def test_bands_and_caps_around_the_world_have_their_size():
+    sphere = 4 * np.pi * 6371007.18**2
+    world, cap, north = shapely.box(-180, -90, 180, 90), shapely.box(-180, 60, 180, 90), shapely.box(-180, 0, 180, 90)
+    assert area_m2(north, CRS(4326)) == pytest.approx(sphere / 2, rel=1e-3)
+    assert area_m2(world, CRS(4326)) == pytest.approx(sphere, rel=1e-3)
+    assert area_m2(cap, CRS(4326)) == pytest.approx(area_m2(shapely.box(-180, 60, 0, 90), CRS(4326)) * 2, rel=1e-3)
+    narrow, wide = shapely.box(0, -10, 1, 10), shapely.box(0, -10, 359, 10)
+    assert area_m2(wide, CRS(4326)) == pytest.approx(area_m2(narrow, CRS(4326)) * 359, rel=1e-3)
 
 
 def test_small_area_agrees_with_the_geodesic_one():

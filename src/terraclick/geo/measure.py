@@ -24,6 +24,8 @@ from terraclick.geo.grid import to_geodetic
 __all__ = ["area_m2", "measured", "measured_many", "perimeter_m"]
 
 WIDE_M = 50_000.0
+STEPS = 128
+"""So many points at least lie along the longer side of a wide geometry's border when it is measured."""
 
 
 def area_m2(geometry: BaseGeometry, crs: CRS | None) -> float | None:
@@ -76,20 +78,46 @@ def _on_planes(
             planes.setdefault((round(lon, 1) + 0.0, round(lat, 1) + 0.0), []).append(place)
     for (lon, lat), places in planes.items():
         plane = _plane(lon, lat, geod.a, geod.b)
-        local = shapely.transform(degrees[places], lambda xy, plane=plane: _project(plane, xy))
-        reach = np.abs(shapely.bounds(local)).max(axis=1)
-        areas, lengths = shapely.area(local), shapely.length(local)
+        local = shapely.transform(degrees[places], lambda xy, plane=plane: _project(plane, xy, False))
+        reach = np.nan_to_num(np.abs(shapely.bounds(local)).max(axis=1), nan=np.inf)  # the far side of the world
+        near = np.where(reach > WIDE_M, shapely.Polygon(), local)
+        areas, lengths = shapely.area(near), shapely.length(near)
         for at, place in enumerate(places):
             wide = reach[at] > WIDE_M
-            sizes[place] = _along(degrees[place], geod) if wide else (float(areas[at]), float(lengths[at]))
+            found = (float(areas[at]), float(lengths[at]))
+            sizes[place] = _along(geometries[place], transformer, geod) if wide else found
     return sizes
 
 
-def _along(degrees: BaseGeometry, geod: Geod) -> tuple[float | None, float | None]:
-    """Sizes along geodesics."""
-    area, _ = geod.geometry_area_perimeter(shapely.orient_polygons(degrees))
-    length = float(geod.geometry_length(degrees.boundary))
-    return (abs(area), length) if math.isfinite(area) else (None, None)
+def _along(geometry: BaseGeometry, transformer: Transformer, geod: Geod) -> tuple[float | None, float | None]:
+    """Sizes along geodesics between points on the border, which is straight on the map and not on the ground.
+
+    Ring by ring: around a pole, and around the world, a ring's turn says nothing of what is inside.
+    """
+    left, bottom, right, top = geometry.bounds
+
+    def on_ground(part: BaseGeometry) -> BaseGeometry:
+        dense = shapely.segmentize(part, max(right - left, top - bottom) / STEPS)
+        return shapely.transform(dense, lambda xy: _project(transformer, xy))
+
+    whole = on_ground(geometry)
+    area, length = _of_rings(whole, geod)
+    if whole.bounds[2] - whole.bounds[0] > 180 and geometry.is_valid:  # what may be more than half the world
+        xs, ys = np.linspace(left, right, 5), np.linspace(bottom, top, 5)
+        cells = shapely.box(xs[:-1, None], ys[None, :-1], xs[1:, None], ys[None, 1:]).ravel()
+        area = sum(_of_rings(on_ground(part), geod)[0] for part in shapely.intersection(geometry, cells))
+    return (area, length) if math.isfinite(area) else (None, None)
+
+
+def _of_rings(degrees: BaseGeometry, geod: Geod) -> tuple[float, float]:
+    """(area, length) of polygons whose rings each enclose less than half the world."""
+    area = length = 0.0
+    for part in shapely.get_parts(degrees):
+        for number, ring in enumerate(shapely.get_rings(part)):
+            inside, around = geod.polygon_area_perimeter(*shapely.get_coordinates(ring).T)
+            area += abs(inside) if number == 0 else -abs(inside)
+            length += around
+    return area, length
 
 
 @lru_cache(maxsize=4096)
@@ -98,8 +126,8 @@ def _plane(lon: float, lat: float, a: float, b: float) -> Transformer:
     return Transformer.from_pipeline(f"+proj=laea +lat_0={lat!r} +lon_0={lon!r} +a={a!r} +b={b!r}")
 
 
-def _project(transformer: Transformer, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    x, y = transformer.transform(xy[:, 0], xy[:, 1], errcheck=True)
+def _project(transformer: Transformer, xy: NDArray[np.float64], check: bool = True) -> NDArray[np.float64]:
+    x, y = transformer.transform(xy[:, 0], xy[:, 1], errcheck=check)
     return np.column_stack([x, y])
 
 
