@@ -24,6 +24,8 @@ _WORDS = {
     "green": {"green", "grün", "gruen", "vert", "verde", "b03"},
     "blue": {"blue", "blau", "bleu", "azul", "blu", "b02"},
 }
+_COUNTED = {"b2": "blue", "b3": "green", "b4": "red"}
+"""Bands by their number, as Landsat 8 and Sentinel-2 count them."""
 _NOT = {"edge", "rededge", "coastal", "nir", "infrared", "yellow", "deep", "ultra", "shortwave", "swir", "rand"}
 _INVISIBLE = {"nir", "nir1", "nir2", "infrared", "rededge", "swir", "thermal", "infrarot", "infrarouge", "dsm", "b08"}
 
@@ -50,8 +52,11 @@ def chosen_bands(file: RasterFile, bands: Sequence[int] | None) -> tuple[int, ..
 def described_colours(descriptions: Sequence[str]) -> tuple[int, int, int] | None:
     """The bands described as red, green and blue; None unless each of them is exactly one band."""
     found: dict[str, list[int]] = {colour: [] for colour in _WORDS}
-    for number, text in enumerate(descriptions, start=1):
-        words = _words_of(text)
+    every = [_words_of(text) for text in descriptions]
+    counted = not any("b1" in words for words in every)  # where B1 is there, B2 may be blue (Landsat 8) or green (7)
+    for number, words in enumerate(every, start=1):
+        if counted:
+            words = {_COUNTED.get(word, word) for word in words}
         if words & _NOT:
             continue
         for colour, names in _WORDS.items():
