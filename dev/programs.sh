@@ -1,6 +1,6 @@
 #!/bin/sh
 # Programs that some tests drive: Chromium for the map, PostgreSQL with PostGIS for the shared store, strace to see what
-# a run asks the network and leaves behind. Installed where we may
+# a run asks the network and leaves behind, nginx and Caddy as proxies before the server. Installed where we may
 # (root on Debian or Ubuntu); elsewhere the tests that need them skip and say so.
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
 wanted=""
@@ -8,9 +8,19 @@ command -v chromium >/dev/null || wanted="chromium"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 ||
     wanted="$wanted postgresql postgresql-postgis"
 command -v strace >/dev/null || wanted="$wanted strace"
+command -v nginx >/dev/null || wanted="$wanted nginx-light"
+command -v caddy >/dev/null || wanted="$wanted caddy"
 [ -z "$wanted" ] && exit 0
-echo "installing$([ -n "$wanted" ] && echo " $wanted") for the tests"
+echo "installing $wanted for the tests"
 export DEBIAN_FRONTEND=noninteractive
-{ apt-get -qq update && apt-get -qq install -y --no-install-recommends $wanted; } >/dev/null 2>&1 ||
-    echo "could not install $wanted; the tests that need them skip"
+policy=/usr/sbin/policy-rc.d # while it says 101, no service that comes with a package is started
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+apt-get -qq update >/dev/null 2>&1
+for one in $wanted; do
+    apt-get -qq install -y --no-install-recommends "$one" >/dev/null 2>&1 ||
+        echo "could not install $one; the tests that need it skip"
+done
 exit 0

@@ -1,12 +1,14 @@
 """A public name, a path prefix, TLS and compression in front: by headers here, through a real nginx in the slow set."""
 
 import base64
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -365,42 +367,69 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def documented(program):
+    """A program's part of docs/server.md, as it stands there."""
+    text = (Path(__file__).parents[2] / "docs" / "server.md").read_text(encoding="utf-8")
+    return text.split(f"```{program}\n", 1)[1].split("```", 1)[0]
+
+
 def location_of_the_docs(port):
     """The nginx part of docs/server.md, as it stands there."""
-    from pathlib import Path
-
-    text = (Path(__file__).parents[2] / "docs" / "server.md").read_text(encoding="utf-8")
-    block = text.split("```nginx\n", 1)[1].split("```", 1)[0]
+    block = documented("nginx")
     assert "location /clicks/" in block
     start = block.index("location /clicks/")
     return block[start : block.index("}", start) + 1].replace("127.0.0.1:8000", f"127.0.0.1:{port}")
 
 
-@pytest.mark.slow
-def test_through_nginx_with_tls_prefix_and_gzip(tmp_path):
-    if not shutil.which("nginx") or not shutil.which("openssl"):
-        pytest.skip("nginx or openssl is not installed here")
+CADDY = """
+{{
+    admin off
+    grace_period 1s
+    auto_https disable_redirects
+    skip_install_trust
+    storage file_system {folder}/caddy
+}}
+https://maps.example.org:{port} {{
+    bind 127.0.0.1
+    tls {folder}/cert.pem {folder}/key.pem
+{site}
+"""
+
+
+def site_of_the_docs(port):
+    """The Caddy part of docs/server.md, as it stands there, without its first line."""
+    block = documented("caddy")
+    assert block.startswith("maps.example.org {")
+    return block.split("\n", 1)[1].replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+
+
+@contextlib.contextmanager
+def started_behind(program, tmp_path, config):
+    """The public port of a server behind a proxy with its own certificate; config(port, backend) is the proxy's."""
+    if not shutil.which(program) or not shutil.which("openssl"):
+        pytest.skip(f"{program} or openssl is not installed here (see dev/programs.sh)")
     port, backend = free_port(), free_port()
     where = {"cwd": tmp_path, "check": True, "capture_output": True}
     subject = ["-subj", "/CN=maps.example.org", "-addext", "subjectAltName=DNS:maps.example.org"]
     key = ["-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2"]
     subprocess.run(["openssl", "req", "-x509", *key, *subject], **where)
-    config = tmp_path / "nginx.conf"
-    user = "user root;" if os.geteuid() == 0 else ""
-    location = location_of_the_docs(backend)
-    config.write_text(NGINX.format(user=user, folder=tmp_path, port=port, location=location))
+    file = tmp_path / "proxy.conf"
+    file.write_text(config(port, backend))
     town = draw(tmp_path / "town.tif")
     words = ["serve", str(town), "--no-browser", "--port", str(backend), "--out", str(tmp_path), "--model", "grabcut"]
     words += ["--public-url", f"https://maps.example.org:{port}/clicks"]
-    environ = os.environ | {"TERRACLICK_TOKEN": "a-token-of-our-own"}
+    environ = os.environ | {"TERRACLICK_TOKEN": "a-token-of-our-own", "HOME": str(tmp_path)}
     server = subprocess.Popen(
         [sys.executable, "-m", "terraclick", *words], stdout=subprocess.PIPE, text=True, env=environ
     )
-    proxy = subprocess.Popen(["nginx", "-p", str(tmp_path), "-c", str(config)])
+    with_config = ["-p", str(tmp_path), "-c", str(file)]
+    with_config = with_config if program == "nginx" else ["run", "--config", str(file), "--adapter", "caddyfile"]
+    with open(tmp_path / "proxy.log", "w") as log:
+        proxy = subprocess.Popen([program, *with_config], stderr=log, env=environ)
     try:
         first = server.stdout.readline().strip()
         assert first == f"https://maps.example.org:{port}/clicks/?token=a-token-of-our-own"
-        visit_through_the_proxy(port)
+        yield port
     finally:
         for process in (proxy, server):
             process.terminate()
@@ -408,11 +437,34 @@ def test_through_nginx_with_tls_prefix_and_gzip(tmp_path):
         server.stdout.close()
 
 
+@pytest.mark.slow
+def test_through_nginx_with_tls_prefix_and_gzip(tmp_path):
+    user = "user root;" if os.geteuid() == 0 else ""
+
+    def config(port, backend):
+        return NGINX.format(user=user, folder=tmp_path, port=port, location=location_of_the_docs(backend))
+
+    with started_behind("nginx", tmp_path, config) as port:
+        one = visit_through_the_proxy(port)
+        assert one.headers["etag"] == 'W/"1"' and one.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.slow
+def test_through_caddy_with_tls_prefix_and_gzip(tmp_path):
+    def config(port, backend):
+        return CADDY.format(folder=tmp_path, port=port, site=site_of_the_docs(backend))
+
+    with started_behind("caddy", tmp_path, config) as port:
+        one = visit_through_the_proxy(port)
+        assert one.headers["etag"].strip('W/"').startswith("1") and "Caddy" in one.headers["server"]
+
+
 def visit_through_the_proxy(port):
     base = f"https://127.0.0.1:{port}"
     public = f"https://maps.example.org:{port}/clicks"
     headers = {"Host": f"maps.example.org:{port}", "Accept-Encoding": "gzip"}
-    with httpx2.Client(verify=False, headers=headers, timeout=60) as client:
+    by_name = {"request": [lambda request: request.extensions.setdefault("sni_hostname", "maps.example.org")]}
+    with httpx2.Client(verify=False, headers=headers, timeout=60, event_hooks=by_name) as client:
         end = time.monotonic() + 30
         while True:
             try:
@@ -429,13 +481,17 @@ def visit_through_the_proxy(port):
         assert made.status_code == 201, made.text
         path = base + made.headers["location"]
         one = client.get(path, params=PIXELS, headers=token)
-        assert one.headers["etag"] == 'W/"1"' and one.headers["content-encoding"] == "gzip"
         assert {link["href"].split("/api/")[0] for link in one.json()["links"]} == {public}
         stale = whole(one.json(), label="first")
-        for expected, tag in ((200, 'W/"1"'), (412, 'W/"1"'), (200, 'W/"2"')):
+        first, second = one.headers["etag"], one.headers["etag"].replace("1", "2")
+        for expected, tag in ((200, first), (412, first), (200, second)):
             answer = client.put(path, params=PIXELS, json=stale, headers=token | {"If-Match": tag})
             assert answer.status_code == expected, (tag, answer.text)
         with client.stream("GET", f"{base}/clicks/api/events", headers=token) as events:
             assert next(events.iter_lines()) == "event: hello"
         big = client.post(f"{base}/clicks/api/import?name=a.geojson", content=b" " * (3 << 20), headers=token)
         assert big.status_code == 422  # it came through: nginx alone would say 413
+        elsewhere = token | {"Origin": "https://a.b"}
+        foreign = client.post(f"{base}/clicks{ITEMS}", params=PIXELS, json=feature, headers=elsewhere)
+        assert foreign.status_code == 403
+        return one
