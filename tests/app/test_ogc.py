@@ -393,6 +393,12 @@ def test_answers_are_what_the_description_says(client):
     line = {"type": "LineString", "coordinates": [[0, 115.5], [400, 115.5]]}
     ask("POST", f"{act}/split", path=f"/api/objects/{made}/split", json={"line": line})
     ask("POST", "/api/objects/set", json={"objects": [{"id": made}], "status": "review"})
+    placed = [{"id": made, "geometry": ring(130, 110, 30, 3)}]
+    ask("POST", "/api/objects/place", json={"objects": placed})
+    ask("POST", "/api/objects/copy", json={"objects": [{"id": made}], "dx": 5, "dy": -3})
+    two = {"type": "MultiPolygon", "coordinates": [ring(9, 9, 9, 9)["coordinates"], ring(29, 9, 5, 5)["coordinates"]]}
+    ask("POST", "/api/objects/place", json={"objects": [{"id": made, "geometry": two}], "corners": True})
+    ask("POST", "/api/objects/explode", json={"objects": [{"id": made}]})
     ask("POST", "/api/objects/merge", json={"objects": [{"id": made}, {"id": other}]})
     reference = ask("POST", "/api/references", json={"object": made, "class": "house"})["id"]
     ask("GET", "/api/references")

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { signal } from "./signal.js";
 
-const count = (n, word) => (n === 1 ? `${word}` : `${n} ${word}s`);
+const count = (n, word, one = word) => (n === 1 ? one : `${n} ${word}s`);
 
 export function createActions({ project, stage, clicking, toast }) {
   const { act, revised } = project;
@@ -23,8 +23,37 @@ export function createActions({ project, stage, clicking, toast }) {
     return quietly(act(`draw ${name || "object"}`, () => api.addObject(image, feature)));
   };
 
-  const setGeometry = (feature, geometry) =>
-    act("edit vertices", () => api.changeObject(feature.id, project.image.value.id, { rev: rev(feature), geometry }));
+  /** Objects [{object, geometry}] with other outlines, as one act; `corners` says that borders were edited. */
+  const place = (changed, { corners = false, label = "edit corners" } = {}) =>
+    act(label === "edit corners" ? label : `${label} ${count(changed.length, "object")}`, () =>
+      api.objectsAct("place", { corners, objects: changed.map(({ object, geometry }) => ({ id: object.id, rev: rev(object), geometry })) }),
+    );
+
+  /** Copied objects: [{id, rev}], and the middle of them in pixels of their image. */
+  let copied = null;
+  function copy() {
+    const features = project.selected();
+    if (!features.length) return toast.note("Select the objects to copy first.");
+    const extent = stage.extentOf(features.map(({ id }) => id));
+    copied = { objects: features.map(({ id }) => ({ id })), middle: [(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2] };
+    return toast.note(`${count(features.length, "object", "1 object")} copied. Ctrl V puts ${features.length === 1 ? "it" : "them"} under the cursor.`);
+  }
+  async function paste() {
+    if (!copied) return toast.note("Nothing was copied yet: select objects and press Ctrl C.");
+    const at = stage.cursor.value ?? stage.map.getView().getCenter();
+    const [dx, dy] = [at[0] - copied.middle[0], copied.middle[1] - at[1]];
+    const change = await quietly(act(`paste ${count(copied.objects.length, "object")}`, () => api.objectsAct("copy", { ...copied, middle: undefined, dx, dy, image: project.image.value.id })));
+    if (change) project.select(change.objects.map((feature) => feature.id));
+    return change;
+  }
+
+  async function explode() {
+    const features = project.selected().filter(({ geometry }) => geometry?.type === "MultiPolygon");
+    if (!features.length) return toast.note("Select an object of several parts to separate them.");
+    const change = await quietly(act(`separate the parts of ${count(features.length, "object")}`, () => api.objectsAct("explode", { objects: revised(features) })));
+    if (change) project.select(change.objects.map((feature) => feature.id));
+    return change;
+  }
 
   const onObject = (verb, label, feature, body) => act(label, () => api.objectAct(feature.id, verb, { ...body, rev: rev(feature) }));
 
@@ -284,7 +313,11 @@ export function createActions({ project, stage, clicking, toast }) {
     proposals,
     reviewing,
     addDrawn,
-    setGeometry,
+    place,
+    copy,
+    paste,
+    explode,
+    say: (text, topic) => toast.note(text, undefined, topic),
     cut,
     split,
     brush,
@@ -312,7 +345,10 @@ export function createActions({ project, stage, clicking, toast }) {
     saveClass,
     deleteClass,
     importFile,
-    selectAll: () => project.select([...project.objects.value.keys()]),
+    selectAll: () => project.select([...project.objects.value.keys()].filter((uuid) => {
+      const feature = stage.sources.objects.getFeatureById(uuid);
+      return !feature || stage.isFree(feature);
+    })),
     nextImage(step) {
       const images = project.images.value;
       if (images.length < 2) return toast.note("This session has one image.");

@@ -19,7 +19,7 @@ export function h(tag, props, ...children) {
 function setProperty(element, key, value) {
   if (value === undefined || value === null || value === false) return;
   if (key === "class") element.className += ` ${value}`;
-  else if (key === "style") for (const [name, text] of Object.entries(value)) element.style.setProperty(name, text);
+  else if (key === "style") for (const [name, text] of Object.entries(value)) element.style.setProperty(name.startsWith("--") ? name : name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`), text);
   else if (key === "dataset") Object.assign(element.dataset, value);
   else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
   else if (key in element && !key.includes("-") && key !== "list" && key !== "form") element[key] = value;
@@ -91,5 +91,14 @@ const ICONS = {
   info: ["M12 3.500a8.5 8.5 0 1 0 0 17a8.5 8.5 0 1 0 0-17", "M12 11v5.5", "M12 7.800h.01"],
   image: ["M4 5h16v14H4z", "M4 16l5-5 4 4 3-3 4 4", "M15.5 9h.01"],
   review: ["M4 5h16v11H9l-5 4z", "M8.5 10.500l2.5 2.5 4.5-5"],
+  move: ["M12 3v18", "M3 12h18", "M9.5 5.500L12 3l2.500 2.500", "M9.5 18.500L12 21l2.500-2.500", "M5.500 9.500L3 12l2.500 2.500", "M18.500 9.500L21 12l-2.500 2.500"],
+  ruler: ["M3 15L15 3l6 6L9 21z", "M7 11l2 2", "M10.500 7.500l3 3", "M14 4l2 2"],
+  parts: ["M4 5h7v6H4z", "M13 13h7v6h-7z", "M16 5l4 0 0 4", "M8 19l-4 0 0-4"],
+  lock: ["M6 11h12v9H6z", "M8.500 11V8a3.500 3.500 0 0 1 7 0v3"],
+  unlock: ["M6 11h12v9H6z", "M8.500 11V8a3.500 3.500 0 0 1 6.800-1.200"],
+  hidden: ["M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12z", "M4 4l16 16"],
+  target: ["M12 5a7 7 0 1 0 0 14a7 7 0 1 0 0-14", "M12 2v5", "M12 17v5", "M2 12h5", "M17 12h5"],
+  more: ["M5 12h.01", "M12 12h.01", "M19 12h.01"],
+  help: ["M12 3.500a8.5 8.5 0 1 0 0 17a8.5 8.5 0 1 0 0-17", "M9.500 9.500a2.500 2.500 0 1 1 3.500 2.300c-.8.400-1 .8-1 1.700", "M12 16.500h.01"],
   copy: ["M8 8h12v12H8z", "M16 8V4H4v12h4"],
 };

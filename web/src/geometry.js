@@ -61,3 +61,28 @@ export function thin(path, step) {
 }
 
 const distance = ([x0, y0], [x1, y1]) => Math.hypot(x1 - x0, y1 - y0);
+
+/** Every point of nested coordinates through `change`. */
+export const mapPoints = (coordinates, change) => (typeof coordinates[0] === "number" ? change(coordinates) : coordinates.map((part) => mapPoints(part, change)));
+
+/** A shape whose corners that are `wanted` lie `delta` further on; the closing point of a ring goes with its first. */
+export const shifted = (shape, wanted, [dx, dy]) => mapPoints(shape, (corner) => (wanted(corner) ? [corner[0] + dx, corner[1] + dy] : corner));
+
+/** A shape without the corners that are `unwanted`; holes and parts of fewer than three corners go, none left is []. */
+export function dropped(shape, unwanted) {
+  const rings = (polygon) =>
+    polygon.map((ring) => {
+      const open = ring.slice(0, -1).filter((corner) => !unwanted(corner));
+      return open.length < 3 ? null : [...open, open[0]];
+    });
+  return shape
+    .map(rings)
+    .filter(([outer]) => outer)
+    .map((polygon) => polygon.filter(Boolean));
+}
+
+/** Whether two geometries of the server have the same corners, but for rounding. */
+export function sameShape(one, other) {
+  const [a, b] = [one, other].map((geometry) => geometry.coordinates.flat(Infinity));
+  return one.type === other.type && a.length === b.length && a.every((value, i) => Math.abs(value - b[i]) < 1e-6);
+}

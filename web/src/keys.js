@@ -9,25 +9,22 @@ export const ACTS = [
   ["target", "This object ↔ everything like it", ["Tab"], "Clicking"],
   ["hint", "Go to the suggested click", ["h"], "Clicking"],
   ["alternative", "Square corners on or off", ["q"], "Clicking"],
+  ["exclude", "Clicks include or exclude", ["z"], "Clicking"],
   ["undo", "Undo", ["Ctrl+z", "Backspace"], "Everything"],
   ["redo", "Redo", ["Ctrl+y", "Ctrl+Shift+z"], "Everything"],
-  ["delete", "Delete the selected objects", ["Delete"], "Everything"],
+  ["delete", "Delete the selected objects, or corners while editing them", ["Delete"], "Everything"],
+  ["copy", "Copy the selected objects", ["Ctrl+c"], "Everything"],
+  ["paste", "Paste the copies under the cursor", ["Ctrl+v"], "Everything"],
   ["selectAll", "Select all objects of the image", ["Ctrl+a"], "Everything"],
   ["help", "Keys and help", ["?", "F1"], "Everything"],
-  ["tool.click", "Click", ["c"], "Tools"],
-  ["tool.select", "Select", ["v"], "Tools"],
-  ["tool.draw", "Draw by hand", ["p"], "Tools"],
-  ["tool.vertex", "Edit vertices", ["e"], "Tools"],
-  ["tool.split", "Split", ["s"], "Tools"],
-  ["merge", "Merge the selected objects", ["m"], "Tools"],
-  ["tool.hole", "Cut a hole", ["o"], "Tools"],
-  ["tool.paint", "Paint", ["b"], "Tools"],
-  ["tool.erase", "Erase", ["x"], "Tools"],
+  ["merge", "Combine the selected objects into one", ["m"], "Objects"],
+  ["explode", "Separate the parts of the selected objects", ["u"], "Objects"],
+  ["square", "Shape the selected objects as the sliders say", ["j"], "Objects"],
   ["brush.smaller", "Smaller brush", ["["], "Tools"],
   ["brush.larger", "Larger brush", ["]"], "Tools"],
   ["reopen", "Go on clicking on the selected object", ["r"], "Objects"],
-  ["example", "Use the selected object as an example", ["+"], "Objects"],
-  ["counterexample", "Use it as a counter-example", ["-"], "Objects"],
+  ["example", "Use the selected object as an example", ["i"], "Objects"],
+  ["counterexample", "Use it as a counter-example", ["Shift+i"], "Objects"],
   ["find", "Find the rest in this view", ["f"], "Objects"],
   ["yes", "Proposal or review: yes, keep it", ["y"], "Objects"],
   ["no", "Proposal or review: no", ["n"], "Objects"],
@@ -36,9 +33,16 @@ export const ACTS = [
   ["import", "Import polygons", ["Ctrl+i"], "Files"],
   ["image.previous", "Previous image", ["a"], "View"],
   ["image.next", "Next image", ["d"], "View"],
-  ["zoom.in", "Zoom in", ["="], "View"],
-  ["zoom.out", "Zoom out", ["_"], "View"],
+  ["zoom.in", "Zoom in", ["+", "="], "View"],
+  ["zoom.out", "Zoom out", ["-", "_"], "View"],
   ["fit", "Whole image", ["0"], "View"],
+  ["goto", "Go to coordinates", ["Ctrl+g"], "View"],
+  ["cursor.left", "Move the key cursor left", ["ArrowLeft", "Shift+ArrowLeft"], "Without a mouse"],
+  ["cursor.right", "Move the key cursor right", ["ArrowRight", "Shift+ArrowRight"], "Without a mouse"],
+  ["cursor.up", "Move the key cursor up", ["ArrowUp", "Shift+ArrowUp"], "Without a mouse"],
+  ["cursor.down", "Move the key cursor down", ["ArrowDown", "Shift+ArrowDown"], "Without a mouse"],
+  ["cursor.click", "Click at the key cursor", ["."], "Without a mouse"],
+  ["cursor.right-click", "Right click at the key cursor", [","], "Without a mouse"],
   ["peek", "Hide the outlines while held", ["t"], "View"],
   ["swipe", "Swipe", ["w"], "View"],
   ["panel", "Show or hide the panel", ["\\"], "View"],
@@ -46,16 +50,29 @@ export const ACTS = [
 
 const STORAGE = "terraclick.keys";
 
-/** "Ctrl+Shift+z" of a keyboard event; Shift is named only with Ctrl or Alt or on keys that are no characters. */
-export function chord(event) {
+/** "Ctrl+Shift+z" of a keyboard event; Shift is named on letters, with Ctrl or Alt, and on keys that are no characters. */
+export const chord = (event) => chordOf(event, event.key);
+
+/** The same by where the key is: what a layout without Latin letters, or with other places for them, means by it. */
+export function chordByCode(event) {
+  const [, letter, digit] = /^(?:Key([A-Z])|(?:Digit|Numpad)([0-9]))$/.exec(event.code ?? "") ?? [];
+  const key = letter?.toLowerCase() ?? digit ?? { NumpadAdd: "+", NumpadSubtract: "-", NumpadEnter: "Enter" }[event.code];
+  return key ? chordOf(event, key) : null;
+}
+
+function chordOf(event, key) {
   const parts = [];
   if (event.ctrlKey || event.metaKey) parts.push("Ctrl");
   if (event.altKey) parts.push("Alt");
-  const character = event.key.length === 1;
-  if (event.shiftKey && (!character || parts.length)) parts.push("Shift");
-  parts.push(character ? event.key.toLowerCase() : event.key);
+  const character = key.length === 1;
+  const letter = character && key.toLowerCase() !== key.toUpperCase();
+  if (event.shiftKey && (!character || letter || parts.length)) parts.push("Shift");
+  parts.push(character ? key.toLowerCase() : key);
   return parts.join("+");
 }
+
+/** Whether a key gives a letter of another script: then its place counts. */
+const foreign = ({ key }) => key.length === 1 && !/^[\x20-\x7e]$/.test(key);
 
 /** How a chord is shown: "Ctrl Z", "⌫", "↵ Enter". */
 export function pretty(keys) {
@@ -71,8 +88,23 @@ export function createKeys(storage = globalThis.localStorage) {
   const handlers = new Map();
   const released = new Map();
 
-  const keysOf = (id) => own.value[id] ?? ACTS.find((act) => act.id === id)?.keys ?? [];
-  const actOf = (keys) => ACTS.find((act) => keysOf(act.id).includes(keys))?.id;
+  const acts = [...ACTS];
+
+  const keysOf = (id) => own.value[id] ?? acts.find((act) => act.id === id)?.keys ?? [];
+  const actOf = (keys) => acts.find((act) => keysOf(act.id).includes(keys))?.id;
+
+  /** What an event's key means here: by its letter, else by its place on the keyboard. */
+  function meaning(event) {
+    const said = [chord(event), chordByCode(event)].filter(Boolean);
+    if (foreign(event)) said.reverse();
+    for (const keys of said) {
+      const id = actOf(keys);
+      const run = id ? handlers.get(id) : handlers.get(`class:${keys}`);
+      if (run) return { id, run };
+      if (!foreign(event)) break; // a letter that means nothing here is not another key
+    }
+    return {};
+  }
 
   function save(next) {
     own.set(next);
@@ -86,9 +118,7 @@ export function createKeys(storage = globalThis.localStorage) {
   function onKeyDown(event) {
     if (event.isComposing || isTyping(event.target)) return;
     if (document.querySelector("dialog[open]")) return;
-    const keys = chord(event);
-    const id = actOf(keys);
-    const run = id ? handlers.get(id) : handlers.get(`class:${keys}`);
+    const { run } = meaning(event);
     if (!run || (onButton(event) && ["Enter", " "].includes(event.key))) return;
     if (run(event) === false) return;
     event.preventDefault();
@@ -96,8 +126,7 @@ export function createKeys(storage = globalThis.localStorage) {
   }
 
   function onKeyUp(event) {
-    const id = actOf(chord(event));
-    released.get(id)?.(event);
+    released.get(meaning(event).id)?.(event);
   }
 
   window.addEventListener("keydown", onKeyDown, true);
@@ -106,6 +135,12 @@ export function createKeys(storage = globalThis.localStorage) {
   return {
     own,
     keysOf,
+    acts,
+    /** Acts that are declared elsewhere (the tools'), before the first of their group. */
+    declare(more) {
+      const at = acts.findIndex((act) => act.group === more[0].group);
+      acts.splice(at < 0 ? acts.length : at, 0, ...more);
+    },
     /** Run `work` on the keys of an act; it may return false to leave the key to the browser. */
     on: (id, work) => handlers.set(id, work),
     onRelease: (id, work) => released.set(id, work),

@@ -18,8 +18,11 @@ import { createDisplay, createSwipe, displayPanel } from "./ui/display.js";
 import { createOverlay } from "./ui/overlay.js";
 import { createToasts } from "./ui/toast.js";
 import { createToolbar } from "./ui/toolbar.js";
+import { createCrosshair } from "./ui/crosshair.js";
+import { createTouchbar } from "./ui/touchbar.js";
 import { classDialog } from "./dialogs/class.js";
 import { confirmDialog } from "./dialogs/dialog.js";
+import { gotoDialog } from "./dialogs/goto.js";
 import { exampleDialog, exportDialog, importDialog } from "./dialogs/files.js";
 import { keysDialog } from "./dialogs/keys.js";
 import { toMap } from "./geometry.js";
@@ -42,18 +45,20 @@ const history = createHistory({
 });
 const project = createProject({ history, toast });
 const display = createDisplay();
-const element = h("div.map", { tabIndex: 0, "aria-label": "Map" });
+const element = h("div.map", { tabIndex: 0, role: "application", "aria-label": "Map: arrow keys move a crosshair, the full stop clicks there, ? explains all keys" });
 const stage = createStage(element, project, display);
 stage.display = display;
 const clicking = createClicking({ project, stage, history, toast });
 const actions = createActions({ project, stage, clicking, toast });
 const sketches = createSketches({ project, history });
 const brushSize = signal(18);
+const excluding = signal(false);
 const encoding = signal(null);
-const context = { project, stage, clicking, actions, history, sketches, toast, keys, display, brushSize, encoding };
+const context = { project, stage, clicking, actions, history, sketches, toast, keys, display, brushSize, excluding, encoding };
 const tools = createTools(context);
 const dialogs = {
   keys: () => keysDialog(context),
+  goto: () => gotoDialog(context),
   export: () => exportDialog(context),
   import: (file) => project.image.value && importDialog(context, file instanceof File ? file : undefined),
   editClass: (item) => classDialog(context, item),
@@ -158,7 +163,7 @@ async function comeBack(image) {
 }
 display.layers.on((layers) => project.image.value && stage.showLayers(project.image.value, layers.filter((layer) => layer.shown)), { now: false });
 project.objects.on((objects, before) => stage.showObjects(objects, before), { now: false });
-for (const value of [project.selection, project.classes, display.opacity, display.labels, display.peeking, display.opened]) value.on(() => stage.redraw(), { now: false });
+for (const value of [project.selection, project.classes, display.opacity, display.labels, display.peeking, display.opened, display.hidden, display.locked]) value.on(() => stage.redraw(), { now: false });
 actions.proposals.on((current) => {
   const source = stage.sources.proposals;
   source.clear(true);
@@ -202,7 +207,11 @@ keys.on("clear", () => {
   project.select([]);
   tools.use("click");
 });
-keys.on("target", () => (onMap() ? project.target.set(project.target.value === "object" ? "class" : "object") : false));
+/** Tab goes through the page for whoever goes by keys; with the mouse in hand it is the key of the target. */
+let byPointer = false;
+window.addEventListener("pointerdown", () => (byPointer = true), true);
+window.addEventListener("keydown", (event) => event.key === "Tab" && event.shiftKey && (byPointer = false), true);
+keys.on("target", () => (onMap() && byPointer ? project.target.set(project.target.value === "object" ? "class" : "object") : false));
 keys.on("hint", () => {
   const hint = clicking.session.value?.hint;
   if (hint) stage.centreOn([hint.x, -hint.y]);
@@ -211,9 +220,17 @@ keys.on("hint", () => {
 keys.on("alternative", () => clicking.setShape({ walls: clicking.shape.value.walls ? 0 : 4 * (project.image.value?.gsd ?? 1) }));
 keys.on("undo", () => void undo());
 keys.on("redo", () => void redo());
+keys.on("copy", () => (window.getSelection()?.toString() ? false : void actions.copy()));
+keys.on("paste", () => void actions.paste());
+keys.on("explode", () => void actions.explode());
+keys.on("square", () => void actions.reshape());
+keys.on("goto", dialogs.goto);
+keys.on("exclude", () => excluding.set(!excluding.value));
+clicking.session.on((now, before) => before && !now && excluding.set(false), { now: false });
 keys.on("delete", () => {
-  if (clicking.begun()) return void toast.note("An outline is open: Esc clears its clicks. The selected objects were not deleted.");
-  return void actions.remove();
+  if (tools.current.value?.remove?.()) return;
+  if (clicking.begun()) toast.note("An outline is open: Esc clears its clicks. The selected objects were not deleted.");
+  else actions.remove();
 });
 keys.on("selectAll", () => (tools.use("select"), actions.selectAll()));
 keys.on("help", dialogs.keys);
@@ -268,7 +285,8 @@ const stageElement = h("main.stage", element, cover);
 const panel = createPanel(context);
 context.panel = panel;
 fill(app, createToolbar(context), stageElement, panel.element);
-stageElement.append(...createOverlay(context), displayPanel(context));
+stageElement.append(...createOverlay(context), displayPanel(context), createTouchbar({ ...context, answer }));
+createCrosshair(context);
 createSwipe(context);
 const drafts = createDrafts(context);
 stageElement.append(drafts.element);

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import Field, FiniteFloat
 
-from terraclick.app import routes_adding, routes_clicks, routes_drafts, routes_objects, routes_project, routes_segmap
+from terraclick.app import routes_adding, routes_clicks, routes_drafts, routes_editing, routes_objects, routes_project, routes_segmap
 from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import PixelClick
 from terraclick.app.depends import Json, Space, User
@@ -260,7 +260,7 @@ def prefetch(image: str, body: PrefetchBody, space: Space, user: User) -> Json:
     return {"wanted": True}
 
 
-PARTS = (routes_adding, routes_clicks, routes_drafts, routes_objects, routes_project, routes_segmap)
+PARTS = (routes_adding, routes_clicks, routes_drafts, routes_editing, routes_objects, routes_project, routes_segmap)
 ROUTES: list[APIRoute] = [
     route for part in (router, *(part.router for part in PARTS)) for route in part.routes if isinstance(route, APIRoute)
 ]

@@ -44,7 +44,7 @@ from terraclick.errors import BadConfig, Conflict, UnknownName
 from terraclick.geo.lonlat import Box, box_of, lonlat_bounds
 from terraclick.geo.store import MapObject, to_lonlat
 
-__all__ = ["router"]
+__all__ = ["fetched", "router", "unlike"]
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -435,7 +435,7 @@ def delete(
 # --- what a map does with them ---------------------------------------------------------------------------------------
 
 
-def _fetched(space: Workspace, uuid: str, rev: int | None) -> tuple[MapObject, Scene | None]:
+def fetched(space: Workspace, uuid: str, rev: int | None) -> tuple[MapObject, Scene | None]:
     """An object at the revision it was seen at. Raises Conflict, UnknownName."""
     item = space.store.get(uuid)
     if rev is not None and rev != item.rev:
@@ -446,12 +446,12 @@ def _fetched(space: Workspace, uuid: str, rev: int | None) -> tuple[MapObject, S
 
 def _all_fetched(space: Workspace, objects: Sequence[Which]) -> list[MapObject]:
     """Objects at the revisions they were seen at. Raises Conflict, UnknownName."""
-    wanted = _unlike(objects)
+    wanted = unlike(objects)
     found = space.store.get_many([which.id for which in wanted])
     for which in wanted:
         item = found.get(which.id)
         if item is None or (which.rev is not None and which.rev != item.rev):
-            _fetched(space, which.id, which.rev)  # says what is wrong
+            fetched(space, which.id, which.rev)  # says what is wrong
     return [found[which.id] for which in wanted]
 
 
@@ -466,7 +466,7 @@ def merge(body: MergeBody, space: Space, user: User) -> Json:
     return change_json(space, "merge", space.change(user, f"merge {len(found)} objects", edits))
 
 
-def _unlike(objects: Sequence[Which]) -> list[Which]:
+def unlike(objects: Sequence[Which]) -> list[Which]:
     """Each object once."""
     return list({which.id: which for which in objects}.values())
 
@@ -502,7 +502,7 @@ def reshape_many(body: ShapeManyBody, space: Space, user: User) -> Json:
 @router.post("/api/objects/{uuid}/split", tags=["objects"])
 def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
     """An object in parts along a line."""
-    item, scene = _fetched(space, uuid, body.rev)
+    item, scene = fetched(space, uuid, body.rev)
     parts = shaping.split(space.places.pixels(item.geometry, scene), line_of(body.line))
     first, *rest = (space.places.into(part, "pixels", scene) for part in parts)
     edits = [Edit(replace(item, geometry=first, author=user), item.rev)]
@@ -515,7 +515,7 @@ def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
 @router.post("/api/objects/{uuid}/cut", tags=["objects"])
 def cut(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
     """A hole in an object, or a piece off."""
-    item, scene = _fetched(space, uuid, body.rev)
+    item, scene = fetched(space, uuid, body.rev)
     left = shaping.without(space.places.pixels(item.geometry, scene), surface_of(body.geometry))
     return _reshaped(space, user, "cut", item, space.places.into(left, "pixels", scene))
 
@@ -523,7 +523,7 @@ def cut(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
 @router.post("/api/objects/{uuid}/add", tags=["objects"])
 def add(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
     """A piece painted on."""
-    item, scene = _fetched(space, uuid, body.rev)
+    item, scene = fetched(space, uuid, body.rev)
     whole = shaping.merged([space.places.pixels(item.geometry, scene), surface_of(body.geometry)])
     geometry = _bordered(space, space.places.into(whole, "pixels", scene), item.class_name, scene, uuid)
     return _reshaped(space, user, "add", item, geometry)
@@ -532,7 +532,7 @@ def add(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
 @router.post("/api/objects/{uuid}/shape", tags=["objects"])
 def reshape(uuid: str, body: ShapeBody, space: Space, user: User) -> Json:
     """An object with fewer vertices, or right angles."""
-    item, _ = _fetched(space, uuid, body.rev)
+    item, _ = fetched(space, uuid, body.rev)
     return _reshaped(space, user, "shape", item, _reshaped_geometry(space, item, body.simplify_m, body.square))
 
 

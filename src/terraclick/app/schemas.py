@@ -14,6 +14,7 @@ __all__ = [
     "ClassBody",
     "ClickBody",
     "Coordinate",
+    "CopyBody",
     "ExportBody",
     "GeometryBody",
     "ItemBody",
@@ -25,6 +26,7 @@ __all__ = [
     "PaintBody",
     "PatchItemBody",
     "PatchSessionBody",
+    "PlacedBody",
     "PrefetchBody",
     "ProposalAcceptBody",
     "ProposalBody",
@@ -263,6 +265,27 @@ class MergeBody(Body):
     """Objects to make one of."""
 
     objects: Annotated[list[Which], Field(min_length=2, max_length=500)]
+
+
+class Placed(Which):
+    """An object as it was seen, and its outline as it is to be, in pixels of its image."""
+
+    geometry: dict[str, Any]
+
+
+class PlacedBody(Body):
+    """Objects with other outlines."""
+
+    objects: Annotated[list[Placed], Field(min_length=1, max_length=5000)]
+    corners: bool = False
+
+
+class CopyBody(ManyBody):
+    """Objects to copy, and how far from them in pixels; on another image where one is named."""
+
+    dx: Coordinate = 0.0
+    dy: Coordinate = 0.0
+    image: Text | None = None
 
 
 class SetBody(Body):

@@ -1,7 +1,7 @@
 /** The help: every key, and a click on one to change it. */
 
 import { fill, h } from "../dom.js";
-import { ACTS, chord, pretty } from "../keys.js";
+import { chord, pretty } from "../keys.js";
 import { openDialog } from "./dialog.js";
 
 export function keysDialog({ keys, project, toast }) {
@@ -11,7 +11,7 @@ export function keysDialog({ keys, project, toast }) {
   let last = null;
   function draw() {
     const groups = new Map();
-    for (const act of ACTS) groups.set(act.group, [...(groups.get(act.group) ?? []), act]);
+    for (const act of keys.acts) groups.set(act.group, [...(groups.get(act.group) ?? []), act]);
     const classes = project.classes.value.filter((item) => item.key);
     fill(
       content,
@@ -50,7 +50,7 @@ export function keysDialog({ keys, project, toast }) {
     const act = listening;
     listening = null;
     const loser = keys.assign(act, chord(event));
-    if (loser) toast.note(`“${ACTS.find((other) => other.id === loser).label}” no longer has that key.`);
+    if (loser) toast.note(`“${keys.acts.find((other) => other.id === loser).label}” no longer has that key.`);
     draw();
   });
   element.addEventListener("cancel", (event) => listening && event.preventDefault());

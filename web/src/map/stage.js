@@ -156,10 +156,26 @@ export function createStage(element, project, display) {
       return Boolean(image) && x >= 0 && -y >= 0 && x <= image.width && -y <= image.height;
     },
 
-    /** Objects under a place, smallest first. */
+    /** Whether an object is drawn at all, and whether tools may take hold of it: its class is neither hidden nor locked. */
+    isShown: (feature) => !display.hidden.value.has(feature.get("class") ?? ""),
+    isFree: (feature) => stage.isShown(feature) && !display.locked.value.has(feature.get("class") ?? ""),
+
+    /** Objects under a place that may be taken hold of, smallest first. */
     objectsAt(pixel) {
       const found = map.getFeaturesAtPixel(pixel, { layerFilter: (layer) => layer === layers.objects, hitTolerance: 2 });
-      return found.sort((a, b) => a.get("area") - b.get("area"));
+      return found.filter(stage.isFree).sort((a, b) => a.get("area") - b.get("area"));
+    },
+    /** How far the pointer may go, in pixels of the screen, before a click is a drag: corners are moved by less. */
+    steadiness(px = 3) {
+      const handler = map.mapBrowserEventHandler_;
+      if (handler) handler.moveTolerance_ = px;
+    },
+    /** Draw the eye to a place for a moment. */
+    ping(place) {
+      const feature = new Feature(new Point(place));
+      feature.setStyle(styles.ping);
+      sources.sketch.addFeature(feature);
+      setTimeout(() => sources.sketch.removeFeature(feature), 2500);
     },
     proposalAt: (pixel) =>
       map.getFeaturesAtPixel(pixel, { layerFilter: (layer) => layer === layers.proposals, hitTolerance: 3 })[0],

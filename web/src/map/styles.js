@@ -21,7 +21,7 @@ export function createStyles(project, display) {
   };
 
   function object(feature) {
-    if (display.peeking.value || feature.getId() === display.opened.value) return undefined;
+    if (display.peeking.value || feature.getId() === display.opened.value || display.hidden.value.has(feature.get("class") ?? "")) return undefined;
     const selected = project.selection.value.has(feature.getId());
     const status = feature.get("status");
     const colour = project.colourOf(feature.get("class"));
@@ -36,7 +36,9 @@ export function createStyles(project, display) {
     const shown = status === "rejected" ? opacity * 0.45 : opacity;
     const fill = new Fill({ color: rgba(colour, selected ? shown * 0.3 : shown * 0.42) });
     const stroke = new Stroke({ color: rgba(colour, Math.min(1, 0.35 + shown)), width: 2, lineDash: dashed });
-    if (!selected) return [new Style({ fill, stroke })];
+    // dark below, so that every colour is told from every roof by its lightness too
+    const below = new Style({ stroke: new Stroke({ color: `rgba(8, 10, 14, ${Math.min(0.85, 0.4 + shown * 0.5)})`, width: 4 }), zIndex: 1 });
+    if (!selected) return [below, new Style({ fill, stroke, zIndex: 2 })];
     return [casing(6), new Style({ fill, stroke: new Stroke({ color: "#ffffff", width: 3 }), zIndex: 6 }), new Style({ stroke: new Stroke({ color: colour, width: 1.5 }), zIndex: 7 })];
   }
 
@@ -108,6 +110,13 @@ export function createStyles(project, display) {
     new Style({ stroke: new Stroke({ color: "#ffffff", width: 2 }), zIndex: 9 }),
     new Style({ image: new Circle({ radius: 4.5, fill: new Fill({ color: "#4cc2a5" }), stroke: new Stroke({ color: "#0b0e13", width: 1.5 }) }), geometry: corners, zIndex: 10 }),
   ];
+  const picked = new Style({ image: new Circle({ radius: 6.5, fill: new Fill({ color: "#f5b84b" }), stroke: new Stroke({ color: "#0b0e13", width: 2 }) }), zIndex: 12 });
+  const stem = [new Style({ stroke: new Stroke({ color: "rgba(0, 0, 0, 0.6)", width: 3.5 }) }), new Style({ stroke: new Stroke({ color: "#ffffff", width: 1.5 }) })];
+  const grip = new Style({ image: new Circle({ radius: 8, fill: new Fill({ color: "#ffffff" }), stroke: new Stroke({ color: "#0b0e13", width: 2 }) }), text: new Text({ text: "↻", font: "700 12px system-ui, sans-serif", fill: new Fill({ color: "#0b0e13" }), offsetY: 1 }), zIndex: 13 });
+  const ping = [
+    new Style({ image: new Circle({ radius: 17, stroke: new Stroke({ color: "rgba(0, 0, 0, 0.7)", width: 5 }) }) }),
+    new Style({ image: new Circle({ radius: 17, stroke: new Stroke({ color: "#ffd479", width: 2.5 }) }) }),
+  ];
   const handle = new Style({ image: new Circle({ radius: 6, fill: new Fill({ color: "#ffffff" }), stroke: new Stroke({ color: "#4cc2a5", width: 2.5 }) }) });
   const strokes = {
     paint: new Style({ fill: new Fill({ color: "rgba(74, 222, 128, 0.4)" }), stroke: new Stroke({ color: "#4ade80", width: 1 }) }),
@@ -115,7 +124,7 @@ export function createStyles(project, display) {
   };
   const sketch = (feature) => strokes[feature.get("brush")] ?? sketchLine;
 
-  return { object, outline, proposal, click, sketch, sketchLine, vertices, handle };
+  return { object, outline, proposal, click, sketch, sketchLine, vertices, handle, picked, stem, grip, ping };
 }
 
 function mark(colour, sign) {

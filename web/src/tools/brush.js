@@ -81,6 +81,8 @@ export function brushTool({ stage, project, clicking, actions, toast, brushSize 
     id: adding ? "paint" : "erase",
     label: adding ? "Paint" : "Erase",
     icon: adding ? "paint" : "erase",
+    keys: [adding ? "b" : "x"],
+    order: adding ? 70 : 80,
     dragDraws: true,
     advice: () => [["", clicking.begun() ? (adding ? "paint what belongs to the outline" : "erase what does not belong") : adding ? "paint on the selected object" : "erase from an object"], ["brush.smaller", "smaller"], ["brush.larger", "larger"], ["", "Space-drag: pan"]],
     start() {

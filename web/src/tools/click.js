@@ -1,10 +1,20 @@
 /** Left click includes, right click excludes; the outline under the cursor is shown before the first click. */
 
-export function clickTool({ stage, project, clicking }) {
+/** Clicks within this time and distance of the last are a double click, which is one click. */
+const DOUBLE_MS = 350;
+const DOUBLE_PX = 5;
+
+export function clickTool({ stage, project, clicking, excluding }) {
   const { map, element } = stage;
 
+  let last = null;
   const onClick = (event) => {
-    if (project.image.value && !stage.panningByKey) clicking.click(event.coordinate, !event.originalEvent.altKey);
+    if (!project.image.value || stage.panningByKey) return;
+    const { pixel } = event;
+    const now = performance.now();
+    const second = last && now - last.now < DOUBLE_MS && Math.hypot(pixel[0] - last.pixel[0], pixel[1] - last.pixel[1]) < DOUBLE_PX;
+    last = { pixel, now };
+    if (!second) clicking.click(event.coordinate, !event.originalEvent.altKey && !excluding.value);
   };
   let moved = false;
   const onRight = (event) => {
@@ -22,6 +32,8 @@ export function clickTool({ stage, project, clicking }) {
     id: "click",
     label: "Click",
     icon: "click",
+    keys: ["c"],
+    order: 10,
     advice: () =>
       clicking.begun()
         ? [["include", "left: this too"], ["exclude", "right: not this"], ["accept", "accept"], ["clear", "clear"]]

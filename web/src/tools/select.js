@@ -1,26 +1,44 @@
-/** Click selects, Shift or Ctrl adds, Shift-drag takes all in a box, a double click opens an object for more clicks. */
+/**
+ * Click selects, a click at the same place goes on to what lies behind; Shift or Ctrl adds, Shift-drag takes all in a box, a
+ * double click opens an object for more clicks.
+ */
 
 import DragBox from "ol/interaction/DragBox.js";
+
+const SAME_PX = 4;
 
 export function selectTool({ stage, project, actions }) {
   const { map, sources } = stage;
   const box = new DragBox({ condition: ({ originalEvent }) => originalEvent.shiftKey && originalEvent.button === 0, className: "select-box", minArea: 16 });
+  let last = null; // {pixel, time, uuid}
 
   box.on("boxend", () => {
     const extent = box.getGeometry().getExtent();
     const found = [];
     sources.objects.forEachFeatureIntersectingExtent(extent, (feature) => {
-      found.push(feature.getId());
+      if (stage.isFree(feature)) found.push(feature.getId());
     });
     project.select(found, { add: true });
   });
 
+  /** The next object under a place that was clicked before, else the smallest there. */
+  function under(pixel) {
+    const found = stage.objectsAt(pixel);
+    const again = last && Math.hypot(pixel[0] - last.pixel[0], pixel[1] - last.pixel[1]) <= SAME_PX && performance.now() - last.time > 400;
+    const at = again ? found.findIndex((feature) => feature.getId() === last.uuid) : -1;
+    return { feature: found[(at + 1) % Math.max(found.length, 1)], of: found.length, at: (at + 1) % Math.max(found.length, 1) };
+  }
+
   const onClick = (event) => {
-    const [feature] = stage.objectsAt(event.pixel);
     const { shiftKey, ctrlKey, metaKey } = event.originalEvent;
+    const { feature, of, at } = under(event.pixel);
+    last = feature ? { pixel: event.pixel, time: performance.now(), uuid: feature.getId() } : null;
     if (shiftKey || ctrlKey || metaKey) {
       if (feature) project.toggle(feature.getId());
-    } else project.select(feature ? [feature.getId()] : []);
+      return;
+    }
+    project.select(feature ? [feature.getId()] : []);
+    if (of > 1) actions.say(`Object ${at + 1} of ${of} here: click again for the next.`, "stack");
   };
   const onDouble = (event) => {
     const [feature] = stage.objectsAt(event.pixel);
@@ -31,9 +49,11 @@ export function selectTool({ stage, project, actions }) {
     id: "select",
     label: "Select",
     icon: "select",
+    keys: ["v"],
+    order: 20,
     advice: () =>
       project.selection.value.size
-        ? [["", "Shift-click: more"], ["reopen", "go on clicking"], ["tool.vertex", "vertices"], ["delete", "delete"], ["merge", "merge"]]
+        ? [["", "Shift-click: more"], ["reopen", "go on clicking"], ["tool.move", "move"], ["tool.vertex", "corners"], ["delete", "delete"], ["merge", "combine"]]
         : [["", "click an object, or Shift-drag a box"], ["selectAll", "all"]],
     start() {
       map.addInteraction(box);
@@ -41,6 +61,7 @@ export function selectTool({ stage, project, actions }) {
       map.on("dblclick", onDouble);
       this.before = stage.mayPan;
       stage.mayPan = (event) => !event.originalEvent.shiftKey && this.before(event);
+      last = null;
     },
     stop() {
       map.removeInteraction(box);

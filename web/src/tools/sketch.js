@@ -1,22 +1,66 @@
-/** Tools that draw a line or an area first: an object by hand, a split, a hole. */
+/** Tools that draw a line or an area first: an object by hand, a split, a hole, a ruler. */
 
 import Draw from "ol/interaction/Draw.js";
-import Snap from "ol/interaction/Snap.js";
-import { shapeOfRing, toServer, area } from "../geometry.js";
+import LineString from "ol/geom/LineString.js";
+import Polygon from "ol/geom/Polygon.js";
+import { shapeOfRing, toServer, area, flip } from "../geometry.js";
+import { h } from "../dom.js";
+import { guided, lengthText } from "./guides.js";
+import { Snapping, SNAP_PX } from "./snapping.js";
 
 /** Corners of a drawing without the one that follows the cursor. */
 const cornersOf = (geometry, type) => (type === "Polygon" ? geometry.getCoordinates()[0].slice(0, -2) : geometry.getCoordinates().slice(0, -1));
 
+const FORGETFUL = { of: () => [], changed() {}, clear() {}, finish: (id, work) => work() };
+
 /** `sketches` keeps the corners on disk, so that leaving the tool, the image or the page loses none (see sketches.js). */
-function sketchTool({ stage, sketches }, { type, finish, ...tool }) {
-  const { map, sources } = stage;
+function sketchTool({ stage, project, sketches = FORGETFUL }, { type, finish, ...tool }) {
+  const { map, element } = stage;
+  const measure = h("div.measure", { hidden: true });
   let draw = null;
   let snap = null;
   let points = 0;
   let restoring = false;
+  let free = false;
+
+  /** The drawing with its last corner held on a guide; says how long and at which angle the edge is. */
+  function shaped(coordinates, geometry) {
+    const line = type === "Polygon" ? coordinates[0] : coordinates;
+    const before = line.slice(0, -1);
+    if (before.length && !draw.freehand_) {
+      const resolution = map.getView().getResolution();
+      const guide = guided(before, line.at(-1), { held: !free && !snap.snapped_, tolerance: SNAP_PX * resolution });
+      line[line.length - 1] = guide.point;
+      tell(guide, before);
+    }
+    const ring = type === "Polygon" ? [[...line, line[0]]] : line;
+    const found = geometry ?? (type === "Polygon" ? new Polygon([]) : new LineString([]));
+    found.setCoordinates(line.length ? ring : []);
+    return found;
+  }
+
+  function tell({ point, degrees, length, held }, before) {
+    const pixel = map.getPixelFromCoordinate(point);
+    if (!pixel || !length) return;
+    const angle = before.length > 1 ? ` · ${Math.round(degrees)}°` : "";
+    const total = tool.id === "measure" && before.length > 1 ? ` · ${lengthText(before.slice(1).reduce((sum, [x, y], i) => sum + Math.hypot(x - before[i][0], y - before[i][1]), length), project.image.value)} in all` : "";
+    measure.textContent = lengthText(length, project.image.value) + angle + total;
+    measure.classList.toggle("held", held);
+    measure.style.left = `${pixel[0] + 14}px`;
+    measure.style.top = `${pixel[1] + 14}px`;
+    measure.hidden = false;
+  }
 
   function begin() {
-    draw = new Draw({ source: undefined, type, style: stage.styles.sketchLine, stopClick: true, condition: ({ originalEvent }) => originalEvent.button === 0 && !stage.panningByKey });
+    draw = new Draw({
+      source: undefined,
+      type,
+      style: stage.styles.sketchLine,
+      stopClick: true,
+      geometryFunction: shaped,
+      freehandCondition: ({ originalEvent }) => tool.id !== "measure" && originalEvent.shiftKey && originalEvent.pointerType !== "touch",
+      condition: ({ originalEvent }) => originalEvent.button === 0 && !stage.panningByKey,
+    });
     draw.on("drawstart", ({ feature }) => {
       points = 1;
       let kept = 0;
@@ -31,14 +75,37 @@ function sketchTool({ stage, sketches }, { type, finish, ...tool }) {
     });
     draw.on("drawend", ({ feature }) => {
       points = 0;
+      measure.hidden = true;
       const geometry = feature.getGeometry();
       setTimeout(() => sketches.finish(tool.id, () => finish(geometry.getCoordinates())));
     });
-    draw.on("drawabort", () => (points = 0));
-    snap = new Snap({ source: sources.objects, pixelTolerance: 8 });
+    draw.on("drawabort", () => {
+      points = 0;
+      measure.hidden = true;
+    });
+    snap = new Snapping(stage);
     map.addInteraction(draw);
     map.addInteraction(snap);
+    element.append(measure);
+    element.addEventListener("pointermove", onMove, true);
+    element.addEventListener("contextmenu", onRight);
     restore(sketches.of(tool.id));
+  }
+
+  const onMove = (event) => (free = event.altKey);
+  /** A right click ends the drawing at the last corner that was set. */
+  const onRight = (event) => {
+    event.preventDefault();
+    end();
+  };
+
+  function end() {
+    const had = points > 0;
+    const least = type === "Polygon" ? 4 : 3; // with the corner that follows the cursor, and the closing one
+    if (points > least - (type === "Polygon" ? 0 : 1)) {
+      draw.finishDrawing();
+    }
+    return had;
   }
 
   /** Go on with corners that were drawn before; none clear the drawing. */
@@ -59,6 +126,9 @@ function sketchTool({ stage, sketches }, { type, finish, ...tool }) {
     stop() {
       map.removeInteraction(draw);
       map.removeInteraction(snap);
+      element.removeEventListener("pointermove", onMove, true);
+      element.removeEventListener("contextmenu", onRight);
+      measure.remove();
     },
     cancel() {
       const had = points > 0;
@@ -66,10 +136,12 @@ function sketchTool({ stage, sketches }, { type, finish, ...tool }) {
       if (had) sketches.clear(tool.id);
       return had;
     },
-    enter() {
-      const had = points > 0;
-      if (points > 2) draw.finishDrawing();
-      return had;
+    enter: end,
+    /** Del takes the last corner back. */
+    remove() {
+      if (!points) return false;
+      draw.removeLastPoint();
+      return true;
     },
   };
 }
@@ -79,13 +151,17 @@ const shapeOfDrawing = ([ring]) => {
   return area(shape) > 0.5 ? shape : null;
 };
 
+const HOW = [["", "Right click or Enter ends it"], ["", "Alt: no snapping"], ["undo", "last corner back"]];
+
 export const drawTool = (context) =>
   sketchTool(context, {
     id: "draw",
     label: "Draw by hand",
     icon: "draw",
+    keys: ["p"],
+    order: 30,
     type: "Polygon",
-    advice: () => [["", "click the corners, double-click to finish"], ["", "Shift: freehand"], ["undo", "last corner back"]],
+    advice: () => [["", "click the corners"], ...HOW, ["", "Shift: freehand"]],
     async finish(drawing) {
       const shape = shapeOfDrawing(drawing);
       if (!shape) return context.toast.note("That outline has no area.");
@@ -98,14 +174,21 @@ export const holeTool = (context) =>
     id: "hole",
     label: "Cut a hole",
     icon: "hole",
+    keys: ["o"],
+    order: 60,
     type: "Polygon",
-    advice: () => [["", "draw around what is to be cut out"], ["", "double-click to finish"]],
+    advice: () => [["", context.clicking.begun() ? "draw around what is to be cut out of the outline" : "draw around what is to be cut out"], ...HOW],
     async finish(drawing) {
       const shape = shapeOfDrawing(drawing);
       if (!shape) return context.toast.note("That hole has no area.");
+      if (context.clicking.begun()) {
+        for (const polygon of shape) await context.clicking.paint({ type: "Polygon", coordinates: flip(polygon) }, false);
+        return undefined;
+      }
       const targets = context.actions.underDrawing(drawing[0]);
       if (!targets.length) return context.toast.note("Draw the hole inside an object, or select one first.");
       for (const target of targets) await context.actions.cut(target, toServer(shape));
+      return undefined;
     },
   });
 
@@ -114,11 +197,28 @@ export const splitTool = (context) =>
     id: "split",
     label: "Split",
     icon: "split",
+    keys: ["s"],
+    order: 50,
     type: "LineString",
-    advice: () => [["", "draw a line right through an object"], ["", "double-click to finish"]],
+    advice: () => [["", "draw a line right through an object"], ...HOW],
     async finish(line) {
       const targets = context.actions.underDrawing(line, { line: true });
       if (!targets.length) return context.toast.note("Draw the line right through an object, or select one first.");
       for (const target of targets) await context.actions.split(target, line);
+    },
+  });
+
+export const measureTool = (context) =>
+  sketchTool({ ...context, sketches: FORGETFUL }, {
+    id: "measure",
+    label: "Measure a length",
+    icon: "ruler",
+    keys: ["l"],
+    order: 100,
+    type: "LineString",
+    advice: () => [["", "click along what is to be measured"], ["", "Right click or Enter ends it"], ["", "Alt: no snapping"]],
+    finish(line) {
+      const length = line.slice(1).reduce((sum, [x, y], i) => sum + Math.hypot(x - line[i][0], y - line[i][1]), 0);
+      context.toast.good(`${lengthText(length, context.project.image.value)} along the line.`);
     },
   });

@@ -1,19 +1,32 @@
-/** Move, add (drag an edge) and remove (Alt-click) vertices of the selected objects; corners snap to the neighbours. */
+/**
+ * Move, add (drag an edge) and remove corners of the selected objects. Shift-drag picks several, which then move or go
+ * together. Corners snap to the neighbours, never to where they came from; borders of coverage classes move on both sides.
+ */
 
 import Feature from "ol/Feature.js";
+import MultiPoint from "ol/geom/MultiPoint.js";
 import MultiPolygon from "ol/geom/MultiPolygon.js";
 import Collection from "ol/Collection.js";
+import DragBox from "ol/interaction/DragBox.js";
 import Modify from "ol/interaction/Modify.js";
-import Snap from "ol/interaction/Snap.js";
 import { altKeyOnly, click } from "ol/events/condition.js";
-import { toMap, toServer } from "../geometry.js";
+import { containsCoordinate } from "ol/extent.js";
+import { dropped, sameShape, shifted, toMap, toServer } from "../geometry.js";
+import { Snapping } from "./snapping.js";
+
+const REACH_PX = 9;
 
 export function vertexTool({ stage, project, actions }) {
   const { map, sources } = stage;
   const edited = new Collection();
+  const marked = new Feature();
   let modify = null;
   let snap = null;
+  let box = null;
   let stops = [];
+  let picked = []; // corners [x, y]
+  let dragged = null; // the corner that is being dragged, where it began
+  let busy = false;
 
   /** Work on copies, so that a refused change leaves the object as it is stored. */
   function refill() {
@@ -27,62 +40,165 @@ export function vertexTool({ stage, project, actions }) {
       edited.push(feature);
       sources.sketch.addFeature(feature);
     }
+    const known = new Set(corners().map(String));
+    pick(picked.filter((corner) => known.has(String(corner))));
   }
+
+  const corners = () => edited.getArray().flatMap((feature) => feature.getGeometry().getCoordinates().flat(2));
+
+  function pick(found) {
+    picked = [...new Map(found.map((corner) => [String(corner), corner])).values()];
+    marked.setGeometry(new MultiPoint(picked));
+  }
+
+  /** The corner of the edited objects at a place of the map, within reach. */
+  function cornerAt(place) {
+    const reach = REACH_PX * map.getView().getResolution();
+    let best = null;
+    for (const [x, y] of corners()) {
+      const distance = Math.hypot(x - place[0], y - place[1]);
+      if (distance <= (best?.distance ?? reach)) best = { distance, corner: [x, y] };
+    }
+    return best?.corner ?? null;
+  }
+
+  /** No aim for a corner: what is edited, and neighbours whose border begins where the corner came from. */
+  const spared = (feature) => {
+    if (project.selection.value.has(feature.getId())) return true;
+    if (!dragged) return false;
+    return feature.getGeometry()?.getClosestPoint(dragged).every((value, axis) => Math.abs(value - dragged[axis]) < 1e-3) ?? false;
+  };
 
   const onClick = (event) => {
     if (altKeyOnly(event)) return;
+    const corner = cornerAt(event.coordinate);
+    if (corner) {
+      const { shiftKey } = event.originalEvent;
+      const had = picked.some((one) => String(one) === String(corner));
+      pick(shiftKey ? (had ? picked.filter((one) => String(one) !== String(corner)) : [...picked, corner]) : []);
+      return;
+    }
     const [feature] = stage.objectsAt(event.pixel);
     if (feature && !project.selection.value.has(feature.getId())) project.select([feature.getId()], { add: event.originalEvent.shiftKey });
     else if (!feature) project.select([]);
   };
 
-  async function save(features) {
-    for (const feature of features) {
-      const object = project.objects.value.get(feature.getId());
-      const geometry = toServer(feature.getGeometry().getCoordinates());
-      if (object && JSON.stringify(geometry) !== JSON.stringify(object.geometry)) await actions.setGeometry(object, geometry).catch(() => {});
+  /** Keep shapes [[uuid, coordinates], …] that differ from what is stored, as one act. */
+  async function save(shapes) {
+    const changed = shapes
+      .map(([uuid, coordinates]) => ({ object: project.objects.value.get(uuid), geometry: toServer(coordinates) }))
+      .filter(({ object, geometry }) => object && !sameShape(geometry, object.geometry));
+    busy = true;
+    try {
+      if (changed.length) await actions.place(changed, { corners: true });
+    } finally {
+      busy = false;
+      refill();
     }
-    refill();
+  }
+
+  function onEnd(before, features) {
+    const from = dragged;
+    dragged = null;
+    const to = from && movedTo(before, from);
+    const moving = to && picked.some((one) => String(one) === String(from));
+    const delta = moving ? [to[0] - from[0], to[1] - from[1]] : null;
+    const wanted = new Set(picked.map(String));
+    const shapes = delta
+      ? [...before].map(([feature, coordinates]) => [feature.getId(), shifted(coordinates, (corner) => wanted.has(String(corner)), delta)])
+      : features.map((feature) => [feature.getId(), feature.getGeometry().getCoordinates()]);
+    if (delta) picked = picked.map(([x, y]) => [x + delta[0], y + delta[1]]);
+    return save(shapes);
+  }
+
+  /** Where the corner that was at `from` is now. */
+  function movedTo(before, from) {
+    for (const [feature, coordinates] of before) {
+      const flat = coordinates.flat(2);
+      const now = feature.getGeometry().getCoordinates().flat(2);
+      if (flat.length !== now.length) continue;
+      const at = flat.findIndex((corner) => String(corner) === String(from));
+      if (at >= 0 && String(now[at]) !== String(from)) return now[at];
+    }
+    return null;
+  }
+
+  function removeCorners(which) {
+    const wanted = new Set(which.map(String));
+    const shapes = edited.getArray().map((feature) => [feature.getId(), dropped(feature.getGeometry().getCoordinates(), (corner) => wanted.has(String(corner)))]);
+    if (shapes.some(([, coordinates]) => !coordinates.length)) return false;
+    pick([]);
+    save(shapes).catch(() => {});
+    return true;
   }
 
   return {
     id: "vertex",
-    label: "Edit vertices",
+    label: "Edit corners",
     icon: "vertex",
+    keys: ["e"],
+    order: 40,
     advice: () =>
       project.selection.value.size
-        ? [["", "drag a corner, or an edge for a new one"], ["", "Alt-click: remove it"]]
+        ? [["", "drag a corner, or an edge for a new one"], ["delete", "remove it"], ["", "Shift-drag: several"], ["", "Alt: no snapping"]]
         : [["", "click the object to edit"]],
     start() {
+      stage.steadiness(0.5);
+      marked.setStyle(stage.styles.picked);
+      sources.sketch.addFeature(marked);
       refill();
       modify = new Modify({
         features: edited,
-        pixelTolerance: 9,
+        pixelTolerance: REACH_PX,
         deleteCondition: (event) => altKeyOnly(event) && click(event),
-        condition: ({ originalEvent }) => originalEvent.button === 0 && !stage.panningByKey,
+        condition: ({ originalEvent }) => originalEvent.button === 0 && !originalEvent.shiftKey && !stage.panningByKey && !busy,
         style: stage.styles.handle,
       });
       let before = new Map();
-      modify.on("modifystart", ({ features }) => (before = new Map(features.getArray().map((feature) => [feature, feature.getRevision()]))));
-      modify.on("modifyend", ({ features }) => save(features.getArray().filter((feature) => before.get(feature) !== feature.getRevision())));
-      snap = new Snap({ source: sources.objects, pixelTolerance: 8 });
+      modify.on("modifystart", ({ features, mapBrowserEvent }) => {
+        before = new Map(features.getArray().map((feature) => [feature, feature.getGeometry().getCoordinates()]));
+        dragged = cornerAt(mapBrowserEvent.coordinate) ?? mapBrowserEvent.coordinate;
+      });
+      modify.on("modifyend", ({ features }) => onEnd(before, features.getArray()).catch(() => {}));
+      box = new DragBox({ condition: ({ originalEvent }) => originalEvent.shiftKey && originalEvent.button === 0, className: "select-box", minArea: 16 });
+      box.on("boxend", () => {
+        const extent = box.getGeometry().getExtent();
+        pick([...picked, ...corners().filter((corner) => containsCoordinate(extent, corner))]);
+      });
+      snap = new Snapping(stage, spared);
       map.addInteraction(modify);
+      map.addInteraction(box);
       map.addInteraction(snap);
       map.on("click", onClick);
-      stops = [project.selection.on(refill, { now: false }), project.objects.on(refill, { now: false })];
+      this.before = stage.mayPan;
+      stage.mayPan = (event) => !event.originalEvent.shiftKey && this.before(event);
+      stops = [project.selection.on(refill, { now: false }), project.objects.on(() => busy || refill(), { now: false })];
     },
     stop() {
-      map.removeInteraction(modify);
-      map.removeInteraction(snap);
+      stage.steadiness();
+      for (const interaction of [modify, box, snap]) map.removeInteraction(interaction);
       map.un("click", onClick);
+      stage.mayPan = this.before;
       stops.forEach((stop) => stop());
-      for (const feature of edited.getArray()) sources.sketch.removeFeature(feature);
+      for (const feature of [...edited.getArray(), marked]) sources.sketch.removeFeature(feature);
       edited.clear();
+      picked = [];
+      dragged = null;
     },
     cancel() {
-      const had = project.selection.value.size > 0;
-      project.select([]);
+      const had = picked.length > 0 || project.selection.value.size > 0;
+      if (picked.length) pick([]);
+      else project.select([]);
       return had;
+    },
+    /** Del removes the corners that are picked, else the one under the cursor; never the object. */
+    remove() {
+      const place = stage.cursor.value;
+      const under = place ? cornerAt(place) : null;
+      const which = picked.length ? picked : under ? [under] : [];
+      if (!which.length) return project.selection.value.size > 0 && (actions.say("Point at a corner to remove it; in the Select tool, Del deletes the object."), true);
+      if (!removeCorners(which)) actions.say("An outline keeps at least three corners.");
+      return true;
     },
   };
 }

@@ -9,6 +9,9 @@ export function createDisplay() {
   return {
     opacity: signal(kept.opacity ?? 0.6),
     labels: signal(false),
+    /** Classes that are not drawn, and those that tools leave alone; "" is no class. */
+    hidden: signal(new Set()),
+    locked: signal(new Set()),
     swipe: signal(null),
     peeking: signal(false),
     /** uuid of the object that is open for more clicks: its outline is drawn instead of it. */

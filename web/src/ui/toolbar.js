@@ -25,8 +25,8 @@ export function createToolbar({ project, tools, actions, keys, history, dialogs,
     h("button.tool", { onclick: () => tools.use(tool.id), "aria-label": tool.label, "aria-pressed": "false", dataset: { tip: keys.titled(tool.label, `tool.${tool.id}`), tool: tool.id } }, icon(tool.icon)),
   );
   tools.current.on((current) => toolButtons.forEach((element) => element.setAttribute("aria-pressed", String(element.dataset.tool === current?.id))));
-  const merge = button("merge", "Merge", "merge", () => actions.merge());
-  toolButtons.splice(5, 0, merge);
+  const merge = button("merge", "Combine", "merge", () => actions.merge());
+  toolButtons.splice(tools.list.findIndex(({ id }) => id === "split") + 1, 0, merge);
   project.selection.on((chosen) => (merge.disabled = chosen.size < 2));
 
   // --- target ---
@@ -57,7 +57,7 @@ export function createToolbar({ project, tools, actions, keys, history, dialogs,
 
   return h(
     "header.bar",
-    h("div.brand", h("img", { src: "static/icon.svg", alt: "" }), h("span", "TerraClick")),
+    h("div.brand", h("img", { src: "static/icon.svg", alt: "" }), h("h1", "TerraClick")),
     h("span.divider"),
     pictures,
     h("span.divider"),

@@ -1,0 +1,78 @@
+"""The routes that move, copy and take apart several objects in one act."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import shapely
+from fastapi import APIRouter
+
+from terraclick.app.asking import StrictRoute
+from terraclick.app.clicking import parts_of
+from terraclick.app.depends import Json, Space, User, change_json
+from terraclick.app.features import as_surface, surface_of
+from terraclick.app.journal import Edit
+from terraclick.app.routes_objects import fetched, unlike
+from terraclick.app.schemas import CopyBody, ManyBody, PlacedBody
+from terraclick.errors import BadData
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=StrictRoute)
+
+
+def _objects(number: int) -> str:
+    return "1 object" if number == 1 else f"{number} objects"
+
+
+@router.post("/api/objects/place", tags=["objects"])
+def place(body: PlacedBody, space: Space, user: User) -> Json:
+    """Several objects elsewhere: moved, turned, or with other corners, which neighbours of coverage classes share."""
+    edits = []
+    for which in body.objects:
+        item, scene = fetched(space, which.id, which.rev)
+        geometry = space.places.into(surface_of(which.geometry), "pixels", scene)
+        edits.append(Edit(replace(item, geometry=geometry, author=user), item.rev))
+    name = f"{'edit' if body.corners else 'move'} {_objects(len(edits))}"
+    return change_json(space, "place", space.change(user, name, edits, corners=body.corners))
+
+
+@router.post("/api/objects/copy", tags=["objects"])
+def copy(body: CopyBody, space: Space, user: User) -> Json:
+    """Copies of objects, so many pixels away, on the same or another image."""
+    edits = []
+    for which in unlike(body.objects):
+        item, scene = fetched(space, which.id, which.rev)
+        pixels = shapely.transform(space.places.pixels(item.geometry, scene), lambda xy: np.add(xy, (body.dx, body.dy)))
+        target = scene if body.image is None else space.scene(body.image)
+        fresh = replace(
+            item,
+            uuid="",
+            rev=0,
+            geometry=space.places.into(as_surface(pixels), "pixels", target),
+            image="" if target is None else target.key,
+            author=user,
+            created="",
+            updated="",
+        )
+        edits.append(Edit(fresh, None, (), None, "add"))
+    return change_json(space, "copy", space.change(user, f"copy {_objects(len(edits))}", edits))
+
+
+@router.post("/api/objects/explode", tags=["objects"])
+def explode(body: ManyBody, space: Space, user: User) -> Json:
+    """Every part of the objects as an object of its own; the largest keeps the id."""
+    edits = []
+    for which in unlike(body.objects):
+        item, _ = fetched(space, which.id, which.rev)
+        parts = sorted(parts_of(item.geometry), key=lambda part: -part.area)
+        if len(parts) < 2:
+            continue
+        edits.append(Edit(replace(item, geometry=as_surface(parts[0]), author=user), item.rev))
+        for part in parts[1:]:
+            fresh = replace(item, geometry=as_surface(part), uuid="", rev=0, created="", updated="", author=user)
+            edits.append(Edit(fresh, None, (), None, "add"))
+    if not edits:
+        raise BadData("none of these objects has several parts: there is nothing to take apart.")
+    return change_json(space, "explode", space.change(user, f"separate {_objects(len(edits))}", edits))
