@@ -1,6 +1,5 @@
 """Drawing and editing in a real Chromium: corners, guides, moving, parts, stacks, classes; by key and by touch."""
 
-
 import pytest
 import shapely
 from map_driver import browsing, chromium, serving

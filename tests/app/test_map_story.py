@@ -169,7 +169,7 @@ def test_draw_cut_split_merge_move_paint_and_take_all_back(driver):
     whole = driver.press("m", "/merge")
     assert shape_of(whole["objects"][0]).area == pytest.approx(3800, rel=0.02)
     driver.key("e")
-    moved = driver.act(lambda: drag(driver, (330, 280), (310, 270)), "/items/", "PATCH")
+    moved = driver.act(lambda: drag(driver, (330, 280), (310, 270)), "/objects/place")["objects"][0]
     assert shape_of(moved).bounds[:2] == pytest.approx((310, 270), abs=1.5)
     driver.key("b")
     painted = driver.act(lambda: drag(driver, (390, 290), (440, 290)), "/add")
@@ -338,7 +338,7 @@ def test_the_whole_job_and_its_export_against_the_truth(driver, town):
     driver.key("v")
     page.mouse.click(*driver.at(*middle(pool)))
     page.wait_for_timeout(200)
-    driver.press("+", "/references")
+    driver.press("i", "/references")
     found = driver.press("f", "/proposals")
     page.wait_for_timeout(300)
     kept = 0

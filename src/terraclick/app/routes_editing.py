@@ -31,9 +31,9 @@ def place(body: PlacedBody, space: Space, user: User) -> Json:
     """Several objects elsewhere: moved, turned, or with other corners, which neighbours of coverage classes share."""
     edits = []
     for which in body.objects:
-        item, scene = fetched(space, which.id, which.rev)
-        geometry = space.places.into(surface_of(which.geometry), "pixels", scene)
-        edits.append(Edit(replace(item, geometry=geometry, author=user), item.rev))
+        item = space.store.get(which.id)
+        geometry = space.places.into(surface_of(which.geometry), "pixels", space.places.scene_of(item))
+        edits.append(Edit(replace(item, geometry=geometry, author=user), which.rev))
     name = f"{'edit' if body.corners else 'move'} {_objects(len(edits))}"
     return change_json(space, "place", space.change(user, name, edits, corners=body.corners))
 

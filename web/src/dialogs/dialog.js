@@ -32,7 +32,10 @@ export function openDialog(title, content, buttons = [], { wide = false, submit 
     ),
   );
   dialog.addEventListener("close", () => dialog.remove());
-  dialog.addEventListener("click", (event) => event.target === dialog && close());
+  // a click beside it closes it, but not a drag of text that ends there
+  let beside = false;
+  dialog.addEventListener("pointerdown", (event) => (beside = event.target === dialog));
+  dialog.addEventListener("click", (event) => beside && event.target === dialog && close());
   document.body.append(dialog);
   dialog.showModal();
   (dialog.querySelector(".content input:not([type=radio]):not([hidden]), footer .primary") ?? dialog).focus({ preventScroll: true });

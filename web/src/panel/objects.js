@@ -3,6 +3,7 @@
 import { fill, h, icon } from "../dom.js";
 import { area, toMap } from "../geometry.js";
 import { debounce, signal } from "../signal.js";
+import { pretty } from "../keys.js";
 import { areaText } from "./current.js";
 import { attributeFields } from "./fields.js";
 
@@ -16,7 +17,7 @@ const SORTS = {
   changed: ["Last changed", (a, b) => (b.updated < a.updated ? -1 : 1)],
 };
 
-export function objectsPage({ project, actions, keys, tools, clicking }) {
+export function objectsPage({ project, actions, keys, tools, clicking, dialogs }) {
   const filter = signal({ text: "", class: "*", status: "*" });
   const sort = signal("newest");
   let rows = [];
@@ -56,8 +57,12 @@ export function objectsPage({ project, actions, keys, tools, clicking }) {
   function paint(force = false) {
     if (!rows.length) {
       first = last = -1;
+      list.setAttribute("role", "group");
+      list.removeAttribute("aria-multiselectable");
       return fill(list, nothing());
     }
+    list.setAttribute("role", "listbox");
+    list.setAttribute("aria-multiselectable", "true");
     if (space.parentNode !== list) fill(list, space);
     space.style.height = `${rows.length * ROW}px`;
     const from = Math.max(0, Math.floor(list.scrollTop / ROW) - 4);
@@ -70,7 +75,11 @@ export function objectsPage({ project, actions, keys, tools, clicking }) {
   const nothing = () =>
     project.objects.value.size
       ? h("div.empty", icon("search", 26), "No object matches the filter.")
-      : h("div.empty", icon("click", 30), h("b", "Nothing here yet"), "Click on a thing in the picture, correct the outline with further clicks, and press Enter to keep it.");
+      : h("div.empty", icon("click", 30), h("b", "Nothing here yet"), "Click on a thing in the picture, correct the outline with further clicks, and press Enter to keep it.", hints());
+  const hints = () =>
+    h("ul.hints",
+      [["Right click", "takes away what is too much"], [pretty(keys.keysOf("tool.draw")[0]), "draws by hand, with right angles"], [pretty(keys.keysOf("target")[0]), "outlines everything like it"], [pretty(keys.keysOf("undo")[0]), "takes back whatever was done last"], ["Classes", "have names, colours, keys and attributes"]].map(([key, text]) => h("li", h("kbd", key), " ", text)),
+      h("li", h("button.button.small", { onclick: () => dialogs.keys() }, icon("help", 14), "Open the guide")));
 
   function row(feature, at) {
     const p = feature.properties;
@@ -126,6 +135,8 @@ export function objectsPage({ project, actions, keys, tools, clicking }) {
       chosen.some(({ geometry }) => geometry?.type === "MultiPolygon") && act("parts", "Separate the parts", "explode", () => actions.explode()),
       act("copy", "Copy", "copy", () => actions.copy()),
       h("button.button.small", { onclick: () => actions.reshape(), title: keys.titled("Simplify, or make right angles, as the sliders above say", "square") }, icon("object", 14), "Shape"),
+      act("check", "Approve", "yes", () => actions.judge(true)),
+      act("close", "Reject", "no", () => actions.judge(false)),
       act("star", "Use as an example", "example", () => actions.addExample(true)),
       act("trash", "Delete", "delete", () => actions.remove()),
       h("div.row", { style: { width: "100%" } }, classes, states),

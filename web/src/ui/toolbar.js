@@ -71,7 +71,8 @@ export function createToolbar({ project, tools, actions, keys, history, dialogs,
       "div.group",
       button("import", "Import polygons", "import", dialogs.import, { class: "left" }),
       button("export", "Export", "export", dialogs.export, { class: "left" }),
-      button("keys", "Keys and help", "help", dialogs.keys, { class: "left" }),
+      button("panel", "Show or hide the panel", "panel", () => keys.run("panel"), { class: "left" }),
+      button("help", "Help: guide and keys", "help", dialogs.keys, { class: "left" }),
     ),
   );
 }

@@ -1,0 +1,103 @@
+"""The map for everybody: axe-core (WCAG 2.1 AA) finds nothing on the page and every dialog; nothing is cut off."""
+
+from pathlib import Path
+
+import pytest
+from map_driver import browsing, chromium, serving
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+RUN = """() => axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}).then(
+    found => found.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.target.join(" ") + " " +
+        (n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? ""))))"""
+SIZES = {"laptop": (1366, 768), "tablet": (768, 1024)}
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def driver(request, tmp_path_factory):
+    chromium()
+    pytest.importorskip("fastapi")
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: run npm ci in web/")
+    folder = tmp_path_factory.mktemp("access")
+    with serving(folder, "sample") as address, browsing(address, SIZES[request.param]) as driver:
+        driver.page.evaluate(AXE.read_text())  # the page itself loads nothing from elsewhere
+        yield driver
+
+
+def faults(driver):
+    driver.page.wait_for_timeout(350)  # what fades in is there
+    return driver.page.evaluate(RUN)
+
+
+def test_the_page_and_every_page_of_the_panel(driver):
+    page = driver.page
+    assert faults(driver) == []
+    page.evaluate("document.querySelector('.map').focus()")
+    driver.key("ArrowUp")
+    driver.press(".", "/clicks")
+    driver.page.wait_for_timeout(300)
+    assert faults(driver) == []
+    driver.press("Enter", "/accept")
+    for name in ("classes", "examples", "objects"):
+        page.click(f"[data-page={name}]")
+        assert faults(driver) == [], name
+    driver.key("v")
+    driver.key("Control+a")
+    assert faults(driver) == []
+    driver.key("c")
+
+
+@pytest.mark.parametrize("keys", ["?", "Control+e", "Control+i", "Control+g"])
+def test_every_dialog(driver, keys):
+    page = driver.page
+    driver.key(keys)
+    page.wait_for_selector("dialog[open]")
+    try:
+        assert faults(driver) == []
+        box = page.locator("dialog").bounding_box()
+        size = page.viewport_size
+        assert box["x"] >= 0 and box["x"] + box["width"] <= size["width"]
+        assert box["y"] >= 0 and box["y"] + box["height"] <= size["height"]
+        if keys == "?":
+            page.click('[data-help="keys"]')
+            assert faults(driver) == []
+    finally:
+        driver.key("Escape")
+        page.wait_for_selector("dialog", state="detached")
+
+
+def test_the_dialog_of_a_class(driver):
+    page = driver.page
+    page.click("[data-page=classes]")
+    page.click('button:has-text("New class")')
+    page.wait_for_selector("dialog[open]")
+    page.click('button:has-text("Column")')
+    assert faults(driver) == []
+    driver.key("Escape")
+    page.wait_for_selector("dialog", state="detached")
+
+
+def test_selecting_text_past_a_dialogs_edge_keeps_it_open(driver):
+    page = driver.page
+    page.click("[data-page=classes]")
+    page.click('button:has-text("New class")')
+    page.fill("dialog input[type=text] >> nth=0", "orchard")
+    box = page.locator("dialog").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(max(box["x"] - 15, 2), box["y"] + 100, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(200)
+    assert page.input_value("dialog input[type=text] >> nth=0") == "orchard"
+    driver.key("Escape")
+    page.wait_for_selector("dialog", state="detached")
+
+
+def test_nothing_of_the_bars_is_cut_off(driver):
+    js = """() => [...document.querySelectorAll(
+        '.bar button, .bar select, .foot span, .panel button, .advice, .touchbar button')]
+        .filter(e => e.offsetParent && !e.closest('.list')).filter(e => {
+            const b = e.getBoundingClientRect();
+            return b.width && (b.left < -1 || b.right > innerWidth + 1 || b.bottom > innerHeight + 1);
+        }).map(e => e.getAttribute('aria-label') || e.textContent)"""
+    assert driver.page.evaluate(js) == []
