@@ -255,7 +255,10 @@ ANSWERS: dict[tuple[str, str], str] = {
     ("get", _ITEMS): "FeatureCollection",
     ("post", _ITEMS): "Feature",
     **{(verb, _ITEMS + "/{uuid}"): "Feature" for verb in ("get", "put", "patch")},
-    **{("post", f"/api/objects/{act}"): "Change" for act in ("merge", "set", "delete", "shape", "place", "copy", "explode")},
+    **{
+        ("post", f"/api/objects/{act}"): "Change"
+        for act in ("merge", "set", "delete", "shape", "place", "copy", "explode")
+    },
     **{("post", f"/api/objects/{{uuid}}/{act}"): "Change" for act in ("split", "cut", "add", "shape")},
     ("get", "/api/undo"): "Undo",
     ("post", "/api/undo"): "Turned",

@@ -156,7 +156,7 @@ class Stand:
 
     acts: tuple[Act, ...]
     class_name: str
-    simplify_m: float
+    simplify_m: float | None
     square: bool
 
     def same(self, other: Stand) -> bool:

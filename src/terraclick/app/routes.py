@@ -12,7 +12,15 @@ from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import Field, FiniteFloat
 
-from terraclick.app import routes_adding, routes_clicks, routes_drafts, routes_editing, routes_objects, routes_project, routes_segmap
+from terraclick.app import (
+    routes_adding,
+    routes_clicks,
+    routes_drafts,
+    routes_editing,
+    routes_objects,
+    routes_project,
+    routes_segmap,
+)
 from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import PixelClick
 from terraclick.app.depends import Json, Space, User
