@@ -33,9 +33,7 @@ def vector(path):
         "classes": classes,
         "fields": [field.name() for field in layer.fields()],
         "all_valid": all(feature.geometry().isGeosValid() for feature in features),
-        "shapes": {
-            feature["uuid"]: feature.geometry().asWkt(9) for feature in features if "uuid" in layer.fields().names()
-        },
+        "shapes": {feature["uuid"]: feature.geometry().asWkt(9) for feature in known},
     }
 
 
