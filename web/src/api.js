@@ -104,6 +104,7 @@ export const api = {
   object: (uuid, image) => get(`${items}/${part(uuid)}`, { crs: "pixels", image }),
   objectAct: (uuid, verb, body) => post(`objects/${part(uuid)}/${verb}`, body),
   objectsAct: (verb, body) => post(`objects/${verb}`, body),
+  cancelAct: (act) => post(`acts/${part(act)}/cancel`),
   undo: () => post("undo"),
   redo: () => post("redo"),
 

@@ -6,11 +6,14 @@
 
 import { queue, signal } from "./signal.js";
 
+/** A name of its own for each act, by which the server tells how far it is. */
+const name = () => crypto.getRandomValues(new Uint32Array(3)).reduce((text, number) => text + number.toString(36), "a");
+
 export function createHistory({ api, caller = {}, turned = () => {}, onError = () => {} }) {
   const line = queue();
   /** Jobs run one after the other; what a job asks of the server is a part of the act it was asked for in. */
   const inOrder = (job) => {
-    const { act = "" } = caller;
+    const act = caller.act || name();
     return line(async () => {
       caller.running = act;
       try {

@@ -320,9 +320,25 @@ function listen() {
       classes: () => project.loadClasses(),
       references: () => project.loadReferences(),
       images: () => project.refreshState(),
+      progress,
     },
     lineChanged,
   );
+}
+
+/** An act on many objects: how far it is, and a way to give it up. */
+let closeProgress = null;
+function progress({ act, done, total }) {
+  if (caller.running !== act) return;
+  const text = `${done.toLocaleString("en")} of ${total.toLocaleString("en")} objects…`;
+  closeProgress = toast.progress(text, { label: "Cancel", run: () => api.cancelAct(act).catch(() => {}) }, "act");
+}
+history.state.on(() => closeDone(), { now: false });
+project.saved.on(() => closeDone(), { now: false });
+function closeDone() {
+  if (!caller.running || project.saved.value.kind === "pending") return;
+  closeProgress?.();
+  closeProgress = null;
 }
 
 let closeLine = null;

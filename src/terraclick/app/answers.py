@@ -191,6 +191,16 @@ SCHEMAS: dict[str, Schema] = {
     "SegMapModels": _object(models=_list(ANY)),
     "SegMapAnswer": _object(segmentation=_list(ANY), model_used=TEXT, processing_time=NUMBER, timestamp=TEXT),
     "Change": CHANGE,
+    "Imported": {
+        "allOf": [
+            _ref("Change"),
+            _object(
+                imported=WHOLE,
+                left_out=_list(_object(reason=TEXT, count=WHOLE)),
+                by_image={"type": "object", "additionalProperties": WHOLE},
+            ),
+        ],
+    },
     "Turned": {
         "allOf": [_ref("Change"), _object(hand=_maybe(ANY), closed=_maybe(TEXT))],
     },
@@ -208,7 +218,7 @@ SCHEMAS: dict[str, Schema] = {
         items=_list(_object(item=WHOLE, score=NUMBER, outline=_ref("Outline"))),
         ms=NUMBER,
     ),
-    "Formats": _object(formats=_list(_object(name=TEXT, ending=TEXT, pixels=FLAG))),
+    "Formats": _object(formats=_list(_object(name=TEXT, ending=TEXT, pixels=FLAG, several=FLAG))),
     "Export": _object(name=TEXT, bytes=WHOLE, url=TEXT),
     "Exports": _object(exports=_list(_ref("Export"))),
 }
@@ -273,7 +283,7 @@ ANSWERS: dict[tuple[str, str], str] = {
     ("get", "/api/references/{uuid}/picture"): "png",
     ("post", "/api/proposals"): "Proposals",
     ("post", "/api/proposals/{name}/accept"): "Change",
-    ("post", "/api/import"): "Change",
+    ("post", "/api/import"): "Imported",
     ("get", "/api/formats"): "Formats",
     ("post", "/api/exports"): "Export",
     ("get", "/api/exports"): "Exports",

@@ -38,7 +38,7 @@ async def _deed(space: Workspace, by: Actor, word: str, entry: Entry, deed: Deed
     began = time.perf_counter()
 
     def back() -> Deed:
-        turned = revert(space.store, deed)
+        turned = revert(space.store, deed, space.telling_of(by))
         space.journal.turned(by, word, entry, turned)
         space.tell(turned, by)
         return turned

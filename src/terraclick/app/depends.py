@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -122,9 +122,10 @@ def sketch_json(space: Workspace, sketch: StoredDraft | None, before: StoredDraf
     }
 
 
-def given_of(body: Any) -> Json:
+def given_of(body: Any, without: Set[str] = frozenset()) -> Json:
     """The fields that were given, by the names of the interface."""
-    return {key: value for key, value in body.model_dump(by_alias=True).items() if value is not None}
+    dumped = body.model_dump(by_alias=True, exclude=set(without))
+    return {key: value for key, value in dumped.items() if value is not None}
 
 
 def tenth(bounds: Sequence[float]) -> float:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry import LineString, MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
@@ -253,6 +254,21 @@ class Places:
         if scene is None:
             raise BadConfig("pixels of which image? Add image=ID.")
         return as_surface(reproject(to_map(geometry, scene.grid), scene.grid.crs, self.store.crs))
+
+    def from_pixels(self, geometries: Sequence[Surface], scene: Scene) -> list[Surface]:
+        """Many outlines in pixels of an image in the store's crs."""
+        crs = scene.grid.crs
+        if self.store.crs is None:
+            return list(geometries)
+        a, b, c, d, e, f = tuple(scene.grid.transform)[:6]
+
+        def to_map(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.column_stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f])
+
+        moved = shapely.transform(np.array(geometries, dtype=object), to_map).tolist()
+        if crs is not None and crs.equals(self.store.crs, ignore_axis_order=True):
+            return list(moved)
+        return [as_surface(reproject(geometry, crs, self.store.crs)) for geometry in moved]
 
     def feature_or_none(
         self, item: MapObject, mode: str = "pixels", scene: Scene | None = None

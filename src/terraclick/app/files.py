@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
 import threading
@@ -9,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
+from urllib.parse import quote
 
 import shapely
 
@@ -33,9 +35,31 @@ def plain(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()[:200]
 
 
+NEEDS = {"shp": "pyogrio", "shapefile": "pyogrio", "parquet": "pyarrow", "geoparquet": "pyarrow"}
+"""Formats that need a package which may not be installed."""
+RESERVED = {"con", "prn", "aux", "nul", *(f"{kind}{number}" for kind in ("com", "lpt") for number in range(1, 10))}
+
+
+def check_name(stem: str, given: str) -> None:
+    """Raise BadConfig for what no system has as a file name; letters of any language and blanks are fine."""
+    wrong = [letter for letter in stem if not letter.isprintable() or letter in '/\\:*?"<>|']
+    shown = "".join(letter if letter.isprintable() else "?" for letter in given[:80])
+    if wrong or not stem.strip() or stem[0] in "." or stem != stem.strip() or stem.endswith("."):
+        raise BadConfig(
+            f"{shown!r} is no name for a file: use letters, digits, blanks, dots, dashes; it begins with no dot, ends "
+            'with no dot or blank, and holds none of / \\ : * ? " < > |.'
+        )
+    if stem.split(".")[0].lower() in RESERVED or len(stem.encode()) > 200:
+        raise BadConfig(f"{shown!r} is no name for a file on every system: choose a shorter or another one.")
+
+
 def formats() -> list[dict[str, Any]]:
-    """What can be written: name, usual ending, whether in pixels of one image."""
-    return [{"name": name, "ending": kind.ending, "pixels": kind.pixels} for name, kind in FORMATS.items()]
+    """What can be written here: name, usual ending, whether in pixels of images, whether one file holds several."""
+    return [
+        {"name": name, "ending": kind.ending, "pixels": kind.pixels, "several": kind.many}
+        for name, kind in FORMATS.items()
+        if name not in NEEDS or importlib.util.find_spec(NEEDS[name]) is not None
+    ]
 
 
 def holds_several(format_name: str) -> bool:
@@ -82,8 +106,7 @@ class Exports:
         if not whole.items:
             raise BadConfig("no object fits: there is nothing to write.")
         stem = name[: -len(ending)] if name.lower().endswith(ending) else name
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", stem):
-            raise BadConfig(f"{name[:80]!r} is no name for a file: use letters, digits, dot, dash and underscore.")
+        check_name(stem, name)
         path = self.folder / (stem + ending)
         if crs_text is not None and whole.crs is None:
             raise NotGeoreferenced("the objects are in image pixels: leave crs out.")
@@ -99,7 +122,7 @@ class Exports:
             "name": path.name,
             "objects": len(whole.items),
             "bytes": sum(file.stat().st_size for file in parts),
-            "url": f"/api/exports/{path.name}",
+            "url": f"/api/exports/{quote(path.name)}",
         }
 
     def listed(self) -> list[dict[str, Any]]:
@@ -107,7 +130,7 @@ class Exports:
         with self._lock:
             written = {name: [file for file in parts if file.is_file()] for name, parts in self._written.items()}
         return [
-            {"name": name, "bytes": sum(file.stat().st_size for file in parts), "url": f"/api/exports/{name}"}
+            {"name": name, "bytes": sum(file.stat().st_size for file in parts), "url": f"/api/exports/{quote(name)}"}
             for name, parts in written.items()
             if parts
         ]

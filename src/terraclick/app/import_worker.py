@@ -9,17 +9,22 @@ of its fields and its geometry, the fields as JSON, the geometry as WKB.
 from __future__ import annotations
 
 import json
+import math
 import struct
 import sys
 import zipfile
-from dataclasses import fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 __all__ = ["LENGTHS", "PLAIN_FIELDS", "main", "unpacked"]
 
+
+class TooLarge(Exception):
+    """More features or bytes than one import may have: `app.features.TooLarge`, which takes long to import."""
+
+
 LENGTHS = struct.Struct("<II")
-PLAIN_FIELDS = ("class_name", "label", "model", "image")
+PLAIN_FIELDS = ("class_name", "label", "model", "image", "attributes")
 """What of an object is handed over besides its geometry."""
 SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 
@@ -47,12 +52,11 @@ def main(folder: Path) -> None:
     """Read the upload in `folder` as `ask.json` says and write the answer."""
     ask = json.loads((folder / "ask.json").read_text(encoding="utf-8"))
     limit_resources(ask["data_bytes"], ask["file_bytes"], ask["seconds"])
-    from terraclick.app.features import TooLarge
     from terraclick.errors import BadData, TerraClickError
 
     try:
-        items = read(folder, ask)
-        head: dict[str, Any] = {"count": len(items)}
+        items, left = read(folder, ask)
+        head: dict[str, Any] = {"count": len(items), "left_out": left}
     except TooLarge as error:
         head, items = {"error": "TooLarge", "message": str(error)}, []
     except MemoryError:
@@ -75,13 +79,11 @@ def write(out: Any, item: Any) -> None:
     out.write(LENGTHS.pack(len(told), len(shape)) + told + shape)
 
 
-def read(folder: Path, ask: dict[str, Any]) -> list[Any]:
-    """The objects of the upload, made valid, in the system that was asked for."""
-    from terraclick.app.features import TooLarge
-    from terraclick.app.files import repaired
+def read(folder: Path, ask: dict[str, Any]) -> tuple[list[Any], dict[str, int]]:
+    """The objects of the upload, made valid, in the system that was asked for; why others were left out."""
     from terraclick.geo.crs_text import crs_of_wkt
-    from terraclick.geo.imports import import_polygons
-    from terraclick.geo.store import MapObject
+    from terraclick.geo.imports import import_some
+    from terraclick.geo.store import like
 
     path = folder / ("upload" + ask["ending"])
     if ask["ending"] == ".zip":
@@ -89,14 +91,47 @@ def read(folder: Path, ask: dict[str, Any]) -> list[Any]:
     count = count_of(path, ask["most"])
     if count > ask["most"]:
         raise TooLarge(f"this file holds {count} features: import at most {ask['most']} at a time.")
-    found = import_polygons(path, None if ask["crs"] is None else crs_of_wkt(ask["crs"]))
-    kept = [(item, repaired(item.geometry)) for item in found]
-    names = [field.name for field in fields(MapObject) if field.name != "geometry"]
-    return [
-        MapObject(geometry=shape, **{name: getattr(item, name) for name in names})
-        for item, shape in kept
-        if shape is not None
-    ]
+    crs, source = (None if ask[name] is None else crs_of_wkt(ask[name]) for name in ("crs", "source"))
+    found = import_some(path, crs, source, ask["pixels"])
+    left = dict(found.left_out)
+    kept = []
+    for item in found.items:
+        shape = item.geometry if item.geometry.is_valid and item.geometry.area > 0 else repaired(item.geometry)
+        if shape is None:
+            left["it encloses nothing"] = left.get("it encloses nothing", 0) + 1
+        else:
+            kept.append(like(item, geometry=shape, attributes=plain_attributes(item.attributes)))
+    return kept, left
+
+
+def repaired(geometry: Any) -> Any:
+    """An imported polygon made valid; None if it encloses nothing."""
+    import shapely
+
+    from terraclick.errors import BadData
+    from terraclick.geo.outside import usable
+    from terraclick.geo.rows import BadRow
+
+    try:
+        return usable(geometry)
+    except (BadRow, BadData, shapely.errors.GEOSException):
+        return None
+
+
+def plain_attributes(values: dict[str, Any]) -> dict[str, Any]:
+    """Attributes as a session keeps them: at most 64 of a plain name, texts of one line, numbers, yes or no."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        name = "".join(letter if letter.isprintable() else " " for letter in str(name)).strip()[:200]
+        if isinstance(value, str):
+            value = "".join(letter if letter.isprintable() else " " for letter in value)[:2000]
+        elif isinstance(value, float) and not math.isfinite(value):
+            continue
+        elif not isinstance(value, bool | int | float):
+            continue
+        if name and len(found) < 64:
+            found[name] = value
+    return found
 
 
 def count_of(path: Path, most: int) -> int:
@@ -123,7 +158,6 @@ def count_of(path: Path, most: int) -> int:
 
 def unpacked(archive_path: Path, folder: Path, most_bytes: int) -> Path:
     """The one Shapefile of a zip archive, under names of our own. Raises BadData, TooLarge."""
-    from terraclick.app.features import TooLarge
     from terraclick.errors import BadData
 
     too_large = f"this archive unpacks to more than {most_bytes >> 20} MiB: split it."

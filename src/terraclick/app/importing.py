@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -24,7 +24,7 @@ from terraclick.app.import_worker import LENGTHS, PLAIN_FIELDS
 from terraclick.errors import BadData
 from terraclick.geo.store import MapObject
 
-__all__ = ["LIMITS", "Limits", "check_upload", "read_upload"]
+__all__ = ["LIMITS", "Limits", "Uploaded", "check_upload", "read_upload"]
 
 BEGINNINGS = {".gpkg": (b"SQLite format 3\0", "a GeoPackage"), ".zip": (b"PK", "an archive")}
 JSON_ENDINGS = (".geojson", ".json")
@@ -41,6 +41,14 @@ class Limits:
 
 
 LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """The objects of a file, and how many of its features were left out for which reason."""
+
+    items: list[MapObject]
+    left_out: dict[str, int]
 
 
 def check_upload(name: str, path: Path) -> str:
@@ -60,16 +68,28 @@ def check_upload(name: str, path: Path) -> str:
     return ending
 
 
-def read_upload(name: str, folder: Path, crs: Any, limits: Limits = LIMITS) -> list[MapObject]:
-    """Polygons of the file `folder/upload`, made valid, in `crs` (None: as they are).
+def read_upload(
+    name: str,
+    folder: Path,
+    crs: Any,
+    limits: Limits = LIMITS,
+    wanted: Callable[[], None] = lambda: None,
+    source: str | None = None,
+    pixels: bool = False,
+) -> Uploaded:
+    """Polygons of the file `folder/upload`, made valid, in `crs` (None: as they are), and what was left out.
 
-    The content must be what the name says; nothing but the given bytes is opened. Raises BadData, TooLarge.
+    `source` is the WKT of the file's own system where it names none, or a wrong one; `pixels` says that its numbers are
+    pixels. `wanted` is called again and again, and what it raises ends the reading. The content must be what the name
+    says; nothing but the given bytes is opened. Raises BadData, TooLarge.
     """
     ending = check_upload(name, folder / "upload")
     (folder / "upload").rename(folder / f"upload{ending}")
     ask = {
         "ending": ending,
         "crs": None if crs is None else crs.to_wkt(),
+        "source": source,
+        "pixels": pixels,
         "most": limits.features,
         "unpacked_bytes": limits.unpacked_bytes,
         "data_bytes": 2 * limits.memory_bytes,
@@ -77,7 +97,7 @@ def read_upload(name: str, folder: Path, crs: Any, limits: Limits = LIMITS) -> l
         "seconds": int(limits.seconds) + 1,
     }
     (folder / "ask.json").write_text(json.dumps(ask), encoding="utf-8")
-    fault = _run(folder, limits)
+    fault = _run(folder, limits, wanted)
     answer = folder / "answer.bin"
     if fault is not None or not answer.is_file():
         reason = fault or "could not be read"
@@ -86,10 +106,10 @@ def read_upload(name: str, folder: Path, crs: Any, limits: Limits = LIMITS) -> l
         head = json.loads(file.readline())
         if "error" in head:
             raise _error_of(head, name, folder)
-        return list(_objects(file, head["count"]))
+        return Uploaded(list(_objects(file, head["count"])), head["left_out"])
 
 
-def _run(folder: Path, limits: Limits) -> str | None:
+def _run(folder: Path, limits: Limits, wanted: Callable[[], None]) -> str | None:
     """Run the worker; what went wrong with it, None if nothing did."""
     environ = os.environ | {
         "OMP_NUM_THREADS": "1",
@@ -106,7 +126,7 @@ def _run(folder: Path, limits: Limits) -> str | None:
                 code = process.wait(0.05)
                 return None if code == 0 else "needs too much memory or time to be read, or ends its reader"
             except subprocess.TimeoutExpired:
-                pass
+                wanted()
             if time.monotonic() > end:
                 return f"takes longer than {limits.seconds:.0f} s to read"
             if _resident_bytes(process.pid) > limits.memory_bytes:
@@ -126,10 +146,13 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _objects(file: BinaryIO, count: int) -> Iterator[MapObject]:
+    told, shapes = [], []
     for _ in range(count):
-        told, shape = LENGTHS.unpack(file.read(LENGTHS.size))
-        values = json.loads(file.read(told))
-        yield MapObject(geometry=shapely.from_wkb(file.read(shape)), **{name: values[name] for name in PLAIN_FIELDS})
+        words, size = LENGTHS.unpack(file.read(LENGTHS.size))
+        told.append(json.loads(file.read(words)))
+        shapes.append(file.read(size))
+    for values, shape in zip(told, shapely.from_wkb(shapes), strict=True):
+        yield MapObject(geometry=shape, **{name: values[name] for name in PLAIN_FIELDS})
 
 
 def _error_of(head: dict[str, Any], name: str, folder: Path) -> Exception:

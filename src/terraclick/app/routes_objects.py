@@ -42,7 +42,7 @@ from terraclick.app.schemas import (
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, Conflict, UnknownName
 from terraclick.geo.lonlat import Box, box_of, lonlat_bounds
-from terraclick.geo.store import MapObject, to_lonlat
+from terraclick.geo.store import MapObject, like, to_lonlat
 
 __all__ = ["fetched", "router", "unlike"]
 
@@ -404,12 +404,12 @@ def patch(
 
 def _set(item: MapObject, given: Json, user: str, merge: bool = False) -> MapObject:
     """An object with what was given; `merge` takes attributes away that are null, as RFC 7386 says."""
-    attributes = item.attributes | given.get("attributes", {})
+    attributes = item.attributes | given["attributes"] if "attributes" in given else item.attributes
     if merge:
         attributes = {
             name: value for name, value in attributes.items() if given.get("attributes", {}).get(name, 0) is not None
         }
-    return replace(
+    return like(
         item,
         class_name=given.get("class", item.class_name),
         label=given.get("label", item.label),
@@ -444,7 +444,7 @@ def fetched(space: Workspace, uuid: str, rev: int | None) -> tuple[MapObject, Sc
     return item, space.places.scene_of(item)
 
 
-def _all_fetched(space: Workspace, objects: Sequence[Which]) -> list[MapObject]:
+def _all_fetched(space: Workspace, objects: Sequence[Which]) -> dict[str, MapObject]:
     """Objects at the revisions they were seen at. Raises Conflict, UnknownName."""
     wanted = unlike(objects)
     found = space.store.get_many([which.id for which in wanted])
@@ -452,13 +452,13 @@ def _all_fetched(space: Workspace, objects: Sequence[Which]) -> list[MapObject]:
         item = found.get(which.id)
         if item is None or (which.rev is not None and which.rev != item.rev):
             fetched(space, which.id, which.rev)  # says what is wrong
-    return [found[which.id] for which in wanted]
+    return {which.id: found[which.id] for which in wanted}
 
 
 @router.post("/api/objects/merge", tags=["objects"])
 def merge(body: MergeBody, space: Space, user: User) -> Json:
     """One object of several."""
-    found = _all_fetched(space, body.objects)
+    found = list(_all_fetched(space, body.objects).values())
     first, *rest = found
     geometry = shaping.merged([item.geometry for item in found])
     edits = [Edit(replace(first, geometry=geometry, author=user), first.rev)]
@@ -474,18 +474,23 @@ def unlike(objects: Sequence[Which]) -> list[Which]:
 @router.post("/api/objects/set", tags=["objects"])
 def set_many(body: SetBody, space: Space, user: User) -> Json:
     """The same class, status, label or attributes for several."""
-    given = {key: value for key, value in given_of(body).items() if key != "objects"}
+    given = given_of(body, {"objects"})
     if not given:
         raise BadConfig("nothing to set: give class, status, label or attributes.")
-    edits = [Edit(_set(item, given, user), item.rev) for item in _all_fetched(space, body.objects)]
-    deed = space.change(user, f"change {len(edits)} objects", edits)
+    known: dict[str, MapObject] = {}
+
+    def edits() -> list[Edit]:
+        known.update(_all_fetched(space, body.objects))
+        return [Edit(_set(item, given, user), item.rev) for item in known.values()]
+
+    deed = space.change(user, f"change {len(unlike(body.objects))} objects", edits, known=known)
     return change_json(space, "set", deed, brief=bool(user.window))
 
 
 @router.post("/api/objects/delete", tags=["objects"])
 def delete_many(body: ManyBody, space: Space, user: User) -> Json:
     """Several objects away."""
-    edits = [Edit(item, item.rev, kind="delete") for item in _all_fetched(space, body.objects)]
+    edits = [Edit(item, item.rev, kind="delete") for item in _all_fetched(space, body.objects).values()]
     return change_json(space, "delete", space.change(user, f"delete {len(edits)} objects", edits))
 
 
@@ -493,7 +498,7 @@ def delete_many(body: ManyBody, space: Space, user: User) -> Json:
 def reshape_many(body: ShapeManyBody, space: Space, user: User) -> Json:
     """Several objects with fewer vertices, or right angles."""
     edits = []
-    for item in _all_fetched(space, body.objects):
+    for item in _all_fetched(space, body.objects).values():
         geometry = _reshaped_geometry(space, item, body.simplify_m, body.square)
         edits.append(Edit(replace(item, geometry=geometry, author=user), item.rev))
     return change_json(space, "shape", space.change(user, f"shape {len(edits)} objects", edits))
@@ -550,6 +555,13 @@ def _reshaped(space: Workspace, user: str, act: str, item: MapObject, geometry: 
         user, f"{act} {item.class_name or 'object'}", [Edit(replace(item, geometry=geometry, author=user), item.rev)]
     )
     return change_json(space, act, deed)
+
+
+@router.post("/api/acts/{act}/cancel", status_code=204, tags=["objects"])
+def cancel_act(act: str, space: Space, user: User) -> Response:
+    """Give up an act on many objects that is going on; nothing is changed then."""
+    space.cancel_act(user, act[:64])
+    return Response(status_code=204)
 
 
 @router.get("/api/undo", tags=["objects"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
+import numpy as np
+import shapely
 from affine import Affine
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +19,8 @@ from terraclick.app import files, importing, shaping
 from terraclick.app.asking import StrictRoute
 from terraclick.app.depends import Json, Space, User, change_json
 from terraclick.app.features import outline_json
-from terraclick.app.journal import Deed, Edit, Swap
+from terraclick.app.images import Scene
+from terraclick.app.journal import Actor, Deed, Edit, Swap
 from terraclick.app.routes_clicks import setup_of
 from terraclick.app.schemas import (
     ClassBody,
@@ -27,13 +32,14 @@ from terraclick.app.schemas import (
 )
 from terraclick.app.workspace import Workspace
 from terraclick.core.click import Target
-from terraclick.errors import BadConfig, BadData, Conflict, UnknownName
+from terraclick.errors import BadConfig, BadData, Conflict, NotGeoreferenced, UnknownName
 from terraclick.geo.collection import Picture, collected, renamed
+from terraclick.geo.crs_text import crs_of_text
 from terraclick.geo.grid import Grid
 from terraclick.geo.identity import unique_names
 from terraclick.geo.outside import image_at
 from terraclick.geo.rows import usable_columns
-from terraclick.geo.store import MapClass, MapObject, StoredReference
+from terraclick.geo.store import MapClass, MapObject, StoredReference, like
 
 __all__ = ["router"]
 
@@ -239,36 +245,84 @@ async def import_polygons(
 
 
 def _imported(
-    space: Workspace, user: str, name: str, folder: Path, image: str | None, class_name: str, crs: str | None
+    space: Workspace, user: Actor, name: str, folder: Path, image: str | None, class_name: str, crs: str | None
 ) -> Json:
     scene = None if image is None else space.scene(image)
-    if crs not in (None, "", "pixels"):
-        raise BadConfig("an imported file says itself where it lies; crs may only be pixels.")
-    in_pixels = crs == "pixels" or space.store.crs is None
-    if in_pixels and scene is None and space.store.crs is not None:
+    source = None if crs in (None, "", "pixels") else _system(space, str(crs), scene)
+    in_pixels = crs == "pixels" or (space.store.crs is None and source is None)
+    if space.store.crs is None and source is not None:
+        raise NotGeoreferenced("this session keeps pixels: its images have no place on the Earth; leave crs out.")
+    if crs == "pixels" and scene is None and space.store.crs is not None:
         raise BadConfig("pixels of which image? Add image=ID.")
+    tell = space.telling_of(user)
+    found = importing.read_upload(
+        name,
+        folder,
+        None if in_pixels else space.store.crs,
+        importing.LIMITS,
+        lambda: tell(0, 0),
+        source,
+        crs == "pixels",
+    )
+    left = dict(found.left_out)
+    shapes = [item.geometry for item in found.items]
+    if in_pixels and space.store.crs is not None and scene is not None:
+        shapes = space.places.from_pixels(shapes, scene)
+    keys = _images_of(space, shapes, scene)
     edits = []
-    images = space.store.footprints() if scene is None and not in_pixels else {}
-    for item in importing.read_upload(name, folder, None if in_pixels else space.store.crs, importing.LIMITS):
-        geometry: Any = item.geometry
-        if scene is not None:
-            key = scene.key
-        else:
-            key = image_at(geometry, images) or ""
-        item = replace(
-            item,
-            geometry=space.places.into(geometry, "pixels", scene) if in_pixels else geometry,
-            image=key,
-            class_name=files.plain(item.class_name) or class_name,
-            label=files.plain(item.label),
-            status="imported",
-            author=user,
-        )
-        edits.append(Edit(item, None, (), None, "add"))
+    for item, geometry, key in zip(found.items, shapes, keys, strict=True):
+        if key is None:
+            left[OFF] = left.get(OFF, 0) + 1
+            continue
+        given = {
+            "geometry": geometry,
+            "image": key,
+            "class_name": class_name or files.plain(item.class_name),
+            "label": files.plain(item.label),
+            "status": "imported",
+            "author": user,
+        }
+        edits.append(Edit(like(item, **given), None, (), None, "add"))
+    report = [{"reason": reason, "count": number} for reason, number in left.items()]
     if not edits:
-        raise BadData(f"{name[:80]} holds no polygon that encloses anything.")
+        said = "; ".join(f"{number}: {reason}" for reason, number in left.items())
+        raise BadData(f"{name[:80]} holds no polygon that can be kept ({said or 'it is empty'}).")
     deed = space.change(user, f"import {len(edits)} objects", edits)
-    return change_json(space, "import", deed, brief=bool(user.window))
+    answer = change_json(space, "import", deed, brief=bool(user.window))
+    by_image: dict[str, int] = {}
+    for edit in edits:
+        one = space.by_key.get(edit.item.image)
+        by_image[one.id if one else ""] = by_image.get(one.id if one else "", 0) + 1
+    return answer | {"imported": len(edits), "left_out": report, "by_image": by_image}
+
+
+OFF = "it lies on no image of this session"
+
+
+def _system(space: Workspace, text: str, scene: Scene | None) -> str:
+    """The WKT of what a request says the file is in: session, image, EPSG:n and the like. Raises BadConfig, BadData."""
+    if text == "session" and space.store.crs is not None:
+        return str(space.store.crs.to_wkt())
+    if text == "image" and scene is not None and scene.grid.crs is not None:
+        return str(scene.grid.crs.to_wkt())
+    return str(crs_of_text(text).to_wkt())
+
+
+def _images_of(space: Workspace, shapes: Sequence[Any], scene: Scene | None) -> list[str | None]:
+    """The image of each outline: the chosen one if it touches that, else the one that holds most of it, or None."""
+    if space.store.crs is None:
+        known = {key: shapely.box(0, 0, one.shape[1], one.shape[0]) for key, one in space.by_key.items()}
+        known = known if scene is None else {scene.key: known[scene.key]}
+    else:
+        known = space.store.footprints()
+    if not known:
+        return [""] * len(shapes)
+    own = None if scene is None else known.get(scene.key)
+    touches = [False] * len(shapes) if own is None else shapely.intersects(own, np.array(shapes, dtype=object)).tolist()
+    return [
+        scene.key if touched and scene is not None else image_at(shape, known)
+        for shape, touched in zip(shapes, touches, strict=True)
+    ]
 
 
 @router.get("/api/formats", tags=["files"])
@@ -313,5 +367,5 @@ def _placed(request: Request, written: Json) -> Json:
 def download(name: str, user: User, request: Request) -> Response:
     """One of the files written since the start."""
     data, file_name, media = request.app.state.exports.read(name)
-    headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file_name)}"}
     return Response(data, media_type=media, headers=headers)

@@ -357,7 +357,7 @@ class ExportBody(Body):
     """What to write, and as what."""
 
     format: Text
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
+    name: Annotated[str, Field(min_length=1, max_length=120)]
     image: Text | None = None
     class_name: Annotated[Text | None, Field(alias="class")] = None
     status: Status | None = None

@@ -46,7 +46,7 @@ from terraclick.app.engine import Cancelled, Encoded, Encodings, Frame, Priority
 from terraclick.app.events import Hub
 from terraclick.app.features import Places, as_surface, outline_json
 from terraclick.app.images import Scene, Tiles, settled
-from terraclick.app.journal import Actor, Deed, Edit, Journal, Stand, Step, Swap, Tell, do, find, quiet
+from terraclick.app.journal import Actor, Deed, Edit, Journal, Stand, Step, Swap, Tell, do, find
 from terraclick.app.watching import Watch
 from terraclick.core.click import Reference, Target
 from terraclick.core.predictor import Predictor
@@ -260,6 +260,7 @@ class Workspace:
         self.hub = Hub()
         self.journal = Journal()
         self.turning = asyncio.Lock()
+        self._cancelled: set[tuple[str, str]] = set()
         for scene in self.scenes.values():  # before the model's thread begins: what is refused here must end the start
             store.add_image(scene.stored)
         self.worker = Worker()
@@ -711,34 +712,40 @@ class Workspace:
         self,
         user: str,
         name: str,
-        edits: Sequence[Edit],
+        edits: Sequence[Edit] | Callable[[], Sequence[Edit]],
         draft: StoredDraft | None = None,
         also: Callable[[], None] = lambda: None,
         corners: bool = False,
-        tell: Tell = quiet,
+        tell: Tell | None = None,
+        known: Mapping[str, MapObject] | None = None,
     ) -> Deed:
         """Carry out edits in one transaction, remember them for undo, tell everybody.
 
         With `corners` the corners of borders were edited, and neighbours in coverage classes go along (`with_borders`).
         Classes that come with the objects are part of it. Raises Conflict for a stale revision; an outline that would
         be lost is first kept as an object of its own with status `conflict`, whose uuid is the conflict's `kept`.
-        What `tell` raises leaves everything as it was.
+        What `tell` raises leaves everything as it was. Edits may be made by a function that is called in the
+        transaction, and leaves the objects that it read there in `known`.
         """
+        made: Sequence[Edit] = ()
         try:
             with self.store.transaction():
-                known = {item.name: item for item in self.store.classes()}
-                whole = with_borders(edits, self.store, self._pixel(edits) if corners else None)
-                changes = do(self.store, whole, tell)
+                made = edits() if callable(edits) else edits
+                listed = {item.name: item for item in self.store.classes()}
+                whole = with_borders(made, self.store, self._pixel(made) if corners else None)
+                changes = do(
+                    self.store, whole, tell or self.telling_of(user), known if len(whole) == len(made) else None
+                )
                 also()
                 classes = tuple(
-                    Swap(known.get(name), now.get(name))
+                    Swap(listed.get(name), now.get(name))
                     for now in ({item.name: item for item in self.store.classes()},)
-                    for name in dict.fromkeys((*known, *now))
-                    if known.get(name) != now.get(name)
+                    for name in dict.fromkeys((*listed, *now))
+                    if listed.get(name) != now.get(name)
                 )
                 deed = Deed(name, changes, draft, classes)
         except Conflict as conflict:
-            raise self._both_kept(user, conflict, edits) from None
+            raise self._both_kept(user, conflict, made) from None
         self.record(user, deed)
         return deed
 
@@ -749,6 +756,27 @@ class Workspace:
         if scene is None:
             return None
         return float((item.geometry.area / max(self.places.pixels(item.geometry, scene).area, 1e-9)) ** 0.5)
+
+    def telling_of(self, by: str) -> Tell:
+        """What tells a person how far an act of theirs on many objects is, and ends it where it is cancelled."""
+        act, user = getattr(by, "act", ""), str(by)
+        with self._lock:
+            self._cancelled.discard((user, act))
+
+        def tell(done: int, total: int) -> None:
+            if (user, act) in self._cancelled:
+                self._cancelled.discard((user, act))
+                raise Cancelled("the act was cancelled: nothing was changed.")
+            if act and total > MANY:
+                self.hub.send("progress", {"act": act, "done": done, "total": total}, user)
+
+        return tell
+
+    def cancel_act(self, user: str, act: str) -> None:
+        """Give up an act on many objects that is going on; nothing happens where it is over."""
+        with self._lock:
+            if len(self._cancelled) < 1000:
+                self._cancelled.add((str(user), act))
 
     def record(self, by: str, deed: Deed) -> None:
         """Remember a deed for undo and tell everybody."""

@@ -6,6 +6,7 @@ Class numbers are the session's own: they do not depend on which objects are wri
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,6 +44,7 @@ __all__ = [
     "collected",
     "in_pixels",
     "numbered",
+    "own_columns",
     "record",
     "renamed",
 ]
@@ -184,3 +186,30 @@ def record(item: MapObject) -> dict[str, Any]:
     values = {name: getattr(item, "class_name" if name == "class" else name) for name in FIELDS}
     values["attributes"] = json.dumps(item.attributes, ensure_ascii=False) if item.attributes else ""
     return values
+
+
+TAKEN = {"fid", "id", "geom", "geometry", "wkt", "crs", "perim_m", "type"}
+"""Names that columns of formats have; an attribute of such a name is in the JSON of `attributes` alone."""
+
+
+def own_columns(items: Sequence[MapObject]) -> dict[str, list[Any]]:
+    """The attributes of objects as columns: all of one kind (yes or no, whole, number), else text; None where absent.
+
+    Names that differ in capitals alone, or are those of other columns, are left to `attributes`.
+    """
+    names = dict.fromkeys(name for item in items for name in item.attributes)
+    small = Counter(name.lower() for name in names)
+    found: dict[str, list[Any]] = {}
+    for name in names:
+        if name.lower() in {*FIELDS, *TAKEN} or small[name.lower()] > 1 or not name.strip():
+            continue
+        values = [item.attributes.get(name) for item in items]
+        kinds = {type(value) for value in values if value is not None}
+        if kinds <= {int, float} and kinds != {int}:
+            values = [None if value is None else float(value) for value in values]
+        elif len(kinds) > 1 or not kinds <= {int, float, bool, str}:
+            values = [
+                None if value is None else value if isinstance(value, str) else json.dumps(value) for value in values
+            ]
+        found[name] = values
+    return found

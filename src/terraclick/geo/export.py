@@ -34,6 +34,7 @@ from terraclick.geo.collection import (
     Collection,
     Picture,
     numbered,
+    own_columns,
     record,
 )
 from terraclick.geo.export_pixels import (
@@ -212,12 +213,14 @@ def _geojson(job: Collection, path: Path) -> None:
     """RFC 7946: WGS 84, outer rings anticlockwise; 9 decimals of a degree (0.1 mm). One kind of geometry in a file."""
     decimals = 9 if job.crs is not None and job.crs.is_geographic else 4
     features = []
-    for item, shape in zip(job.items, _uniform(job.items), strict=True):
+    own = own_columns(job.items)
+    for place, (item, shape) in enumerate(zip(job.items, _uniform(job.items), strict=True)):
         parts = [shapely.orient_polygons(part) for part in polygons_in(shape)]
         rings = [[_ring(r, decimals) for r in (part.exterior, *part.interiors)] for part in parts]
         single = shape.geom_type == "Polygon"
         geometry = {"type": shape.geom_type, "coordinates": rings[0] if single else rings}
-        features.append({"type": "Feature", "id": item.uuid, "properties": record(item), "geometry": geometry})
+        told = record(item) | {name: values[place] for name, values in own.items()}
+        features.append({"type": "Feature", "id": item.uuid, "properties": told, "geometry": geometry})
     top: dict[str, Any] = {"type": "FeatureCollection"}
     if job.crs is None:
         top["crs"] = None  # pixels: no coordinate system may be assumed
@@ -256,6 +259,7 @@ def _gpkg(job: Collection, path: Path) -> None:
         store.add_many(rows, job.crs)
         for reference in job.references:
             store.add_reference(reference)
+        store.add_columns({item.uuid: item for item in job.items}, own_columns(job.items))
     with GeoPackageStore.open(path) as store:
         _expect(len(store.objects()), job)
 
@@ -265,10 +269,12 @@ def _csv(job: Collection, path: Path) -> None:
     shapes = _uniform(job.items)
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow([*FIELDS, "crs", "wkt"])
-        for item, shape in zip(job.items, shapes, strict=True):
+        own = own_columns(job.items)
+        rows.writerow([*FIELDS, *map(harmless, own), "crs", "wkt"])
+        for place, (item, shape) in enumerate(zip(job.items, shapes, strict=True)):
             values = record(item)
-            rows.writerow([*(harmless(values[name]) for name in FIELDS), _crs_text(job.crs), shape.wkt])
+            more = [harmless("" if column[place] is None else column[place]) for column in own.values()]
+            rows.writerow([*(harmless(values[name]) for name in FIELDS), *more, _crs_text(job.crs), shape.wkt])
     with path.open(encoding="utf-8", newline="") as file:
         _expect(sum(1 for _ in csv.reader(file)) - 1, job)
 
@@ -308,6 +314,21 @@ def _shapefile(job: Collection, path: Path) -> None:
         for part_name, part in spread_columns(short, column):
             names.append(part_name)
             columns.append(part)
+    for name, values in own_columns(job.items).items():
+        short = name[:10]
+        if short.lower() in {known.lower() for known in names} or len(name.encode()) != len(name):
+            continue
+        kinds = {type(value) for value in values if value is not None}
+        if kinds == {float}:
+            columns.append(np.array([np.nan if value is None else value for value in values], dtype=np.float64))
+        elif kinds == {int} and None not in values and max(map(abs, values)) < 2**53:
+            columns.append(np.array(values, dtype=np.int64))
+        else:
+            texts = ["" if value is None else str(value) for value in values]
+            if any(len(text.encode()) > 254 for text in texts):
+                continue
+            columns.append(np.array(texts, dtype=object))
+        names.append(short)
     options = {"driver": "ESRI Shapefile", "geometry_type": "Polygon", "encoding": "UTF-8"}
     crs = None if job.crs is None else job.crs.to_wkt()
     with warnings.catch_warnings():
@@ -330,6 +351,8 @@ def _geoparquet(job: Collection, path: Path) -> None:
     columns = {
         name: pyarrow.array([values[name] for values in records], types.get(name, pyarrow.string())) for name in FIELDS
     }
+    for name, values in own_columns(job.items).items():
+        columns[name] = pyarrow.array(values)
     shapes = _uniform(job.items)
     columns["geometry"] = pyarrow.array([shapely.to_wkb(shape) for shape in shapes], pyarrow.binary())
     kinds = sorted({shape.geom_type for shape in shapes}) or ["Polygon"]

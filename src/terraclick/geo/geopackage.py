@@ -10,7 +10,7 @@ import math
 import sqlite3
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ __all__ = [
     "as_multi",
     "connect",
     "create_tables",
+    "decode_geometries",
     "decode_geometry",
     "encode_geometry",
     "encode_point",
@@ -69,6 +70,20 @@ def decode_geometry(blob: bytes) -> MultiPolygon:
     except shapely.errors.GEOSException:
         raise BadData("a geometry in the session file cannot be decoded: the file is damaged.") from None
     return as_multi(shapely.force_2d(geometry))
+
+
+def decode_geometries(blobs: Sequence[bytes]) -> list[BaseGeometry] | None:
+    """`decode_geometry` for many at once; None where one of them is not a flat MultiPolygon as we write them."""
+    try:
+        shapes = shapely.from_wkb([blob[_header_length(blob) :] for blob in blobs])
+    except (BadData, shapely.errors.GEOSException, TypeError, struct.error, IndexError):
+        return None
+    if len(blobs) and (
+        not (shapely.get_type_id(shapes) == 6).all() or shapely.has_z(shapes).any() or shapely.has_m(shapes).any()
+    ):
+        return None
+    found: list[BaseGeometry] = shapes.tolist() if len(blobs) else []
+    return found
 
 
 def as_multi(geometry: BaseGeometry) -> MultiPolygon:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,15 +29,17 @@ from terraclick.geo.keyholes import from_ring, polygons_in
 from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.polygonize import polygonize, rasterize
 from terraclick.geo.rings import ring_of
-from terraclick.geo.store import MapClass, MapObject, reproject
+from terraclick.geo.store import MapClass, MapObject, like, reproject
 from terraclick.geo.texts import join_columns, restored
 
-__all__ = ["Labels", "check_places", "import_polygons", "read_labels"]
+__all__ = ["Imported", "Labels", "check_places", "import_polygons", "import_some", "read_labels"]
 
 MAX_BYTES = 256 << 20
 MAX_VERTICES = 5_000_000
 MAX_SIDE = 1 << 20
 MAX_TEXT = 200
+LEFT_OUT = "\0left out"
+"""In the fields of a feature that cannot be read: why."""
 
 Shapes = Mapping[str, tuple[int, int]]
 Pair = tuple[BaseGeometry | None, dict[str, Any]]
@@ -53,6 +56,16 @@ class Labels:
     crs: CRS | None
     pixels: bool = False
     classes: tuple[MapClass, ...] = ()
+    left_out: tuple[tuple[str, int], ...] = ()
+    """Reasons for which features of the file are no objects, and how many each."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Polygons of a file, and how many of its features were left out for which reason."""
+
+    items: tuple[MapObject, ...]
+    left_out: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,46 @@ def import_polygons(path: str | Path, crs: CRS | None = None) -> list[MapObject]
     return kept
 
 
+def import_some(path: str | Path, crs: CRS | None = None, source: CRS | None = None, pixels: bool = False) -> Imported:
+    """As `import_polygons`, but a feature that cannot be used is left out and counted instead of refusing the file.
+
+    Attributes are kept. `source` is the coordinate system of the file where it names none, or a wrong one;
+    `pixels` says that its numbers are pixels, whatever it says itself. Raises BadData if no feature can be used.
+    """
+    found = read_labels(path, lenient=True)
+    pixels = pixels or (found.pixels and source is None)
+    if pixels and crs is not None:
+        raise BadData(f"{path} counts in pixels of its images: say which image is meant, or use import-session.")
+    if len({item.image for item in found.items}) > 1 and found.pixels:
+        raise BadData(f"{path} is of several images: use import-session, or give one file for each.")
+    if crs is None and found.crs is not None and not pixels:
+        raise BadData(
+            f"{path} lies on the Earth ({found.crs.name}), but this session counts in pixels of its image: import it "
+            "into a session of an image with a coordinate system, or say that its numbers are pixels."
+        )
+    given = source or found.crs
+    left = Counter(dict(found.left_out))
+    kept = []
+    for item in found.items:
+        try:
+            if not pixels and given is not None and horizontal(given).is_geographic:
+                for ring in shapely.get_rings(item.geometry):
+                    check_lonlat(shapely.get_coordinates(ring), "it")
+            geometry = item.geometry if crs is None else reproject(item.geometry, given, crs)
+        except BadData as error:
+            left[str(error).rstrip(".")[:200]] += 1
+            continue
+        kept.append(like(item, geometry=geometry, uuid="", status="imported", model="import", rev=0, score=None))
+    if not kept:
+        raise BadData(f"{path}: no feature of it can be used ({_counted(left)}).")
+    return Imported(tuple(kept), tuple(left.items()))
+
+
+def _counted(left: Mapping[str, int]) -> str:
+    """Reasons with their numbers, on one line."""
+    return "; ".join(f"{number}: {reason}" for reason, number in left.items()) or "it holds none"
+
+
 def check_places(found: Labels, path: str | Path) -> None:
     """Raise BadData where longitudes and latitudes of a file are none, or leap over the antimeridian.
 
@@ -102,10 +155,11 @@ def check_places(found: Labels, path: str | Path) -> None:
             check_lonlat(shapely.get_coordinates(ring), f"a polygon of {path}")
 
 
-def read_labels(path: str | Path, shapes: Shapes | None = None) -> Labels:
+def read_labels(path: str | Path, shapes: Shapes | None = None, lenient: bool = False) -> Labels:
     """Objects of a file with all that it tells: uuid, image, class, attributes, times. See Labels.
 
-    `shapes` are (rows, columns) of images by name, for YOLO. Raises BadData, UnknownName, MissingExtra.
+    `shapes` are (rows, columns) of images by name, for YOLO. With `lenient` features that cannot be read are left out
+    and counted. Raises BadData, UnknownName, MissingExtra.
     """
     path = Path(path)
     reader = _reader_of(path)
@@ -115,7 +169,7 @@ def read_labels(path: str | Path, shapes: Shapes | None = None) -> Labels:
         raise BadData(f"{path} is larger than {MAX_BYTES >> 20} MiB: split it, or import a part of it.")
     try:
         read = reader(path, shapes or {})
-        return _labels(path, read)
+        return _labels(path, read, lenient)
     except TerraClickError:
         raise
     except shapely.errors.GEOSException:
@@ -126,12 +180,16 @@ def read_labels(path: str | Path, shapes: Shapes | None = None) -> Labels:
         raise BadData(f"{path} is not a file that can be read ({type(error).__name__}): check the file.") from None
 
 
-def _labels(path: Path, read: _Read) -> Labels:
+def _labels(path: Path, read: _Read, lenient: bool) -> Labels:
     items: list[MapObject] = []
     vertices, seen = 0, set[str]()
+    left: Counter[str] = Counter()
     for geometry, fields in read.pairs:
         parts = polygons_in(geometry) if isinstance(geometry, Polygon | MultiPolygon) else []
         if not parts:
+            if LEFT_OUT in fields and not lenient and geometry is None and "ring" in fields[LEFT_OUT]:
+                raise BadData(f"{path} is not a file that can be read: {fields[LEFT_OUT]}.")
+            left[fields.get(LEFT_OUT) or _no_polygon(geometry)] += 1
             continue
         vertices += sum(int(shapely.get_num_coordinates(part)) for part in parts)
         if vertices > MAX_VERTICES:
@@ -141,8 +199,16 @@ def _labels(path: Path, read: _Read) -> Labels:
         items.append(replace(item, uuid="") if item.uuid in seen else item)
         seen.add(item.uuid)
     if not items:
-        raise BadData(f"{path} holds no polygon: expected Polygon or MultiPolygon features.")
-    return Labels(tuple(items), read.crs, read.pixels, read.classes)
+        why = f" ({_counted(left)})" if left else ""
+        raise BadData(f"{path} holds no polygon: expected Polygon or MultiPolygon features{why}.")
+    return Labels(tuple(items), read.crs, read.pixels, read.classes, tuple(left.items()))
+
+
+def _no_polygon(geometry: BaseGeometry | None) -> str:
+    """Why a geometry is no object."""
+    if geometry is None:
+        return "it has no geometry"
+    return "it is empty" if geometry.is_empty else f"it is a {geometry.geom_type}, not a polygon"
 
 
 def _item(geometry: BaseGeometry, fields: dict[str, Any]) -> MapObject:
@@ -150,7 +216,10 @@ def _item(geometry: BaseGeometry, fields: dict[str, Any]) -> MapObject:
     texts = {name: _text(fields.get(name)) for name in FIELDS if name not in (*INTEGERS, *NUMBERS, "attributes")}
     ours = bool(texts["uuid"])
     attributes = _attributes(fields.get("attributes"))
+    cut = {name[:10] for name in attributes}  # our own columns, as a Shapefile names them
     for name, value in fields.items():
+        if ours and (name in cut or value == ""):
+            continue
         if name not in FIELDS and isinstance(value, str | int | float | bool) and value == value:
             attributes.setdefault(str(name)[:MAX_TEXT], value)
     return MapObject(
@@ -228,9 +297,20 @@ def _geojson(top: dict[str, Any]) -> _Read:
         whole = feature.get("type") == "Feature"
         shape = feature.get("geometry") if whole else feature
         fields = (feature.get("properties") or {}) if whole else {}
-        if shape and shape.get("type") in ("Polygon", "MultiPolygon"):
-            pairs.append((_shape(shape), fields if isinstance(fields, dict) else {}))
+        pairs.append(_feature(shape, fields if isinstance(fields, dict) else {}))
     return _Read(pairs, source, pixels)
+
+
+def _feature(shape: Any, fields: dict[str, Any]) -> Pair:
+    """A feature's polygon and fields; why it is none where it is none."""
+    if not isinstance(shape, dict):
+        return None, {LEFT_OUT: "it has no geometry"}
+    if shape.get("type") not in ("Polygon", "MultiPolygon"):
+        return None, {LEFT_OUT: f"it is a {str(shape.get('type'))[:20]}, not a polygon"}
+    try:
+        return _shape(shape), fields
+    except (BadData, shapely.errors.GEOSException, ValueError, TypeError, KeyError, IndexError):
+        return None, {LEFT_OUT: "a ring of it is not a closed line of at least four points with finite numbers"}
 
 
 def _shape(shape: dict[str, Any]) -> BaseGeometry:

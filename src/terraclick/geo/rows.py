@@ -46,6 +46,8 @@ class SetAside:
 
 def text_of(value: Any, column: str) -> str:
     """A text; "" for nothing. Raises BadRow for bytes."""
+    if type(value) is str:
+        return value
     if value is None:
         return ""
     if isinstance(value, bytes | bytearray | memoryview):
@@ -71,6 +73,8 @@ def count_of(value: Any, column: str) -> int:
     """A whole number from 0; 0 for nothing. Raises BadRow."""
     if value is None:
         return 0
+    if type(value) is int and 0 <= value < 2**53:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53 or value != int(value):
         raise BadRow(f"{column} is no count")
     return int(value)
@@ -79,7 +83,7 @@ def count_of(value: Any, column: str) -> int:
 def json_object(value: Any, column: str) -> dict[str, Any]:
     """The JSON object in a text column; empty for nothing. Raises BadRow for anything JSON cannot carry on."""
     text = text_of(value, column)
-    if not text.strip():
+    if text == "{}" or not text.strip():
         return {}
     if len(text) > MAX_JSON:
         raise BadRow(f"{column} holds more than {MAX_JSON >> 20} MiB")

@@ -19,10 +19,11 @@ import sqlite3
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, TypeVar, get_args
@@ -47,6 +48,7 @@ from terraclick.geo.geopackage import (
     as_multi,
     connect,
     create_tables,
+    decode_geometries,
     decode_geometry,
     encode_geometry,
     encode_point,
@@ -90,6 +92,7 @@ __all__ = [
     "check_geometry",
     "files_hash",
     "image_hash",
+    "like",
     "new_uuid",
     "open_store",
     "remove_session",
@@ -152,6 +155,14 @@ class MapObject:
     created: str = ""
     updated: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def like(item: MapObject, **values: Any) -> MapObject:
+    """`dataclasses.replace` for objects, ten times as fast: thousands are changed at once."""
+    found: MapObject = object.__new__(MapObject)
+    found.__dict__.update(item.__dict__)
+    found.__dict__.update(values)
+    return found
 
 
 @dataclass(frozen=True)
@@ -281,13 +292,15 @@ class Store(Protocol):
         ...
 
     def update_many(
-        self, items: Sequence[tuple[MapObject, Sequence[StoredClick] | None, StoredView | None]]
+        self,
+        items: Sequence[tuple[MapObject, Sequence[StoredClick] | None, StoredView | None]],
+        known: Mapping[str, MapObject] | None = None,
     ) -> list[MapObject]:
-        """`update` for many objects, each once, in one transaction."""
+        """`update` for many objects, each once, in one transaction; `known` as they were read in it."""
         ...
 
-    def delete_many(self, uuids: Sequence[str]) -> None:
-        """`delete` for many objects in one transaction."""
+    def delete_many(self, uuids: Sequence[str], known: Mapping[str, MapObject] | None = None) -> None:
+        """`delete` for many objects in one transaction; `known` as they were read in it."""
         ...
 
     def get_many(self, uuids: Sequence[str]) -> dict[str, MapObject]:
@@ -674,11 +687,17 @@ class SqlStore(ABC):
         return stored
 
     def update_many(
-        self, items: Sequence[tuple[MapObject, Sequence[StoredClick] | None, StoredView | None]]
+        self,
+        items: Sequence[tuple[MapObject, Sequence[StoredClick] | None, StoredView | None]],
+        known: Mapping[str, MapObject] | None = None,
     ) -> list[MapObject]:
-        """`update` for many objects, each once, in one transaction; their geometry is in the store's CRS."""
+        """`update` for many objects, each once, in one transaction; their geometry is in the store's CRS.
+
+        `known` are the objects as they were read in this transaction, where they were.
+        """
         with self._transaction() as db:
-            known = self._find_many(db, [item.uuid for item, _, _ in items], self._row_lock)
+            if known is None:
+                known = self._find_many(db, [item.uuid for item, _, _ in items], self._row_lock)
             now = self._time()
             stored: list[MapObject] = []
             for item, _, _ in items:
@@ -686,12 +705,12 @@ class SqlStore(ABC):
                 if theirs is None or theirs.rev != item.rev:
                     fate = "was deleted" if theirs is None else f"is at revision {theirs.rev}, yours is {item.rev}"
                     raise Conflict(f"object {item.uuid} {fate}: reload it and apply your change again.", item, theirs)
-                fresh = replace(item, rev=item.rev + 1, updated=now, created=theirs.created)
+                fresh = {"rev": item.rev + 1, "updated": now, "created": theirs.created}
                 if item.geometry is theirs.geometry or item.geometry.equals_exact(theirs.geometry, 0.0):
-                    fresh = replace(
-                        fresh, geometry=theirs.geometry, area_m2=theirs.area_m2, perimeter_m=theirs.perimeter_m
-                    )
-                stored.append(fresh)
+                    fresh |= {
+                        "geometry": theirs.geometry, "area_m2": theirs.area_m2, "perimeter_m": theirs.perimeter_m,
+                    }  # fmt: skip
+                stored.append(like(item, **fresh))
             drawn = {item.uuid for item in stored if item.geometry is not known[item.uuid].geometry}
             reshaped = self._measured_many(
                 [replace(item, geometry=check_geometry(item.geometry)) for item in stored if item.uuid in drawn]
@@ -719,12 +738,12 @@ class SqlStore(ABC):
         """Remove an object, its clicks and its view. Raises UnknownName if there is none."""
         self.delete_many([uuid])
 
-    def delete_many(self, uuids: Sequence[str]) -> None:
+    def delete_many(self, uuids: Sequence[str], known: Mapping[str, MapObject] | None = None) -> None:
         """`delete` for many objects in one transaction. Raises UnknownName if one of them is not there."""
         if not uuids:
             return
         with self._transaction() as db:
-            there = self._find_many(db, uuids)
+            there = self._find_many(db, uuids) if known is None else known
             for uuid in uuids:
                 if uuid not in there:
                     raise UnknownName(f"no object {uuid!r} in {self._place}: it may have been deleted.")
@@ -766,8 +785,7 @@ class SqlStore(ABC):
             values += numbers
         query = f"SELECT {self._selected} FROM objects WHERE {' AND '.join(conditions)} ORDER BY fid"
         with self._reading() as db:
-            found = [self._read(row) for row in self._run(db, query, values).fetchall()]
-        return [item for item in found if item is not None]
+            return self._read_many(self._run(db, query, values).fetchall())
 
     def tally(self) -> list[tuple[str, str, str, int]]:
         """(image, class, status, how many objects) for all there are, without reading them."""
@@ -1209,7 +1227,7 @@ class SqlStore(ABC):
         for item, clicks, view in items:
             image_crs = self._crs_of_image(db, item.image) if item.image else self._crs
             geometry = check_geometry(reproject(item.geometry, crs or image_crs, self._crs))
-            fresh = replace(
+            fresh = like(
                 item,
                 uuid=item.uuid or self._new_uuid(),
                 geometry=geometry,
@@ -1240,7 +1258,7 @@ class SqlStore(ABC):
         """Objects with their areas and lengths on the ground."""
         sizes = measured_many([item.geometry for item in items], self._crs)
         return [
-            replace(item, area_m2=area, perimeter_m=perimeter)
+            like(item, area_m2=area, perimeter_m=perimeter)
             for item, (area, perimeter) in zip(items, sizes, strict=True)
         ]
 
@@ -1253,10 +1271,8 @@ class SqlStore(ABC):
         found: dict[str, MapObject] = {}
         for part in _parts(uuids):
             query = f"SELECT {self._selected} FROM objects WHERE uuid IN ({', '.join('?' * len(part))}) AND {_WHOLE}"
-            for row in self._run(db, query + lock, part).fetchall():
-                item = self._read(row)
-                if item is not None:
-                    found[item.uuid] = item
+            rows = self._run(db, query + lock, part).fetchall()
+            found |= {item.uuid: item for item in self._read_many(rows)}
         return found
 
     @property
@@ -1276,13 +1292,35 @@ class SqlStore(ABC):
             self._outside.bad[fid] = SetAside("objects", self._name_of(fid), str(error).rstrip("."))
             return None
 
+    def _read_many(self, rows: Sequence[Sequence[Any]]) -> list[MapObject]:
+        """Objects from their rows, geometries decoded together; those that cannot be used are set aside."""
+        odd = self._outside.bad.keys() | self._outside.crooked
+        shapes = self._unpack_many([row[-1] for row in rows])
+        found: list[MapObject] = []
+        for row, shape in zip(rows, shapes or [None] * len(rows), strict=True):
+            item: MapObject | None = None
+            if shape is not None and row[-2] not in odd:
+                try:
+                    item = self._plain(row, shape)
+                except BadRow:
+                    item = None
+            if item is None or item.area_m2 is None:
+                item = self._read(row)
+            if item is not None:
+                found.append(item)
+        return found
+
+    def _unpack_many(self, values: Sequence[bytes]) -> list[BaseGeometry] | None:
+        """`_unpack` for many; None where one of them needs a closer look."""
+        return None
+
     def _object(self, row: Sequence[Any]) -> MapObject:
         """An object from its row; what another program left empty is filled with the plain default. Raises BadRow."""
         item = self._plain(row)
         return self._measured(item) if item.area_m2 is None else item
 
-    def _plain(self, row: Sequence[Any]) -> MapObject:
-        """The same, with no area where none is stored."""
+    def _plain(self, row: Sequence[Any], geometry: BaseGeometry | None = None) -> MapObject:
+        """The same, with no area where none is stored; `geometry` is that of the row where it is known."""
         values = dict(zip(_FIELDS, row[:-2], strict=True))
         texts = ("image", "class", "label", "model", "model_hash", "status", "author", "created", "updated")
         found = {name: text_of(values[name], name) for name in texts}
@@ -1296,7 +1334,7 @@ class SqlStore(ABC):
             n_clicks=count_of(values["n_clicks"], "n_clicks"),
             rev=count_of(values["rev"], "rev"),
             attributes=json_object(values["attributes"], "attributes"),
-            geometry=self._unpack(row[-1]),
+            geometry=self._unpack(row[-1]) if geometry is None else geometry,
             **found,
         )
 
@@ -1465,6 +1503,19 @@ class GeoPackageStore(SqlStore):
         return tuple(found)
 
     # -- the file
+
+    def add_columns(self, items: Mapping[str, MapObject], columns: Mapping[str, Sequence[Any]]) -> None:
+        """Give the layer of a new file columns of its own beside `attributes`, one value for each of the objects."""
+        kinds = {bool: "BOOLEAN", int: "INTEGER", float: "DOUBLE", str: "TEXT"}
+        with self._transaction() as db:
+            for name, values in columns.items():
+                kind = next((kinds[type(value)] for value in values if value is not None), "TEXT")
+                quoted = '"' + name.replace('"', '""') + '"'
+                db.execute(f"ALTER TABLE objects ADD COLUMN {quoted} {kind}")
+                rows = [(value, uuid) for uuid, value in zip(items, values, strict=True)]
+                # the revision goes up and down again, so that nobody takes it for a change from outside
+                db.executemany(f"UPDATE objects SET {quoted} = ?, rev = rev + 1 WHERE uuid = ?", rows)
+                db.execute("UPDATE objects SET rev = rev - 1")
 
     def backup(self, path: str | Path) -> None:
         """A consistent copy while others write. Raises BadOutput if `path` exists or cannot be written."""
@@ -1651,6 +1702,9 @@ class GeoPackageStore(SqlStore):
     def _unpack(self, value: bytes) -> BaseGeometry:
         return decode_geometry(value)
 
+    def _unpack_many(self, values: Sequence[bytes]) -> list[BaseGeometry] | None:
+        return decode_geometries(values)
+
     def _meets(self, bbox: Bounds) -> tuple[str, tuple[float, ...]]:
         left, bottom, right, top = bbox
         box = "SELECT id FROM rtree_objects_geom WHERE maxx >= ? AND minx <= ? AND maxy >= ? AND miny <= ?"
@@ -1725,10 +1779,13 @@ def check_database(path: Path) -> None:
         raise sqlite3.DatabaseError(f"the written file is not whole ({said})")
 
 
+_VALUES = attrgetter(*("class_name" if name == "class" else name for name in _FIELDS[:-1]))
+
+
 def _values(item: MapObject) -> tuple[Any, ...]:
-    """An object's fields in the order of _FIELDS."""
-    values = (getattr(item, "class_name" if name == "class" else name) for name in _FIELDS)
-    return tuple(json.dumps(value) if isinstance(value, dict) else value for value in values)
+    """An object's fields in the order of _FIELDS, whose last is `attributes`."""
+    found: tuple[Any, ...] = _VALUES(item)
+    return (*found, json.dumps(item.attributes) if item.attributes else "{}")
 
 
 def check_geometry(geometry: BaseGeometry) -> MultiPolygon:

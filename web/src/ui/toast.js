@@ -31,6 +31,6 @@ export function createToasts(parent) {
     error: (text, action) => show("error", text, { action }),
     note: (text, action, topic) => show("note", text, { action, seconds: 5, topic }),
     good: (text, action) => show("good", text, { action, seconds: 4 }),
-    progress: (text, action) => show("progress", text, { action }),
+    progress: (text, action, topic) => show("progress", text, { action, topic }),
   };
 }
