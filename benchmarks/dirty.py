@@ -26,8 +26,9 @@ from terraclick.core.masks import iou
 from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.core.simulate import next_click
 from terraclick.networks.checkpoint import build, load_network, read_config
+from terraclick.networks.recipe import EpisodeRule
 from terraclick.predictors.inputs import click_points
-from terraclick.train.episodes import Episode, EpisodeRule, draw_episode, reader
+from terraclick.train.episodes import Episode, draw_episode, reader
 
 
 @torch.inference_mode()
@@ -41,6 +42,7 @@ def clicked(network: Any, episodes: Sequence[Episode], clicks: int, published: b
         encoded = network.encode(image)
         truth, ignore = episode.truth == 1, episode.truth == 255
         given: tuple[Click, ...] = ()
+        memory = None
         previous, mask = torch.zeros_like(image[:, :1]), np.zeros(truth.shape, np.bool_)
         for step in range(clicks):
             click = next_click(mask, truth, ignore, given)
@@ -48,8 +50,11 @@ def clicked(network: Any, episodes: Sequence[Episode], clicks: int, published: b
             points = torch.from_numpy(click_points(given))
             start = time.process_time()
             if published:
-                parts = [plain.crosscut(network, image, previous, points, n) for n in network.divisions(encoded)]
+                parts = [plain.crosscut(network, image, previous, points, n) for n in network.divisions(encoded.size)]
                 logits = torch.stack(parts).mean(dim=0)
+            elif network.remembers:
+                logits, memory = network.answer_after(memory, encoded, previous, points)
+                asked, computed = asked + memory.asked, computed + memory.computed
             else:
                 logits = network.answer(encoded, previous, points)
             if step:
@@ -58,7 +63,6 @@ def clicked(network: Any, episodes: Sequence[Episode], clicks: int, published: b
             previous = torch.round(torch.sigmoid(logits) * 255) / 255
             mask = (previous[0, 0] > MASK_THRESHOLD).numpy()
             curve[row, step] = iou(mask, truth, ignore)
-        asked, computed = asked + encoded.asked, computed + encoded.computed
     return curve, computed / asked if asked else 1.0, float(np.mean(seconds))
 
 

@@ -30,11 +30,12 @@ from terraclick.networks.checkpoint import build
 from terraclick.networks.crosscut import model as crosscut
 from terraclick.networks.isrefiner.model import IsRefinerConfig
 from terraclick.networks.mfp.model import MfpConfig
+from terraclick.networks.recipe import EpisodeRule, NetworkRecipe
 from terraclick.networks.refcut.model import RefCutConfig
 from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.inputs import click_points
-from terraclick.train.episodes import Episode, EpisodeRule, draw_episode, reader
-from terraclick.train.networks import NetworkRecipe, click_curve, training_loss
+from terraclick.train.episodes import Episode, draw_episode, reader
+from terraclick.train.networks import click_curve, training_loss
 
 SIDE = 224
 BASE = SimpleClickConfig(ClickViTConfig(dim=64, depth=4, heads=4, size=SIDE), (16, 32, 64, 128), 32)

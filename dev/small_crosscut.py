@@ -19,9 +19,12 @@ import torch
 from safetensors.torch import save_file
 
 from terraclick.data.datasets import open_datasets
-from terraclick.networks.checkpoint import initialise, load_network, read_published, save_network
-from terraclick.train.episodes import EpisodeRule, draw_episode, reader
-from terraclick.train.networks import click_curve, crosscut_s, train_network
+from terraclick.networks.checkpoint import load_network, read_published, save_network
+from terraclick.networks.crosscut.recipe import crosscut_s
+from terraclick.networks.initial import initialise
+from terraclick.networks.recipe import EpisodeRule
+from terraclick.train.episodes import draw_episode, reader
+from terraclick.train.networks import click_curve, train_network
 
 LOUDER = 12.0
 

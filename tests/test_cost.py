@@ -8,9 +8,9 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 from terraclick import cost  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
 from terraclick.errors import UnknownName  # noqa: E402
+from terraclick.networks.families import network_of  # noqa: E402
 from terraclick.networks.focalclick.model import FocalClick, FocalClickConfig  # noqa: E402
 from terraclick.networks.ritm.model import Ritm, RitmConfig  # noqa: E402
-from terraclick.networks.sides import side_of  # noqa: E402
 
 TINY = {
     "ritm-hrnet18": (Ritm, RitmConfig(4, 8, small=True)),
@@ -40,7 +40,7 @@ def test_a_network_is_measured(name):
     kind, config = TINY[name]
     found = cost.measure(name, threads=1, rounds=1, config=config)
     count = sum(p.numel() for p in kind(config).parameters())
-    assert (found.parameters, found.trainable, found.side) == (count, count, side_of(name))
+    assert (found.parameters, found.trainable, found.side) == (count, count, network_of(name).side)
     assert 0 < found.gflops_view < found.gflops_click and found.ms_view > 0 and found.ms_click > 0
     assert found.mb_kept > 0 and found.mb_peak >= 0
     lines = cost.cost_lines([found], threads=1)
@@ -49,11 +49,11 @@ def test_a_network_is_measured(name):
 
 @pytest.mark.parametrize("name", cost.NETWORKS)
 def test_every_network_has_an_input_side(name):
-    assert side_of(name) % 16 == 0
+    assert network_of(name).side % 16 == 0
 
 
 def test_unknown_names_are_refused_before_anything_is_measured():
-    with pytest.raises(UnknownName, match=r"no network 'terra'\. Known: simpleclick-xt"):
+    with pytest.raises(UnknownName, match=r"no network 'terra'\. Known: crosscut-b"):
         next(cost.costs(["ritm-hrnet18", "terra"]))
 
 

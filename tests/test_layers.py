@@ -27,7 +27,7 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "blocks": {"core"},  # torch layers and backbones that several networks share
     "terra": {"blocks", "core", "inference", "predictors"},  # the shipped model
     "networks": {"blocks", "core", "inference", "predictors", "terra"},  # one folder for each family of a paper
-    "catalogue": {"core", "inference", "methods", "networks", "predictors", "terra"},  # every predictor by its name
+    "catalogue": {"core", "methods", "networks", "predictors", "terra"},  # every predictor by its name
     "cost": {"catalogue", "core", "networks"},
     "train": {
         "benchmark",

@@ -507,29 +507,20 @@ def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | N
     NAME is one of the papers' networks (see: terraclick models), whose --weights are given; CHECKPOINT the click_net.pt
     of a training run, or the map_net.pt of a class map for `terraclick map`.
     """
-    from terraclick.catalogue import NETWORKS
     from terraclick.files import check_output, copy_file
+    from terraclick.networks.families import FAMILIES, declared, family_of, has, part
     from terraclick.predictors.spec import WEIGHTS
 
-    if what in NETWORKS:
-        sam = what.startswith("sam")
+    if declared(what):
+        family = family_of(what)
         if weights is None:
-            kind = "a folder in the transformers layout" if sam else "a published checkpoint or a converted one"
-            raise BadWeights(f"{what} needs weights: give --weights PATH, {kind}.")
+            raise BadWeights(f"{what} needs weights: give --weights PATH, {FAMILIES[family].weights}.")
         check_output(out.parent / "new", overwrite=True)
-        if sam:
-            if size is not None:
-                raise BadConfig(f"{what} reads the square it was trained on: leave --size out.")
-            network = _room("terraclick.networks.sam.adapter", "sam").load_sam(what, weights=weights)
-            _tell(_torch_room("terraclick.networks.sam.onnx").export_sam(what, out, network))
+        if not has(family, "onnx"):  # a network that answers no clicks but names every pixel
+            _tell(_torch_room("terraclick.train.export_map").export_published(what, weights, out))
             return
-        _tell(_torch_room("terraclick.networks.onnx_export").export_network(what, out, weights, size))
-        return
-    if what.startswith("bicor-"):
-        if weights is None:
-            raise BadWeights(f"{what} needs weights: give --weights PATH, a published checkpoint or a converted one.")
-        check_output(out.parent / "new", True)
-        _tell(_torch_room("terraclick.train.export_map").export_published(what, weights, out))
+        with require_extra(FAMILIES[family].extra):
+            _tell(part(family, "onnx").EXPORT.export(what, out, weights, size))
         return
     checkpoint = Path(what)
     if not checkpoint.is_file():
@@ -581,7 +572,7 @@ def convert(
             _warn(f"{checkpoint.name} holds more than weights. {room.left_out(stubs)}")
 
     if initial:
-        network = room.initialise(name, checkpoint, seed, config, tell)
+        network = _torch_room("terraclick.networks.initial").initialise(name, checkpoint, seed, config, tell)
         _tell(room.save_network(network, room.family_of(name), config or room.preset_of(name), out))
     else:
         _tell(room.convert(checkpoint, out, name, config, tell))

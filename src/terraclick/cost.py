@@ -26,7 +26,7 @@ from terraclick.core.click import Click, Prompt
 from terraclick.core.focus import Window
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import MissingExtra, UnknownName
-from terraclick.networks.sides import side_of
+from terraclick.networks.families import network_of
 
 __all__ = ["Cost", "cost_lines", "costs", "count_flops", "measure"]
 
@@ -81,7 +81,7 @@ def measure(name: str, threads: int = 2, rounds: int = 3, **options: Any) -> Cos
         raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
 
     torch.set_num_threads(threads)
-    side = side_of(name)
+    side = network_of(name).side
     view, *others = _views(side, rounds + 1)
     before = _peak_mb()
     predictor = _bare(name, options)

@@ -164,7 +164,8 @@ def test_an_example_shows_labels_of_all_layers(dog):
 
 def test_episodes_ask_for_labels_of_all_layers(dog):
     pytest.importorskip("torch")
-    from terraclick.train.episodes import UNKNOWN, EpisodeRule, draw_episode, reader
+    from terraclick.networks.recipe import EpisodeRule
+    from terraclick.train.episodes import UNKNOWN, draw_episode, reader
 
     rule = EpisodeRule("class", side=120, scale=(1.0, 1.0), min_area=20, augment=False)
     read = reader([dog])

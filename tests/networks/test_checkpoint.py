@@ -5,7 +5,6 @@ import os
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -15,17 +14,18 @@ from terraclick.blocks.layers import ClickViTConfig
 from terraclick.cli import cli
 from terraclick.errors import BadConfig, BadOutput, BadWeights, UnknownName
 from terraclick.networks.checkpoint import (
-    FAMILIES,
     convert,
     family_of,
-    initialise,
     load_network,
     load_published,
     read_published,
     rename,
     save_network,
+    weights_of,
 )
-from terraclick.networks.crosscut.model import CrossCutConfig
+from terraclick.networks.crosscut.config import CrossCutConfig
+from terraclick.networks.families import FAMILIES, able_to
+from terraclick.networks.initial import initialise
 from terraclick.networks.isrefiner.model import IsRefiner, IsRefinerConfig, parity
 from terraclick.networks.mfp.model import MfpConfig
 from terraclick.networks.refcut.model import RefCutConfig
@@ -101,7 +101,7 @@ def test_converted_refiner_holds_the_recorded_weights(shared, tmp_path):
         weights[name.replace("neck.stride", "neck.down_")] = value
     torch.save({"state_dict": weights}, tmp_path / "refiner.pth")
     network = load_network("isrefiner", convert(tmp_path / "refiner.pth", tmp_path / "out", "isrefiner", config))
-    ours = rename(recorded, FAMILIES["isrefiner"]().renames, ())
+    ours = rename(recorded, weights_of("isrefiner").renames, ())
     assert len(ours) == len(recorded) == 179
     assert all(torch.equal(network.state_dict()[name], value) for name, value in ours.items())
 
@@ -235,7 +235,11 @@ def test_names():
     assert family_of("simpleclick-xt") == "simpleclick" and family_of("crosscut-b") == "crosscut"
     with pytest.raises(UnknownName, match=r"no network 'simpleklick'.*simpleclick-b"):
         family_of("simpleklick")
-    assert np.all([family().presets for family in FAMILIES.values()])
+
+
+@pytest.mark.parametrize("family", able_to("weights"))
+def test_every_declared_network_has_a_config_and_no_other(family):
+    assert set(weights_of(family).presets) == {network.name for network in FAMILIES[family].networks}
 
 
 def test_the_verb_converts(tmp_path):

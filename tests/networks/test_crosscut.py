@@ -10,10 +10,17 @@ from parity import close, fixture, image, previous, state
 from torch.nn import functional
 
 from terraclick.blocks.layers import ClickViTConfig, click_disk_maps
+from terraclick.core.click import Click, Prompt
+from terraclick.core.predictor import View
+from terraclick.core.session import Session
 from terraclick.errors import BadConfig
 from terraclick.networks.checkpoint import load_published
-from terraclick.networks.crosscut.model import CrossCut, CrossCutConfig, disk_weights, division
+from terraclick.networks.crosscut.config import CrossCutConfig
+from terraclick.networks.crosscut.division import disk_weights, division
+from terraclick.networks.crosscut.model import CrossCut
+from terraclick.networks.predictor import NetworkPredictor
 from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.predictors.wrappers import Flipped
 
 BASE = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)
 PARITY = CrossCutConfig(BASE, "parity", (2,))
@@ -113,17 +120,19 @@ def test_an_exact_dirty_run_is_the_full_run(recorded, sample):
         empty = torch.zeros_like(before)
         one = torch.full_like(points, -1)
         one[:, 0] = points[:, 0]
-        dirty.answer(encoded, empty, one)
-        assert (encoded.asked, encoded.computed) == (4, 4)
+        _, memory = dirty.answer_after(None, encoded, empty, one)
+        assert (memory.asked, memory.computed) == (4, 4)
         more = one.clone()
         more[:, 4] = points[:, 4]
         more[:, 4, 2] = 1.0
-        close(dirty.answer(encoded, empty, more), full(picture, empty, more))
-        assert (encoded.asked, encoded.computed) == (8, 5)  # an excluding click changes the one patch it falls in
-        again = dirty.answer(encoded, before, points)
+        second, memory = dirty.answer_after(memory, encoded, empty, more)
+        close(second, full(picture, empty, more))
+        assert (memory.asked, memory.computed) == (4, 1)  # an excluding click changes the one patch it falls in
+        again, memory = dirty.answer_after(memory, encoded, before, points)  # somebody else's memory is of no use
         close(again, full(picture, before, points))
-    with pytest.raises(BadConfig, match="one picture at a time"):
-        dirty(*(torch.cat([part, part]) for part in sample))
+        assert memory.computed == 4
+        with pytest.raises(BadConfig, match="one picture at a time"):
+            dirty.answer_after(None, encoded, *(torch.cat([part, part]) for part in sample[1:]))
 
 
 def test_a_patch_that_hears_its_own_answer_is_clean(recorded, sample):
@@ -136,13 +145,48 @@ def test_a_patch_that_hears_its_own_answer_is_clean(recorded, sample):
     more[:, 4, 2] = 1.0
     with torch.inference_mode():
         encoded = net.encode(picture)
-        said = net.answer(encoded, torch.zeros_like(picture[:, :1]), one)
+        said, first = net.answer_after(None, encoded, torch.zeros_like(picture[:, :1]), one)
         fed = torch.sigmoid(said)
-        assert torch.equal(net.answer(encoded, fed, one), said) and encoded.computed == 4
-        net.answer(encoded, fed, more)
-        assert encoded.computed == 5  # an excluding click changes the one patch it falls in
-        net.answer(encoded, 1 - fed, more)
-        assert encoded.computed == 9  # somebody else's answer is news
+        again, memory = net.answer_after(first, encoded, fed, one)
+        assert torch.equal(again, said) and memory.computed == 0
+        _, memory = net.answer_after(first, encoded, fed, more)
+        assert memory.computed == 1  # an excluding click changes the one patch it falls in
+        _, memory = net.answer_after(first, encoded, 1 - fed, more)
+        assert memory.computed == 4  # somebody else's answer is news
+
+
+def test_a_dirty_answer_depends_on_its_arguments_alone(recorded, sample):
+    """Questions asked in between change nothing: what is remembered rides in the answer before."""
+    picture = (sample[0][0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    clicks = (Click(60, 90), Click(200, 300, False), Click(90, 120))
+
+    def answers(predictor, encoded, strangers=()):
+        before, found = None, []
+        for number in range(1, len(clicks) + 1):
+            before = predictor.predict(encoded, Prompt(clicks[:number]), before)
+            found.append(before.probs)
+            for stranger in strangers:
+                predictor.predict(encoded, Prompt((*clicks[:number], stranger)), before)
+                predictor.predict(encoded, Prompt((stranger,)), None)
+        return found
+
+    net = network(recorded, PAPER, divisions=(1, 2), dirty=0.5)
+    for predictor in (NetworkPredictor(net), Flipped(NetworkPredictor(net))):
+        encoded = predictor.encode(View(picture))
+        alone = answers(predictor, encoded)
+        disturbed = answers(predictor, encoded, (Click(10, 10), Click(250, 200)))
+        assert all(np.array_equal(one, other) for one, other in zip(alone, disturbed, strict=True))
+
+
+def test_a_session_hands_the_memory_on_and_keeps_the_latest(recorded, sample):
+    picture = (sample[0][0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    predictor = NetworkPredictor(network(recorded, dirty=0.0))
+    encoded = predictor.encode(View(picture))
+    session = Session()
+    for click in (Click(60, 90), Click(200, 300, False)):
+        session = session.add(click, predictor, encoded)
+    assert [packed.memory is not None for packed in session.predictions] == [False, True]
+    assert len(session.predictions[-1].memory.clicks) == 2
 
 
 def test_divisions_cover_the_picture_and_keep_its_shape():

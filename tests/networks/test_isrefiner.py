@@ -11,7 +11,7 @@ from parity import close, fixture, state
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.core.modulation import modulate_isrefiner
 from terraclick.errors import BadConfig
-from terraclick.networks.checkpoint import FAMILIES, rename
+from terraclick.networks.checkpoint import rename, weights_of
 from terraclick.networks.isrefiner.model import ISREFINER, GatedFusion, IsRefiner, IsRefinerConfig, Refiner, parity
 
 RECORDED = IsRefinerConfig(ClickViTConfig(dim=64, depth=4, heads=4, size=224), (8, 16, 32, 64))
@@ -21,7 +21,7 @@ TINY = replace(RECORDED, vit=replace(RECORDED.vit, dim=32), heads=4, widths=(8, 
 def published(arrays, root, into):
     """A fixture's part of a published state dict, renamed as `terraclick convert` does."""
     named = {root + name: value for name, value in state(arrays).items()}
-    ours = rename(named, FAMILIES["isrefiner"]().renames, ())
+    ours = rename(named, weights_of("isrefiner").renames, ())
     return {name.removeprefix(into): value for name, value in ours.items()}
 
 

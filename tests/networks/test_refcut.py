@@ -7,7 +7,7 @@ from parity import close, fixture, image, previous, state
 
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.errors import BadConfig
-from terraclick.networks.checkpoint import FAMILIES, load_published, rename
+from terraclick.networks.checkpoint import load_published, rename, weights_of
 from terraclick.networks.refcut.model import RefCut, RefCutConfig
 from terraclick.networks.simpleclick.model import SimpleClickConfig
 
@@ -95,4 +95,4 @@ def test_settings_that_do_not_fit_are_named():
         RefCutConfig(mask_resize="nearest")
     with pytest.raises(BadConfig, match="multiple of 224"):
         RefCutConfig(reference_side=300)
-    assert "base.head.fuse.conv.bias" in rename({"head.fusion_conv.conv.bias": 0}, FAMILIES["refcut"]().renames, ())
+    assert "base.head.fuse.conv.bias" in rename({"head.fusion_conv.conv.bias": 0}, weights_of("refcut").renames, ())

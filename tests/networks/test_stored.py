@@ -30,13 +30,13 @@ from terraclick.errors import BadWeights  # noqa: E402
 from terraclick.networks.bicor.model import PUBLISHED, BicorConfig, BicorNetwork, build_published  # noqa: E402
 from terraclick.networks.checkpoint import (  # noqa: E402
     convert,
-    initialise,
     left_out,
     load_network,
     load_published,
     read_published,
     save_network,
 )
+from terraclick.networks.initial import initialise  # noqa: E402
 from terraclick.networks.plain_pickle import Damaged, Stub, read_pickle  # noqa: E402
 from terraclick.networks.simpleclick.model import SimpleClick, SimpleClickConfig  # noqa: E402
 from terraclick.networks.stored import open_stored  # noqa: E402

@@ -17,7 +17,7 @@ from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.errors import BadClick, BadConfig, BadWeights
 from terraclick.networks.checkpoint import load_network, load_published
-from terraclick.networks.crosscut.model import CrossCutConfig
+from terraclick.networks.crosscut.config import CrossCutConfig
 from terraclick.networks.predictor import NetworkPredictor
 from terraclick.networks.simpleclick.model import SimpleClick, SimpleClickConfig
 from terraclick.predictors.inputs import click_points

@@ -12,7 +12,7 @@ from terraclick.core.session import Session
 from terraclick.networks.isrefiner.model import IsRefinerConfig, parity
 from terraclick.networks.predictor import NetworkPredictor
 from terraclick.networks.refcut.model import RefCut, RefCutConfig
-from terraclick.networks.refcut.references import References
+from terraclick.networks.refcut.references import references_of
 from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.wrappers import Flipped
 
@@ -46,7 +46,7 @@ def refcut():
 
 
 def test_every_kind_of_reference_changes_the_answer(refcut, view):
-    predictor = Flipped(NetworkPredictor(refcut, (224, 224), extra=References(refcut)))
+    predictor = Flipped(NetworkPredictor(refcut, (224, 224), extra=references_of(refcut)))
     encoded = predictor.encode(view)
     given = [(), (example(),), (example(False),), (example(), example(False)), (example(), example(seed=2))]
     answers = [predictor.predict(encoded, Prompt(CLICKS[:1], references=each), None).probs for each in given]
@@ -58,7 +58,7 @@ def test_a_picture_is_encoded_once(refcut, monkeypatch):
     seen = []
     features = RefCut.features
     monkeypatch.setattr(RefCut, "features", lambda self, image: seen.append(1) or features(self, image))
-    references = References(refcut)
+    references = references_of(refcut)
     for _ in range(3):
         references(Prompt(CLICKS, references=(example(), example(False))))
     assert len(seen) == 1  # one picture with two masks

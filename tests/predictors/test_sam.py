@@ -15,7 +15,7 @@ from terraclick.core.click import Click, Prompt  # noqa: E402
 from terraclick.core.predictor import Prediction, View  # noqa: E402
 from terraclick.core.session import Session  # noqa: E402
 from terraclick.errors import BadClick, BadWeights  # noqa: E402
-from terraclick.networks.sam.adapter import SAM, SamPredictor, _published  # noqa: E402
+from terraclick.networks.sam.model import SAM, SamPredictor, _published  # noqa: E402
 
 
 def predictor(name, **options):

@@ -17,16 +17,16 @@ from terraclick.core.predictor import View  # noqa: E402
 from terraclick.data.datasets import open_datasets  # noqa: E402
 from terraclick.errors import BadConfig, BadWeights, UnknownName  # noqa: E402
 from terraclick.networks.checkpoint import build, save_network  # noqa: E402
-from terraclick.networks.crosscut.model import CrossCutConfig  # noqa: E402
+from terraclick.networks.crosscut.config import CrossCutConfig  # noqa: E402
 from terraclick.networks.isrefiner.model import IsRefinerConfig  # noqa: E402
 from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
+from terraclick.networks.recipe import EpisodeRule, NetworkRecipe  # noqa: E402
 from terraclick.networks.refcut.model import RefCutConfig  # noqa: E402
 from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
 from terraclick.train import networks  # noqa: E402
-from terraclick.train.episodes import EpisodeRule, draw_episode, reader  # noqa: E402
+from terraclick.train.episodes import draw_episode, reader  # noqa: E402
 from terraclick.train.networks import (  # noqa: E402
     NETWORK_RECIPES,
-    NetworkRecipe,
     click_curve,
     start_from,
     train_network,

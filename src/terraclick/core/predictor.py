@@ -6,7 +6,9 @@ Zoom-in, flipping, repeated refinement, fusion of divisions and caching are all 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,6 +36,15 @@ class View:
         """(rows, columns)."""
         return self.image.shape[0], self.image.shape[1]
 
+    @cached_property
+    def content(self) -> bytes:
+        """A key of everything that an encoding may depend on: equal for equal pictures. Computed once."""
+        digest = hashlib.blake2b(repr((self.image.shape, self.valid is None, self.gsd)).encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(self.image).data)
+        if self.valid is not None:
+            digest.update(np.ascontiguousarray(self.valid).view(np.uint8).data)
+        return digest.digest()
+
     def crop(self, window: Window) -> View:
         """The part inside `window`; arrays are views into this one's memory."""
         rows, cols = window.slices
@@ -42,11 +53,16 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """An answer for a whole view: probs (H, W) float32 in [0, 1]; focus = the window the network looked at, if any."""
+    """An answer for a whole view: probs (H, W) float32 in [0, 1]; focus = the window the network looked at, if any.
+
+    memory is what the predictor wants to be given back with this answer as the previous one, and means nothing to
+    others; without it the next answer costs more or differs slightly, as the predictor says.
+    """
 
     probs: NDArray[np.float32]
     focus: Window | None = None
     threshold: float = field(default=MASK_THRESHOLD)
+    memory: object | None = None
 
     @property
     def mask(self) -> NDArray[np.bool_]:

@@ -29,13 +29,15 @@ class PackedPrediction:
     shape: tuple[int, int]
     focus: Window | None
     threshold: float
+    memory: object | None = None
+    """What the predictor wants to be given back, see `Prediction`; a session keeps that of its latest answer only."""
 
     def unpack(self) -> Prediction:
         """The prediction at full view size, probabilities in steps of 1/255."""
         probs = np.zeros(self.shape, dtype=np.float32)
         rows, cols = self.box.slices
         probs[rows, cols] = self.levels.astype(np.float32) / np.float32(255)
-        return Prediction(probs, self.focus, self.threshold)
+        return Prediction(probs, self.focus, self.threshold, self.memory)
 
 
 def pack(prediction: Prediction) -> PackedPrediction:
@@ -48,7 +50,8 @@ def pack(prediction: Prediction) -> PackedPrediction:
     else:
         box = Window(int(rows[0]), int(cols[0]), int(rows[-1] - rows[0] + 1), int(cols[-1] - cols[0] + 1))
     inside = levels[box.slices].copy()
-    return PackedPrediction(inside, box, prediction.probs.shape, prediction.focus, prediction.threshold)
+    shape, focus = prediction.probs.shape, prediction.focus
+    return PackedPrediction(inside, box, shape, focus, prediction.threshold, prediction.memory)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,10 @@ class Session:
         if not grounded:
             raise BadClick("only excluding clicks were given: add at least one click on the thing you want.")
         prediction = pack(predictor.predict(encoded, prompt, self.latest))
-        return replace(self, clicks=prompt.clicks, predictions=(*self.predictions, prediction), undone=())
+        earlier = self.predictions
+        if earlier and earlier[-1].memory is not None:
+            earlier = (*earlier[:-1], replace(earlier[-1], memory=None))
+        return replace(self, clicks=prompt.clicks, predictions=(*earlier, prediction), undone=())
 
     def undo(self) -> Session:
         """Without the last click; unchanged if there is none."""

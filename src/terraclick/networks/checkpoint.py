@@ -10,27 +10,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from terraclick.errors import BadConfig, BadWeights, UnknownName
 from terraclick.files import replace_whole, writing
+from terraclick.networks.families import FAMILIES, able_to, part
 from terraclick.networks.plain_pickle import Damaged, Stub
 from terraclick.networks.stored import StoredArray, StoredTensor, open_stored
+from terraclick.networks.weights import PublishedWeights, Renames
 
 __all__ = [
-    "FAMILIES",
-    "Family",
     "as_config",
     "build",
     "convert",
     "family_of",
-    "initialise",
+    "fit",
     "left_out",
     "load_network",
     "load_published",
@@ -41,206 +40,42 @@ __all__ = [
     "reshaped",
     "save_network",
     "weights_name",
+    "weights_of",
 ]
 
-Renames = tuple[tuple[str, str], ...]
 
-
-@dataclass(frozen=True)
-class Family:
-    """One paper's networks: how they are made and how their published weights are named."""
-
-    network: Callable[[Any], nn.Module]
-    """Config → network."""
-    config: type
-    """Class of the config."""
-    presets: Mapping[str, Any]
-    """Published sizes by the name that `load` knows."""
-    renames: Renames = ()
-    """(pattern, ours): regular expressions matched at the start of a published name; the first that matches renames."""
-    unused: tuple[str, ...] = ()
-    """Patterns of published names that its network never uses; they are left out."""
-
-
-VIT_RENAMES: Renames = ((r"backbone\.(patch_embed|pos_embed|blocks)", r"backbone.\1"),)
-PYRAMID_RENAMES: Renames = (
-    (r"patch_embed_coords\.proj", "embed_clicks"),
-    (r"neck\.down_(4|8|16|32)\.", r"neck.stride\1."),
-    (r"head\.convs\.(\d)\.", r"head.laterals.\1."),
-    (r"head\.fusion_conv\.", "head.fuse."),
-    (r"head\.conv_seg\.", "head.logits."),
-)
-VIT_UNUSED = (r"backbone\.cls_token$", r"backbone\.fc_norm\.", r"backbone\.norm\.", r"backbone\.head\.")
-
-
-def _up_renames(upsample: int) -> tuple[Renames, tuple[str, ...]]:
-    """The head's finer steps are always published; each is used only where the head upsamples so far."""
-    steps = {1: 0, 2: 1, 4: 2}[upsample]
-    used = tuple((rf"head\.up_conv{k + 1}\.", f"head.up.{k}.") for k in range(steps))
-    return used, tuple(rf"head\.up_conv{k + 1}\." for k in range(steps, 2))
-
-
-def _simpleclick() -> Family:
-    from terraclick.networks.simpleclick.model import SIMPLECLICK, SimpleClick, SimpleClickConfig
-
-    return Family(SimpleClick, SimpleClickConfig, SIMPLECLICK, VIT_RENAMES + PYRAMID_RENAMES, VIT_UNUSED)
-
-
-def _ritm() -> Family:
-    from terraclick.networks.ritm.model import RITM, Ritm, RitmConfig
-
-    return Family(Ritm, RitmConfig, RITM)
-
-
-def _segnext() -> Family:
-    from terraclick.networks.segnext.model import RENAMES, SEGNEXT, UNUSED, SegNext, SegNextConfig
-
-    return Family(SegNext, SegNextConfig, SEGNEXT, RENAMES, UNUSED)
-
-
-ISREFINER_RENAMES: Renames = (
-    (r"mask_token$", "token"),
-    (r"gatefusion\.gate\.0", "gate.gate"),
-    (
-        r"click_refiner\.exact_image_feature\.Exact_Backbone\.(\d)\.offset_conv",
-        r"refiner.extractor.blocks.\1.conv.offset",
-    ),
-    (
-        r"click_refiner\.exact_image_feature\.Exact_Backbone\.(\d)\.(?:conv1|deform_conv)",
-        r"refiner.extractor.blocks.\1.conv",
-    ),
-    (r"click_refiner\.exact_image_feature\.Exact_Backbone\.(\d)\.bn", r"refiner.extractor.blocks.\1.norm"),
-    (
-        r"click_refiner\.exact_image_feature\.Exact_Backbone\.(\d)\.se\.fc\.0",
-        r"refiner.extractor.blocks.\1.excite.narrow",
-    ),
-    (
-        r"click_refiner\.exact_image_feature\.Exact_Backbone\.(\d)\.se\.fc\.2",
-        r"refiner.extractor.blocks.\1.excite.widen",
-    ),
-    (r"click_refiner\.exact_image_feature\.Exact_Backbone", "refiner.extractor.blocks"),
-    (r"click_refiner\.exact_image_feature\.final_conv", "refiner.extractor.project"),
-    (r"click_refiner\.dense_fusion_conv", "refiner.dense_fusion"),
-    (r"click_refiner\.cross_feat\.cross_attn1", "refiner.fusion.early_attention"),
-    (r"click_refiner\.cross_feat\.cross_attn2", "refiner.fusion.image_attention"),
-    (r"click_refiner\.cross_feat\.norm1", "refiner.fusion.early_norm"),
-    (r"click_refiner\.cross_feat\.norm2", "refiner.fusion.image_norm"),
-    (r"click_refiner\.cross_feat\.up_path", "refiner.fusion.up"),
-    (r"click_refiner\.cross_feat", "refiner.fusion"),
-    (r"click_refiner\.decoder_layers\.(\d)\.token_to_image_attn", r"refiner.layers.\1.token_attention"),
-    (r"click_refiner\.decoder_layers\.(\d)\.image_to_token_attn", r"refiner.layers.\1.feature_attention"),
-    (r"click_refiner\.decoder_layers\.(\d)\.self_attn", r"refiner.layers.\1.self_attention"),
-    (r"click_refiner\.decoder_layers\.(\d)\.mlp\.3", r"refiner.layers.\1.mlp.2"),
-    (r"click_refiner\.decoder_layers\.(\d)\.norm1", r"refiner.layers.\1.norms.0"),
-    (r"click_refiner\.decoder_layers\.(\d)\.norm2", r"refiner.layers.\1.norms.1"),
-    (r"click_refiner\.decoder_layers\.(\d)\.norm3", r"refiner.layers.\1.norms.2"),
-    (r"click_refiner\.decoder_layers\.(\d)\.norm4", r"refiner.layers.\1.norms.3"),
-    (r"click_refiner\.decoder_layers", "refiner.layers"),
-    (r"click_refiner\.final_token_decoder\.token_to_image_attn", "refiner.final_token.attention"),
-    (r"click_refiner\.final_token_decoder\.mlp\.3", "refiner.final_token.mlp.2"),
-    (r"click_refiner\.final_token_decoder", "refiner.final_token"),
-    (r"click_refiner\.multi_scale_fusion\.convs\.(\d)\.conv", r"refiner.scale_fusion.narrow.\1"),
-    (r"click_refiner\.multi_scale_fusion\.fusion_conv\.conv", "refiner.scale_fusion.mix"),
-    (r"click_refiner\.transposed_conv\.t_conv1", "refiner.up.0"),
-    (r"click_refiner\.transposed_conv\.t_conv2", "refiner.up.1"),
-    (r"click_refiner\.prev_mask_downscaling\.downscale\.4", "refiner.mask_branch.mix"),
-    (r"click_refiner\.prev_mask_downscaling\.downscale\.(\d)\.conv", r"refiner.mask_branch.down.\1.0"),
-    (r"click_refiner\.dynamic_conv\.kernel_mlp", "refiner.dynamic.kernel"),
-)
-
-
-def _isrefiner() -> Family:
-    from terraclick.networks.isrefiner.model import ISREFINER, IsRefiner, IsRefinerConfig
-
-    renames = VIT_RENAMES + PYRAMID_RENAMES[:2] + ISREFINER_RENAMES
-    return Family(IsRefiner, IsRefinerConfig, ISREFINER, renames, VIT_UNUSED)
-
-
-REFCUT_RENAMES: Renames = (
-    (r"mlp_pos\.0", "positive.inner"),
-    (r"mlp_pos\.2", "positive.outer"),
-    (r"mlp_neg\.0", "negative.inner"),
-    (r"mlp_neg\.2", "negative.outer"),
-)
-"""RefCut's authors published no weights; the prompts are named as CrossCut's, the rest as SimpleClick's."""
-
-
-def _refcut() -> Family:
-    from terraclick.networks.refcut.model import REFCUT, RefCut, RefCutConfig
-
-    below = tuple((pattern, f"base.{ours}") for pattern, ours in VIT_RENAMES + PYRAMID_RENAMES)
-    return Family(RefCut, RefCutConfig, REFCUT, REFCUT_RENAMES + below, VIT_UNUSED)
-
-
-def _focalclick() -> Family:
-    from terraclick.networks.focalclick.model import FOCALCLICK, RENAMES, UNUSED, FocalClick, FocalClickConfig
-
-    return Family(FocalClick, FocalClickConfig, FOCALCLICK, RENAMES, UNUSED)
-
-
-def _crosscut() -> Family:
-    from terraclick.networks.crosscut.model import CROSSCUT, CrossCut, CrossCutConfig
-
-    renames = (*VIT_RENAMES, *PYRAMID_RENAMES, (r"mlp_pos\.", "prompt."))
-    return Family(CrossCut, CrossCutConfig, CROSSCUT, renames, VIT_UNUSED)
-
-
-def _mfp() -> Family:
-    from terraclick.networks.mfp.model import MFP, Mfp, MfpConfig
-
-    renames = (
-        *VIT_RENAMES,
-        *PYRAMID_RENAMES,
-        (r"head\.conv_prevMod\.", "head.maps."),
-        (r"head\.refine_fusion\.", "head.refine."),
-    )
-    return Family(Mfp, MfpConfig, MFP, renames, VIT_UNUSED)
-
-
-def _bicor() -> Family:
-    from terraclick.networks.bicor.model import PUBLISHED, RENAMES, UNUSED, BicorNetwork, build_published
-
-    return Family(build_published, BicorNetwork, PUBLISHED, RENAMES, UNUSED)
-
-
-FAMILIES: dict[str, Callable[[], Family]] = {
-    "bicor": _bicor,
-    "focalclick": _focalclick,
-    "ritm": _ritm,
-    "segnext": _segnext,
-    "simpleclick": _simpleclick,
-    "crosscut": _crosscut,
-    "mfp": _mfp,
-    "isrefiner": _isrefiner,
-    "refcut": _refcut,
-}
-"""Families by name; each is imported when asked for."""
+def weights_of(family: str) -> PublishedWeights:
+    """How a family's networks are built and its published weights are named. Raises UnknownName if it has none."""
+    if family not in able_to("weights"):
+        raise UnknownName(f"no family {family!r} has published weights here. Known: {', '.join(able_to('weights'))}.")
+    found: PublishedWeights = part(family, "weights").WEIGHTS
+    return found
 
 
 def family_of(name: str) -> str:
-    """The family of a preset such as "simpleclick-b", or of its own name. Raises UnknownName with the list."""
-    if name in FAMILIES:
+    """The family of a network such as "simpleclick-b", or of its own name. Raises UnknownName with the list."""
+    families = able_to("weights")
+    if name in families:
         return name
-    for family, made in FAMILIES.items():
-        if name.startswith(family) and name in made().presets:
-            return family
-    known = ", ".join(preset for made in FAMILIES.values() for preset in made().presets)
-    raise UnknownName(f"no network {name!r} has published weights here. Known: {known}.")
+    known = {network.name: family for family in families for network in FAMILIES[family].networks}
+    if name not in known:
+        raise UnknownName(f"no network {name!r} has published weights here. Known: {', '.join(known)}.")
+    return known[name]
 
 
 def preset_of(name: str) -> Any:
     """The config of a published size. Raises UnknownName."""
-    return FAMILIES[family_of(name)]().presets[name]
+    return weights_of(family_of(name)).presets[name]
 
 
-def build(name: str, config: Any = None) -> tuple[nn.Module, Family, Any]:
-    """An untrained network of a preset's or family's name → (network, family, config used)."""
-    family = FAMILIES[name]() if name in FAMILIES else FAMILIES[family_of(name)]()
+def build(name: str, config: Any = None) -> tuple[nn.Module, PublishedWeights, Any]:
+    """An untrained network of a preset's or family's name → (network, how its weights are named, config used)."""
+    published = weights_of(family_of(name))
     if config is None:
-        if name not in family.presets:
-            raise BadConfig(f"the family {name!r} has several sizes: name one of {', '.join(family.presets)}.")
-        config = family.presets[name]
-    return family.network(config), family, config
+        if name not in published.presets:
+            raise BadConfig(f"the family {name!r} has several sizes: name one of {', '.join(published.presets)}.")
+        config = published.presets[name]
+    return published.network(config), published, config
 
 
 def read_published(path: str | Path, tell: Callable[[Mapping[str, int]], object] | None = None) -> dict[str, Tensor]:
@@ -331,7 +166,7 @@ def rename(state: Mapping[str, Tensor], renames: Renames, unused: tuple[str, ...
     return ours
 
 
-def _fit(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
+def fit(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     """Load strictly, or say in one sentence what does not fit."""
     expected = network.state_dict()
     state = reshaped(state, expected)
@@ -370,9 +205,9 @@ def reshaped(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dic
 
 def load_published(name: str, state: Mapping[str, Tensor], config: Any = None, what: str = "the checkpoint") -> Any:
     """A network with the weights of a published state dict; strict. Returns it in eval mode."""
-    network, family, config = build(name, config)
-    used, unused = _up_renames(getattr(getattr(config, "base", config), "upsample", 1))
-    _fit(network, rename(state, family.renames + used, family.unused + unused), what)
+    network, published, config = build(name, config)
+    renames, unused = published.by_config(config)
+    fit(network, rename(state, published.renames + renames, published.unused + unused), what)
     return network.eval()
 
 
@@ -449,7 +284,7 @@ def load_network(name: str, weights: str | Path | None = None, random: int | Non
     if config is None and described.is_file():
         config = read_config(described, name)
     network, _, _ = build(name, config)
-    _fit(network, read_published(path), path.name)
+    fit(network, read_published(path), path.name)
     return network.eval()
 
 
@@ -464,7 +299,7 @@ def read_config(path: Path, name: str) -> Any:
     if family != wanted:
         raise BadWeights(f"{path.name} describes a {family} network, not {wanted}: name the network it was trained as.")
     try:
-        return as_config(FAMILIES[family]().config, values)
+        return as_config(weights_of(family).config, values)
     except TypeError as error:
         raise BadWeights(f"{path.name} holds an incomplete config ({error}): convert the checkpoint again.") from None
 
@@ -484,91 +319,3 @@ def convert(
     path = Path(source)
     network = load_published(name, read_published(path, tell), config, path.name)
     return save_network(network, family_of(name), config or preset_of(name), destination)
-
-
-PLAIN_UNUSED = (
-    r"cls_token$",
-    r"dist_token$",
-    r"mask_token$",
-    r"register_tokens$",
-    r"reg_token$",
-    r"storage_tokens$",
-    r"norm\.",
-    r"fc_norm\.",
-    r"head\.",
-    r"decoder_",
-)
-"""Parts of MAE's, DINOv2's and timm's ViTs that click networks do not have."""
-
-
-def initialise(
-    name: str,
-    source: str | Path,
-    seed: int = 0,
-    config: Any = None,
-    tell: Callable[[Mapping[str, int]], object] | None = None,
-) -> Any:
-    """A network to be trained, its backbone taken from a plain ViT (MAE, DINOv2 or timm layout), the rest by `seed`.
-
-    Positions are resized bicubically to the network's grid; patches of another size (DINOv2's 14 px) so that a picture
-    enlarged as they are gives the same tokens; a layer scale is multiplied into the projection it follows, which
-    changes no number. `tell` as of `read_published`. Raises BadWeights where the ViT is of another size.
-    """
-    network = load_network(name, random=seed, config=config)
-    backbone = getattr(getattr(network, "base", network), "backbone", None)
-    if not hasattr(backbone, "pos_embed"):
-        raise BadConfig(f"{name} has no plain ViT to start from: give its own checkpoint.")
-    path = Path(source)
-    state = {key.removeprefix("backbone."): value for key, value in read_published(path, tell).items()}
-    state = _fold_layer_scale(rename(state, (), PLAIN_UNUSED))
-    table, wanted = state.get("pos_embed"), backbone.pos_embed.shape
-    if table is not None and table.ndim == 3 and table.shape != wanted and table.shape[-1] == wanted[-1]:
-        state["pos_embed"] = _square_positions(table, backbone.config.grid)
-    patches, kernel = state.get(PATCHES), backbone.state_dict()[PATCHES].shape
-    if patches is not None and patches.ndim == 4 and patches.shape != kernel and patches.shape[:2] == kernel[:2]:
-        state[PATCHES] = _resized_patches(patches, (kernel[2], kernel[3]))
-    _fit(backbone, state, path.name)
-    return network
-
-
-PATCHES = "patch_embed.proj.weight"
-
-
-def _resized_patches(kernel: Tensor, size: tuple[int, int]) -> Tensor:
-    """Patch weights (C, 3, h, w) for patches of another size (FlexiViT's rule, the pseudo-inverse of the resize).
-
-    With B the bilinear resize of a patch to `size`, the new weights w' give w'ᵀ(Bx) = wᵀx for every patch x where
-    patches grow, and are nearest to it where they shrink.
-    """
-    rows, cols = kernel.shape[2:]
-    basis = torch.eye(rows * cols, dtype=torch.float64).reshape(rows * cols, 1, rows, cols)
-    resized = functional.interpolate(basis, size=size, mode="bilinear", align_corners=False)
-    back = torch.linalg.pinv(resized.reshape(rows * cols, -1))
-    flat = kernel.to(torch.float64).reshape(-1, rows * cols) @ back.T
-    return flat.reshape(*kernel.shape[:2], *size).to(kernel.dtype)
-
-
-def _fold_layer_scale(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Multiply each `ls1.gamma` into the attention's projection and each `ls2.gamma` into the MLP's last layer."""
-    folded = {name: value for name, value in state.items() if not name.endswith((".ls1.gamma", ".ls2.gamma"))}
-    for name, gamma in state.items():
-        for scale, layer in ((".ls1.gamma", ".attn.proj"), (".ls2.gamma", ".mlp.fc2")):
-            if name.endswith(scale):
-                before = name.removesuffix(scale) + layer
-                for part, factor in ((".weight", gamma[:, None]), (".bias", gamma)):
-                    if before + part in folded:
-                        folded[before + part] = folded[before + part] * factor
-    return folded
-
-
-def _square_positions(table: Tensor, grid: tuple[int, int]) -> Tensor:
-    """A position table (1, [1 +] n², C) on another grid, with a class entry (zero where there was none)."""
-    from terraclick.blocks.vit import resize_positions
-
-    for classes in (1, 0):
-        side = round((table.shape[1] - classes) ** 0.5)
-        if side * side + classes == table.shape[1]:
-            break
-    if classes == 0:
-        table = torch.cat([torch.zeros_like(table[:, :1]), table], dim=1)
-    return resize_positions(table, (side, side), grid)

@@ -8,7 +8,7 @@ RS-ISRefiner's modulation runs between the two, in numpy.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,6 @@ from terraclick.core.modulation import MODULATIONS
 from terraclick.core.predictor import MASK_THRESHOLD, Prediction, View
 from terraclick.errors import BadClick, BadWeights
 from terraclick.inference.graph import Graph
-from terraclick.networks.refcut.exported import ExportedReferences
 from terraclick.predictors.inputs import click_points, picture, sigmoid
 
 __all__ = [
@@ -72,7 +71,7 @@ class ExportedNetwork:
     """Names of what the encoder hands to the clicks."""
     modulation: Mapping[str, Any] | None = None
     """`rule` and its settings where probabilities are modulated before a click is answered."""
-    references: ExportedReferences | None = None
+    references: Callable[[Prompt], FloatArray] | None = None
     """Where the network reads references: what makes numbers of them."""
     threshold: float = MASK_THRESHOLD
     """Probability above which a pixel belongs to the mask."""
@@ -146,8 +145,6 @@ def read_exported(name: str, folder: str | Path, threads: int | None = None) -> 
     try:
         kept, modulation = tuple(described["kept"]), described["modulation"]
         rows, cols = (side_of(value) for value in described["size"])
-        shown = described.get("references")
-        settings = None if shown is None else (side_of(shown["side"]), side_of(shown["dim"]), str(shown["mask_resize"]))
         if not all(isinstance(part, str) for part in kept) or not isinstance(modulation, dict | None):
             raise ValueError
     except (ValueError, KeyError, TypeError):
@@ -155,8 +152,7 @@ def read_exported(name: str, folder: str | Path, threads: int | None = None) -> 
     if modulation is not None and modulation.get("rule") not in MODULATIONS:
         raise BadWeights(f"{folder / DESCRIPTION} asks for an unknown modulation: export {name} again.")
     graphs = [Graph(folder / file, threads) for file in ("encode.onnx", "click.onnx")]
-    references = None if settings is None else ExportedReferences(Graph(folder / "reference.onnx", threads), *settings)
-    return ExportedNetwork(graphs[0], graphs[1], (rows, cols), kept, modulation, references)
+    return ExportedNetwork(graphs[0], graphs[1], (rows, cols), kept, modulation)
 
 
 def side_of(value: Any) -> int:

@@ -94,9 +94,13 @@ class NetworkPredictor:
     def predict(self, encoded: NetworkEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Probabilities of the whole view."""
         given, points, extra = self._inputs(encoded, prompt, previous)
+        memory = None if previous is None else previous.memory
         with torch.inference_mode(), self.arithmetic():
-            logits = self.network.answer(encoded.kept, given, points, **extra)
-        return self._prediction(logits, encoded.shape)
+            if getattr(self.network, "remembers", False):
+                logits, memory = self.network.answer_after(memory, encoded.kept, given, points)
+            else:
+                logits, memory = self.network.answer(encoded.kept, given, points, **extra), None
+        return replace(self._prediction(logits, encoded.shape), memory=memory)
 
     def progressive(self, encoded: NetworkEncoded, prompt: Prompt, previous: Prediction | None) -> Iterator[Prediction]:
         """Answers that get better, the last of them what `predict` says: one per division of CrossCut.

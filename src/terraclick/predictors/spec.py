@@ -29,4 +29,8 @@ class PredictorSpec:
     files: tuple[str, ...] = ()
     """Weight files in `WEIGHTS`."""
     reads_references: bool = False
-    """Whether references change its answers; a prompt with references is refused otherwise."""
+    """Whether references change its answers."""
+    extra: str | None = None
+    """The optional dependencies of the package without which it cannot be loaded from `weights`; None = none."""
+    weights: str | None = None
+    """What its option `weights` must be given, in words; None if it needs none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -94,19 +93,32 @@ class Flipped:
         """Both answers, the second mirrored back; clicks, previous answer and its window are mirrored for it."""
         plain, mirrored, cols = encoded
         clicks = tuple(Click(click.row, cols - 1 - click.col, click.positive) for click in prompt.clicks)
-        first = self.inner.predict(plain, prompt, previous)
-        second = self.inner.predict(mirrored, replace(prompt, clicks=clicks), _mirror(previous, cols))
+        held = None if previous is None else previous.memory
+        memory = held if isinstance(held, FlippedMemory) else FlippedMemory()
+        before = None if previous is None else replace(previous, memory=memory.plain)
+        first = self.inner.predict(plain, prompt, before)
+        before = _mirror(previous, cols, memory.mirrored)
+        second = self.inner.predict(mirrored, replace(prompt, clicks=clicks), before)
         probs = sigmoid(fuse([logit(first.probs), logit(second.probs[:, ::-1])]))
-        return Prediction(probs, first.focus, first.threshold)
+        kept = None if first.memory is None else FlippedMemory(first.memory, second.memory)
+        return Prediction(probs, first.focus, first.threshold, kept)
 
 
-def _mirror(previous: Prediction | None, cols: int) -> Prediction | None:
+@dataclass(frozen=True, eq=False)
+class FlippedMemory:
+    """What both answers leave to the next ones."""
+
+    plain: object | None = None
+    mirrored: object | None = None
+
+
+def _mirror(previous: Prediction | None, cols: int, memory: object | None) -> Prediction | None:
     if previous is None:
         return None
     focus = previous.focus
     if focus is not None:
         focus = replace(focus, col=cols - focus.col - focus.cols)
-    return Prediction(np.ascontiguousarray(previous.probs[:, ::-1]), focus, previous.threshold)
+    return Prediction(np.ascontiguousarray(previous.probs[:, ::-1]), focus, previous.threshold, memory)
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +244,7 @@ class Cached:
 
     def encode(self, view: View) -> Any:
         """The encoding, remembered if this content was seen lately."""
-        key = _content(view)
+        key = view.content
         with self._lock:
             if key in self._store:
                 self._store.move_to_end(key)
@@ -252,33 +264,29 @@ class Cached:
         return Cached, (self.inner, self.capacity)
 
 
-def _content(view: View) -> bytes:
-    """A key of everything `encode` may read."""
-    digest = hashlib.blake2b(repr((view.image.shape, view.valid is None, view.gsd)).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(view.image).data)
-    if view.valid is not None:
-        digest.update(np.ascontiguousarray(view.valid).view(np.uint8).data)
-    return digest.digest()
-
-
 @dataclass(frozen=True, eq=False)
 class TargetView:
-    """A view whose encodings are made when a target is first asked for (the same ones, whenever that is)."""
+    """A view and its encoding for one target."""
 
     view: View
-    encoded: dict[Target, Any]
+    target: Target
+    encoded: Any
 
 
 @dataclass(frozen=True, eq=False)
 class ByTarget:
-    """One predictor for objects, another for classes."""
+    """One predictor for objects, another for classes.
+
+    A view is encoded for the first of them; for another target it is encoded when that is asked for, each time anew:
+    give a `Cached` predictor there.
+    """
 
     inners: Mapping[Target, Predictor]
 
     def encode(self, view: View) -> TargetView:
-        """Encode for the object target (or the only one there is); the other waits until it is asked for."""
-        first = Target.OBJECT if Target.OBJECT in self.inners else next(iter(self.inners))
-        return TargetView(view, {first: self.inners[first].encode(view)})
+        """Encode for the first target."""
+        first = next(iter(self.inners))
+        return TargetView(view, first, self.inners[first].encode(view))
 
     def predict(self, encoded: TargetView, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """The answer of the target's predictor. Raises BadConfig if there is none."""
@@ -287,6 +295,5 @@ class ByTarget:
             raise BadConfig(
                 f"this predictor does not answer target {prompt.target.value}: ask another target or model."
             )
-        if prompt.target not in encoded.encoded:
-            encoded.encoded[prompt.target] = inner.encode(encoded.view)
-        return inner.predict(encoded.encoded[prompt.target], prompt, previous)
+        whole = encoded.encoded if prompt.target is encoded.target else inner.encode(encoded.view)
+        return inner.predict(whole, prompt, previous)

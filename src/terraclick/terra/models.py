@@ -28,6 +28,9 @@ OBJECT_SIDE = 288
 """Pixels the click net sees of an object's window. It looks twice, the second time in a mirror, which takes as long as
 one look at 400 px and is worth more (`dev/LOG.md`)."""
 
+CLASS_VIEWS = 8
+"""Latest views whose encodings for classes are kept, about 25 MB each at 1792 px."""
+
 PATCH_SIDE = 288
 """Pixels the click net sees of a patch of a class view: the side it was trained on, and half the time of 384."""
 
@@ -69,7 +72,7 @@ def terra(
 ) -> Predictor:
     """Objects with settled zoom-in; classes on patches of native resolution."""
     graphs = terra_graphs(weights, threads, click_net)
-    classes = TerraPredictor(graphs, side=PATCH_SIDE, examples=_examples(graphs))
+    classes = Cached(TerraPredictor(graphs, side=PATCH_SIDE, examples=_examples(graphs)), CLASS_VIEWS)
     return ByTarget({Target.OBJECT: _objects(graphs, capacity), Target.CLASS: classes})
 
 
@@ -91,7 +94,9 @@ def terra_fused(
     native ones are looked at twice, the second time in a mirror.
     """
     graphs = terra_graphs(weights, threads)
-    return ByTarget({Target.OBJECT: _objects(graphs, capacity), Target.CLASS: fused_classes(graphs, divisions)})
+    return ByTarget(
+        {Target.OBJECT: _objects(graphs, capacity), Target.CLASS: Cached(fused_classes(graphs, divisions), CLASS_VIEWS)}
+    )
 
 
 def fused_classes(graphs: TerraGraphs, divisions: tuple[int, ...] | None = None) -> Predictor:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from terraclick.core.focus import Window
 from terraclick.data.augment import jitter_sensor, turn
 from terraclick.data.datasets import IGNORE, Dataset
-from terraclick.errors import BadConfig, BadData
+from terraclick.errors import BadData
+from terraclick.networks.recipe import EpisodeRule
 from terraclick.terra.patches import GREY, cut
 
-__all__ = ["ASKED", "Episode", "EpisodeRule", "Example", "Labels", "draw_episode", "reader"]
+__all__ = ["Episode", "Example", "Labels", "draw_episode", "reader"]
 
 UNKNOWN = 255
 """Value of a truth where nobody is asked."""
@@ -25,37 +26,6 @@ DRAWS = 1000
 """Draws without anything to ask before datasets are called empty."""
 
 Number = TypeVar("Number", np.uint8, np.uint16)
-
-ASKED = ("object", "class", "combination")
-"""What an episode asks for: one instance, one class, or several classes at once (RefCut's combinations of parts)."""
-
-
-@dataclass(frozen=True)
-class EpisodeRule:
-    """How episodes are drawn."""
-
-    asked: str = "object"
-    """One of `ASKED`."""
-    side: int = 448
-    """Side of a crop, in pixels the network sees."""
-    scale: tuple[float, float] = (0.75, 1.4)
-    """Enlargement of the picture, drawn evenly in logarithm (published uniform resize)."""
-    min_area: int = 80
-    """Smallest thing asked for, in pixels of the crop."""
-    references: bool = False
-    """Whether a reference comes along."""
-    no_reference: float = 0.1
-    """Chance that it does not after all."""
-    one_mask: float = 0.25
-    """Chance that it has only a positive or only a negative mask (RefCut, section 4.1)."""
-    augment: bool = True
-    """Turns, mirrors and what a sensor does to colours."""
-
-    def __post_init__(self) -> None:
-        if self.asked not in ASKED:
-            raise BadConfig(f"asked {self.asked!r} is not known: give one of {', '.join(ASKED)}.")
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise BadConfig(f"scale {self.scale} is no range: give two factors above 0, the smaller first.")
 
 
 @dataclass(frozen=True, eq=False)

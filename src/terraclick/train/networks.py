@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from terraclick.blocks.layers import ClickViTConfig
 from terraclick.blocks.tuning import count_parameters, merge_lora, tune
 from terraclick.core.click import Click
 from terraclick.core.masks import iou
@@ -27,18 +26,15 @@ from terraclick.core.simulate import next_click, random_error_click, sample_clic
 from terraclick.data.datasets import open_datasets
 from terraclick.errors import BadConfig, BadWeights
 from terraclick.files import write_text
-from terraclick.networks.checkpoint import FAMILIES, build, read_published, rename, save_network
-from terraclick.networks.crosscut.model import CrossCutConfig
-from terraclick.networks.isrefiner.model import IsRefinerConfig
-from terraclick.networks.mfp.model import MfpConfig
-from terraclick.networks.refcut.model import RefCutConfig
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.checkpoint import build, read_published, rename, save_network, weights_of
+from terraclick.networks.families import FAMILIES, able_to, part
+from terraclick.networks.recipe import NetworkRecipe
 from terraclick.predictors.inputs import click_points
-from terraclick.train.episodes import Episode, EpisodeRule, draw_episode, reader
+from terraclick.train.episodes import Episode, draw_episode, reader
 from terraclick.train.losses import dice_loss, iterative_click_loss, normalized_focal_loss
 from terraclick.train.saving import save_checkpoint
 
-__all__ = ["NETWORK_RECIPES", "NetworkRecipe", "click_curve", "start_from", "train_network", "training_loss"]
+__all__ = ["NETWORK_RECIPES", "click_curve", "start_from", "train_network", "training_loss"]
 
 IGNORE = 255
 CHECKPOINT_EVERY = 100
@@ -47,51 +43,6 @@ BEFORE_THE_HEAD = ("backbone.", "embed_clicks.", "prompt.")
 """Parts of names of weights that learn at `backbone_rate`; a prompt that learns faster soon drowns the tokens."""
 
 Clicks = tuple[Click, ...]
-
-
-@dataclass(frozen=True)
-class NetworkRecipe:
-    """Everything that decides a training run of a paper's network, saved beside its weights."""
-
-    name: str
-    """Name of the recipe."""
-    family: str
-    """One of the families of `models/checkpoint.py`."""
-    config: Any
-    """The network's config."""
-    episodes: EpisodeRule = field(default_factory=EpisodeRule)
-    """How episodes are drawn."""
-    steps: int = 50_000
-    """Optimiser steps."""
-    batch: int = 32
-    """Episodes in a step."""
-    rate: float = 5e-5
-    """Learning rate of Adam; a tenth of it for the last tenth of the steps."""
-    backbone_rate: float = 1.0
-    """Share of the learning rate for the ViT, where it was trained before, and for what is added to its tokens."""
-    clip: float | None = None
-    """Largest norm of the gradient, None = any."""
-    warm_up: int = 0
-    """Steps over which the learning rate rises from nothing."""
-    first: str = "random"
-    """First clicks: "random" up to 24 of each sign (RITM), "one" including click near the middle (MFP)."""
-    next_clicks: int = 3
-    """Most clicks placed in the network's own errors."""
-    loss: str = "last"
-    """"last" = normalised focal loss of the last answer, "dice" = soft dice added to it, "icl" = focal loss of every
-    answer, later ones weighing more."""
-    tuning: str = "full"
-    """What is trained: full, lora, adapter."""
-    rank: int = 8
-    """Rank of LoRA."""
-    seed: int = 0
-    """Seed of everything random."""
-
-    def __post_init__(self) -> None:
-        if self.first not in ("random", "one") or self.loss not in ("last", "dice", "icl"):
-            raise BadConfig(f"first {self.first!r} and loss {self.loss!r}: choose random or one, last, dice or icl.")
-        if self.tuning == "none":
-            raise BadConfig("tuning none trains nothing: choose full, lora or adapter.")
 
 
 def training_loss(
@@ -291,15 +242,6 @@ def _claim(out: Path, recipe: NetworkRecipe, resume: bool) -> None:
         raise BadConfig(f"{out} holds an earlier run: pass --resume to go on with it, or choose another folder.")
 
 
-BASES = {
-    "crosscut": ("simpleclick", ""),
-    "refcut": ("simpleclick", "base."),
-    "mfp": ("simpleclick", ""),
-    "isrefiner": ("mfp", ""),
-}
-"""Family → the family it builds on, and where that sits in it."""
-
-
 def start_from(network: nn.Module, family: str, config: Any, path: Path) -> list[str]:
     """Give a network the weights of the one it builds on (or of its own kind); returns the names left untouched.
 
@@ -307,10 +249,11 @@ def start_from(network: nn.Module, family: str, config: Any, path: Path) -> list
     RS-ISRefiner from MFP, whose heads they may replace; the ViT must fit whole. Raises BadWeights where it does not.
     """
     state = read_published(path)
-    base, prefix = BASES.get(family, (family, ""))
+    spec = FAMILIES[family]
+    base, prefix = spec.builds_on or family, spec.builds_on_at
     if path.suffix != ".safetensors":
-        entry = FAMILIES[base]()
-        state = rename(state, entry.renames, (*entry.unused, r"head\.up_conv"))
+        published = weights_of(base)
+        state = rename(state, published.renames, (*published.unused, r"head\.up_conv"))
     own = network.state_dict()
     given = {prefix + name: value for name, value in state.items()}
     fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
@@ -327,108 +270,7 @@ def start_from(network: nn.Module, family: str, config: Any, path: Path) -> list
     return left
 
 
-# --- recipes ---------------------------------------------------------------------------------------------------------
-
-SMALL = SimpleClickConfig(ClickViTConfig(dim=128, depth=8, heads=4, size=224), (32, 64, 128, 256), 64)
-"""A SimpleClick of 2.4 million numbers, for trials on one CPU."""
-
-
-def simpleclick_b() -> NetworkRecipe:
-    """SimpleClick ViT-B as published: 55 epochs of 30 000 samples."""
-    return NetworkRecipe("simpleclick-b", "simpleclick", SimpleClickConfig(), steps=51_562)
-
-
-def simpleclick_small() -> NetworkRecipe:
-    """A small SimpleClick from nothing."""
-    rule = EpisodeRule(side=224)
-    return NetworkRecipe("simpleclick-small", "simpleclick", SMALL, rule, steps=2000, batch=8, rate=5e-4)
-
-
-def crosscut_b() -> NetworkRecipe:
-    """CrossCut ViT-B, from SimpleClick: crops of 896 px, classes, 55 epochs of 4500 samples."""
-    rule = EpisodeRule("class", side=896, scale=(0.75, 1.25))
-    config = CrossCutConfig(divisions=(2,))
-    return NetworkRecipe("crosscut-b", "crosscut", config, rule, steps=30_937, batch=8)
-
-
-def crosscut_small() -> NetworkRecipe:
-    """A small CrossCut from nothing."""
-    rule = EpisodeRule("class", side=896, scale=(0.75, 1.25))
-    config = CrossCutConfig(SMALL, divisions=(2,))
-    return NetworkRecipe("crosscut-small", "crosscut", config, rule, steps=2000, batch=2, rate=5e-4)
-
-
-def crosscut_s() -> NetworkRecipe:
-    """CrossCut of a ViT-S/14's first six blocks, patches of 224 px, from a plain ViT: classes in crops of 448 px."""
-    rule = EpisodeRule("class", side=448, scale=(0.75, 1.25))
-    vit = ClickViTConfig(patch=14, dim=384, depth=6, heads=6, size=224)
-    base = SimpleClickConfig(vit, (64, 128, 256, 512), 128)
-    config = CrossCutConfig(base, divisions=(2,), overlap=28)
-    settings = {"steps": 2000, "batch": 4, "rate": 2.5e-4, "backbone_rate": 0.3, "clip": 1.0, "warm_up": 30}
-    return NetworkRecipe("crosscut-s", "crosscut", config, rule, first="one", next_clicks=2, loss="dice", **settings)
-
-
-def refcut_b() -> NetworkRecipe:
-    """RefCut ViT-B, from SimpleClick: combinations of classes, a reference from another picture."""
-    rule = EpisodeRule("combination", references=True)
-    return NetworkRecipe("refcut-b", "refcut", RefCutConfig(), rule, steps=51_562, rate=5e-6)
-
-
-def refcut_small() -> NetworkRecipe:
-    """A small RefCut from nothing."""
-    rule = EpisodeRule("combination", side=224, references=True)
-    config = RefCutConfig(SMALL, reference_side=224)
-    return NetworkRecipe("refcut-small", "refcut", config, rule, steps=2000, batch=8, rate=5e-4)
-
-
-def mfp_b() -> NetworkRecipe:
-    """MFP ViT-B, from SimpleClick: one first click, then its own errors."""
-    return NetworkRecipe("mfp-b", "mfp", MfpConfig(), steps=51_562, first="one")
-
-
-def mfp_small() -> NetworkRecipe:
-    """A small MFP from nothing: what a small RS-ISRefiner stands on."""
-    rule = EpisodeRule(side=224)
-    return NetworkRecipe("mfp-small", "mfp", MfpConfig(SMALL), rule, steps=2000, batch=8, rate=5e-4, first="one")
-
-
-def isrefiner_b() -> NetworkRecipe:
-    """RS-ISRefiner ViT-B as its paper trains it, from MFP: 60 epochs of 30 000 samples, batches of 16."""
-    rule = EpisodeRule()
-    settings = {"steps": 112_500, "batch": 16, "first": "one", "tuning": "adapter"}
-    return NetworkRecipe("isrefiner-b", "isrefiner", IsRefinerConfig(), rule, **settings)
-
-
-def isrefiner_small() -> NetworkRecipe:
-    """A small RS-ISRefiner, from `mfp-small`."""
-    config = IsRefinerConfig(SMALL.vit, SMALL.pyramid, heads=4, widths=(16, 32, 64, 128))
-    settings = {"steps": 1000, "batch": 8, "rate": 5e-4, "first": "one", "tuning": "adapter"}
-    return NetworkRecipe("isrefiner-small", "isrefiner", config, EpisodeRule(side=224), **settings)
-
-
-def simpleclick_lora() -> NetworkRecipe:
-    """SimpleClick ViT-B tuned by LoRA alone."""
-    return replace(simpleclick_b(), name="simpleclick-lora", tuning="lora", rate=5e-4, steps=5000)
-
-
-def simpleclick_icl() -> NetworkRecipe:
-    """SimpleClick ViT-B fine-tuned by CFR-ICL: every answer of the sequence counts, five epochs."""
-    return replace(simpleclick_b(), name="simpleclick-icl", loss="icl", rate=5e-6, steps=4688)
-
-
 NETWORK_RECIPES: dict[str, Callable[[], NetworkRecipe]] = {
-    "simpleclick-b": simpleclick_b,
-    "simpleclick-icl": simpleclick_icl,
-    "simpleclick-lora": simpleclick_lora,
-    "simpleclick-small": simpleclick_small,
-    "crosscut-b": crosscut_b,
-    "crosscut-small": crosscut_small,
-    "crosscut-s": crosscut_s,
-    "refcut-b": refcut_b,
-    "refcut-small": refcut_small,
-    "mfp-b": mfp_b,
-    "mfp-small": mfp_small,
-    "isrefiner-b": isrefiner_b,
-    "isrefiner-small": isrefiner_small,
+    name: recipe for family in able_to("recipe") for name, recipe in part(family, "recipe").RECIPES.items()
 }
 """Recipes of the papers' networks by name; `terraclick train NAME --data … --out …` knows them."""

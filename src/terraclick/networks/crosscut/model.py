@@ -28,12 +28,9 @@ token that survive the published resizing; a map of S × S × C numbers (2.5 GB 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from math import ceil
-from threading import Lock
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,131 +42,18 @@ from terraclick.blocks.layers import (
     normalise,
     resize_map,
     to_windows,
-    under_disks,
     valid_points,
 )
 from terraclick.errors import BadConfig
-from terraclick.networks.simpleclick.model import SIMPLECLICK, SimpleClick, SimpleClickConfig
+from terraclick.networks.crosscut.config import CrossCutConfig
+from terraclick.networks.crosscut.division import Division, disk_weights, division
+from terraclick.networks.crosscut.memory import Answered, CrossCutMemory, clicks_in_order
+from terraclick.networks.simpleclick.model import SimpleClick
 
-__all__ = ["CROSSCUT", "CrossCut", "CrossCutConfig", "CrossCutEncoded", "Division", "disk_weights", "division"]
+__all__ = ["CrossCut", "CrossCutEncoded", "Patches"]
 
 STRETCH = 1.15
 """Without fixed divisions, as many patches are taken as show the picture shrunk by no more than this."""
-
-Clicks = tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
-class CrossCutConfig:
-    """Sizes and settings of a CrossCut network."""
-
-    base: SimpleClickConfig = field(default_factory=SimpleClickConfig)
-    """The network that reads a patch; its ViT's size is the side of a patch (published: 448)."""
-    setting: str = "paper"
-    """parity or paper: see the module's docstring."""
-    divisions: tuple[int, ...] | None = None
-    """Patches along the longer side; several are fused (MDF: 2, 3, 4); None = as many as keep the resolution."""
-    weights: tuple[float, ...] | None = None
-    """Share of each division in the fusion, None = equal; they are scaled to sum to 1."""
-    prompt_from: str = "pass"
-    """A click's features: "pass" = from the ViT without clicks (published), "embedding" = patch embedding (paper)."""
-    batch_quirk: bool = True
-    """In parity, whether patch i reads the prompts of sample i mod B as published."""
-    overlap: int = 56
-    """Pixels that neighbouring patches share in the paper setting."""
-    memory_mb: int = 768
-    """So many patches go through the network at once as fit in about this memory."""
-    dirty: float | None = None
-    """None computes every patch. Else a patch is computed anew only if the new click's disk touches it or its clicks'
-    tokens changed by more than this share since it last was; 0 is exact. Above 0 a patch's own last answer, given back
-    to it, is no change. Needs a batch of 1."""
-
-    def __post_init__(self) -> None:
-        if self.setting not in ("parity", "paper") or self.prompt_from not in ("pass", "embedding"):
-            raise BadConfig(
-                f"setting {self.setting!r} and prompt_from {self.prompt_from!r}: choose parity or paper, "
-                "pass or embedding."
-            )
-        if self.divisions is not None and (not self.divisions or min(self.divisions) < 1):
-            raise BadConfig(f"divisions {self.divisions} cut nothing: give whole numbers from 1 such as 2, 3, 4.")
-        if self.setting == "parity" and self.divisions is None:
-            object.__setattr__(self, "divisions", (2,))
-        if self.weights is not None:
-            shares = self.weights
-            if self.divisions is None or len(shares) != len(self.divisions) or min(shares) < 0 or sum(shares) <= 0:
-                raise BadConfig(
-                    f"weights {shares} do not fit divisions {self.divisions}: give one share >= 0 for each."
-                )
-        side = self.base.vit.size
-        if not 0 <= self.overlap <= side // 2:
-            raise BadConfig(f"patches cannot share {self.overlap} of {side} pixels: give 0 to {side // 2}.")
-        if self.dirty is not None and self.dirty < 0:
-            raise BadConfig(f"dirty {self.dirty} is below 0: give 0 (exact) or a small share such as 0.02.")
-
-
-CROSSCUT: dict[str, CrossCutConfig] = {
-    "crosscut-b": CrossCutConfig(SIMPLECLICK["simpleclick-b"]),
-    "crosscut-l": CrossCutConfig(SIMPLECLICK["simpleclick-l"]),
-}
-"""Sizes by name; the published one is B."""
-
-
-@dataclass(frozen=True)
-class Division:
-    """Where the patches of one division lie: canvas size, and their first rows and cols in reading order."""
-
-    size: tuple[int, int]
-    rows: tuple[int, ...]
-    cols: tuple[int, ...]
-    canvas: tuple[int, int]
-    """The size padded to whole patches."""
-
-    @property
-    def corners(self) -> list[tuple[int, int]]:
-        """First row and first col of each patch."""
-        return [(row, col) for row in self.rows for col in self.cols]
-
-
-def division(shape: tuple[int, int], n: int, overlap: int, squash: bool, side: int = 448) -> Division:
-    """n patches of `side` along the longer side of a picture; `squash` stretches it to a square without overlap."""
-    if squash:
-        starts = tuple(range(0, n * side, side))
-        return Division((n * side, n * side), starts, starts, (n * side, n * side))
-    covered = n * side - (n - 1) * overlap
-    scale = covered / max(shape)
-    size = tuple(max(1, round(length * scale)) for length in shape)
-    spans = []
-    for length in size:
-        count = max(1, ceil((length - overlap) / (side - overlap)))
-        room = max(length, side) - side
-        spans.append(tuple(round(k * room / max(count - 1, 1)) for k in range(count)))
-    return Division((size[0], size[1]), spans[0], spans[1], (max(size[0], side), max(size[1], side)))
-
-
-def disk_weights(points: Tensor, grid: tuple[int, int], stride: int, radius: float) -> Tensor:
-    """Shares of a token grid's bilinear upsampling under each disk: points (B, P, 3) in pixels → (B, P, h·w).
-
-    Averaging the map upsampled ×stride (align_corners=False) over a disk equals these weights times the tokens. Rows
-    sum to 1; to 0 for slots without a click.
-    """
-    batch, slots = points.shape[:2]
-    down, across, inside = under_disks(points, (grid[0] * stride, grid[1] * stride), radius)
-    share = inside.to(points.dtype) / inside.sum(dim=(-2, -1), keepdim=True).clamp(min=1)
-    weights = torch.zeros(batch, slots, grid[0] * grid[1], dtype=points.dtype, device=points.device)
-    rows, cols = (_mixed(place, side, stride, points.dtype) for place, side in zip((down, across), grid, strict=True))
-    for row, of_row in rows:
-        for col, of_col in cols:
-            place = row[..., :, None] * grid[1] + col[..., None, :]
-            amount = share * of_row[..., :, None] * of_col[..., None, :]
-            weights = weights.scatter_add(2, place.flatten(2), amount.flatten(2))
-    return weights
-
-
-def _mixed(place: Tensor, side: int, stride: int, kind: torch.dtype) -> list[tuple[Tensor, Tensor]]:
-    """The two cells that bilinear upsampling mixes at a pixel, and their shares."""
-    source = ((place.to(kind) + 0.5) / stride - 0.5).clamp(0, side - 1)
-    low = source.floor().long()
-    return [(low, 1 - (source - low)), ((low + 1).clamp(max=side - 1), source - low)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,28 +68,11 @@ class Patches:
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
-    """What a division's patches said, and the question that would leave it at that."""
-
-    asked: Tensor
-    logits: Tensor
-    fresh: tuple[int, ...] = ()
-    """Patches computed for this very answer."""
-
-
-@dataclass(eq=False)
 class CrossCutEncoded:
-    """A picture, its divisions (each made when first asked for, always the same) and the latest patch answers."""
+    """A picture (B, 3, H, W) and the divisions of it that the settings name, before any click."""
 
     image: Tensor
-    patches: dict[int, Patches] = field(default_factory=dict)
-    answered: OrderedDict[tuple[int, Clicks], Answered] = field(default_factory=OrderedDict)
-    asked: int = 0
-    """Patches that answers were made of so far."""
-    computed: int = 0
-    """Those of them that went through the network."""
-    lock: Any = field(default_factory=Lock, repr=False)
-    """Held while `answered` changes: sessions may share an encoding."""
+    patches: Mapping[int, Patches]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -215,16 +82,11 @@ class CrossCutEncoded:
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        kept = [t for p in self.patches.values() for t in (p.tokens, p.features)]
-        kept += [t for a in self.answered.values() for t in (a.asked, a.logits)]
-        return self.image.nbytes + sum(tensor.nbytes for tensor in kept)
+        return self.image.nbytes + sum(p.tokens.nbytes + p.features.nbytes for p in self.patches.values())
 
 
 class CrossCut(SimpleClick):
     """Image, previous answer and clicks → logits, patch by patch under one shared prompt."""
-
-    REMEMBERED = 6
-    """Answers kept for the dirty-patch mode, over all divisions."""
 
     def __init__(self, config: CrossCutConfig | None = None) -> None:
         self.settings = config = config or CrossCutConfig()
@@ -242,29 +104,35 @@ class CrossCut(SimpleClick):
         """Whether pictures are stretched to squares as published."""
         return self.settings.setting == "parity"
 
+    @property
+    def remembers(self) -> bool:
+        """Whether patches that hardly changed keep the answer before: see `CrossCutConfig.dirty`."""
+        return self.settings.dirty is not None
+
     def encode(self, image: Tensor) -> CrossCutEncoded:
         """RGB (B, 3, H, W) in 0…1 → what does not depend on clicks, for every division of the settings."""
-        encoded = CrossCutEncoded(image)
-        for n in self.divisions(encoded):
-            self.patches(encoded, n)
-        return encoded
+        shape = (int(image.shape[-2]), int(image.shape[-1]))
+        return CrossCutEncoded(image, {n: self._encoded(image, n) for n in self.divisions(shape)})
 
-    def divisions(self, encoded: CrossCutEncoded) -> tuple[int, ...]:
-        """The settings' divisions, or the one that keeps the picture's resolution."""
-        if self.settings.divisions is not None:
-            return self.settings.divisions
+    def divisions(self, shape: tuple[int, int]) -> tuple[int, ...]:
+        """The settings' divisions, or the one that keeps the resolution of a picture of this shape (rows, cols)."""
+        if self.settings.fixed is not None:
+            return self.settings.fixed
         overlap = self.settings.overlap
-        return (max(1, ceil((max(encoded.size) / STRETCH - overlap) / (self.side - overlap))),)
+        return (max(1, ceil((max(shape) / STRETCH - overlap) / (self.side - overlap))),)
 
     def patches(self, encoded: CrossCutEncoded, n: int) -> Patches:
-        """The division into n, made once: embedded patches and the pass without clicks."""
-        if n not in encoded.patches:
-            shape = encoded.size
-            cut = division(shape, n, self.settings.overlap, self.squash, self.side)
-            pictures = self._cut(resize_map(normalise(encoded.image), cut.size), cut)
-            tokens = self.backbone.embed(pictures)
-            encoded.patches[n] = Patches(cut, tokens, self._features(pictures, tokens))
-        return encoded.patches[n]
+        """The division into n: as encoded, or made now if the settings do not name it."""
+        found = encoded.patches.get(n)
+        return self._encoded(encoded.image, n) if found is None else found
+
+    def _encoded(self, image: Tensor, n: int) -> Patches:
+        """Embedded patches of a division, and the pass without clicks."""
+        shape = (int(image.shape[-2]), int(image.shape[-1]))
+        cut = division(shape, n, self.settings.overlap, self.squash, self.side)
+        pictures = self._cut(resize_map(normalise(image), cut.size), cut)
+        tokens = self.backbone.embed(pictures)
+        return Patches(cut, tokens, self._features(pictures, tokens))
 
     def _cut(self, canvas: Tensor, cut: Division) -> Tensor:
         """A picture (B, C, h, w) at the division's size → its patches (B · patches, C, side, side), zeros beyond it."""
@@ -296,40 +164,86 @@ class CrossCut(SimpleClick):
     def answer(
         self, encoded: CrossCutEncoded, previous: Tensor, points: Tensor, divisions: tuple[int, ...] | None = None
     ) -> Tensor:
-        """previous (B, 1, H, W) probabilities, points (B, 2P, 3) → logits (B, 1, H, W), the divisions fused (MDF)."""
+        """previous (B, 1, H, W) probabilities, points (B, 2P, 3) → logits (B, 1, H, W), the divisions fused (MDF).
+
+        Every patch is computed.
+        """
         *_, last = self.progressive(encoded, previous, points, divisions)
         return last
+
+    def answer_after(
+        self, memory: CrossCutMemory | None, encoded: CrossCutEncoded, previous: Tensor, points: Tensor
+    ) -> tuple[Tensor, CrossCutMemory]:
+        """The answer of the dirty-patch mode, (1, 1, H, W), and what it leaves to the next one.
+
+        memory is what the answer to the same clicks without the last one left, or to the same clicks; any other one,
+        and None, computes every patch. Raises BadConfig for more than one picture.
+        """
+        chosen = self.divisions(encoded.size)
+        if len(points) != 1:
+            raise BadConfig(f"the dirty-patch mode answers one picture at a time, not {len(points)}: split the batch.")
+        clicks = clicks_in_order(points)
+        known = memory if memory is not None and memory.clicks in (clicks, clicks[:-1]) else None
+        answered: dict[int, Answered] = {}
+
+        def divided(n: int) -> Tensor:
+            patches = self.patches(encoded, n)
+            asked, placed = self._asked(patches, encoded.size, previous, points, n)
+            before = None if known is None else known.answered.get(n)
+            touching = placed if known is not None and known.clicks != clicks else None
+            answered[n] = self._run_dirty(patches, asked, before, touching)
+            return self._assemble(answered[n].logits, patches.division, 1, encoded.size)
+
+        *_, logits = self._fused(chosen, self._shares(chosen), divided)
+        if self.settings.dirty:
+            heard = torch.sigmoid(logits)
+            answered = {
+                n: self._expecting(one, self.patches(encoded, n), heard, previous) for n, one in answered.items()
+            }
+        return logits, CrossCutMemory(clicks, answered)
 
     def progressive(
         self, encoded: CrossCutEncoded, previous: Tensor, points: Tensor, divisions: tuple[int, ...] | None = None
     ) -> Iterator[Tensor]:
         """Logits (B, 1, H, W) after the first division, after the first two, …; the last one is the whole fusion."""
-        chosen = divisions or self.divisions(encoded)
-        shares = self.settings.weights if self.settings.weights and chosen == self.settings.divisions else None
-        total, weight = torch.zeros(()), 0.0
-        for n, share in zip(chosen, shares or (1.0,) * len(chosen), strict=True):
+        chosen = divisions or self.divisions(encoded.size)
+        return self._fused(chosen, self._shares(chosen), lambda n: self.divided(encoded, previous, points, n))
+
+    def _shares(self, chosen: tuple[int, ...]) -> tuple[float, ...]:
+        """The share of each division in the fusion."""
+        weights = self.settings.weights
+        return weights if weights and chosen == self.settings.fixed else (1.0,) * len(chosen)
+
+    @staticmethod
+    def _fused(
+        chosen: tuple[int, ...], shares: tuple[float, ...], divided: Callable[[int], Tensor]
+    ) -> Iterator[Tensor]:
+        """The weighted mean of the divisions so far, after each."""
+        total, weight = None, 0.0
+        for n, share in zip(chosen, shares, strict=True):
             if share or not weight:
-                total = total.to(previous.device) + share * self.divided(encoded, previous, points, n)
+                part = share * divided(n)
+                total = part if total is None else total + part
                 weight += share
-            if weight:
-                if n == chosen[-1] and self.settings.dirty:
-                    self._expect(encoded, previous, points, chosen, total / weight)
+            if weight and total is not None:
                 yield total / weight
 
     def divided(self, encoded: CrossCutEncoded, previous: Tensor, points: Tensor, n: int) -> Tensor:
         """Logits (B, 1, H, W) of one division."""
         patches = self.patches(encoded, n)
+        asked, _ = self._asked(patches, encoded.size, previous, points, n)
+        logits = self._run(patches.tokens, asked)
+        return self._assemble(logits, patches.division, len(previous), encoded.size)
+
+    def _asked(
+        self, patches: Patches, shape: tuple[int, int], previous: Tensor, points: Tensor, n: int
+    ) -> tuple[Tensor, Tensor]:
+        """What is added to the tokens of every patch, (B · patches · windows, T, C), and the clicks on the canvas."""
         cut = patches.division
-        shape = encoded.size
         placed = self._place(points, shape, cut.size)
         canvas = torch.cat([self._shrink(previous, cut.size), click_disk_maps(placed, cut.size, self.config.radius)], 1)
         asked = to_windows(self.embed_clicks(self._cut(canvas, cut)), self.config.vit.window)
-        asked = asked + self._prompts(patches, placed, n)
-        if self.settings.dirty is None:
-            logits = self._run(patches.tokens, asked)
-        else:
-            logits = self._run_dirty(encoded, patches, asked, points, placed, n)
-        return self._assemble(logits, cut, len(previous), shape)
+        return asked + self._prompts(patches, placed, n), placed
 
     def _place(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
         """Clicks in canvas pixels; empty slots stay −1."""
@@ -402,18 +316,11 @@ class CrossCut(SimpleClick):
         parts = self._parts(len(tokens))
         return torch.cat([self.score(self.backbone(tokens[k] + asked[k], self._grid)) for k in parts])
 
-    def _run_dirty(
-        self, encoded: CrossCutEncoded, patches: Patches, asked: Tensor, points: Tensor, placed: Tensor, n: int
-    ) -> Tensor:
-        """The same, but a patch whose question hardly changed since the click before keeps its answer.
+    def _run_dirty(self, patches: Patches, asked: Tensor, before: Answered | None, touching: Tensor | None) -> Answered:
+        """The same, but a patch whose question hardly changed keeps its answer of before.
 
-        `points` in pixels of the picture, `placed` the same in pixels of the canvas.
+        touching: all clicks (1, 2P, 3) on the canvas if the last of them is new.
         """
-        if len(points) != 1:
-            raise BadConfig(f"the dirty-patch mode answers one picture at a time, not {len(points)}: split the batch.")
-        clicks = _in_order(points)
-        earlier = encoded.answered.get((n, clicks[:-1]))
-        before = earlier or encoded.answered.get((n, clicks))
         count = len(patches.division.corners)
         asked = asked.unflatten(0, (count, -1))
         tokens = patches.tokens.unflatten(0, (count, -1))
@@ -423,21 +330,15 @@ class CrossCut(SimpleClick):
         else:
             change = (asked - before.asked).flatten(1).norm(dim=1)
             limit = float(self.settings.dirty or 0.0) * before.asked.flatten(1).norm(dim=1)
-            touched = self._touched(placed, patches.division) if earlier else torch.zeros_like(change, dtype=torch.bool)
-            dirty = torch.nonzero((change > limit) | touched).flatten().tolist()
+            changed = change > limit
+            if touching is not None:
+                changed = changed | self._touched(touching, patches.division)
+            dirty = torch.nonzero(changed).flatten().tolist()
             kept, logits = before.asked.clone(), list(before.logits.split(1))
         for patch in dirty:
             kept[patch] = asked[patch]
             logits[patch] = self.score(self.backbone(tokens[patch] + asked[patch], self._grid))
-        answered = Answered(kept, torch.cat(logits), tuple(dirty))
-        with encoded.lock:
-            encoded.asked += count
-            encoded.computed += len(dirty)
-            encoded.answered[n, clicks] = answered
-            encoded.answered.move_to_end((n, clicks))
-            while len(encoded.answered) > self.REMEMBERED:
-                encoded.answered.popitem(last=False)
-        return answered.logits
+        return Answered(kept, torch.cat(logits), tuple(dirty))
 
     def _touched(self, placed: Tensor, cut: Division) -> Tensor:
         """Which patches the latest click's disk may reach: placed (1, 2P, 3) → (patches,) bool."""
@@ -446,26 +347,21 @@ class CrossCut(SimpleClick):
         reach = self.config.radius
         return ((within > -reach - 1) & (within < self.side + reach)).all(dim=-1)
 
-    def _expect(
-        self, encoded: CrossCutEncoded, previous: Tensor, points: Tensor, chosen: tuple[int, ...], answer: Tensor
-    ) -> None:
-        """Note for patches just computed that being asked with this answer (logits) as the previous one is no change.
+    def _expecting(self, said: Answered, patches: Patches, heard: Tensor, previous: Tensor) -> Answered:
+        """For patches just computed, the question that `heard` (probabilities) as the previous answer makes of theirs.
 
-        Without it every patch that shows a thing is dirty at the second click, whose previous answer is the first one.
+        So the answer that comes back to them is no change; without it every patch that shows a thing is dirty at the
+        second click, whose previous answer is the first one.
         """
-        clicks = _in_order(points)
-        for n in chosen:
-            said = encoded.answered.get((n, clicks))
-            if said is None or not said.fresh:
-                continue
-            cut, fresh = encoded.patches[n].division, list(said.fresh)
-            news = self._shrink(torch.sigmoid(answer), cut.size) - self._shrink(previous, cut.size)
-            stride = self.config.vit.patch
-            fed = functional.conv2d(self._cut(news, cut)[fresh], self.embed_clicks.weight[:, :1], stride=stride)
-            asked = said.asked.clone()
-            asked[fresh] += to_windows(fed, self.config.vit.window).unflatten(0, (len(fresh), -1))
-            with encoded.lock:
-                encoded.answered[n, clicks] = Answered(asked, said.logits)
+        cut, fresh = patches.division, list(said.fresh)
+        if not fresh:
+            return said
+        news = self._shrink(heard, cut.size) - self._shrink(previous, cut.size)
+        stride = self.config.vit.patch
+        fed = functional.conv2d(self._cut(news, cut)[fresh], self.embed_clicks.weight[:, :1], stride=stride)
+        asked = said.asked.clone()
+        asked[fresh] += to_windows(fed, self.config.vit.window).unflatten(0, (len(fresh), -1))
+        return Answered(asked, said.logits, said.fresh)
 
     def _assemble(self, logits: Tensor, cut: Division, batch: int, shape: tuple[int, int]) -> Tensor:
         """Patch logits (B · patches, 1, h, w) → one map (B, 1, H, W)."""
@@ -501,12 +397,4 @@ class CrossCut(SimpleClick):
         self, image: Tensor, previous: Tensor, points: Tensor, divisions: tuple[int, ...] | None = None
     ) -> Tensor:
         """image (B, 3, H, W) RGB in 0…1, previous (B, 1, H, W), points (B, 2P, 3) → logits (B, 1, H, W)."""
-        return self.answer(CrossCutEncoded(image), previous, points, divisions)
-
-
-def _in_order(points: Tensor) -> Clicks:
-    """The clicks of one picture, oldest first, each (order, row, col, sign)."""
-    slots = points.shape[1] // 2
-    rows = points[0].tolist()
-    valid = [(order, row, col, float(k < slots)) for k, (row, col, order) in enumerate(rows) if max(row, col) >= 0]
-    return tuple(sorted(valid))
+        return self.answer(CrossCutEncoded(image, {}), previous, points, divisions)

@@ -1,38 +1,49 @@
-"""FocalClick's two stages with torch."""
+"""FocalClick as a predictor: both stages and its own zoom-in, with torch or from an exported folder."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from terraclick.core.predictor import Predictor
+from terraclick.errors import require_extra
+from terraclick.inference.graph import Graph
+from terraclick.networks.click import from_folder
+from terraclick.networks.exported import is_exported
+from terraclick.networks.focalclick.onnx import ExportedFocal
+from terraclick.networks.focalclick.predictor import FocalClickPredictor, FocalStages
+from terraclick.predictors.wrappers import Cached, Flipped
 
-from terraclick.core.predictor import View
-from terraclick.networks.focalclick.model import Coarse
-from terraclick.networks.focalclick.predictor import Box
-from terraclick.networks.predictor import NetworkEncoded, NetworkPredictor, image_tensor
-
-__all__ = ["FocalNetwork"]
-
-FloatArray = NDArray[np.float32]
+__all__ = ["build"]
 
 
-@dataclass(frozen=True, eq=False)
-class FocalNetwork(NetworkPredictor):
-    """A `FocalClick` network, its input size and arithmetic; `coarse` and `refine` as `FocalStages` tells."""
+def build(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    random: int | None = None,
+    config: Any = None,
+    flip: bool = False,
+    parity: bool = False,
+    side: int = 384,
+    device: str = "cpu",
+    precision: str = "float32",
+    capacity: int = 4,
+) -> Predictor:
+    """FocalClick's two stages, its own zoom-in included; `side` is the square both stages read.
 
-    def coarse(self, encoded: NetworkEncoded, previous: FloatArray, points: FloatArray) -> tuple[FloatArray, Coarse]:
-        """The coarse stage: probabilities (S, S), and what the refiner cuts from."""
-        before = torch.from_numpy(np.asarray(previous, np.float32))[None, None].to(self.device)
-        with torch.inference_mode(), self.arithmetic():
-            found = self.network.coarse(encoded.kept, before, torch.from_numpy(points).to(self.device))
-            return torch.sigmoid(found.logits.float())[0, 0].cpu().numpy(), found
-
-    def refine(self, coarse: Coarse, crop: View, points: FloatArray, box: Box) -> FloatArray:
-        """The refined stage: logits (S, S)."""
-        boxes = torch.tensor([box], device=self.device)
-        with torch.inference_mode(), self.arithmetic():
-            image = image_tensor(crop, self.device)
-            logits = self.network.refine(image, torch.from_numpy(points).to(self.device), coarse, boxes)
-        return np.asarray(logits.float()[0, 0].cpu().numpy())
+    An exported folder has its own side. Raises BadWeights without weights or a seed, MissingExtra without torch.
+    """
+    stages: FocalStages
+    if weights is not None and is_exported(weights):
+        exported = from_folder(name, weights, parity=parity, precision=precision, device=device)
+        stages = ExportedFocal(exported, Graph(Path(weights) / "refine.onnx"))
+    else:
+        with require_extra("torch"):
+            from terraclick.networks.checkpoint import load_network
+            from terraclick.networks.focalclick.stages import FocalNetwork
+        network = load_network(name, weights, random, config)
+        stages = FocalNetwork(network, (side, side), parity, device, precision)
+    encoder = Cached(stages, capacity)  # type: ignore[arg-type]
+    predictor = FocalClickPredictor(stages, encoder)
+    return Flipped(predictor) if flip else predictor

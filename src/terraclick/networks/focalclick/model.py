@@ -28,8 +28,6 @@ from terraclick.core.resample import roi_weights
 
 __all__ = [
     "FOCALCLICK",
-    "RENAMES",
-    "UNUSED",
     "Coarse",
     "FocalClick",
     "FocalClickConfig",
@@ -71,26 +69,6 @@ FOCALCLICK: dict[str, FocalClickConfig] = {
     "focalclick-b0-s1": FocalClickConfig(halved=True),
 }
 """The published sizes by name: SegFormer-B0 and B3 in pipeline `s2`, B0 also in `s1`."""
-
-_BACKBONE = r"feature_extractor\.backbone\."
-_HEAD = r"feature_extractor\.decode_head\."
-
-RENAMES = (
-    (_BACKBONE + r"patch_embed_side1\.", "backbone.clicks."),
-    (_BACKBONE + r"patch_embed(\d)\.", r"backbone.stage\1.embed."),
-    (_BACKBONE + r"block(\d)\.(\d+)\.mlp\.dwconv\.dwconv\.", r"backbone.stage\1.blocks.\2.mlp.depthwise."),
-    (_BACKBONE + r"block(\d)\.(\d+)\.attn\.sr\.", r"backbone.stage\1.blocks.\2.attn.reduce."),
-    (_BACKBONE + r"block(\d)\.", r"backbone.stage\1.blocks."),
-    (_BACKBONE + r"norm(\d)\.", r"backbone.stage\1.norm."),
-    (_HEAD + r"linear_c(\d)\.proj\.", r"head.linear\1."),
-    (_HEAD + r"linear_fuse\.conv\.", "head.fuse."),
-    (_HEAD + r"linear_fuse\.bn\.", "head.norm."),
-    (_HEAD + r"linear_pred\.", "head.logits."),
-)
-"""Published names of weights → ours (regular expressions at the start of a name)."""
-
-UNUSED = (r"maps_transform\.", r"refiner\.feature_gate\.")
-"""Published weights that the network never uses."""
 
 
 def roi_align(maps: Tensor, boxes: Tensor, size: tuple[int, int], scale: float = 1.0) -> Tensor:

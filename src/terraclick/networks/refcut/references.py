@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from terraclick.core.click import Prompt, Reference
-from terraclick.core.predictor import Prediction, View
+from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import BadConfig
 from terraclick.networks.predictor import image_tensor
 from terraclick.predictors.wrappers import Cached
 
-__all__ = ["References"]
+__all__ = ["References", "references_of"]
 
 
 @dataclass(frozen=True, eq=False)
-class _Pictures:
+class ReferencePictures:
     """A reference picture → RefCut's features of it (1, C, h, w)."""
 
     network: Any
@@ -39,19 +39,15 @@ class _Pictures:
 class References:
     """A prompt's references → RefCut's keyword `references`: (1, 2, C), or None without any.
 
-    Any number, each positive or negative; those of one sign are averaged. Pictures are remembered by their content.
+    Any number, each positive or negative; those of one sign are averaged.
     """
 
     network: Any
     """A RefCut in eval mode."""
+    pictures: Predictor
+    """Encodes pictures; give a `Cached` one, so that an example is encoded once, not at every click."""
     device: str = "cpu"
     """Where it runs."""
-    capacity: int = 32
-    """So many encoded pictures are kept."""
-    _pictures: Cached = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_pictures", Cached(_Pictures(self.network, self.device), self.capacity))
 
     def __call__(self, prompt: Prompt) -> Mapping[str, Any]:
         """The keyword the network's `answer` takes."""
@@ -64,6 +60,11 @@ class References:
 
     def _represent(self, reference: Reference) -> torch.Tensor:
         """(C,): the mean feature under a reference's mask."""
-        features = self._pictures.encode(View(reference.image))
+        features = self.pictures.encode(View(reference.image))
         mask = torch.from_numpy(np.asarray(reference.mask, dtype=np.float32))[None, None].to(self.device)
         return self.network.represent(features, mask)[0]
+
+
+def references_of(network: Any, device: str = "cpu", capacity: int = 32) -> References:
+    """References for a RefCut in eval mode; `capacity` encoded pictures are remembered by their content."""
+    return References(network, Cached(ReferencePictures(network, device), capacity), device)

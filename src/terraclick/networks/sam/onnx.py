@@ -1,117 +1,113 @@
-"""A network of the SAM family to files that the CPU inference engine runs.
-
-The image encoder is one graph. The mask decoder is three, because a network of `transformers` decides with Python
-what a click asks for: several masks on a first click (`first.onnx`), one mask without a mask prompt (`fresh.onnx`),
-one with it (`click.onnx`).
-"""
+"""The SAM family on the CPU inference engine, from the folder that `terraclick export NAME` wrote: no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
-from terraclick.blocks.layers import normalise
-from terraclick.errors import BadConfig
+from terraclick.errors import BadConfig, BadWeights, require_extra
 from terraclick.inference.graph import Graph
-from terraclick.networks.onnx_files import close_enough, relative, write_graph, written
-from terraclick.networks.sam.adapter import SamPredictor, kept_features, tensors_in
+from terraclick.networks.exported import DESCRIPTION, read_description, side_of
+from terraclick.networks.sam.view import SamView
 
-__all__ = ["export_sam"]
+__all__ = ["EXPORT", "ExportedSam"]
 
-
-class Encoder(nn.Module):
-    """The input square → what the mask decoder reads, as a flat tuple."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(1, 3, S, S) in 0…1 → tensors."""
-        kept = kept_features(self.network, normalise(image))
-        return tuple(part for value in kept.values() for part in tensors_in(value))
+FloatArray = NDArray[np.float32]
 
 
-class Decoder(nn.Module):
-    """Clicks and what was kept → masks and their predicted IoU."""
+@dataclass(frozen=True, eq=False)
+class ExportedSamFeatures:
+    """What the mask decoder's graphs read of a view, by name."""
 
-    def __init__(self, network: nn.Module, kept: dict[str, Any], several: bool, masked: bool) -> None:
-        super().__init__()
-        self.network, self.kept, self.several, self.masked = network, kept, several, masked
+    arrays: Mapping[str, NDArray[np.float32]]
 
-    def forward(self, points: Tensor, labels: Tensor, mask: Tensor, *parts: Tensor) -> tuple[Tensor, Tensor]:
-        """points (1, 1, P, 2), labels (1, 1, P), mask (1, 1, S/4, S/4), kept tensors → (M, h, w) logits, (M,) IoU."""
-        flat = iter(parts)
-        kept = {
-            name: next(flat) if isinstance(value, Tensor) else [next(flat) for _ in value]
-            for name, value in self.kept.items()
-        }
-        answer = self.network(
-            **kept,
-            input_points=points,
-            input_labels=labels,
-            input_masks=mask if self.masked else None,
-            multimask_output=self.several,
-        )
-        return answer.pred_masks[0, 0], answer.iou_scores[0, 0]
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return sum(array.nbytes for array in self.arrays.values())
 
 
-GRAPHS = {"first": (True, False), "fresh": (False, False), "click": (False, True)}
-"""File → (several masks, mask prompt)."""
+@dataclass(frozen=True, eq=False)
+class ExportedSam(SamView):
+    """Answer clicks with exported graphs. Raises BadClick without a positive click or previous answer."""
+
+    encoder: Graph
+    """`encode.onnx`."""
+    first: Graph
+    """`first.onnx`: several masks, no mask prompt."""
+    fresh: Graph
+    """`fresh.onnx`: one mask, no mask prompt."""
+    clicks: Graph
+    """`click.onnx`: one mask, with a mask prompt."""
+    kept: tuple[str, ...]
+    """Names of what the encoder hands to the clicks."""
+    square: int
+    """Side of the input square in pixels."""
+    stretch: bool
+    """Whether the view is stretched to the input square (SAM 2) or padded (SAM, SAM-HQ)."""
+
+    @property
+    def side(self) -> int:
+        """Side of the input square in pixels."""
+        return self.square
+
+    def features(self, square: FloatArray) -> ExportedSamFeatures:
+        """The image encoder on (1, 3, S, S) in 0…1."""
+        return ExportedSamFeatures(dict(zip(self.kept, self.encoder.outputs({"image": square}), strict=True)))
+
+    def masks(
+        self,
+        kept: ExportedSamFeatures,
+        points: FloatArray,
+        labels: NDArray[np.int64],
+        mask: FloatArray | None,
+        several: bool,
+    ) -> tuple[FloatArray, FloatArray]:
+        """The mask decoder, see `SamView`."""
+        asked = {"points": points[None, None], "labels": labels[None, None]}
+        if mask is not None:
+            found = self.clicks.outputs({**kept.arrays, **asked, "mask": mask[None, None]})
+        else:
+            found = (self.first if several else self.fresh).outputs({**kept.arrays, **asked})
+        return found[0], found[1]
 
 
-@torch.no_grad()
-def export_sam(name: str, out: str | Path, predictor: SamPredictor) -> Path:
-    """Write a folder that `load(name, weights=folder)` clicks with, without torch; returns it.
+class SamGraphs:
+    """An image encoder, and the mask decoder three times: several masks, one, one from the previous answer."""
 
-    The files are checked against the network on other inputs before they are put in place. Raises BadOutput if the
-    folder cannot be written or the files answer differently, BadConfig for a network that is not on the CPU.
-    """
-    if predictor.device != "cpu":
-        raise BadConfig(f"{name} is on {predictor.device}: load it on the CPU to export it.")
-    with written(out) as (folder, described):
-        network, side = predictor.network, predictor.side
-        image, *clicks = _inputs(side, 3, 0)
-        kept = kept_features(network, normalise(image))
-        parts = [part for value in kept.values() for part in tensors_in(value)]
-        labels = [f"kept_{number}" for number in range(len(parts))]
-        given = dict(zip(("points", "labels", "mask", *labels), (*clicks, *parts), strict=True))
-        free = {"points": {2: "clicks"}, "labels": {2: "clicks"}}
-        write_graph(folder / "encode.onnx", Encoder(network), {"image": image}, labels)
-        for file, (several, masked) in GRAPHS.items():
-            decoder = Decoder(network, kept, several, masked)
-            write_graph(folder / f"{file}.onnx", decoder, given, ["masks", "scores"], free)
-        difference = close_enough(name, _difference(network, side, kept, labels, folder))
-        described |= {"name": name, "kept": labels, "side": side, "stretch": predictor.stretch}
-        described["difference"] = difference
-    return Path(out)
+    def export(
+        self,
+        name: str,
+        out: str | Path,
+        weights: str | Path | None = None,
+        size: tuple[int, int] | None = None,
+        random: int | None = None,
+        config: Any = None,
+    ) -> Path:
+        """Write the folder, see `onnx_export.export_sam`. Raises BadConfig for a size, MissingExtra."""
+        if size is not None:
+            raise BadConfig(f"{name} reads the square it was trained on: leave --size out.")
+        with require_extra("sam"):
+            from terraclick.networks.sam.model import load_sam
+            from terraclick.networks.sam.onnx_export import export_sam
+        return export_sam(name, out, load_sam(name, weights=weights, random=random, config=config))
 
-
-def _inputs(side: int, clicks: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Picture, points, labels and mask prompt of the right shapes."""
-    rng = torch.Generator().manual_seed(seed)
-    points = torch.rand(1, 1, clicks, 2, generator=rng) * (side - 1)
-    labels = (torch.arange(clicks) % 2 == 0).long()[None, None]
-    mask = torch.rand(1, 1, side // 4, side // 4, generator=rng) * 20 - 10
-    return torch.rand(1, 3, side, side, generator=rng), points, labels, mask
+    def read(self, name: str, folder: str | Path, threads: int | None = None) -> ExportedSam:
+        """The predictor of an exported folder. Raises BadWeights if it is damaged or of another network."""
+        folder = Path(folder)
+        described = read_description(name, folder)
+        try:
+            kept = tuple(described["kept"])
+            side, stretch = side_of(described["side"]), bool(described["stretch"])
+        except (ValueError, KeyError, TypeError):
+            raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
+        files = ("encode.onnx", "first.onnx", "fresh.onnx", "click.onnx")
+        return ExportedSam(*(Graph(folder / file, threads) for file in files), kept, side, stretch)
 
 
-def _difference(network: nn.Module, side: int, kept: dict[str, Any], labels: list[str], folder: Path) -> float:
-    """Largest difference of a logit between network and files, relative to the largest logit if that is > 1."""
-    differences: list[float] = []
-    for clicks in (1, 5):  # other numbers of clicks, too
-        image, *asked = _inputs(side, clicks, clicks)
-        parts = Encoder(network)(image)
-        found = Graph(folder / "encode.onnx").outputs({"image": image.numpy()})
-        given = {name: part.numpy() for name, part in zip(("points", "labels", "mask"), asked, strict=True)}
-        for file, (several, masked) in GRAPHS.items():
-            expected = Decoder(network, kept, several, masked)(
-                *asked, *parts
-            )  # masks, and scores that choose among them
-            answers = Graph(folder / f"{file}.onnx").outputs({**dict(zip(labels, found, strict=True)), **given})
-            differences += [relative(answer, right) for answer, right in zip(answers, expected, strict=True)]
-    return float(np.max(differences))
+EXPORT = SamGraphs()

@@ -28,7 +28,7 @@ from terraclick.blocks.layers import (
 )
 from terraclick.blocks.vit import Block, ViTConfig
 
-__all__ = ["RENAMES", "SEGNEXT", "UNUSED", "SegNext", "SegNextConfig", "SegNextEncoded", "SegNextViTConfig"]
+__all__ = ["SEGNEXT", "SegNext", "SegNextConfig", "SegNextEncoded", "SegNextViTConfig"]
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,6 @@ class SegNextConfig:
 
 SEGNEXT: dict[str, SegNextConfig] = {"segnext-b": SegNextConfig()}
 """The published size by name (`vitb_sax2`)."""
-
-RENAMES = (
-    (r"visual_prompts_encoder\.proj\.", "embed_clicks."),
-    (r"neck\.down_(4|8|16|32)\.", r"neck.stride\1."),
-    (r"head\.convs\.(\d)\.", r"head.laterals.\1."),
-    (r"head\.fusion_conv\.", "head.fuse."),
-    (r"head\.seg_conv\.", "head.logits."),
-)
-"""Published names of weights → ours (regular expressions at the start of a name)."""
-
-UNUSED = (r"backbone\.fc_norm\.",)
-"""Published weights that the network never uses."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,8 @@ from terraclick.core.predictor import View  # noqa: E402
 from terraclick.errors import BadConfig, BadOutput, BadWeights  # noqa: E402
 from terraclick.networks import onnx_export as room  # noqa: E402
 from terraclick.networks.checkpoint import load_network, save_network  # noqa: E402
-from terraclick.networks.crosscut.model import CrossCutConfig  # noqa: E402
+from terraclick.networks.crosscut.config import CrossCutConfig  # noqa: E402
+from terraclick.networks.families import family_of, part  # noqa: E402
 from terraclick.networks.focalclick.model import FocalClickConfig  # noqa: E402
 from terraclick.networks.isrefiner.model import IsRefinerConfig  # noqa: E402
 from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
@@ -42,6 +43,12 @@ TINY = {
     "focalclick-b0": FocalClickConfig((8, 16, 20, 24), (1, 1, 1, 1), (1, 2, 2, 2), head=16, refiner=8),
     "isrefiner-b": IsRefinerConfig(replace(VIT, dim=64), (8, 16, 32, 64), widths=(8, 16, 24, 32)),
 }
+
+
+def export(name, *args, **options):
+    return part(family_of(name), "onnx").EXPORT.export(name, *args, **options)
+
+
 CLICKS = (Click(60, 90), Click(20, 30, False), Click(80.5, 100))
 
 
@@ -57,7 +64,7 @@ LARGE = ("ritm-hrnet18", "isrefiner-b")  # graphs of many small steps: tracing t
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LARGE)) for n in TINY])
 def test_the_files_answer_as_the_network(name, tmp_path, view):
-    folder = room.export_network(name, tmp_path / "made", random=0, size=SIZE, config=TINY[name])
+    folder = export(name, tmp_path / "made", random=0, size=SIZE, config=TINY[name])
     described = json.loads((folder / "network.json").read_text())
     assert described["name"] == name and described["difference"] < 1e-3
     plain, target = {"zoom": False, "flip": False}, {"target": SIZE}
@@ -83,10 +90,10 @@ def test_the_files_answer_as_the_network(name, tmp_path, view):
 def test_an_exported_refcut_reads_references(resize, tmp_path, view):
     torch.manual_seed(0)
     network = RefCut(RefCutConfig(SIMPLE, reference_side=224, mask_resize=resize))
-    for part in (network.positive, network.negative):
-        torch.nn.init.normal_(part.outer.weight, std=0.3)  # a new one's prompts are zero
+    for side in (network.positive, network.negative):
+        torch.nn.init.normal_(side.outer.weight, std=0.3)  # a new one's prompts are zero
     weights = save_network(network, "refcut", network.config, tmp_path / "weights")
-    folder = room.export_network("refcut-b", tmp_path / "made", weights, SIZE)
+    folder = export("refcut-b", tmp_path / "made", weights, SIZE)
     plain = {"zoom": False, "flip": False}
     ours = load("refcut-b", weights=folder, **plain)
     theirs = load("refcut-b", weights=weights, target=SIZE, **plain)
@@ -101,6 +108,11 @@ def test_an_exported_refcut_reads_references(resize, tmp_path, view):
         assert np.allclose(one, two, atol=1e-3)
         found.append(one)
     assert all(not np.allclose(one, found[0], atol=1e-2) for one in found[1:])
+    said = json.loads((folder / "network.json").read_text())
+    for damaged in (None, 7, [], {}, {**said["references"], "side": "wide"}, {**said["references"], "dim": -1}):
+        (folder / "network.json").write_text(json.dumps({**said, "references": damaged}))
+        with pytest.raises(BadWeights, match="damaged"):
+            load("refcut-b", weights=folder)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +155,7 @@ def test_what_does_not_fit_is_refused(folder, tmp_path):
     with pytest.raises(BadConfig, match="float32 only"):
         load("simpleclick-b", weights=folder, parity=True)
     with pytest.raises(BadConfig, match="reads a square"):
-        room.export_network("focalclick-b0", tmp_path / "no", random=0, size=(224, 256))
+        export("focalclick-b0", tmp_path / "no", random=0, size=(224, 256))
     with pytest.raises(BadConfig, match="divisions of its own"):
         load("crosscut-b", weights=folder, divisions=(2,))
     (tmp_path / "network.json").write_text('{"name": "simpleclick-b"}')
@@ -157,5 +169,5 @@ def test_what_does_not_fit_is_refused(folder, tmp_path):
 def test_files_that_answer_differently_are_not_kept(difference, tmp_path, monkeypatch):
     monkeypatch.setattr(room, "_difference", lambda *_: difference)
     with pytest.raises(BadOutput, match="answer differently"):
-        room.export_network("simpleclick-b", tmp_path / "no", random=0, size=SIZE, config=TINY["simpleclick-b"])
+        export("simpleclick-b", tmp_path / "no", random=0, size=SIZE, config=TINY["simpleclick-b"])
     assert not list((tmp_path / "no").iterdir())

@@ -1,20 +1,27 @@
-"""FocalClick's two stages on the CPU inference engine: no torch."""
+"""FocalClick as three graphs, the third its second stage, and how these are run without torch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.core.predictor import View
 from terraclick.core.resample import roi_weights
+from terraclick.errors import BadConfig
 from terraclick.inference.graph import Graph
 from terraclick.networks.exported import ExportedEncoded, ExportedNetwork
 from terraclick.networks.focalclick.predictor import Box
+from terraclick.networks.graphs import ClickGraphs, FurtherGraph
 from terraclick.predictors.inputs import picture, sigmoid
 
-__all__ = ["ExportedFocal"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["EXPORT", "ExportedFocal"]
 
 FloatArray = NDArray[np.float32]
 
@@ -71,3 +78,30 @@ def _cut(maps: FloatArray, box: Box, side: int, scale: float) -> FloatArray:
     rows = roi_weights(top, bottom, maps.shape[-2], side)
     cols = roi_weights(left, right, maps.shape[-1], side)
     return np.asarray(rows @ maps @ cols.T)
+
+
+class FocalGraphs(ClickGraphs):
+    """A click's graph is the coarse stage; a third one refines what is cut from its answer."""
+
+    answered: Sequence[str] = ("logits", "features")
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Both stages read a square."""
+        if size[0] != size[1]:
+            raise BadConfig(
+                f"FocalClick reads a square, not {size[0]} × {size[1]} pixels: give --size {size[0]},{size[0]}."
+            )
+
+    def click(self, network: Any, encoded: Any, given: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """Coarse logits and features."""
+        coarse = network.coarse(encoded, given["previous"], given["points"])
+        return coarse.logits, coarse.features
+
+    def further(self, network: Any, given: Mapping[str, Tensor], answers: Sequence[Tensor]) -> Sequence[FurtherGraph]:
+        """The second stage; in the example the focus crop is the whole picture."""
+        logits, features = answers
+        cuts = {"image": given["image"], "points": given["points"], "features": features, "coarse": logits}
+        return (FurtherGraph("refine.onnx", network.detail, cuts, "refined", {"points": {1: "slots"}}),)
+
+
+EXPORT = FocalGraphs()

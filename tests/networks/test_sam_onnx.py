@@ -18,7 +18,7 @@ from terraclick.cli import cli  # noqa: E402
 from terraclick.core.click import Click, Prompt  # noqa: E402
 from terraclick.core.predictor import View  # noqa: E402
 from terraclick.errors import BadConfig, BadOutput, BadWeights  # noqa: E402
-from terraclick.networks.sam import onnx as room  # noqa: E402
+from terraclick.networks.sam import onnx_export as room  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=KINDS)

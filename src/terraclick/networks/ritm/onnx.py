@@ -1,0 +1,9 @@
+"""RITM as two graphs."""
+
+from __future__ import annotations
+
+from terraclick.networks.graphs import ClickGraphs
+
+__all__ = ["EXPORT"]
+
+EXPORT = ClickGraphs()

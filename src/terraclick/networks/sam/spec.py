@@ -1,0 +1,24 @@
+"""The SAM family: Kirillov et al. 2023; Ke et al. 2023; Ravi et al. 2024."""
+
+from __future__ import annotations
+
+from terraclick.networks.spec import FamilySpec, NetworkSpec
+
+__all__ = ["SPEC"]
+
+SPEC = FamilySpec(
+    (
+        NetworkSpec("sam-vit-b", "SAM, ViT-B (Kirillov et al. 2023)", side=1024),
+        NetworkSpec("sam-vit-l", "SAM, ViT-L (Kirillov et al. 2023)", side=1024),
+        NetworkSpec("sam-vit-h", "SAM, ViT-H (Kirillov et al. 2023)", side=1024),
+        NetworkSpec("sam-hq-vit-b", "SAM-HQ, ViT-B (Ke et al. 2023)", side=1024),
+        NetworkSpec("sam-hq-vit-l", "SAM-HQ, ViT-L (Ke et al. 2023)", side=1024),
+        NetworkSpec("sam-hq-vit-h", "SAM-HQ, ViT-H (Ke et al. 2023)", side=1024),
+        NetworkSpec("sam2-hiera-tiny", "SAM 2 or 2.1, Hiera-T (Ravi et al. 2024)", side=1024),
+        NetworkSpec("sam2-hiera-small", "SAM 2 or 2.1, Hiera-S (Ravi et al. 2024)", side=1024),
+        NetworkSpec("sam2-hiera-base-plus", "SAM 2 or 2.1, Hiera-B+ (Ravi et al. 2024)", side=1024),
+        NetworkSpec("sam2-hiera-large", "SAM 2 or 2.1, Hiera-L (Ravi et al. 2024)", side=1024),
+    ),
+    extra="sam",
+    weights="a folder in the transformers layout",
+)
