@@ -280,3 +280,38 @@ def test_a_double_click_is_one_click(driver, town):
         driver.page.mouse.dblclick(*driver.at(*middle(house)))
     driver.quiet()
     assert len(driver.get("/api/sessions")["sessions"][-1]["clicks"]) == 1
+
+
+def test_the_help_opens_on_the_guide(driver):
+    page = driver.page
+    driver.key("?")
+    page.wait_for_selector("dialog .guide:has-text('Outline a thing')")
+    page.click('[data-help="keys"]')
+    page.wait_for_selector('dialog [data-key="tool.move"]')
+    driver.key("Escape")
+    page.wait_for_selector("dialog", state="detached")
+
+
+def test_by_touch(driver, town):
+    """A tap shows the buttons that a hand without keys needs: exclude, accept, brush sizes, finish."""
+    page = driver.page
+    house = town.near("building", 900, 620, least=900)[0]
+    tap = """([x, y]) => {
+        const target = document.querySelector(".map .ol-viewport");
+        const init = {bubbles: true, cancelable: true, composed: true, pointerId: 7, pointerType: "touch",
+            isPrimary: true, button: 0, clientX: x, clientY: y};
+        target.dispatchEvent(new PointerEvent("pointerdown", {...init, buttons: 1}));
+        target.dispatchEvent(new PointerEvent("pointerup", init));
+    }"""
+    first = driver.act(lambda: page.evaluate(tap, list(driver.at(*middle(house)))), "/clicks")
+    page.click('.touchbar [data-excluding="true"]')
+    second = driver.act(
+        lambda: page.evaluate(tap, list(driver.at(house.bounds[0] + 3, house.bounds[1] + 3))), "/clicks"
+    )
+    assert [click["positive"] for click in second["clicks"]] == [True, False] and first["outline"]
+    driver.act(lambda: page.click(".touchbar [data-keep]"), "/accept")
+    assert len(driver.objects()) == 1
+    driver.key("b")
+    page.click('.touchbar [data-brush="larger"]')
+    driver.key("p")
+    page.wait_for_selector(".touchbar [data-finish]")

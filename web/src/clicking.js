@@ -101,7 +101,7 @@ export function createClicking({ project, stage, history, toast }) {
     stage.showClicks([...clicks(), ...waiting], current?.outline && !waiting.length ? current.hint : null);
     stage.showOutline("answer", current?.outline && !current.outline.empty ? current.outline.geometry : null);
     if (begun() && !waiting.length) stage.showOutline("preview", null);
-    stage.showOutline("area", current?.outline && current.target === "class" ? frame(current.view?.bounds) : null);
+    stage.showOutline("area", current?.outline ? frame(current.view?.bounds) : null);
   }
 
   async function working(work) {
@@ -131,7 +131,7 @@ export function createClicking({ project, stage, history, toast }) {
       working(async () => {
         try {
           const current = await ensure();
-          const next = await project.keeping(() => api.click(current.id, { x: mark.x, y: mark.y, positive }));
+          const next = await project.keeping(() => api.click(current.id, { x: mark.x, y: mark.y, positive, resolution: stage.view().resolution }));
           waiting.splice(waiting.indexOf(mark), 1);
           adopt(next);
           project.refreshState();

@@ -55,6 +55,10 @@ CLASS_SIDE = 2048
 """A class view has at most so many pixels a side; a wider one is read coarser."""
 CLASS_LATTICE = 64
 COARSEST = 2**10
+MOST_GROWN = 3
+"""A frame is made at most so many times twice as wide as its clicks alone would have it."""
+CUT_PX = 12
+"""An outline that runs along the edge of its frame for so many pixels of the view is cut off there."""
 
 Surface: TypeAlias = BaseGeometry
 """A Polygon or MultiPolygon."""
@@ -62,12 +66,16 @@ Surface: TypeAlias = BaseGeometry
 
 @dataclass(frozen=True)
 class PixelClick:
-    """A click in pixels of the image, corner convention, and when it was made (ISO 8601)."""
+    """A click in pixels of the image, corner convention, and when it was made (ISO 8601).
+
+    resolution is how many image pixels one pixel of the map showed then, None where nobody said.
+    """
 
     x: float
     y: float
     positive: bool = True
     time: str = ""
+    resolution: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,8 @@ class State:
     session: Session | None = None
     valid: NDArray[np.bool_] | None = None
     """Where the frame holds a picture (H, W); None = everywhere."""
+    grown: int = 0
+    """How many times the frame was made twice as wide because the outline reached its edge."""
     timing: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Milliseconds for reading, encoding and answering of the latest act."""
 
@@ -139,9 +149,20 @@ def start(setup: Setup) -> State:
 
 
 def step(
-    state: State, act: Act, setup: Setup, scene: Scene, predictor: Predictor, encode: Encode, examples: Examples
+    state: State,
+    act: Act,
+    setup: Setup,
+    scene: Scene,
+    predictor: Predictor,
+    encode: Encode,
+    examples: Examples,
+    grow: bool = True,
 ) -> State:
-    """The next state. Raises BadClick (outside the image, nothing to start from), BadGrid, BadImage."""
+    """The next state.
+
+    Unless told not to `grow`, an object that its frame cuts off is answered on a wider one. Raises BadClick (outside
+    the image, nothing to start from), BadGrid, BadImage.
+    """
     if act.kind == "clear":
         return replace(start(setup), target=state.target, references=state.references)
     if act.kind == "paint":
@@ -156,15 +177,35 @@ def step(
     else:
         wanted = replace(state, references=tuple(act.value), session=None)
     if not wanted.clicks:
-        return replace(wanted, frame=None, grid=None, session=None, timing=(0.0, 0.0, 0.0))
-    return _answered(wanted, setup, scene, predictor, encode, examples)
+        return replace(wanted, frame=None, grid=None, session=None, grown=0, timing=(0.0, 0.0, 0.0))
+    if factor_of(setup, wanted.clicks) != factor_of(setup, state.clicks):
+        wanted = replace(wanted, grown=0)  # seen from nearer: the finest frame that holds the object is looked for anew
+    found = _answered(wanted, setup, scene, predictor, encode, examples)
+    while grow and found.target is Target.OBJECT and found.grown < MOST_GROWN and _is_cut(found, scene):
+        wider = replace(found, grown=found.grown + 1)
+        if frame_for(setup, wider.target, wider.clicks, scene, wider.grown) == found.frame:
+            break
+        found = _answered(wider, setup, scene, predictor, encode, examples)
+    return found
+
+
+def _is_cut(state: State, scene: Scene) -> bool:
+    """Whether the object runs along an edge of its frame that is no edge of the image."""
+    if state.session is None or state.grid is None:
+        return False
+    mask = clean(state.session, state.valid)
+    left, bottom, right, top = state.grid.bounds
+    far = [abs(mine - whole) for mine, whole in zip((left, bottom, right, top), scene.grid.bounds, strict=True)]
+    pixel = max(right - left, top - bottom) / max(mask.shape)
+    lines = (mask[:, 0], mask[-1], mask[:, -1], mask[0])
+    return any(away > pixel and np.count_nonzero(line) >= CUT_PX for away, line in zip(far, lines, strict=True))
 
 
 def _answered(
     state: State, setup: Setup, scene: Scene, predictor: Predictor, encode: Encode, examples: Examples
 ) -> State:
     """The state with its clicks answered: only the last one where the view stayed, all of them where it did not."""
-    frame = frame_for(setup, state.target, state.clicks, scene)
+    frame = frame_for(setup, state.target, state.clicks, scene, state.grown)
     view = encode(frame)
     begun = time.perf_counter()
     session, clicks = state.session, state.clicks[-1:]
@@ -197,12 +238,20 @@ def _in_view(click: PixelClick, whole: Grid, grid: Grid) -> Click:
     return grid.to_click(x, y, click.positive)
 
 
-def frame_for(setup: Setup, target: Target, clicks: Sequence[PixelClick], scene: Scene) -> Frame:
+def factor_of(setup: Setup, clicks: Sequence[PixelClick]) -> int:
+    """How many image pixels make one of the view for an object, by the nearest that the map was at a click."""
+    said = [click.resolution for click in clicks if click.resolution is not None]
+    nearest = min([setup.resolution, *said])
+    return int(min(2 ** max(0, math.floor(math.log2(max(nearest, 1.0))) - 1), COARSEST))
+
+
+def frame_for(setup: Setup, target: Target, clicks: Sequence[PixelClick], scene: Scene, grown: int = 0) -> Frame:
     """What the model is shown for these clicks; depends on nothing else, so that a replay sees the same.
 
     A class: the map's view when the session was opened, grown to hold the clicks. An object: the square around the
-    first click at the image's own resolution, coarser by a power of two where the map was at 1:4 or more, or where
-    clicks and seed would not fit 4096 pixels.
+    first click at the image's own resolution, coarser by a power of two where the map was at 1:4 or more at every
+    click, or where clicks and seed would not fit 4096 pixels. Each time it is `grown` it is twice as wide: the first
+    time with twice the pixels, then coarser.
     """
     places = [Click(click.y - 0.5, click.x - 0.5, click.positive) for click in clicks]
     if setup.seed is not None:
@@ -212,20 +261,21 @@ def frame_for(setup: Setup, target: Target, clicks: Sequence[PixelClick], scene:
     if target is Target.CLASS and setup.view_bounds is not None:
         window, factor = _class_window(setup.view_bounds, places, scene.shape)
     else:
-        window, factor = _object_window(setup.resolution, places, scene.shape, target)
+        coarser = 2 ** max(0, grown - 1)
+        factor = factor_of(setup, clicks) * coarser
+        window, factor = _object_window(factor, places, scene.shape, target, 2 if grown else 1)
     native = scene.grid.metres_per_pixel or 1.0
     gsd = None if factor == 1 else native * factor
     return Frame(scene.path, scene.grid.window(window).bounds, gsd, setup.bands, setup.stretch, scene.reading)
 
 
 def _object_window(
-    resolution: float, places: Sequence[Click], shape: tuple[int, int], target: Target
+    factor: int, places: Sequence[Click], shape: tuple[int, int], target: Target, wider: int
 ) -> tuple[Window, int]:
-    factor = 2 ** max(0, math.floor(math.log2(max(resolution, 1.0))) - 1)
-    factor = min(factor, COARSEST)
+    """The window around places and its factor; `wider` times as wide as it would be."""
     while True:
         try:
-            return default_window(places, shape, target, factor), factor
+            return default_window(places, shape, target, factor * wider), factor
         except BadClick:
             if factor >= COARSEST:
                 raise

@@ -229,9 +229,8 @@ def _check_open(live: Live) -> None:
 @router.post("/api/sessions/{name}/clicks", tags=["click sessions"])
 async def click(name: str, body: ClickBody, request: Request, space: Space, user: User) -> Json:
     """One more click."""
-    return await _act(
-        request, space, name, user, lambda live: Act("click", PixelClick(body.x, body.y, body.positive, space.now()))
-    )
+    made = PixelClick(body.x, body.y, body.positive, space.now(), body.resolution)
+    return await _act(request, space, name, user, lambda live: Act("click", made))
 
 
 @router.post("/api/sessions/{name}/paint", tags=["click sessions"])

@@ -96,11 +96,12 @@ class OpenBody(Body):
 
 
 class ClickBody(Body):
-    """A click in pixels of the image."""
+    """A click in pixels of the image, and how many of them one pixel of the map shows."""
 
     x: Coordinate
     y: Coordinate
     positive: bool = True
+    resolution: Annotated[FiniteFloat | None, Field(gt=0, le=2**20)] = None
 
 
 class PaintBody(Body):

@@ -170,7 +170,7 @@ def _begins(acts: Sequence[Act], start: Sequence[Act]) -> bool:
 
 def _act_to_json(act: Act) -> list[Any]:
     if act.kind == "click":
-        return ["click", act.value.x, act.value.y, act.value.positive, act.value.time]
+        return ["click", act.value.x, act.value.y, act.value.positive, act.value.time, act.value.resolution]
     if act.kind == "paint":
         return ["paint", act.value[0].wkt, act.value[1]]
     return [act.kind, act.value]
@@ -179,7 +179,8 @@ def _act_to_json(act: Act) -> list[Any]:
 def _act_of(value: Sequence[Any]) -> Act:
     kind = value[0]
     if kind == "click":
-        return Act(kind, PixelClick(float(value[1]), float(value[2]), bool(value[3]), str(value[4])))
+        resolution = float(value[5]) if len(value) > 5 and value[5] is not None else None
+        return Act(kind, PixelClick(float(value[1]), float(value[2]), bool(value[3]), str(value[4]), resolution))
     if kind == "paint":
         return Act(kind, (shapely.from_wkt(value[1]), bool(value[2])))
     if kind not in ("target", "references", "clear"):
@@ -575,7 +576,7 @@ class Workspace:
             acts, position = live.acts, live.position
             self.worker.submit(Priority.AHEAD, lambda: self._fold(live, acts, position), f"fold {live.id}")
             return None
-        frame = frame_for(live.setup, state.target, (*state.clicks, click), live.scene)
+        frame = frame_for(live.setup, state.target, (*state.clicks, click), live.scene, state.grown)
         if frame not in self.encodings:
             return None
 
@@ -585,7 +586,7 @@ class Workspace:
             act, predictor = Act("click", click), self.model.predictor
             encode = self._encoder(predictor)
             try:
-                found = step(state, act, live.setup, live.scene, predictor, encode, self.examples)
+                found = step(state, act, live.setup, live.scene, predictor, encode, self.examples, grow=False)
             except BadClick:  # the pointer is where no click may be: there is nothing to show
                 return None, 1e3 * (time.perf_counter() - begun)
             return self.outline(live, found), 1e3 * (time.perf_counter() - begun)
