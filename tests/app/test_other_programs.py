@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 import shapely
@@ -51,6 +52,29 @@ EVERYTHING = (
     f"{ITEMS}?sort=area_m2",
     f"{ITEMS}?sort=-score",
 )
+
+
+def test_a_program_that_saves_in_steps_is_not_disturbed(client):
+    client.space.store.quiet_s = 1.0
+    outline_house(client, **{"class": "house"})
+    path = client.space.store.path
+    other = connect(path)
+    reading = other.execute("SELECT fid FROM objects")
+    assert reading.fetchone() is not None  # a table that shows its rows keeps them open
+    for label in ("one", "two", "three"):
+        elsewhere(client, "UPDATE objects SET geom = ?, label = ?", encode_geometry(BOX, 32633), label)
+        (seen,) = shown(client)
+        assert seen["properties"]["label"] == label and seen["properties"]["area_m2"] == pytest.approx(100, rel=2e-3)
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("SELECT area_m2 FROM objects").fetchone() == (None,)  # nothing was written into it yet
+    other.close()
+    end = time.monotonic() + 20
+    while True:
+        with closing(sqlite3.connect(path)) as db:
+            if db.execute("SELECT area_m2 FROM objects").fetchone() != (None,):
+                break
+        assert time.monotonic() < end, "what was put off is never done"
+        time.sleep(0.1)
 
 
 def test_an_object_drawn_in_qgis_appears_on_the_map(client):

@@ -11,6 +11,7 @@ import pytest
 import shapely
 from tests_app_help import outline_house, ring
 
+from terraclick.app.main import QUIET_S
 from terraclick.geo.export_session import export_session
 from terraclick.geo.store import GeoPackageStore
 
@@ -102,6 +103,7 @@ def test_qgis_opens_the_session_and_every_export(worked, qgis, tmp_path):
 @pytest.mark.slow
 def test_what_is_edited_in_qgis_is_adopted_by_the_running_server(worked, qgis, tmp_path):
     client, house, shed = worked
+    client.space.store.quiet_s = QUIET_S  # as every server that is started by name
     before = {f["id"]: f for f in client.get(ITEMS, params=PIXELS).json()["features"]}
     drawn = shapely.box(500_010, 4_649_900, 500_020, 4_649_910)
     (told,) = qgis(tmp_path, ("edited", client.space.store.path, house, drawn.wkt))

@@ -48,7 +48,7 @@ from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import SetAside
-from terraclick.geo.store import MapObject, Store, files_hash, image_hash, open_store
+from terraclick.geo.store import GeoPackageStore, MapObject, Store, files_hash, image_hash, open_store
 from terraclick.geo.stored_readings import Readings, readings_of
 from terraclick.predictors.spec import WEIGHTS
 from terraclick.terra.models import OPEN_CLICK_NET_FILE
@@ -58,6 +58,9 @@ __all__ = ["Server", "create_app", "model_of", "prepare", "run"]
 STATIC = Path(__file__).parent / "static"
 WINDOWS = "terraclick-windows"
 """The folder, within that of exports, for pixels that clients send."""
+
+QUIET_S = 1.5
+"""So long must other programs be quiet before what they drew is given what our own objects have."""
 
 MEDIA = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"} | {
     ".json": "application/json",
@@ -331,6 +334,8 @@ def prepare(
         undo.callback(sock.close)
         store, session_name, scenes = _store(known, scenes, _named(images), session, store_address, out, warn)
         undo.callback(store.close)
+        if isinstance(store, GeoPackageStore):
+            store.quiet_s = QUIET_S
         workspace = Workspace(scenes, store, lambda: model_of(model, weights))
         undo.pop_all()
     place = store_address or str(Path(getattr(store, "path", session_name)).resolve())

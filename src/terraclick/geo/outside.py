@@ -6,6 +6,7 @@ rows whose revision is new (a trigger raises it at every change from outside).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -67,6 +68,7 @@ class Outside:
     told: bool = True
     again: bool = False
     pending: bool = False
+    heard: float = -math.inf
 
     def note(self, table: str, row: object, reason: str) -> None:
         """Set a row of another table than `objects` aside."""

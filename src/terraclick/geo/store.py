@@ -17,6 +17,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -537,6 +538,9 @@ class SqlStore(ABC):
     """Ends a SELECT whose row nobody else may change until the transaction ends."""
     _elsewhere = "start another session file"
     """The way out for an image that cannot be kept here."""
+    quiet_s: float = 0.0
+    """So long after another program's last change nothing is adopted: one that saves in several steps would be refused
+    its next one (SQLite lets nobody write who read before somebody else wrote)."""
 
     def __init__(self, crs: CRS | None, clock: Callable[[], datetime], new_uuid: Callable[[], str]) -> None:
         self._crs = crs
@@ -1100,6 +1104,11 @@ class SqlStore(ABC):
                     state.crooked.add(fid)
         for table in (self.classes, self.references, self.drafts, self.images):  # each sets aside what it must
             table()
+        if elsewhere:
+            state.heard = time.monotonic()
+        if time.monotonic() - state.heard < self.quiet_s:
+            state.pending = True
+            return
         try:
             self._adopt(db)
             state.pending = False
@@ -1160,6 +1169,7 @@ class SqlStore(ABC):
                     self._registered(db, name or "")
             rows = self._run(db, "SELECT fid, uuid, rev FROM objects").fetchall()
         self._outside.changed |= {change[0] for change in changes}
+        self._outside.told &= not self._outside.pending  # what was put off is news now
         self._outside.rows = {fid: (uuid, rev) for fid, uuid, rev in rows}
 
     def image_of(self, geometry: BaseGeometry) -> str:
