@@ -118,3 +118,13 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     page = (tmp_path / "site" / "reference" / "python" / "index.html").read_text()
     assert "terraclick.api.outlines" in page and "clicks" in page
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "results").glob("*-faults.md")), ids=lambda page: page.name)
+def test_every_test_that_a_list_of_faults_names_is_there(page):
+    found = re.findall(r"`([\w/]*test_\w+\.py)(?:::(\w+))?`", page.read_text())
+    assert found
+    for path, name in found:
+        files = [ROOT / path] if "/" in path else sorted((ROOT / "tests").rglob(path))
+        assert len(files) == 1 and files[0].is_file(), path
+        assert not name or re.search(rf"^def {name}\(", files[0].read_text(), re.M), f"{path}::{name}"
