@@ -8,7 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
-from terraclick.benchmark import PRESETS, EvalProtocol, Report, TaskResult, draw_tasks, plot, preset, run_benchmark
+from terraclick.benchmark import (
+    NEVER,
+    PRESETS,
+    EvalProtocol,
+    Report,
+    TaskResult,
+    draw_tasks,
+    plot,
+    preset,
+    run_benchmark,
+)
 from terraclick.core.click import Target
 from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData, UnknownName
@@ -58,6 +68,9 @@ def test_the_protocol_is_locked():
         "limit": None,
         "seed": 0,
         "references": "none",
+        "stop_at": None,
+        "miou_at": (1, 3, 5),
+        "size_groups": 0,
     }
 
 
@@ -182,3 +195,102 @@ def test_plot_draws_a_picture(tmp_path):
     pytest.importorskip("matplotlib")
     plot([_report((0.5, 0.9)), replace(_report((0.4,)), predictor="other")], tmp_path / "curve.png")
     assert cv2.imread(str(tmp_path / "curve.png")).shape[2] == 3
+
+
+def test_a_curve_goes_on_beyond_the_highest_threshold(squares):
+    cut, whole = (
+        run_benchmark(
+            "grabcut", Target.OBJECT, [open_dataset(squares)], EvalProtocol((0.5,), stop_at=stop, max_clicks=6)
+        )
+        for stop in (None, NEVER)
+    )
+    assert {len(result.ious) for result in cut.results} == {1}
+    assert all(len(result.ious) == 6 or result.ious[-1] == 1 for result in whole.results)
+    assert cut.average()["noc"] == whole.average()["noc"]
+    assert {preset(name).stops for name in ("crosscut", "isrefiner", "segmap")} == {NEVER}
+    with pytest.raises(BadConfig, match="must not lie below"):
+        EvalProtocol(stop_at=0.5)
+
+
+def _result(name, ious, area, metres=True):
+    return TaskResult("set", "roof", name, ious, 0.5, 1.0, 0.25, (), area, metres)
+
+
+def test_size_groups_are_quantiles_of_the_area_in_square_metres():
+    results = tuple(_result(str(n), (n / 10,), float(area)) for n, area in enumerate((50, 10, 40, 20, 30, 60)))
+    report = Report("x", Target.OBJECT, EvalProtocol((0.4,), size_groups=3, miou_at=(1,)), results)
+    rows = report.rows()
+    assert [row["class"] for row in rows] == ["all", "all, 10 to 20 m²", "all, 30 to 40 m²", "all, 50 to 60 m²"]
+    assert [row["objects"] for row in rows] == [6, 2, 2, 2]
+    assert [row["miou"]["1"] for row in rows[1:]] == pytest.approx([0.2, 0.3, 0.25])
+    assert report.average()["objects"] == 6 and "30 to 40 m²" in report.to_markdown()
+    pixels = replace(report, results=tuple(replace(result, in_metres=False) for result in results))
+    assert "10 to 20 px" in pixels.to_markdown()
+
+
+def test_areas_are_of_the_thing_asked_for(squares):
+    dataset = open_dataset(squares)
+    first, second = (replace(picture, gsd=gsd) for picture, gsd in zip(dataset.pictures, (0.5, None), strict=True))
+    report = run_benchmark("grabcut", Target.OBJECT, [replace(dataset, pictures=(first, second))], EvalProtocol())
+    assert [(result.area, result.in_metres) for result in report.results] == [(400.0, True), (1600.0, False)]
+
+
+def test_spc_counts_encoding():
+    report = Report("x", Target.OBJECT, EvalProtocol((0.9,)), (_result("a", (0.5, 0.9), 1), _result("b", (0.9,), 1)))
+    assert report.average()["spc"] == pytest.approx((2 * 1.0 + 3 * 0.25) / 3)
+    assert report.average()["seconds_per_click"] == 0.25
+
+
+def test_several_predictors_are_compared_in_one_call(squares, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    from terraclick.cli import main
+
+    words = ["benchmark", "--predictor", "grabcut", "--predictor", "grabcut+cfr=2", "--target", "object", "--data"]
+    words += [str(squares), "--max-clicks", "3", "--stop-at", "never", "--miou-at", "1,3", "--figures"]
+    words += [str(tmp_path / "figures"), "--json", str(tmp_path / "a.json"), "--plot", str(tmp_path / "a.png")]
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 0
+    said = capsys.readouterr().out
+    assert "| squares | grabcut+cfr=2 |" in said and "mIoU@3 | SPC |" in said
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert [one["predictor"] for one in told] == ["grabcut", "grabcut+cfr=2"]
+    assert told[0]["protocol"]["stop_at"] > 1 and told[0]["protocol"]["max_clicks"] == 3
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == {"squares-01.png", "squares-02.png", "miou.png"}
+    assert cv2.imread(str(tmp_path / "figures" / "squares-01.png")).shape == (386, 3 * 360 + 2 * 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--divisions", "2,3"], "grabcut has no setting divisions"),
+        (["--device", "cuda"], "grabcut has no setting device"),
+        (["--cfr", "some"], "cannot be read"),
+        (["--cfr-clicks", "1"], "without cfr"),
+        (["--stop-at", "soon"], "in percent"),
+        (["--stop-at", "50"], "must not lie below"),
+        (["--predictor", "grabcut"], "given twice"),
+        (["--miou-at", "30"], "must lie in 1 to 20"),
+        (["--weights", "nowhere.pth"], "does not exist"),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_sentence(words, said, squares, capsys):
+    from terraclick.cli import main
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["benchmark", "--predictor", "grabcut", "--target", "object", "--data", str(squares), *words])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and said in error and error.count("\n") == 1
+
+
+def test_agreement_has_a_colour_for_each_kind_of_pixel():
+    from terraclick.figures import AGREED, MISSED, TOO_MUCH, agreement
+
+    truth, mask = np.array([[1, 1, 0, 0, 1]], bool), np.array([[1, 0, 1, 0, 0]], bool)
+    ignore = np.array([[0, 0, 0, 0, 1]], bool)
+    shown = agreement(np.zeros((1, 5, 3), np.uint8), truth, mask, ignore)[0]
+    wanted = [
+        np.round(0.55 * np.array(colour, np.float32)) for colour in (AGREED, MISSED, TOO_MUCH, (0, 0, 0), (0, 0, 0))
+    ]
+    assert np.array_equal(shown, np.array(wanted, np.uint8))

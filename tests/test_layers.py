@@ -28,7 +28,9 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "terra": {"blocks", "core", "inference", "predictors"},  # the shipped model
     "networks": {"blocks", "core", "inference", "predictors", "terra"},  # one folder for each family of a paper
     "catalogue": {"core", "methods", "networks", "predictors", "terra"},  # every predictor by its name
-    "cost": {"catalogue", "core", "networks"},
+    "cost": {"catalogue", "core", "networks", "predictors"},
+    "compare": {"benchmark", "catalogue", "cost", "predictors"},
+    "figures": {"benchmark", "catalogue", "core", "data"},
     "train": {
         "benchmark",
         "blocks",

@@ -34,10 +34,12 @@ from terraclick.files import replace_whole, write_text, writing
 from terraclick.offline import packaged_fonts
 
 __all__ = [
+    "NEVER",
     "PRESETS",
     "EvalProtocol",
     "Report",
     "TaskResult",
+    "click_through",
     "draw_tasks",
     "plot",
     "preset",
@@ -79,6 +81,12 @@ class EvalProtocol:
     """Seed of that draw."""
     references: str = "none"
     """What the predictor is shown of the next picture with the class: none, both masks, positive, negative, swapped."""
+    stop_at: float | None = None
+    """IoU at which clicking stops; None for the highest threshold, above 1 for never."""
+    miou_at: tuple[int, ...] = (1, 3, 5)
+    """Numbers of clicks whose mean IoU the table shows; the JSON file has them all."""
+    size_groups: int = 0
+    """How many groups of equal numbers of tasks, by area, each class and dataset is also shown in."""
 
     def __post_init__(self) -> None:
         if not self.thresholds or list(self.thresholds) != sorted(set(self.thresholds)):
@@ -91,18 +99,37 @@ class EvalProtocol:
             raise BadConfig(f"max_clicks {self.max_clicks} must be at least 1.")
         if self.chance_draws < 0:
             raise BadConfig(f"chance_draws {self.chance_draws} must be 0 (none) or more.")
+        if self.size_groups < 0 or self.size_groups == 1:
+            raise BadConfig(f"size_groups {self.size_groups} must be 0 (none) or at least 2.")
+        if not all(k >= 1 for k in self.miou_at):
+            raise BadConfig(f"miou_at {self.miou_at} must be numbers of clicks from 1 on.")
+        if self.stop_at is not None and self.stop_at < self.thresholds[-1]:
+            raise BadConfig(f"stop_at {self.stop_at} must not lie below the highest threshold {self.thresholds[-1]}.")
+
+    @property
+    def clicks_shown(self) -> tuple[int, ...]:
+        """Those of `miou_at` that are not beyond the last click."""
+        return tuple(k for k in self.miou_at if k <= self.max_clicks)
+
+    @property
+    def stops(self) -> float:
+        """IoU at which clicking stops."""
+        return self.thresholds[-1] if self.stop_at is None else self.stop_at
 
     def lines(self) -> list[str]:
         """The protocol as text, one setting a line."""
         return [f"{name.replace('_', ' ')}: {value}" for name, value in asdict(self).items()]
 
 
+NEVER = 1.01
+"""An IoU that no mask reaches: clicking goes on to the last click, as for curves of mean IoU."""
+
 PRESETS: dict[str, EvalProtocol] = {
     "default": EvalProtocol(),
-    "crosscut": EvalProtocol(thresholds=(0.70, 0.75, 0.80)),
-    "isrefiner": EvalProtocol(thresholds=(0.80, 0.85, 0.90)),
-    "segmap": EvalProtocol(thresholds=(0.80, 0.85, 0.90, 0.95)),
-    "refcut": EvalProtocol(thresholds=(0.80, 0.85, 0.90), references="both"),
+    "crosscut": EvalProtocol(thresholds=(0.70, 0.75, 0.80), stop_at=NEVER, miou_at=(5, 10, 20)),
+    "isrefiner": EvalProtocol(thresholds=(0.80, 0.85, 0.90), stop_at=NEVER, miou_at=(1, 5, 10, 20)),
+    "segmap": EvalProtocol(thresholds=(0.80, 0.85, 0.90, 0.95), stop_at=NEVER, min_area=1, miou_at=(1, 3, 5, 10)),
+    "refcut": EvalProtocol(thresholds=(0.80, 0.85, 0.90), references="both", miou_at=(1,)),
     "small": EvalProtocol(min_area=64, max_area=256),
 }
 
@@ -127,6 +154,20 @@ class TaskResult:
     click_seconds: float
     by_chance: tuple[tuple[float, ...], ...] = ()
     """IoU after each click of each draw of clicks by chance."""
+    area: float = 0.0
+    """Of the thing asked for, in m² where the picture's gsd is known, else in pixels."""
+    in_metres: bool = False
+    """Whether area is in m²."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clicked:
+    """A task clicked through: IoU after each click, the last mask (H, W), the clicks, seconds of all clicks."""
+
+    ious: tuple[float, ...]
+    mask: Mask
+    clicks: tuple[Click, ...]
+    seconds: float
 
 
 def draw_tasks(dataset: Dataset, target: Target, protocol: EvalProtocol) -> list[Task]:
@@ -152,36 +193,57 @@ def run_task(
     encode_seconds = clock() - started
     references = task.references(protocol.references)
 
-    def click_through(robot: Robot) -> tuple[list[float], Mask, float]:
-        """IoU after each click, the last mask, seconds of all clicks."""
-        session, mask = Session(task.target, references), np.zeros(truth.shape, np.bool_)
-        ious: list[float] = []
-        seconds = 0.0
-        while len(ious) < protocol.max_clicks and (not ious or ious[-1] < protocol.thresholds[-1]):
-            click = robot(mask, session.clicks)
-            if click is None:
-                break
-            started = clock()
-            session = session.add(click, predictor, encoded)
-            seconds += clock() - started
-            latest = session.latest
-            assert latest is not None
-            mask = latest.probs > protocol.mask_threshold
-            ious.append(iou(mask, truth, ignore))
-        return ious, mask, seconds
+    def click_through(robot: Robot) -> Clicked:
+        session = Session(task.target, references)
+        return _click_through(session, predictor, encoded, (truth, ignore), robot, protocol, clock)
 
     def by_chance_with(rng: np.random.Generator) -> Robot:
         return lambda mask, _: chance_click(mask, truth, rng, ignore)
 
-    ious, mask, click_seconds = click_through(lambda mask, clicks: next_click(mask, truth, ignore, clicks))
+    done = click_through(lambda mask, clicks: next_click(mask, truth, ignore, clicks))
     by_chance = []
     for draw in range(protocol.chance_draws):
         rng = np.random.default_rng([protocol.seed, draw, *task.name.encode()])
-        ious_by_chance, _, _ = click_through(by_chance_with(rng))
-        by_chance.append(tuple(ious_by_chance))
-    edge = boundary_iou(mask, truth, ignore)
-    each = click_seconds / max(len(ious), 1)
-    return TaskResult(task.dataset, task.cls, task.name, tuple(ious), edge, encode_seconds, each, tuple(by_chance))
+        by_chance.append(click_through(by_chance_with(rng)).ious)
+    edge = boundary_iou(done.mask, truth, ignore)
+    each = done.seconds / max(len(done.ious), 1)
+    area, square = float(np.count_nonzero(truth)), None if view.gsd is None else view.gsd**2
+    size = (area if square is None else area * square), square is not None
+    return TaskResult(task.dataset, task.cls, task.name, done.ious, edge, encode_seconds, each, tuple(by_chance), *size)
+
+
+def click_through(task: Task, predictor: Predictor, protocol: EvalProtocol) -> Clicked:
+    """What `run_task` does, with the mask and the clicks that figures show."""
+    truth, ignore = task.truth()
+    session, encoded = Session(task.target, task.references(protocol.references)), predictor.encode(task.picture.view())
+    robot: Robot = lambda mask, clicks: next_click(mask, truth, ignore, clicks)  # noqa: E731
+    return _click_through(session, predictor, encoded, (truth, ignore), robot, protocol, lambda: 0.0)
+
+
+def _click_through(
+    session: Session,
+    predictor: Predictor,
+    encoded: Any,
+    labels: tuple[Mask, Mask],
+    robot: Robot,
+    protocol: EvalProtocol,
+    clock: Callable[[], float],
+) -> Clicked:
+    """Let a robot click until the IoU to stop at is reached, the mask is perfect or clicks run out."""
+    truth, ignore = labels
+    mask, ious, seconds = np.zeros(truth.shape, np.bool_), list[float](), 0.0
+    while len(ious) < protocol.max_clicks and (not ious or ious[-1] < protocol.stops):
+        click = robot(mask, session.clicks)
+        if click is None:
+            break
+        started = clock()
+        session = session.add(click, predictor, encoded)
+        seconds += clock() - started
+        latest = session.latest
+        assert latest is not None
+        mask = latest.probs > protocol.mask_threshold
+        ious.append(iou(mask, truth, ignore))
+    return Clicked(tuple(ious), mask, tuple(session.clicks), seconds)
 
 
 @dataclass(frozen=True)
@@ -194,14 +256,29 @@ class Report:
     results: tuple[TaskResult, ...]
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each dataset as a whole (class "all"), then one for each of its classes if it has several."""
+        """One row for each dataset as a whole (class "all"), then one for each of its classes if it has several.
+
+        Where the protocol asks for size groups, each of these is followed by its groups, the smallest first.
+        """
         rows = []
         for dataset in sorted({result.dataset for result in self.results}):
             group = [result for result in self.results if result.dataset == dataset]
-            rows.append(self._row(dataset, "all", group))
             names = sorted({result.cls for result in group})
-            if len(names) > 1:
-                rows += [self._row(dataset, name, [r for r in group if r.cls == name]) for name in names]
+            rows += self._with_sizes(dataset, "all", group)
+            for name in names if len(names) > 1 else []:
+                rows += self._with_sizes(dataset, name, [r for r in group if r.cls == name])
+        return rows
+
+    def _with_sizes(self, dataset: str, name: str, group: Sequence[TaskResult]) -> list[dict[str, Any]]:
+        """The row of a class, then those of its size groups: quantiles of the area."""
+        rows = [self._row(dataset, name, group)]
+        if self.protocol.size_groups:
+            ordered = sorted(group, key=lambda result: (result.area, result.name))
+            for part in np.array_split(np.arange(len(ordered)), self.protocol.size_groups):
+                some = [ordered[index] for index in part]
+                if some:
+                    unit = "m²" if all(result.in_metres for result in some) else "px"
+                    rows.append(self._row(dataset, f"{name}, {some[0].area:.4g} to {some[-1].area:.4g} {unit}", some))
         return rows
 
     def average(self) -> dict[str, Any]:
@@ -219,12 +296,12 @@ class Report:
                 for name in names
             },
         }
-        for figure in ("auc", "boundary_iou", "seconds_per_click", "encode_seconds"):
+        for figure in ("auc", "boundary_iou", "seconds_per_click", "encode_seconds", "spc"):
             mean[figure] = float(np.mean([row[figure] for row in whole]))
         groups = [[r for r in self.results if r.dataset == row["dataset"]] for row in whole]
         mean["interval"] = {
             "noc": {name: self._interval(groups, self._noc(float(name) / 100)) for name in names},
-            "miou": {k: self._interval(groups, self._iou_at(int(k))) for k in ("1", "3", "5")},
+            "miou": {str(k): self._interval(groups, self._iou_at(k)) for k in self.protocol.clicks_shown},
         }
         return mean
 
@@ -244,8 +321,8 @@ class Report:
         heads = ["dataset", "class", "n", *(f"NoC@{n}" for n in names), *(f"NoF@{n}" for n in names)]
         by_chance = names if self._draws else []
         heads += [f"NoC@{n} by chance" for n in by_chance]
-        steps = [k for k in ("1", "3", "5") if int(k) <= self.protocol.max_clicks]
-        heads += [*(f"mIoU@{k}" for k in steps), "AUC", "BIoU", "s/click"]
+        steps = [str(k) for k in self.protocol.clicks_shown]
+        heads += [*(f"mIoU@{k}" for k in steps), "AUC", "BIoU", "s/click", "SPC"]
         lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
         average = self.average()
         for row in [*self.rows(), {**average, "dataset": "**mean of datasets**", "class": ""}]:
@@ -254,6 +331,7 @@ class Report:
             cells += [_mean_and_spread(row["noc_by_chance"][n]) for n in by_chance]
             cells += [f"{row['miou'][k]:.3f}" for k in steps]
             cells += [f"{row['auc']:.3f}", f"{row['boundary_iou']:.3f}", f"{row['seconds_per_click']:.3f}"]
+            cells.append(f"{row['spc']:.3f}")
             lines.append("| " + " | ".join(cells) + " |")
         spans = ", ".join(
             f"NoC@{n} {average['noc'][n]:.2f} [{low:.2f}, {high:.2f}]"
@@ -285,6 +363,7 @@ class Report:
             "boundary_iou": float(np.mean([result.boundary_iou for result in group])),
             "seconds_per_click": float(np.mean([result.click_seconds for result in group])),
             "encode_seconds": float(np.mean([result.encode_seconds for result in group])),
+            "spc": _seconds_per_click(group),
         }
 
     @property
@@ -300,6 +379,13 @@ class Report:
     def _interval(self, groups: Sequence[Sequence[TaskResult]], figure: Callable[[TaskResult], float]) -> list[float]:
         rng = np.random.default_rng(self.protocol.seed)
         return list(bootstrap_interval([[figure(result) for result in group] for group in groups], rng))
+
+
+def _seconds_per_click(group: Sequence[TaskResult]) -> float:
+    """All seconds over all clicks, encoding included: SPC as papers count it."""
+    clicks = [len(result.ious) for result in group]
+    spent = sum(r.encode_seconds + r.click_seconds * n for r, n in zip(group, clicks, strict=True))
+    return float(spent / max(sum(clicks), 1))
 
 
 def _mean_and_spread(draws: Sequence[float]) -> str:
@@ -383,6 +469,10 @@ def _key(predictor: str, target: Target, protocol: EvalProtocol, options: dict[s
         del settled["references"]  # journals from before there were any go on
     if not protocol.chance_draws:
         del settled["chance_draws"]
+    for name in ("miou_at", "size_groups"):  # of the table alone
+        del settled[name]
+    if protocol.stop_at is None:
+        del settled["stop_at"]
     words = json.dumps([predictor, target.value, settled, options], sort_keys=True, default=str)
     return hashlib.sha256(words.encode()).hexdigest()[:16]
 
@@ -436,7 +526,7 @@ def plot(reports: Sequence[Report], path: Path) -> None:
         ylabel="mean IoU",
         title=f"{reports[0].target.value} target",
         ylim=(0, 1),
-        xticks=range(0, 21, 2),
+        xticks=range(0, reports[0].protocol.max_clicks + 1, 2 if reports[0].protocol.max_clicks <= 20 else 10),
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

@@ -14,6 +14,7 @@ from terraclick.errors import UnknownName
 from terraclick.networks.families import FAMILIES, part
 from terraclick.predictors.foreign import FromFolder, opening
 from terraclick.predictors.spec import PredictorSpec
+from terraclick.predictors.variants import base_name, varied
 from terraclick.terra.models import TERRA
 
 __all__ = ["NETWORKS", "PREDICTORS", "load", "readers_of_references", "spec_of"]
@@ -52,12 +53,13 @@ NETWORKS: dict[str, PredictorSpec] = {spec.name: spec for spec in _networks()}
 
 
 def spec_of(name: str) -> PredictorSpec:
-    """What is said of a predictor. Raises UnknownName with the list."""
-    spec = PREDICTORS.get(name) or NETWORKS.get(name)
+    """What is said of a predictor, settings in its name included. Raises UnknownName with the list, BadConfig."""
+    known_as = base_name(name)
+    spec = PREDICTORS.get(known_as) or NETWORKS.get(known_as)
     if spec is None:
         known = ", ".join((*PREDICTORS, *NETWORKS))
-        raise UnknownName(f"no model {name!r}. Known: {known} (see: terraclick models).")
-    return spec
+        raise UnknownName(f"no model {known_as!r}. Known: {known} (see: terraclick models).")
+    return varied(spec, name)
 
 
 def readers_of_references() -> list[str]:
@@ -66,7 +68,10 @@ def readers_of_references() -> list[str]:
 
 
 def load(name: str, **options: Any) -> Predictor:
-    """A predictor by name. Raises UnknownName with the list, TypeError for an option it does not have."""
+    """A predictor by name, which may carry settings (`predictors.variants`).
+
+    Raises UnknownName with the list, BadConfig for a setting and TypeError for an option it does not have.
+    """
     spec = spec_of(name)
     weights = options.get("weights")
     if not isinstance(weights, str | Path) or not Path(weights).is_dir():

@@ -175,6 +175,30 @@ SHOWN = ["none", "both", "positive", "negative", "swapped"]
 IMAGES = ("image", "images", "scene")
 """Parameters that name images."""
 WEIGHTS_HELP = "Folder of an exported model of your own, or a paper network's checkpoint."
+VARIANT = (
+    click.option("--divisions", metavar="N,…", help="CrossCut's divisions: 2, 3, 4, or several to be fused (MDF)."),
+    click.option(
+        "--cfr", metavar="N|adaptive", help="Answer each click N times more, each reading the answer before (CFR)."
+    ),
+    click.option("--cfr-clicks", metavar="N", help="Refine so for the first N clicks alone (default: all)."),
+)
+
+
+def variant_options(command: Any) -> Any:
+    """The options that change how a model answers: they become part of its name, so that a session keeps them."""
+    for option in reversed(VARIANT):
+        command = option(command)
+    return command
+
+
+def _variant(model: str, words: dict[str, Any]) -> str:
+    """The model's name with the settings among `words`, which are taken out."""
+    from terraclick.predictors.variants import composed
+
+    keys = ("divisions", "cfr", "cfr-clicks", "device")
+    return composed(model, {key: words.pop(key.replace("-", "_"), None) for key in keys})
+
+
 READING = (
     click.option(
         "--nodata", metavar="V|none|file", help="The value that stands for no data (default: file, as it says)."
@@ -276,6 +300,8 @@ def cli(traceback: bool) -> None:
 )
 @click.option("--square", is_flag=True, help="Right angles, as buildings have.")
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
+@variant_options
+@click.option("--device", metavar="NAME", help="Where a paper's network runs: cpu (default) or cuda.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
 @click.option("--class", "class_name", type=NAME, default="", metavar="NAME", help="Class written with the objects.")
 @click.option(
@@ -310,6 +336,7 @@ def segment(out: Path, as_json: bool, **words: Any) -> None:
     """Turn clicks on IMAGE into polygons (IMAGE: a GeoTIFF, JPEG, PNG, or the word sample)."""
     from terraclick.segment import run
 
+    words["model"] = _variant(words["model"], words)
     patches = _progress_of("patches of the view read")
     report = run(out=str(out), warn=_warn, progress=_progress_of("objects"), patches=patches, **words)
     if report.text:
@@ -386,13 +413,31 @@ def map_verb(scene: str, model: str, as_json: bool, stretch: str, reading: Any, 
 
 
 @cli.command(short_help="Count the clicks a robot needs.")
-@click.option("--predictor", required=True, help="One of `terraclick models`.")
+@click.option(
+    "--predictor",
+    "predictors",
+    multiple=True,
+    required=True,
+    help="One of `terraclick models`, perhaps with settings (NAME+cfr=4); repeat to compare several.",
+)
 @click.option("--target", type=TARGET, required=True, help="Object tasks or class tasks.")
 @click.option("--data", type=EXISTING, required=True, help="Folder of datasets (see docs/protocol.md), or one dataset.")
 @click.option(
     "--preset", default="default", show_default=True, help="Settings of a paper's table, see docs/protocol.md."
 )
 @click.option("--iou", type=LEVELS, help="Percentages to count clicks for, such as 80,85,90.")
+@click.option("--stop-at", metavar="PERCENT|never", help="IoU at which clicking stops (default: the preset's).")
+@click.option("--max-clicks", type=click.IntRange(min=1), help="Most clicks of a task (default: the preset's, 20).")
+@click.option("--miou-at", type=_Numbers(None, "numbers of clicks such as 5,10,20", int), help="mIoU columns, 5,10,20.")
+@click.option("--min-area", type=click.IntRange(min=1), help="Smallest object in pixels (default: the preset's).")
+@click.option("--max-area", type=click.IntRange(min=1), help="Objects must be smaller than this, in pixels.")
+@click.option(
+    "--class-fill",
+    type=_Numbers(2, "two percentages such as 0.5,80"),
+    metavar="LOW,HIGH",
+    help="A class is a task where it fills this share of the picture, percent.",
+)
+@click.option("--size-groups", type=click.IntRange(min=2), help="Also show each class in so many groups by area.")
 @click.option("--limit", type=click.IntRange(min=1), help="How many tasks per dataset, drawn with --seed.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and the intervals.")
 @click.option(
@@ -403,39 +448,21 @@ def map_verb(scene: str, model: str, as_json: bool, stretch: str, reading: Any, 
     help="Click each task this many more times at random places of the error: a column with mean and spread.",
 )
 @click.option("--references", type=click.Choice(SHOWN), help="Examples from the next picture (default: the preset's).")
+@variant_options
+@click.option("--device", metavar="NAME", help="Where a paper's network runs: cpu (default) or cuda.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 @click.option("--resume", type=NEW, help="Journal: tasks finished in it are not run again.")
-@click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
+@click.option("--weights", multiple=True, metavar="[NAME=]PATH", help=WEIGHTS_HELP + " NAME for one of several.")
+@click.option("--cost", is_flag=True, help="Measure parameters and FLOPs of the papers' networks too (needs torch).")
 @click.option("--json", "json_file", type=NEW, help="Write protocol, rows and averages here.")
 @click.option("--markdown", type=NEW, help="Write the table here too.")
 @click.option("--plot", "plot_file", type=NEW, help="Draw IoU over clicks here (needs the benchmark extra).")
-def benchmark(predictor: str, target: str, data: Path, resume: Path | None, workers: int, **words: Any) -> None:
-    """Count the clicks a robot needs with a predictor: NoC, NoF, mIoU, boundary IoU, seconds per click."""
-    from terraclick import benchmark as room
-    from terraclick.core.click import Target
-    from terraclick.data.datasets import open_datasets
-    from terraclick.files import check_output, write_text
+@click.option("--figures", type=NEW, metavar="FOLDER", help="Draw curves and some tasks, all predictors, into it.")
+def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any) -> None:
+    """Count the clicks a robot needs with one predictor or several: NoC, NoF, mIoU, boundary IoU, seconds per click."""
+    from terraclick.commands.benchmark import run
 
-    for name in ("json_file", "markdown", "plot_file"):
-        if words[name] is not None:
-            check_output(words[name], overwrite=True)
-    chosen = {name: words[name] for name in ("limit", "seed", "chance_draws")}
-    if words["iou"] is not None:
-        chosen["thresholds"] = tuple(level / 100 for level in words["iou"])
-    if words["references"] is not None:
-        chosen["references"] = words["references"]
-    protocol = replace(room.preset(words["preset"]), **chosen)
-    options = {} if words["weights"] is None else {"weights": words["weights"]}
-    report = room.run_benchmark(
-        predictor, Target(target), open_datasets(data), protocol, resume, workers, _progress_of("tasks"), options
-    )
-    _tell(report.to_markdown())
-    if words["json_file"] is not None:
-        write_text(words["json_file"], json.dumps(report.to_json(), indent=2) + "\n")
-    if words["markdown"] is not None:
-        write_text(words["markdown"], report.to_markdown())
-    if words["plot_file"] is not None:
-        room.plot([report], words["plot_file"])
+    run(predictors, target, data, words, _tell, _progress_of("tasks"))
 
 
 @cli.command(short_help="Train a model by a recipe.")
@@ -595,6 +622,8 @@ def convert(
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: the first free from 8000).")
 @click.option("--user", "users", multiple=True, metavar="NAME", help="Repeat it for several people: a token for each.")
 @click.option("--model", default="terra", show_default=True, help="One of `terraclick models`.")
+@variant_options
+@click.option("--device", metavar="NAME", help="Where a paper's network runs: cpu (default) or cuda.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
 @click.option(
     "--public-url",
@@ -613,6 +642,7 @@ def convert(
 def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
     """Open a map in the browser to outline things on IMAGES (files, folders, or the word sample)."""
     room = _room("terraclick.app.main", "app")
+    words["model"] = _variant(words["model"], words)
     server = room.prepare(images, warn=_warn, environ=os.environ, **words)
     for address in server.addresses.values():
         _tell(address)
@@ -721,8 +751,9 @@ def replay(session: Path, model: str, weights: Path | None, images: Path | None,
 @click.argument("names", nargs=-1)
 @click.option("--cost", is_flag=True, help="Measure the papers' networks (all, or NAMES) here: minutes. Needs torch.")
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Threads to measure with.")
+@variant_options
 @json_option
-def models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool) -> None:
+def models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool, **words: Any) -> None:
     """List the models, or NAMES of them: what they are, their licence, their size, and what they need.
 
     With --cost: parameters, trainable parameters, FLOPs, milliseconds and memory, with random weights.
@@ -730,8 +761,10 @@ def models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool) -> N
     from terraclick.doctor import models
 
     if cost:
-        _print_costs(names, threads, as_json)
+        _print_costs(tuple(_variant(name, dict(words)) for name in names), threads, as_json)
         return
+    if any(words.values()):
+        raise BadConfig("--divisions and --cfr belong to what --cost measures: give it and the NAMES to measure.")
     listed = models()
     known = [m["name"] for m in listed]
     for name in names:

@@ -21,12 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from terraclick.catalogue import NETWORKS
+from terraclick.catalogue import NETWORKS, spec_of
 from terraclick.core.click import Click, Prompt
 from terraclick.core.focus import Window
 from terraclick.core.predictor import Prediction, Predictor, View
 from terraclick.errors import MissingExtra, UnknownName
 from terraclick.networks.families import network_of
+from terraclick.predictors.variants import base_name
 
 __all__ = ["Cost", "cost_lines", "costs", "count_flops", "measure"]
 
@@ -66,7 +67,7 @@ def costs(names: Sequence[str] = (), threads: int = 2, rounds: int = 3) -> Itera
     Raises UnknownName before anything is measured, MissingExtra without torch.
     """
     for name in names:
-        if name not in NETWORKS:
+        if base_name(name) not in NETWORKS:
             raise UnknownName(f"no network {name!r}. Known: {', '.join(NETWORKS)} (see: terraclick models).")
     for name in names or NETWORKS:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -81,7 +82,7 @@ def measure(name: str, threads: int = 2, rounds: int = 3, **options: Any) -> Cos
         raise MissingExtra(f"{error.name} is not installed: pip install 'terraclick[torch]'.") from error
 
     torch.set_num_threads(threads)
-    side = network_of(name).side
+    side = network_of(base_name(name)).side
     view, *others = _views(side, rounds + 1)
     before = _peak_mb()
     predictor = _bare(name, options)
@@ -138,8 +139,8 @@ def cost_lines(found: Sequence[Cost], threads: int = 2) -> list[str]:
 
 def _bare(name: str, options: dict[str, Any]) -> Predictor:
     """A network's predictor with random weights, and without zoom-in and mirror average where it has them."""
-    spec = NETWORKS[name]
-    known = inspect.signature(spec.build).parameters
+    spec = spec_of(name)
+    known = inspect.signature(NETWORKS[base_name(name)].build).parameters
     off = {word: False for word in ("zoom", "flip") if word in known}
     return spec.build(random=0, **{**off, **options})
 

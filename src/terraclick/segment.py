@@ -51,6 +51,7 @@ from terraclick.geo.stored_readings import readings_of
 from terraclick.geo.suspicion import suspicions
 from terraclick.predictors.progress import reporting
 from terraclick.predictors.spec import WEIGHTS
+from terraclick.predictors.variants import base_name
 from terraclick.preview import around, draw, write_png
 
 __all__ = [
@@ -452,16 +453,17 @@ def _accuracy(grid: Grid, target: CRS, points: Path | None) -> list[str]:
 
 
 def _load_own(model: str, weights: Path) -> Predictor:
-    if model in PREDICTORS and not PREDICTORS[model].files:
+    own = PREDICTORS.get(base_name(model))
+    if own is not None and not own.files:
         raise BadConfig(f"{model} has no weights: leave --weights out, or choose another --model.")
     return load(model, weights=weights)
 
 
 def _model_hash(model: str, weights: Path | None) -> str:
     """Says which weights answered: the start of a hash over the model's files; "" without any."""
-    if model in NETWORKS:
+    if base_name(model) in NETWORKS:
         return image_hash(weights)[:16] if weights is not None and weights.is_file() else ""
-    return files_hash([(weights or WEIGHTS) / name for name in PREDICTORS[model].files])
+    return files_hash([(weights or WEIGHTS) / name for name in PREDICTORS[base_name(model)].files])
 
 
 def parse_stretch(text: str) -> Any:

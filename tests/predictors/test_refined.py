@@ -78,3 +78,10 @@ def test_adaptive_stops_once_the_mask_is_still():
     counted = Counted(Halving())
     Refined(counted, steps=12, adaptive=True, max_clicks=None).predict((9, 9), Prompt(CLICKS), None)
     assert counted.answers == 2  # everything is inside from the first answer on
+
+
+def test_adaptive_compares_answers_to_the_same_clicks_alone():
+    counted = Counted(Halving())
+    still = Prediction(np.full((9, 9), 0.9, np.float32))  # what the click before was answered with: the same mask
+    Refined(counted, steps=12, adaptive=True, max_clicks=None).predict((9, 9), Prompt(CLICKS), still)
+    assert counted.answers == 2

@@ -51,6 +51,7 @@ from terraclick.geo.rows import SetAside
 from terraclick.geo.store import GeoPackageStore, MapObject, Store, files_hash, image_hash, open_store
 from terraclick.geo.stored_readings import Readings, readings_of
 from terraclick.predictors.spec import WEIGHTS
+from terraclick.predictors.variants import base_name
 from terraclick.terra.models import OPEN_CLICK_NET_FILE
 
 __all__ = ["Server", "create_app", "model_of", "prepare", "run"]
@@ -284,7 +285,7 @@ def model_of(name: str, weights: Path | None = None) -> Model:
     except TypeError:
         raise BadConfig(f"{name} has no weights: leave --weights out, or choose another --model.") from None
     rough = None if rough_options is None else load("terra-single", **options, **rough_options)
-    if name in NETWORKS:
+    if base_name(name) in NETWORKS:
         digest = image_hash(weights)[:16] if weights is not None and weights.is_file() else ""
     else:
         digest = files_hash([(weights or WEIGHTS) / file for file in spec.files])

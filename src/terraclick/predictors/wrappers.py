@@ -126,7 +126,7 @@ class Refined:
     """CFR: answer the same clicks `steps` times more, each time reading the answer before.
 
     Only for the first `max_clicks` clicks (published default 1); None = at every click, as in the paper's algorithm.
-    `adaptive` stops once at most `still` pixels change.
+    `adaptive` stops once an answer changes at most `still` pixels of the answer before it to the same clicks.
     """
 
     inner: Predictor
@@ -144,9 +144,9 @@ class Refined:
         answer = self.inner.predict(encoded, prompt, previous)
         repeats = self.max_clicks is None or len(prompt.clicks) <= self.max_clicks
         for _ in range(self.steps if repeats else 0):
-            if self.adaptive and previous is not None and np.count_nonzero(answer.mask ^ previous.mask) <= self.still:
+            before, answer = answer, self.inner.predict(encoded, prompt, answer)
+            if self.adaptive and np.count_nonzero(answer.mask ^ before.mask) <= self.still:
                 break
-            previous, answer = answer, self.inner.predict(encoded, prompt, answer)
         return answer
 
 

@@ -1,0 +1,108 @@
+"""Figures of papers: where several predictors agree with the truth, side by side, with their clicks and IoU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from terraclick.benchmark import Clicked, EvalProtocol, click_through, draw_tasks
+from terraclick.catalogue import load
+from terraclick.core.click import Target
+from terraclick.data.datasets import Dataset
+from terraclick.data.sample import Task
+from terraclick.files import replace_whole, writing
+
+__all__ = ["AGREED", "MISSED", "TOO_MUCH", "agreement", "draw_figures"]
+
+AGREED = (60, 200, 80)
+"""RGB of pixels that truth and mask share."""
+TOO_MUCH = (235, 60, 50)
+"""RGB of pixels that only the mask has."""
+MISSED = (255, 205, 40)
+"""RGB of pixels that only the truth has."""
+
+SIDE, HEAD, GAP, MOST = 360, 26, 6, 8
+
+
+def agreement(
+    image: NDArray[np.uint8], truth: NDArray[np.bool_], mask: NDArray[np.bool_], ignore: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) under half-clear colours, `AGREED`, `TOO_MUCH`, `MISSED`; ignored pixels stay."""
+    out = image.astype(np.float32)
+    for where, colour in ((truth & mask, AGREED), (~truth & mask, TOO_MUCH), (truth & ~mask, MISSED)):
+        out[where & ~ignore] = 0.45 * out[where & ~ignore] + 0.55 * np.array(colour, np.float32)
+    return np.asarray(out.round(), np.uint8)
+
+
+def draw_figures(
+    names: Sequence[str],
+    target: Target,
+    datasets: Sequence[Dataset],
+    protocol: EvalProtocol,
+    folder: Path,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Path]:
+    """Draw the first tasks of each dataset, at most `MOST`, to PNG files in a folder; returns them.
+
+    A row of panels a task: the picture with the truth, then one panel a predictor. `options` go to each predictor.
+    """
+    predictors = {name: load(name, **(options or {}).get(name, {})) for name in names}
+    files = []
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for dataset in datasets:
+        for number, task in enumerate(draw_tasks(dataset, target, protocol)[:MOST]):
+            answers = {name: click_through(task, predictor, protocol) for name, predictor in predictors.items()}
+            path = folder / f"{dataset.name}-{number + 1:02d}.png"
+            done, coded = cv2.imencode(".png", np.ascontiguousarray(_row(task, answers)[..., ::-1]))
+            assert done
+            with replace_whole(path) as part:
+                coded.tofile(part)
+            files.append(path)
+    return files
+
+
+def _row(task: Task, answers: Mapping[str, Clicked]) -> NDArray[np.uint8]:
+    """The truth and every predictor's agreement, each cut around the task and titled."""
+    image, (truth, ignore) = task.picture.image(), task.truth()
+    window = _around(truth | np.logical_or.reduce([answer.mask for answer in answers.values()]))
+    panels = [_panel(agreement(image, truth, truth, ignore), window, (), f"truth: {task.cls}")]
+    for name, answer in answers.items():
+        reached = answer.ious[-1] if answer.ious else 0.0
+        text = f"{name}: IoU {100 * reached:.1f}, {len(answer.clicks)} clicks"
+        panels.append(_panel(agreement(image, truth, answer.mask, ignore), window, answer.clicks, text))
+    gap = np.full((SIDE + HEAD, GAP, 3), 255, np.uint8)
+    return np.hstack([part for panel in panels for part in (panel, gap)][:-1])
+
+
+def _around(mask: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """(row, col, side) of a square around a mask with half of its size as margin; it may reach beyond the picture."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0, 0, max(mask.shape)
+    side = min(int(1.6 * max(rows[-1] - rows[0], cols[-1] - cols[0]) + 40), max(mask.shape))
+    return int(rows[0] + rows[-1] - side) // 2, int(cols[0] + cols[-1] - side) // 2, side
+
+
+def _panel(image: NDArray[np.uint8], window: tuple[int, int, int], clicks: Sequence[Any], title: str) -> NDArray[Any]:
+    """A square part of a picture at `SIDE`, clicks as green and red dots, a title above; grey beyond the picture."""
+    row, col, side = window
+    out = np.full((side, side, 3), 200, np.uint8)
+    top, left = max(row, 0), max(col, 0)
+    part = image[top : max(row + side, 0), left : max(col + side, 0)]
+    out[top - row : top - row + part.shape[0], left - col : left - col + part.shape[1]] = part
+    scale = SIDE / side
+    out = np.asarray(cv2.resize(out, (SIDE, SIDE), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST))
+    for click in clicks:
+        place = round((click.col - col + 0.5) * scale), round((click.row - row + 0.5) * scale)
+        cv2.circle(out, place, 5, (255, 255, 255), -1, cv2.LINE_AA)
+        cv2.circle(out, place, 4, (30, 160, 50) if click.positive else (210, 30, 30), -1, cv2.LINE_AA)
+    head = np.full((HEAD, SIDE, 3), 255, np.uint8)
+    said = title.encode("ascii", "replace").decode()
+    cv2.putText(head, said[:56], (4, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20), 1, cv2.LINE_AA)
+    return np.vstack([head, out])
