@@ -127,3 +127,45 @@ def test_bad_tolerance(tolerance):
             act(box(0, 0, 1, 1), tolerance, UTM)
     with pytest.raises(BadConfig, match="tolerance"):
         simplify_coverage([box(0, 0, 1, 1)], tolerance, UTM)
+
+
+def placed(shape, angle):
+    return affinity.translate(affinity.rotate(shape, angle, origin=(0, 0)), 500000, 5e6)
+
+
+def ring_angles(polygon):
+    """The angle at every corner of the outer ring, in degrees."""
+    edges = np.diff(shapely.get_coordinates(polygon.exterior), axis=0)
+    headings = np.degrees(np.arctan2(edges[:, 1], edges[:, 0]))
+    return np.sort(np.abs((np.diff(headings, append=headings[0]) + 180) % 360 - 180).round(3))
+
+
+@pytest.mark.parametrize("angle", [0, 7, 20, 33])
+def test_diagonal_walls_become_exact_diagonals(angle):
+    bay = Polygon([(0, 0), (24, 0), (24, 10), (17, 17), (0, 17)])
+    squared = square_corners(traced(placed(bay, angle)), 0.6, UTM)
+    assert ring_angles(squared) == pytest.approx([45, 45, 90, 90, 90], abs=0.01)
+    assert iou(squared, placed(bay, angle)) > 0.95
+
+
+@pytest.mark.parametrize("angle", [0, 12, 40])
+def test_a_wing_at_its_own_angle_keeps_it_with_right_angles(angle):
+    wing = affinity.translate(affinity.rotate(box(0, 0, 24, 9), 27, origin=(0, 0)), 26, 4)
+    house = placed(box(0, 0, 30, 14).union(wing), angle)
+    squared = square_corners(traced(house), 0.6, UTM)
+    assert iou(squared, house) > 0.96
+    edges = np.diff(shapely.get_coordinates(squared.exterior), axis=0)
+    long = edges[np.hypot(*edges.T) > 5]
+    off = np.abs((np.degrees(np.arctan2(long[:, 1], long[:, 0])) - angle + 45) % 90 - 45)
+    assert all(min(value, abs(value - 27)) < 2 for value in off) and (np.abs(off - 27) < 2).sum() >= 2
+
+
+@pytest.mark.parametrize("radius", [4, 9, 30])
+def test_what_is_round_becomes_a_circle_with_its_holes(radius):
+    disk = shapely.Point(500000, 5e6).buffer(radius)
+    tank = disk.difference(shapely.box(499999, 5e6 - 1, 500001, 5e6 + 1))
+    squared = square_corners(traced(tank), 0.6, UTM)
+    reach = np.hypot(*(shapely.get_coordinates(squared.exterior) - (500000, 5e6)).T)
+    assert np.ptp(reach) < 0.45 and iou(squared, tank) > 0.93
+    assert len(squared.interiors) == 1 and len(squared.exterior.coords) <= 65
+    assert len(square_corners(traced(placed(box(0, 0, 20, 18), 10)), 0.6, UTM).exterior.coords) == 5

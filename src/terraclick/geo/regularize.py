@@ -1,4 +1,4 @@
-"""Simpler outlines: fewer vertices, right angles, borders that stay shared. Tolerances are metres on the ground.
+"""Simpler outlines: fewer vertices, right angles, wings, circles, shared borders. Tolerances are metres on the ground.
 
 Work happens on a plane in metres around the shape (coordinates scaled by the true metres per map unit there), so
 degrees, feet and Web Mercator need nothing special; without a crs the unit is the pixel.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,20 @@ __all__ = ["simplify", "simplify_coverage", "square_corners"]
 
 SNAP_DEGREES = 25.0
 """Edges within this angle of the building's directions are turned into them; others keep their own."""
+DIAGONAL_DEGREES = 10.0
+"""Edges within this angle of a diagonal of the building's directions are turned into it."""
+WING_DEGREES = 9.0
+"""Walls of a wing differ by more than this from the building's directions, and by less from each other."""
+WING_SHARE = 0.2
+"""Share of the outline that walls of a wing must make up."""
+ROUND_IOU = 0.955
+"""Overlap with a circle of the same area from which on a thing is round (a regular octagon has .95)."""
+CLEARLY = 0.01
+"""A circle must fit better by this much than the shape with corners."""
+HARDLY = 0.005
+"""A wing with right angles may fit worse by this much than oblique walls."""
+OWN = -1
+"""Kind of a wall that keeps its own direction."""
 
 
 @dataclass(frozen=True)
@@ -79,25 +93,68 @@ def simplify_coverage(polygons: Sequence[Polygon], tolerance_m: float, crs: CRS 
 def square_corners(polygon: Polygon, tolerance_m: float, crs: CRS | None, min_iou: float = 0.85) -> Polygon:
     """A building-like polygon with right angles: edges turned into its main directions, area kept, holes too.
 
-    Edges shorter than `tolerance_m` (pixels without a crs) are absorbed; walls that are clearly oblique stay oblique.
-    If the squared shape would overlap the given one by less than `min_iou`, or is not valid, returns the polygon
-    merely simplified. Raises BadConfig for a bad tolerance.
+    Diagonal walls become exact diagonals, a wing at another angle keeps it with right angles of its own, and
+    what is round becomes a circle. Edges shorter than `tolerance_m` (pixels without a crs) are absorbed; walls that are
+    clearly oblique stay oblique. If the squared shape would overlap the given one by less than `min_iou`, or is not
+    valid, returns the polygon merely simplified. Raises BadConfig for a bad tolerance.
     """
     simple = simplify(polygon, tolerance_m, crs)
     if polygon.is_empty or not polygon.is_valid or polygon.area == 0:
         return simple
     plane = _Plane.around(polygon, crs)
     given, laid = plane.lay(polygon), plane.lay(simple)
-    best, best_score = None, min_iou
-    for angle in _directions(laid):
-        squared = _squared(laid, angle, tolerance_m)
-        if squared is None or not _usable(squared):
+    best, best_score, needed = None, min_iou, 0.0
+    for shape, more in _candidates(given, laid, tolerance_m):
+        if shape is None or not _usable(shape):
             continue
-        squared = _with_area(squared, given.area)
-        score = given.intersection(squared).area / given.union(squared).area
-        if score >= best_score + (1e-3 if best is not None else 0):
-            best, best_score = squared, score
+        shape = _with_area(shape, given.area)
+        score = given.intersection(shape).area / given.union(shape).area
+        if score >= best_score + (needed if best is None else more):
+            best, best_score = shape, score
     return simple if best is None else plane.lift(best)
+
+
+def _candidates(given: Polygon, laid: Polygon, tolerance: float) -> Iterator[tuple[Polygon | None, float]]:
+    """Regular shapes for an outline, the plainest first, and how much better than those before each must fit."""
+    for angle in _directions(laid):
+        yield _squared(laid, angle, (0.0, 45.0), tolerance), 1e-3
+        wing = _wing(laid, angle, tolerance)
+        if wing is not None:
+            yield _squared(laid, angle, (0.0, 45.0, wing), tolerance), -HARDLY
+    yield _round(given, tolerance), CLEARLY
+
+
+def _round(polygon: Polygon, tolerance: float) -> Polygon | None:
+    """The circle of the same outer area where the outline is one, with the polygon's holes."""
+    outer = Polygon(polygon.exterior)
+    middle, radius = outer.centroid, math.sqrt(outer.area / math.pi)
+    disk = middle.buffer(radius, quad_segs=32)
+    if outer.intersection(disk).area < ROUND_IOU * outer.union(disk).area:
+        return None
+    sagitta = min(max(tolerance / 4, radius * 2e-3), radius / 4)
+    corners = 4 * math.ceil(math.pi / math.acos(1 - sagitta / radius) / 4)
+    turns = np.arange(corners) * 2 * math.pi / corners
+    reach = radius * math.sqrt(2 * math.pi / corners / math.sin(2 * math.pi / corners))  # the area is the circle's
+    ring = np.column_stack([middle.x + reach * np.cos(turns), middle.y + reach * np.sin(turns)])
+    return Polygon(ring, [hole.coords for hole in polygon.interiors])
+
+
+def _wing(polygon: Polygon, angle: float, tolerance: float) -> float | None:
+    """The angle in degrees to the main direction, modulo a right angle, of walls that stand clearly otherwise."""
+    points = shapely.get_coordinates(polygon.exterior)
+    edges = np.diff(points, axis=0)
+    lengths = np.hypot(*edges.T)
+    turned = np.degrees(np.arctan2(edges[:, 1], edges[:, 0]) - angle)
+    apart = np.abs((turned + 22.5) % 45 - 22.5)  # from a main direction or a diagonal
+    walls = (lengths >= 3 * tolerance) & (apart > WING_DEGREES)
+    if not walls.any():
+        return None
+    longest = turned[walls][np.argmax(lengths[walls])]
+    off = (turned - longest + 45) % 90 - 45
+    same = walls & (np.abs(off) < WING_DEGREES)
+    if same.sum() < 2 or lengths[same].sum() < WING_SHARE * lengths.sum():
+        return None
+    return float((longest + np.average(off[same], weights=lengths[same] ** 2)) % 90)
 
 
 def _check(tolerance_m: float) -> None:
@@ -119,7 +176,7 @@ def _with_area(polygon: Polygon, area: float) -> Polygon:
 
 
 def _directions(polygon: Polygon) -> list[float]:
-    """Candidate wall directions in radians, modulo a right angle: by long edges, and by the tightest rectangle."""
+    """Wall directions in radians, modulo a right angle: by long edges, the tightest rectangle, the longest wall."""
     points = shapely.get_coordinates(polygon.exterior)
     edges = np.diff(points, axis=0)
     lengths, angles = np.hypot(*edges.T), np.arctan2(edges[:, 1], edges[:, 0])
@@ -127,11 +184,16 @@ def _directions(polygon: Polygon) -> list[float]:
     by_edges = math.atan2(float((weights * np.sin(4 * angles)).sum()), float((weights * np.cos(4 * angles)).sum())) / 4
     box = shapely.get_coordinates(shapely.minimum_rotated_rectangle(polygon))
     by_box = math.atan2(box[1, 1] - box[0, 1], box[1, 0] - box[0, 0]) if len(box) > 2 else by_edges
-    return [by_edges, by_box]
+    off = (angles - angles[np.argmax(lengths)] + math.pi / 4) % (math.pi / 2) - math.pi / 4
+    same = np.abs(off) < math.radians(WING_DEGREES)
+    by_longest = float(angles[np.argmax(lengths)] + np.average(off[same], weights=weights[same]))
+    return [by_edges, by_box, by_longest]
 
 
-def _squared(polygon: Polygon, angle: float, tolerance: float) -> Polygon | None:
-    rings = [_squared_ring(shapely.get_coordinates(ring), angle, tolerance) for ring in shapely.get_rings(polygon)]
+def _squared(polygon: Polygon, angle: float, axes: Sequence[float], tolerance: float) -> Polygon | None:
+    """With its walls along and across axes, given in degrees to `angle` (radians)."""
+    coordinates = (shapely.get_coordinates(ring) for ring in shapely.get_rings(polygon))
+    rings = [_squared_ring(points, angle, axes, tolerance) for points in coordinates]
     if any(len(ring) < 4 for ring in rings):
         return None
     return Polygon(rings[0], rings[1:])
@@ -139,7 +201,7 @@ def _squared(polygon: Polygon, angle: float, tolerance: float) -> Polygon | None
 
 @dataclass(frozen=True)
 class _Wall:
-    """A straight run of outline on a line through (x, y): kind 0 lies along the first axis, 1 across, 2 keeps its own.
+    """A straight run of outline on a line through (x, y): kind 0 lies along the first axis, 1 across, 2 along the next.
 
     `length` is the outline it stands for.
     """
@@ -152,11 +214,13 @@ class _Wall:
     length: float
 
 
-def _squared_ring(points: NDArray[np.float64], angle: float, tolerance: float) -> NDArray[np.float64]:
+def _squared_ring(
+    points: NDArray[np.float64], angle: float, axes: Sequence[float], tolerance: float
+) -> NDArray[np.float64]:
     """A closed ring (n, 2) with its edges turned along and across `angle`; fewer than 4 points if nothing remains."""
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     local = points @ turn
-    walls = [w for w in (_wall(p, q) for p, q in itertools.pairwise(local)) if w.length > 0]
+    walls = [_wall(p, q, axes) for p, q in itertools.pairwise(local) if not np.array_equal(p, q)]
     walls = _absorbed(walls, tolerance)
     if len(walls) < 3:
         return np.empty((0, 2))
@@ -166,16 +230,20 @@ def _squared_ring(points: NDArray[np.float64], angle: float, tolerance: float) -
     return np.asarray(np.array([*corners, corners[0]]) @ turn.T, dtype=np.float64)
 
 
-def _wall(start: NDArray[np.float64], end: NDArray[np.float64]) -> _Wall:
+def _wall(start: NDArray[np.float64], end: NDArray[np.float64], axes: Sequence[float]) -> _Wall:
     dx, dy = (float(v) for v in end - start)
     length = math.hypot(dx, dy)
     x, y = (float(v) for v in (start + end) / 2)
-    limit = math.sin(math.radians(SNAP_DEGREES)) * length
-    if abs(dy) <= limit:
-        return _Wall(0, x, y, math.copysign(1.0, dx), 0.0, length)
-    if abs(dx) <= limit:
-        return _Wall(1, x, y, 0.0, math.copysign(1.0, dy), length)
-    return _Wall(2, x, y, dx / length, dy / length, length)
+    heading = math.degrees(math.atan2(dy, dx))
+    near = [(abs((heading - axis + 45) % 90 - 45), index) for index, axis in enumerate(axes)]
+    apart, index = min(near)
+    if apart > (DIAGONAL_DEGREES if index else SNAP_DEGREES) and near[0][0] <= SNAP_DEGREES:
+        apart, index = near[0]
+    if apart > (DIAGONAL_DEGREES if index else SNAP_DEGREES):
+        return _Wall(OWN, x, y, dx / length, dy / length, length)
+    quarter = round((heading - axes[index]) / 90)
+    along = math.radians(axes[index] + 90 * quarter)
+    return _Wall(2 * index + quarter % 2, x, y, math.cos(along), math.sin(along), length)
 
 
 def _joined(walls: Sequence[_Wall]) -> _Wall:
@@ -210,19 +278,19 @@ def _absorbed(walls: list[_Wall], tolerance: float) -> list[_Wall]:
 
 def _same_line(a: _Wall, b: _Wall, tolerance: float) -> bool:
     """Whether two neighbours run the same way: along one axis, within the tolerance of each other."""
-    if a.kind == 2 or a.kind != b.kind or a.dx * b.dx + a.dy * b.dy <= 0:
+    if a.kind == OWN or a.kind != b.kind or a.dx * b.dx + a.dy * b.dy <= 0:
         return False
-    apart = abs(a.y - b.y) if a.kind == 0 else abs(a.x - b.x)
-    return apart <= 2 * tolerance
+    return abs((b.y - a.y) * a.dx - (b.x - a.x) * a.dy) <= 2 * tolerance
 
 
 def _can_go(before: _Wall, wall: _Wall, after: _Wall, tolerance: float) -> bool:
     """Whether a wall is a mere step between walls on one axis, or a cut corner between walls across each other."""
-    if before.kind == 2 or after.kind == 2:
+    if OWN in (before.kind, after.kind):
         return False
     if before.kind == after.kind:
         return wall.length <= 2 * tolerance and before.dx * after.dx + before.dy * after.dy > 0
-    return wall.kind == 2 and wall.length <= 4 * tolerance
+    aside = wall.kind == OWN or wall.kind // 2 not in (before.kind // 2, after.kind // 2)
+    return aside and wall.length <= 4 * tolerance
 
 
 def _replaced(walls: list[_Wall], start: int, count: int, by: list[_Wall]) -> list[_Wall]:
