@@ -93,6 +93,24 @@ def test_selecting_text_past_a_dialogs_edge_keeps_it_open(driver):
     page.wait_for_selector("dialog", state="detached")
 
 
+def test_messages_are_above_a_dialog(driver):
+    page = driver.page
+    page.click("[data-page=classes]")
+    for _ in range(2):
+        page.click('button:has-text("New class")')
+        page.fill("dialog input[type=text] >> nth=0", "meadow")
+        page.click("dialog footer .primary")
+        page.wait_for_timeout(500)
+    page.wait_for_selector(".toast:has-text('There is a class meadow already')")
+    top = """() => { const box = document.querySelector('.toast .words').getBoundingClientRect();
+        return document.elementFromPoint(box.x + 5, box.y + 5).closest('.toast') !== null; }"""
+    assert page.evaluate(top)
+    assert page.input_value("dialog input[type=text] >> nth=0") == "meadow"
+    driver.key("Escape")
+    page.wait_for_selector("dialog", state="detached")
+    assert page.locator("body > .toasts").count() == 1
+
+
 def test_nothing_of_the_bars_is_cut_off(driver):
     js = """() => [...document.querySelectorAll(
         '.bar button, .bar select, .foot span, .panel button, .advice, .touchbar button')]

@@ -269,6 +269,7 @@ def test_peeking_and_the_swipe_show_the_picture_alone(driver):
 def test_a_key_can_be_changed_and_is_remembered(driver):
     page = driver.page
     driver.key("?")
+    page.click('[data-help="keys"]')
     page.click('[data-key="tool.draw"]')
     driver.key("k")
     driver.key("Escape")

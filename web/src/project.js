@@ -160,7 +160,7 @@ export function createProject({ history, toast }) {
     jumpTo: () => {},
 
     classOf: (name) => project.classes.value.find((item) => item.name === name),
-    colourOf: (name) => project.classes.value.find((item) => item.name === name)?.colour ?? "#7fd1ff",
+    colourOf: (name) => project.classes.value.find((item) => item.name === name)?.colour ?? "#c9b8ff",
     selected: () => [...project.selection.value].map((uuid) => project.objects.value.get(uuid)).filter(Boolean),
     revised: (features) => features.map((feature) => ({ id: feature.id, rev: feature.properties.rev })),
 

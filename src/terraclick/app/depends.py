@@ -15,7 +15,7 @@ from terraclick.app.workspace import MANY, Workspace
 from terraclick.errors import BadInput
 from terraclick.geo.store import StoredDraft
 
-__all__ = ["Json", "Space", "User", "change_json", "features_of", "given_of", "sketch_json", "tenth"]
+__all__ = ["Json", "Space", "User", "change_json", "counted", "features_of", "given_of", "sketch_json", "tenth"]
 
 WINDOW, ACT, HAND = "TerraClick-Window", "TerraClick-Act", "TerraClick-Hand"
 """Headers of the map: the window a request comes from, the act it is a part of, what was in the hand."""
@@ -120,6 +120,11 @@ def sketch_json(space: Workspace, sketch: StoredDraft | None, before: StoredDraf
         "points": [] if sketch is None else known.content.get("points", []),
         "window": str(known.content.get("window", "")),
     }
+
+
+def counted(number: int, word: str = "object") -> str:
+    """1 object, 2 objects."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def given_of(body: Any, without: Set[str] = frozenset()) -> Json:

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 
 from terraclick.app.asking import StrictRoute
 from terraclick.app.clicking import parts_of
-from terraclick.app.depends import Json, Space, User, change_json
+from terraclick.app.depends import Json, Space, User, change_json, counted
 from terraclick.app.features import as_surface, surface_of
 from terraclick.app.journal import Edit
 from terraclick.app.routes_objects import fetched, unlike
@@ -22,10 +22,6 @@ __all__ = ["router"]
 router = APIRouter(route_class=StrictRoute)
 
 
-def _objects(number: int) -> str:
-    return "1 object" if number == 1 else f"{number} objects"
-
-
 @router.post("/api/objects/place", tags=["objects"])
 def place(body: PlacedBody, space: Space, user: User) -> Json:
     """Several objects elsewhere: moved, turned, or with other corners, which neighbours of coverage classes share."""
@@ -34,7 +30,7 @@ def place(body: PlacedBody, space: Space, user: User) -> Json:
         item = space.store.get(which.id)
         geometry = space.places.into(surface_of(which.geometry), "pixels", space.places.scene_of(item))
         edits.append(Edit(replace(item, geometry=geometry, author=user), which.rev))
-    name = f"{'edit' if body.corners else 'move'} {_objects(len(edits))}"
+    name = f"{'edit' if body.corners else 'move'} {counted(len(edits))}"
     return change_json(space, "place", space.change(user, name, edits, corners=body.corners))
 
 
@@ -57,7 +53,7 @@ def copy(body: CopyBody, space: Space, user: User) -> Json:
             updated="",
         )
         edits.append(Edit(fresh, None, (), None, "add"))
-    return change_json(space, "copy", space.change(user, f"copy {_objects(len(edits))}", edits))
+    return change_json(space, "copy", space.change(user, f"copy {counted(len(edits))}", edits))
 
 
 @router.post("/api/objects/explode", tags=["objects"])
@@ -75,4 +71,4 @@ def explode(body: ManyBody, space: Space, user: User) -> Json:
             edits.append(Edit(fresh, None, (), None, "add"))
     if not edits:
         raise BadData("none of these objects has several parts: there is nothing to take apart.")
-    return change_json(space, "explode", space.change(user, f"separate {_objects(len(edits))}", edits))
+    return change_json(space, "explode", space.change(user, f"separate {counted(len(edits))}", edits))

@@ -14,7 +14,7 @@ from terraclick.app import shaping
 from terraclick.app.asking import StrictRoute
 from terraclick.app.chronology import turn
 from terraclick.app.clicking import Surface
-from terraclick.app.depends import Json, Space, User, change_json, given_of, tenth
+from terraclick.app.depends import Json, Space, User, change_json, counted, given_of, tenth
 from terraclick.app.features import CRS84, EPSG_4326, line_of, surface_of
 from terraclick.app.images import Scene
 from terraclick.app.journal import Deed, Edit, find
@@ -463,7 +463,7 @@ def merge(body: MergeBody, space: Space, user: User) -> Json:
     geometry = shaping.merged([item.geometry for item in found])
     edits = [Edit(replace(first, geometry=geometry, author=user), first.rev)]
     edits += [Edit(item, item.rev, kind="delete") for item in rest]
-    return change_json(space, "merge", space.change(user, f"merge {len(found)} objects", edits))
+    return change_json(space, "merge", space.change(user, f"merge {counted(len(found))}", edits))
 
 
 def unlike(objects: Sequence[Which]) -> list[Which]:
@@ -483,7 +483,7 @@ def set_many(body: SetBody, space: Space, user: User) -> Json:
         known.update(_all_fetched(space, body.objects))
         return [Edit(_set(item, given, user), item.rev) for item in known.values()]
 
-    deed = space.change(user, f"change {len(unlike(body.objects))} objects", edits, known=known)
+    deed = space.change(user, f"change {counted(len(unlike(body.objects)))}", edits, known=known)
     return change_json(space, "set", deed, brief=bool(user.window))
 
 
@@ -491,7 +491,7 @@ def set_many(body: SetBody, space: Space, user: User) -> Json:
 def delete_many(body: ManyBody, space: Space, user: User) -> Json:
     """Several objects away."""
     edits = [Edit(item, item.rev, kind="delete") for item in _all_fetched(space, body.objects).values()]
-    return change_json(space, "delete", space.change(user, f"delete {len(edits)} objects", edits))
+    return change_json(space, "delete", space.change(user, f"delete {counted(len(edits))}", edits))
 
 
 @router.post("/api/objects/shape", tags=["objects"])
@@ -501,7 +501,7 @@ def reshape_many(body: ShapeManyBody, space: Space, user: User) -> Json:
     for item in _all_fetched(space, body.objects).values():
         geometry = _reshaped_geometry(space, item, body.simplify_m, body.square)
         edits.append(Edit(replace(item, geometry=geometry, author=user), item.rev))
-    return change_json(space, "shape", space.change(user, f"shape {len(edits)} objects", edits))
+    return change_json(space, "shape", space.change(user, f"shape {counted(len(edits))}", edits))
 
 
 @router.post("/api/objects/{uuid}/split", tags=["objects"])

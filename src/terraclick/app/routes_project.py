@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from terraclick.app import files, importing, shaping
 from terraclick.app.asking import StrictRoute
-from terraclick.app.depends import Json, Space, User, change_json
+from terraclick.app.depends import Json, Space, User, change_json, counted
 from terraclick.app.features import outline_json
 from terraclick.app.images import Scene
 from terraclick.app.journal import Actor, Deed, Edit, Swap
@@ -287,7 +287,7 @@ def _imported(
     if not edits:
         said = "; ".join(f"{number}: {reason}" for reason, number in left.items())
         raise BadData(f"{name[:80]} holds no polygon that can be kept ({said or 'it is empty'}).")
-    deed = space.change(user, f"import {len(edits)} objects", edits)
+    deed = space.change(user, f"import {counted(len(edits))}", edits)
     answer = change_json(space, "import", deed, brief=bool(user.window))
     by_image: dict[str, int] = {}
     for edit in edits:

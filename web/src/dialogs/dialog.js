@@ -31,13 +31,20 @@ export function openDialog(title, content, buttons = [], { wide = false, submit 
       buttons.length > 0 && h("footer", buttons),
     ),
   );
-  dialog.addEventListener("close", () => dialog.remove());
+  // messages are shown above the dialog, not behind it, and go back where they were
+  const messages = document.querySelector(".toasts");
+  const home = messages?.parentElement;
+  dialog.addEventListener("close", () => {
+    if (messages?.parentElement === dialog) (home?.isConnected ? home : document.body).append(messages);
+    dialog.remove();
+  });
   // a click beside it closes it, but not a drag of text that ends there
   let beside = false;
   dialog.addEventListener("pointerdown", (event) => (beside = event.target === dialog));
   dialog.addEventListener("click", (event) => beside && event.target === dialog && close());
   document.body.append(dialog);
   dialog.showModal();
+  if (messages) dialog.append(messages);
   (dialog.querySelector(".content input:not([type=radio]):not([hidden]), footer .primary") ?? dialog).focus({ preventScroll: true });
   return { close, element: dialog };
 }

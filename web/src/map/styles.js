@@ -8,6 +8,9 @@ export function rgba(hex, alpha) {
   return `rgba(${value >> 16}, ${(value >> 8) & 255}, ${value & 255}, ${alpha})`;
 }
 
+/** Image pixels in one of the screen from which on the picture is seen from afar. */
+const FAR = 1.6;
+
 const casing = (width) => new Style({ stroke: new Stroke({ color: "rgba(0, 0, 0, 0.55)", width }), zIndex: 5 });
 
 export function createStyles(project, display) {
@@ -83,13 +86,16 @@ export function createStyles(project, display) {
     include: mark("#22c55e", "+"),
     exclude: mark("#ef4444", "−"),
   };
+  /** Seen from afar the marks are small, so that they do not hide small outlines. */
+  const far = Object.fromEntries([["include", "#22c55e"], ["exclude", "#ef4444"]].map(([kind, colour]) => [kind, new Style({ image: new Circle({ radius: 3.5, fill: new Fill({ color: colour }), stroke: new Stroke({ color: "#ffffff", width: 1.25 }) }) })]));
   const faint = { include: mark("rgba(34, 197, 94, 0.55)", "+"), exclude: mark("rgba(239, 68, 68, 0.55)", "−") };
   const hint = [
     new Style({ image: new Circle({ radius: 11, fill: new Fill({ color: "rgba(245, 184, 75, 0.18)" }), stroke: new Stroke({ color: "#f5b84b", width: 1.75, lineDash: [3, 3] }) }) }),
     new Style({ text: new Text({ text: "?", font: "700 12px Inter, system-ui, sans-serif", fill: new Fill({ color: "#ffdf9e" }), offsetY: 1 }) }),
   ];
-  function click(feature) {
+  function click(feature, resolution) {
     const kind = feature.get("kind");
+    if (resolution > FAR && kind !== "hint") return far[kind];
     if (kind === "hint") return hint;
     return feature.get("pending") ? faint[kind] : marks[kind];
   }

@@ -9,7 +9,8 @@ export const metres = (value, image, digits = 1) => `${value.toFixed(digits)} ${
 export const areaText = (outline) => {
   const { area_m2, area_px } = outline;
   if (area_m2 === null || area_m2 === undefined) return area_px === undefined ? "" : `${Math.round(area_px).toLocaleString("en")} px²`;
-  return area_m2 >= 20000 ? `${(area_m2 / 10000).toFixed(1)} ha` : area_m2 >= 100 ? `${Math.round(area_m2).toLocaleString("en")} m²` : `${area_m2.toFixed(1)} m²`;
+  if (area_m2 >= 1e7) return `${Math.round(area_m2 / 1e6).toLocaleString("en")} km²`;
+  return area_m2 >= 20000 ? `${(area_m2 / 10000).toLocaleString("en", { maximumFractionDigits: 1 })} ha` : area_m2 >= 100 ? `${Math.round(area_m2).toLocaleString("en")} m²` : `${area_m2.toFixed(1)} m²`;
 };
 
 /** Most values of the sliders are small: they run with the square of the handle. */
@@ -64,7 +65,7 @@ export function currentCard({ project, clicking, actions, keys, dialogs }) {
     head.textContent = !begun ? "New outline" : session?.object ? "Correcting an object" : project.target.value === "class" ? "Everything like it" : "Outline";
     accept.disabled = !outline || outline.empty;
     if (outline)
-      fill(facts, h("span", h("b", outline.empty ? "nothing" : areaText(outline))), outline.parts > 1 && h("span", h("b", outline.parts), " parts"), h("span", h("b", outline.vertices), " corners"), h("span", h("b", session.clicks.length), session.clicks.length === 1 ? " click" : " clicks"), h("span.sure", { title: "Mean probability inside the outline" }, h("b", `${Math.round(outline.score * 100)} %`), " sure"));
+      fill(facts, h("span", h("b", outline.empty ? "nothing" : areaText(outline))), outline.parts > 1 && h("span", h("b", outline.parts), " parts"), h("span", h("b", outline.vertices), outline.vertices === 1 ? " corner" : " corners"), h("span", h("b", session.clicks.length), session.clicks.length === 1 ? " click" : " clicks"), session.clicks.length > 0 && h("span.sure", { title: "Mean probability inside the outline" }, h("b", `${Math.round(outline.score * 100)} %`), " sure"));
     meter.style.setProperty("--part", outline?.score ?? 0);
     const known = clicking.examplesOf(project.className.value).length;
     examples.hidden = !known;

@@ -81,10 +81,13 @@ export function objectsPage({ project, actions, keys, tools, clicking, dialogs }
       [["Right click", "takes away what is too much"], [pretty(keys.keysOf("tool.draw")[0]), "draws by hand, with right angles"], [pretty(keys.keysOf("target")[0]), "outlines everything like it"], [pretty(keys.keysOf("undo")[0]), "takes back whatever was done last"], ["Classes", "have names, colours, keys and attributes"]].map(([key, text]) => h("li", h("kbd", key), " ", text)),
       h("li", h("button.button.small", { onclick: () => dialogs.keys() }, icon("help", 14), "Open the guide")));
 
+  /** Whether a model made the outline: only then is it so and so sure. */
+  const modelled = ({ model, n_clicks }) => n_clicks > 0 || !["", "hand", "import", undefined, null].includes(model);
+
   function row(feature, at) {
     const p = feature.properties;
     const chosen = project.selection.value.has(feature.id);
-    const [outline, sure] = [areaText({ ...p, area_px: p.area_m2 === null && feature.geometry ? area(toMap(feature.geometry)) : undefined }), p.score === null || p.score === undefined ? "" : `${Math.round(p.score * 100)} %`];
+    const [outline, sure] = [areaText({ ...p, area_px: p.area_m2 === null && feature.geometry ? area(toMap(feature.geometry)) : undefined }), p.score === null || p.score === undefined || !modelled(p) ? "" : `${Math.round(p.score * 100)} %`];
     return h(
       "div.item",
       {
@@ -95,7 +98,7 @@ export function objectsPage({ project, actions, keys, tools, clicking, dialogs }
         title: "Click: go there · double click: go on clicking",
       },
       h("span.swatch", { style: { "--colour": project.colourOf(p.class) } }),
-      h("div", { style: { minWidth: 0 } }, h("div.name.ellipsis", p.label || p.class || "No class"), h("div.detail.ellipsis", [p.label && p.class, outline, p.n_clicks ? `${p.n_clicks} ${p.n_clicks === 1 ? "click" : "clicks"}` : p.status === "imported" ? "imported" : sure ? "found" : "by hand", project.state.value?.users?.length > 1 && p.author].filter(Boolean).join(" · "))),
+      h("div", { style: { minWidth: 0 } }, h("div.name.ellipsis", p.label || [p.class || "No class", " ", h("span.code", feature.id.slice(0, 4))]), h("div.detail.ellipsis", [p.label && p.class, outline, p.n_clicks ? `${p.n_clicks} ${p.n_clicks === 1 ? "click" : "clicks"}` : p.status === "imported" ? "imported" : sure ? "found" : "by hand", project.state.value?.users?.length > 1 && p.author].filter(Boolean).join(" · "))),
       h("div.side", p.status !== "accepted" && h("span.badge", { class: { approved: "good", rejected: "bad", conflict: "bad", review: "unsure", imported: "unsure" }[p.status] ?? "" }, p.status), sure && h("span", { title: "How sure the model was" }, sure)),
     );
   }
