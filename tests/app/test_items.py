@@ -134,7 +134,7 @@ def test_every_act_can_be_undone_and_redone(client):
         assert client.post("/api/redo").status_code == 200
         assert content() == expected
     assert client.post("/api/redo").status_code == 404
-    assert client.get("/api/undo").json()["undo"][:2] == ["delete barn", "change 1 objects"]
+    assert client.get("/api/undo").json()["undo"][:2] == ["delete barn", "change 1 object"]
 
 
 def test_undoing_an_accept_gives_the_clicks_back(client):
