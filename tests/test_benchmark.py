@@ -70,6 +70,9 @@ def test_the_protocol_is_locked():
         "references": "none",
         "stop_at": None,
         "miou_at": (1, 3, 5),
+        "combinations": False,
+        "reference_interval": 1,
+        "reference_scale": 1.0,
         "size_groups": 0,
     }
 

@@ -27,6 +27,7 @@ from terraclick.core.noc import area_under_curve, bootstrap_interval, carried, f
 from terraclick.core.predictor import MASK_THRESHOLD, Predictor
 from terraclick.core.session import Session
 from terraclick.core.simulate import chance_click, next_click
+from terraclick.data.combinations import combination_tasks
 from terraclick.data.datasets import NO_TASK, Dataset, class_tasks, object_tasks
 from terraclick.data.sample import REFERENCES, Task
 from terraclick.errors import BadConfig, BadData, UnknownName, require_extra
@@ -85,6 +86,12 @@ class EvalProtocol:
     """IoU at which clicking stops; None for the highest threshold, above 1 for never."""
     miou_at: tuple[int, ...] = (1, 3, 5)
     """Numbers of clicks whose mean IoU the table shows; the JSON file has them all."""
+    combinations: bool = False
+    """Whether object tasks are parts, pairs of connected parts and wholes (RefCut's combination evaluation)."""
+    reference_interval: int = 1
+    """The example's masks go straight between every n-th point of their outlines (RefCut, figure 5a)."""
+    reference_scale: float = 1.0
+    """How much larger the example is shown (RefCut, figure 5b)."""
     size_groups: int = 0
     """How many groups of equal numbers of tasks, by area, each class and dataset is also shown in."""
 
@@ -101,6 +108,8 @@ class EvalProtocol:
             raise BadConfig(f"chance_draws {self.chance_draws} must be 0 (none) or more.")
         if self.size_groups < 0 or self.size_groups == 1:
             raise BadConfig(f"size_groups {self.size_groups} must be 0 (none) or at least 2.")
+        if self.reference_interval < 1 or not 0 < self.reference_scale <= 10:
+            raise BadConfig("reference_interval must be at least 1, reference_scale above 0 and at most 10.")
         if not all(k >= 1 for k in self.miou_at):
             raise BadConfig(f"miou_at {self.miou_at} must be numbers of clicks from 1 on.")
         if self.stop_at is not None and self.stop_at < self.thresholds[-1]:
@@ -130,6 +139,9 @@ PRESETS: dict[str, EvalProtocol] = {
     "isrefiner": EvalProtocol(thresholds=(0.80, 0.85, 0.90), stop_at=NEVER, miou_at=(1, 5, 10, 20)),
     "segmap": EvalProtocol(thresholds=(0.80, 0.85, 0.90, 0.95), stop_at=NEVER, min_area=1, miou_at=(1, 3, 5, 10)),
     "refcut": EvalProtocol(thresholds=(0.80, 0.85, 0.90), references="both", miou_at=(1,)),
+    "refcut-combinations": EvalProtocol(
+        thresholds=(0.80, 0.85, 0.90), references="both", miou_at=(1,), combinations=True
+    ),
     "small": EvalProtocol(min_area=64, max_area=256),
 }
 
@@ -172,14 +184,17 @@ class Clicked:
 
 def draw_tasks(dataset: Dataset, target: Target, protocol: EvalProtocol) -> list[Task]:
     """The dataset's tasks by the protocol: all of them, or `limit` drawn by `seed`, in file order."""
-    if target is Target.OBJECT:
+    tasks: Sequence[Task]
+    if protocol.combinations and target is Target.OBJECT:
+        tasks = combination_tasks(dataset)
+    elif target is Target.OBJECT:
         tasks = object_tasks(dataset, protocol.min_area, protocol.max_area)
     else:
         tasks = class_tasks(dataset, protocol.class_fill)
     if protocol.limit is not None and len(tasks) > protocol.limit:
         chosen = np.random.default_rng(protocol.seed).choice(len(tasks), protocol.limit, replace=False)
         tasks = [tasks[index] for index in sorted(chosen)]
-    return tasks if protocol.references == "none" else [task.with_example(dataset) for task in tasks]
+    return list(tasks) if protocol.references == "none" else [task.with_example(dataset) for task in tasks]
 
 
 def run_task(
@@ -191,7 +206,7 @@ def run_task(
     started = clock()
     encoded = predictor.encode(view)
     encode_seconds = clock() - started
-    references = task.references(protocol.references)
+    references = task.references(protocol.references, protocol.reference_interval, protocol.reference_scale)
 
     def click_through(robot: Robot) -> Clicked:
         session = Session(task.target, references)
@@ -215,7 +230,8 @@ def run_task(
 def click_through(task: Task, predictor: Predictor, protocol: EvalProtocol) -> Clicked:
     """What `run_task` does, with the mask and the clicks that figures show."""
     truth, ignore = task.truth()
-    session, encoded = Session(task.target, task.references(protocol.references)), predictor.encode(task.picture.view())
+    shown = task.references(protocol.references, protocol.reference_interval, protocol.reference_scale)
+    session, encoded = Session(task.target, shown), predictor.encode(task.picture.view())
     robot: Robot = lambda mask, clicks: next_click(mask, truth, ignore, clicks)  # noqa: E731
     return _click_through(session, predictor, encoded, (truth, ignore), robot, protocol, lambda: 0.0)
 
@@ -471,8 +487,10 @@ def _key(predictor: str, target: Target, protocol: EvalProtocol, options: dict[s
         del settled["chance_draws"]
     for name in ("miou_at", "size_groups"):  # of the table alone
         del settled[name]
-    if protocol.stop_at is None:
-        del settled["stop_at"]
+    unset = {"stop_at": None, "combinations": False, "reference_interval": 1, "reference_scale": 1.0}
+    for name, plain in unset.items():
+        if settled[name] == plain:
+            del settled[name]
     words = json.dumps([predictor, target.value, settled, options], sort_keys=True, default=str)
     return hashlib.sha256(words.encode()).hexdigest()[:16]
 

@@ -448,6 +448,8 @@ def map_verb(scene: str, model: str, as_json: bool, stretch: str, reading: Any, 
     help="Click each task this many more times at random places of the error: a column with mean and spread.",
 )
 @click.option("--references", type=click.Choice(SHOWN), help="Examples from the next picture (default: the preset's).")
+@click.option("--reference-interval", type=click.IntRange(1), help="Coarser masks of examples: every n-th point.")
+@click.option("--reference-scale", type=click.FloatRange(0.05, 10), help="How much larger examples are shown.")
 @variant_options
 @click.option("--device", metavar="NAME", help="Where a paper's network runs: cpu (default) or cuda.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +16,7 @@ from terraclick.errors import BadConfig
 if TYPE_CHECKING:
     from terraclick.data.datasets import Dataset, Picture
 
-__all__ = ["REFERENCES", "Task"]
+__all__ = ["REFERENCES", "Task", "coarse_outline"]
 
 REFERENCES = ("none", "both", "positive", "negative", "swapped")
 """What a predictor is shown before it is clicked: RefCut's table 3, and both masks exchanged: does it read them?"""
@@ -59,16 +60,45 @@ class Task:
                 return replace(self, example=picture, others=others)
         return self
 
-    def references(self, kind: str) -> tuple[Reference, ...]:
-        """The example by one of `REFERENCES`; masks that would be empty are left out. Raises BadConfig or BadData."""
+    def references(self, kind: str, interval: int = 1, scale: float = 1.0) -> tuple[Reference, ...]:
+        """The example by one of `REFERENCES`; masks that would be empty are left out. Raises BadConfig or BadData.
+
+        `interval` takes every n-th point of the masks' outlines and joins them by straight lines, `scale`
+        resizes picture and masks (RefCut, figure 5).
+        """
         if kind not in REFERENCES:
             raise BadConfig(f"references {kind!r} are not known: give one of {', '.join(REFERENCES)}.")
         if self.example is None or kind == "none":
             return ()
-        image, positives = self.example.image(), self.example.showing(self.class_id)
-        negatives = self.example.showing(*self.others) & ~positives
+        image, masks = self.example.image(), self._masks(self.example)
+        if interval > 1:
+            masks = coarse_outline(masks[0], interval), coarse_outline(masks[1], interval)
+        if scale != 1:
+            image, *masks = (_resized(array, scale) for array in (image, *masks))
         found = []
-        for positive, mask in ((True, positives), (False, negatives)):
+        for positive, mask in ((True, masks[0]), (False, masks[1])):
             if mask.any() and kind in ("both", "swapped", "positive" if positive else "negative"):
                 found.append(Reference(image, mask, positive != (kind == "swapped")))
         return tuple(found)
+
+    def _masks(self, example: Picture) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """What the example shows of it and of what it is not, both (H, W)."""
+        positives = example.showing(self.class_id)
+        return positives, example.showing(*self.others) & ~positives
+
+
+def coarse_outline(mask: NDArray[np.bool_], interval: int) -> NDArray[np.bool_]:
+    """A mask (H, W) whose outlines go straight between every `interval`-th of their points, holes included."""
+    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    rings = [np.ascontiguousarray(ring[::interval]) for ring in found]
+    drawn = np.zeros(mask.shape, np.uint8)
+    cv2.fillPoly(drawn, [ring for ring in rings if len(ring) >= 3], 1)
+    return drawn > 0
+
+
+def _resized(array: NDArray[Any], scale: float) -> NDArray[Any]:
+    """A picture or mask at another size: by area or linear for pictures, nearest for masks."""
+    size = max(1, round(array.shape[1] * scale)), max(1, round(array.shape[0] * scale))
+    if array.dtype == np.bool_:
+        return np.asarray(cv2.resize(array.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0)
+    return np.asarray(cv2.resize(array, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))
