@@ -112,6 +112,17 @@ def archive(**files):
     return packed.getvalue()
 
 
+def spoiled(method):
+    """An archive with a Shapefile whose packed bytes were changed."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as out:
+        out.writestr("a.shp", bytes(range(256)) * 400)
+        at = out.infolist()[0].header_offset + 30 + len("a.shp")
+    data = bytearray(packed.getvalue())
+    data[at + 4 : at + 40] = b"\xff" * 36
+    return bytes(data)
+
+
 VRT = b"""<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>/etc/passwd</SrcDataSource></OGRVRTLayer>
 </OGRVRTDataSource>"""
 
@@ -125,6 +136,9 @@ VRT = b"""<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>/etc/passwd</Sr
         ("a.zip", b"PK\3\4 not really"),
         ("a.zip", archive(**{"a.shp": VRT})),
         ("a.zip", archive(**{"../../a.shp": b"\0\0\x27\x0a" + b"\0" * 200})),
+        ("a.zip", spoiled(zipfile.ZIP_DEFLATED)),
+        ("a.zip", spoiled(zipfile.ZIP_BZIP2)),
+        ("a.zip", spoiled(zipfile.ZIP_LZMA)),
         ("a.zip", archive(**{"a.txt": b"x"})),
         ("a.zip", archive(**{"a.shp": b"x", "b.shp": b"x"})),
         ("a.geojson", b"<html>"),
@@ -142,6 +156,7 @@ def test_files_that_are_not_what_they_say(same_client, name, data):
     answer = send(same_client, name, data)
     assert answer.status_code in (404, 422), answer.text
     assert set(answer.json()) == {"error", "message"} and "/tmp" not in answer.text
+    assert "could not be read" not in answer.text  # as it is said of a reader that died
     assert same_client.get("/api/state").json()["objects"] == 0
 
 

@@ -9,10 +9,12 @@ of its fields and its geometry, the fields as JSON, the geometry as WKB.
 from __future__ import annotations
 
 import json
+import lzma
 import math
 import struct
 import sys
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -52,7 +54,7 @@ def main(folder: Path) -> None:
     """Read the upload in `folder` as `ask.json` says and write the answer."""
     ask = json.loads((folder / "ask.json").read_text(encoding="utf-8"))
     limit_resources(ask["data_bytes"], ask["file_bytes"], ask["seconds"])
-    from terraclick.errors import BadData, TerraClickError
+    from terraclick.errors import TerraClickError
 
     try:
         items, left = read(folder, ask)
@@ -61,9 +63,10 @@ def main(folder: Path) -> None:
         head, items = {"error": "TooLarge", "message": str(error)}, []
     except MemoryError:
         head, items = {"error": "BadData", "message": "this file needs too much memory to be read: split it."}, []
-    except (TerraClickError, RecursionError) as error:
-        name = type(error).__name__ if isinstance(error, TerraClickError) else BadData.__name__
-        head, items = {"error": name, "message": str(error)}, []
+    except RecursionError:
+        head, items = {"error": "BadData", "message": "this file is nested too deeply to be read: flatten it."}, []
+    except TerraClickError as error:
+        head, items = {"error": type(error).__name__, "message": str(error)}, []
     with open(folder / "answer.bin", "wb") as out:
         out.write(json.dumps(head).encode() + b"\n")
         for item in items:
@@ -182,7 +185,7 @@ def unpacked(archive_path: Path, folder: Path, most_bytes: int) -> Path:
                         if left < 0:
                             raise TooLarge(too_large)
                         out.write(part)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise BadData(f"this archive is damaged or locked ({type(error).__name__}): pack it again.") from None
     path = folder / "upload.shp"
     with open(path, "rb") as file:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as ApiPath
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
@@ -161,6 +162,30 @@ def statistics(image: str, space: Space, user: User, bidx: Annotated[list[Band] 
     return {"bands": [dict(zip(names, values, strict=True)) for values in found]}
 
 
+@dataclass(frozen=True)
+class _Look:
+    """How a tile is to look: bands, stretch (or ranges), gamma; how long a browser may keep it."""
+
+    bands: list[int] | None
+    stretch: Any
+    gamma: float
+    kept: dict[str, str]
+
+
+def _look(
+    bidx: Annotated[list[Band] | None, Query(max_length=3)] = None,
+    rescale: Annotated[list[str] | None, Query(max_length=3)] = None,
+    stretch: Literal["auto", "percent", "none"] = "auto",
+    gamma: Annotated[FiniteFloat, Query(ge=0.1, le=10)] = 1.0,
+    v: str | None = None,
+) -> _Look:
+    ranges = tuple(_range_of(text) for text in rescale) if rescale else None
+    return _Look(bidx, ranges or stretch, gamma, _kept(v))
+
+
+Look = Annotated[_Look, Depends(_look)]
+
+
 @router.get("/api/images/{image}/tiles/pixels/{z}/{x}/{place}", tags=["images"])
 def tile(
     image: str,
@@ -169,17 +194,12 @@ def tile(
     place: str,
     space: Space,
     user: User,
-    bidx: Annotated[list[Band] | None, Query(max_length=3)] = None,
-    rescale: Annotated[list[str] | None, Query(max_length=3)] = None,
-    stretch: Literal["auto", "percent", "none"] = "auto",
-    gamma: Annotated[FiniteFloat, Query(ge=0.1, le=10)] = 1.0,
-    v: str | None = None,
+    look: Look,
 ) -> Response:
     """A tile of the image's own pixels: y, y.png or y.jpg."""
     row, kind = _row_of(place)
-    wanted: Any = stretch if not rescale else tuple(_range_of(text) for text in rescale)
-    data, media = space.tiles.tile(space.scene(image), z, x, row, bidx, wanted, gamma, kind)
-    return Response(data, media_type=media, headers=_kept(v))
+    data, media = space.tiles.tile(space.scene(image), z, x, row, look.bands, look.stretch, look.gamma, kind)
+    return Response(data, media_type=media, headers=look.kept)
 
 
 @router.get("/api/images/{image}/tiles/map/{z}/{x}/{place}", tags=["images"])
@@ -190,19 +210,14 @@ def tile_on_map(
     place: str,
     space: Space,
     user: User,
-    bidx: Annotated[list[Band] | None, Query(max_length=3)] = None,
-    rescale: Annotated[list[str] | None, Query(max_length=3)] = None,
-    stretch: Literal["auto", "percent", "none"] = "auto",
-    gamma: Annotated[FiniteFloat, Query(ge=0.1, le=10)] = 1.0,
-    v: str | None = None,
+    look: Look,
 ) -> Response:
     """A tile in Web Mercator, as XYZ layers of map programs ask for it: y or y.png."""
     row, kind = _row_of(place)
     if kind not in ("", "png"):
         raise BadInput(f"tiles of kind {kind!r} were asked for: map tiles are png.")
-    wanted: Any = stretch if not rescale else tuple(_range_of(text) for text in rescale)
-    data = map_tile(space.tiles, space.scene(image), z, x, row, bidx, wanted, gamma)
-    return Response(data, media_type="image/png", headers=_kept(v))
+    data = map_tile(space.tiles, space.scene(image), z, x, row, look.bands, look.stretch, look.gamma)
+    return Response(data, media_type="image/png", headers=look.kept)
 
 
 def _row_of(place: str) -> tuple[int, str]:

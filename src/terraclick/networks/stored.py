@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import math
 import re
 import struct
@@ -385,7 +386,7 @@ def _unpacked(file: BinaryIO, info: zipfile.ZipInfo, length: int) -> bytearray:
     try:
         with zipfile.ZipFile(name) as archive, archive.open(info) as member:
             found = bytearray(member.read(length))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError) as error:
         raise Damaged(f"it is not a whole archive ({error})") from None
     if len(found) != length:
         raise Damaged("it ends before its numbers do")
