@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -366,3 +367,75 @@ def test_polygons_of_several_pictures_are_not_mixed_up(session, tmp_path):
     with pytest.raises(BadData, match="several images"):
         import_polygons(tmp_path / "all.coco.json")
     assert len(import_polygons(tmp_path / "one" / "labelme" / "north.json")) == 2
+
+
+@pytest.mark.slow
+def test_a_database_keeps_and_writes_what_a_file_does(session, tmp_path, postgis):
+    from terraclick.geo.reading import Reading
+    from terraclick.geo.store_postgis import open_postgis
+
+    address = f"{postgis}#round"
+    with GeoPackageStore.open(session) as store, open_postgis(address, UTM) as shared:
+        for image in store.images():
+            shared.add_image(replace(image, reading=Reading(nodata="7")))
+        for kind in store.classes():
+            shared.set_class(kind)
+        for item in store.objects():
+            shared.add(replace(item, rev=0), store.clicks_of(item.uuid), store.view_of(item.uuid))
+        shared.add(MapObject(geometry=placed("south.tif", box(35, 30, 40, 35)), image="south.tif"))  # without a class
+        shared.set_class(MapClass("gone"))
+        shared.delete_class("gone")
+        shared.rename_class("pond", "lake")
+        shared.set_class(MapClass("late"))
+    with open_postgis(address, make=False) as shared:
+        numbers = {kind.name: kind.number for kind in shared.classes()}
+        assert (numbers["roof"], numbers["road"], numbers["lake"]) == (1, 2, 3)
+        assert len({*numbers.values(), shared.unnamed_number()}) == 5
+        assert min(numbers["late"], shared.unnamed_number()) > 3
+        truth = {item.uuid: item for item in shared.objects()}
+        clicks = {uuid: shared.clicks_of(uuid) for uuid in truth}
+    out = tmp_path / "out"
+    told = CliRunner().invoke(cli, ["export-session", address, str(out), "--images", str(session.parent)])
+    assert told.exit_code == 0, told.output
+    assert told.stderr.count("it is read with --nodata 7, as the session keeps it") == 2
+    listed = {kind["name"]: kind["number"] for kind in json.loads((out / "export.json").read_text())["classes"]}
+    assert {name: listed[name] for name in numbers} == numbers
+    coco = json.loads((out / "coco" / "objects.coco.json").read_text())
+    assert {kind["name"]: kind["id"] for kind in coco["categories"] if kind["name"] in numbers} == numbers
+    for name in [name for name in COMES_BACK if (out / name).is_dir()]:
+        back = tmp_path / f"{name}.gpkg"
+        import_session([out / name], back, images=[session.parent], crs=UTM)
+        after, _ = objects(back)
+        assert set(after) == set(truth), name
+        for uuid, item in truth.items():
+            assert after[uuid].class_name in (item.class_name, item.class_name or "object"), name
+            assert after[uuid].geometry.hausdorff_distance(item.geometry) < GSD / 2, name
+    with GeoPackageStore.open(out / "gpkg" / "objects.gpkg") as copy:
+        assert {kind.name: kind.number for kind in copy.classes() if kind.name in numbers} == numbers
+        assert {uuid: copy.clicks_of(uuid) for uuid in truth} == clicks
+        assert {image.reading.nodata for image in copy.images()} == {"7"}
+
+
+@pytest.mark.slow
+def test_two_servers_on_a_database_give_no_number_twice(postgis):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from terraclick.geo.store_postgis import open_postgis
+
+    stores = [open_postgis(f"{postgis}#numbers", UTM) for _ in range(4)]
+
+    def work(which):
+        for count in range(12):
+            stores[which].add(
+                MapObject(geometry=box(0, 0, 9, 9), class_name=f"{'shared' if count % 2 else which}{count}")
+            )
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+        seen = [{kind.name: kind.number for kind in store.classes()} for store in stores]
+        assert seen[0] == seen[1] == seen[2] == seen[3] and len(set(seen[0].values())) == len(seen[0]) == 30
+        assert all(len(store.objects()) == 48 for store in stores)
+    finally:
+        for store in stores:
+            store.close()

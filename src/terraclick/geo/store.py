@@ -854,11 +854,13 @@ class SqlStore(ABC):
         with self._transaction() as db:
             if self._run(db, change, row).rowcount == 0:
                 self._insert_class(db, item)
+                self._run(db, change, row)  # another server may have been quicker
             self._classes_changed(db)
 
     def _insert_class(self, db: Any, item: MapClass) -> None:
         row = (item.name, item.colour, item.key, item.kind, json.dumps(item.schema))
-        self._run(db, 'INSERT INTO classes (name, colour, "key", kind, schema) VALUES (?, ?, ?, ?, ?)', row)
+        columns = 'classes (name, colour, "key", kind, schema)'
+        self._run(db, f"INSERT INTO {columns} VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING", row)
 
     def _registered(self, db: Any, name: str) -> None:
         """See to it that a class that objects have is in the list, so that its number stays; "" gets a number too."""
@@ -881,7 +883,8 @@ class SqlStore(ABC):
             self._registered(db, name)
 
     def _keep_unnamed(self, db: Any, number: int) -> None:
-        self._run(db, 'INSERT INTO meta ("key", value) VALUES (?, ?)', (_UNNAMED_KEY, str(number)))
+        row = (_UNNAMED_KEY, str(number))
+        self._run(db, 'INSERT INTO meta ("key", value) VALUES (?, ?) ON CONFLICT ("key") DO NOTHING', row)
 
     def keep_unnamed_number(self, number: int) -> None:
         """Take over the number of objects without a class from another session, in a new one."""
