@@ -282,6 +282,16 @@ def test_a_double_click_is_one_click(driver, town):
     assert len(driver.get("/api/sessions")["sessions"][-1]["clicks"]) == 1
 
 
+def test_what_is_drawn_by_hand_gets_its_label(driver):
+    driver.key("p")
+    driver.page.fill(".current [aria-label=Label]", "barn 7")
+    driver.page.keyboard.press("Enter")
+    drawn = square(driver, 600, 500, 660, 540)
+    assert drawn["properties"]["label"] == "barn 7"
+    driver.key("p")
+    assert driver.page.input_value(".current [aria-label=Label]") == ""
+
+
 def test_the_help_opens_on_the_guide(driver):
     page = driver.page
     driver.key("?")

@@ -19,8 +19,15 @@ export function createActions({ project, stage, clicking, toast }) {
   const addDrawn = (geometry) => {
     const image = project.image.value.id;
     const name = project.className.value;
-    const feature = { type: "Feature", geometry, properties: { image, class: name, label: "", status: "accepted" } };
-    return quietly(act(`draw ${name || "object"}`, () => api.addObject(image, feature)));
+    const attributes = Object.fromEntries(Object.entries(clicking.attributes.value).filter(([, value]) => value !== null));
+    const feature = { type: "Feature", geometry, properties: { image, class: name, label: clicking.label.value, status: "accepted", attributes } };
+    return quietly(
+      act(`draw ${name || "object"}`, () => api.addObject(image, feature)).then((change) => {
+        clicking.label.set("");
+        clicking.attributes.set({});
+        return change;
+      }),
+    );
   };
 
   /** Objects [{object, geometry}] with other outlines, as one act; `corners` says that borders were edited. */

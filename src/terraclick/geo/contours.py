@@ -42,7 +42,7 @@ LEAST_IOU = 0.976
 SPARED_PX = 2.0
 """Fewer corners are refused where the overlap with the full outline is below LEAST_IOU, or for a small outline below
 that and as many pixels more."""
-STEP = 1.5
+STEP = 1.8
 """Growth of the tolerance from one try to the next."""
 SURE = 0.6
 """A probability this far from the threshold to 0 or 1 counts as certain: beside its opposite it is crossed half way."""
@@ -67,6 +67,8 @@ class _Rings:
 
     def of(self, polygons: NDArray[np.int64]) -> _Rings:
         """Only the rings of these polygons (sorted), which are numbered anew."""
+        if len(polygons) == self.owner[-1] + 1:
+            return self
         chosen = np.isin(self.owner, polygons)
         counts = self.counts
         kept = np.repeat(chosen, counts)

@@ -17,7 +17,7 @@ export const areaText = (outline) => {
 const toSlider = (value, most) => Math.sqrt(value / most) * 100;
 const fromSlider = (at, most) => (at / 100) ** 2 * most;
 
-export function currentCard({ project, clicking, actions, keys, dialogs }) {
+export function currentCard({ project, clicking, actions, keys, dialogs, tools }) {
   const swatch = h("span.swatch");
   const pick = h("select", { "aria-label": "Class", onchange: () => (pick.value === "+" ? (drawClass(), dialogs.editClass()) : project.className.set(pick.value)) });
   const classRow = h("label.class-pick", swatch, pick);
@@ -47,22 +47,25 @@ export function currentCard({ project, clicking, actions, keys, dialogs }) {
   const meter = h("div.meter", h("i"));
   const accept = h("button.button.primary.grow", { onclick: () => clicking.accept(), dataset: { accept: "" } }, "Accept ", h("kbd", pretty(keys.keysOf("accept")[0])));
   const clear = h("button.button.quiet", { onclick: () => clicking.leave() }, "Clear");
-  const label = h("input.small", { type: "text", placeholder: "Label (optional)", "aria-label": "Label", maxLength: 200, oninput: () => clicking.label.set(label.value), onkeydown: (event) => event.key === "Enter" && (label.blur(), clicking.accept()) });
+  const label = h("input.small", { type: "text", placeholder: "Label (optional)", "aria-label": "Label", maxLength: 200, oninput: () => clicking.label.set(label.value), onkeydown: (event) => event.key === "Enter" && (label.blur(), clicking.begun() && clicking.accept()) });
   clicking.label.on((text) => text !== label.value && (label.value = text));
   const examples = h("label.check", h("input", { type: "checkbox", checked: true, onchange: (event) => clicking.useExamples.set(event.target.checked) }), h("span"));
   const columns = h("div.attributes");
   const drawColumns = () => fill(columns, attributeFields(project.classOf(project.className.value)?.schema, clicking.attributes.value, (name, value) => clicking.attributes.set({ ...clicking.attributes.value, [name]: value })));
   for (const value of [project.className, project.classes]) value.on(drawColumns);
   clicking.attributes.on((now, before) => before && !Object.keys(now).length && drawColumns(), { now: false });
-  const open = h("div.stack", { hidden: true }, facts, meter, label, columns, h("div.row", accept, clear));
+  const decide = h("div.row", accept, clear);
+  const open = h("div.stack", { hidden: true }, facts, meter, label, columns, decide);
   const head = h("h2");
 
   const draw = () => {
     const session = clicking.session.value;
     const outline = session?.outline;
     const begun = clicking.begun();
-    open.hidden = !begun;
-    head.textContent = !begun ? "New outline" : session?.object ? "Correcting an object" : project.target.value === "class" ? "Everything like it" : "Outline";
+    const drawing = !begun && tools.is("draw"); // what is drawn by hand has a label and columns too
+    open.hidden = !begun && !drawing;
+    for (const part of [facts, meter, decide]) part.hidden = !begun;
+    head.textContent = drawing ? "Drawing by hand" : !begun ? "New outline" : session?.object ? "Correcting an object" : project.target.value === "class" ? "Everything like it" : "Outline";
     accept.disabled = !outline || outline.empty;
     if (outline)
       fill(facts, h("span", h("b", outline.empty ? "nothing" : areaText(outline))), outline.parts > 1 && h("span", h("b", outline.parts), " parts"), h("span", h("b", outline.vertices), outline.vertices === 1 ? " corner" : " corners"), h("span", h("b", session.clicks.length), session.clicks.length === 1 ? " click" : " clicks"), session.clicks.length > 0 && h("span.sure", { title: "Mean probability inside the outline" }, h("b", `${Math.round(outline.score * 100)} %`), " sure"));
@@ -71,7 +74,7 @@ export function currentCard({ project, clicking, actions, keys, dialogs }) {
     examples.hidden = !known;
     examples.lastChild.textContent = `Use ${known === 1 ? "the example" : `the ${known} examples`} of this class`;
   };
-  for (const value of [clicking.session, clicking.busy, project.target, project.references, project.className]) value.on(draw);
+  for (const value of [clicking.session, clicking.busy, project.target, project.references, project.className, tools.current]) value.on(draw);
 
   return h("section.current.stack", h("div.card-head", { style: { margin: 0 } }, head, h("span.spacer"), h("button.button.quiet.small", { onclick: () => actions.findRest(), title: keys.titled("Find everything like the examples of this class in the view", "find") }, icon("search", 14), "Find the rest")), classRow, open, simplify, square, examples);
 }
