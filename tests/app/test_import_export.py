@@ -78,7 +78,6 @@ def test_class_numbers_of_exports_are_the_sessions(client, tmp_path):
         ({"format": "csv", "name": "/tmp/a"}, 422),
         ({"format": "csv", "name": ".hidden"}, 422),
         ({"format": "csv", "name": "a\x00b"}, 422),
-        ({"format": "labelme", "name": "a"}, 422),
         ({"format": "csv", "name": "a", "crs": "/etc/passwd"}, 422),
         ({"format": "csv", "name": "a", "status": "rejected"}, 422),
     ],

@@ -31,6 +31,7 @@ export const ACTS = [
   ["review", "Next least certain object", ["g"], "Objects"],
   ["export", "Export", ["Ctrl+e"], "Files"],
   ["import", "Import polygons", ["Ctrl+i"], "Files"],
+  ["images", "All images: search, filter, mark as done", ["Ctrl+k"], "View"],
   ["image.previous", "Previous image", ["a"], "View"],
   ["image.next", "Next image", ["d"], "View"],
   ["zoom.in", "Zoom in", ["+", "="], "View"],

@@ -24,6 +24,7 @@ import { classDialog } from "./dialogs/class.js";
 import { confirmDialog } from "./dialogs/dialog.js";
 import { gotoDialog } from "./dialogs/goto.js";
 import { exampleDialog, exportDialog, importDialog } from "./dialogs/files.js";
+import { imagesDialog, markImage } from "./dialogs/images.js";
 import { keysDialog } from "./dialogs/keys.js";
 import { toMap } from "./geometry.js";
 import { lasting, memory, windowName } from "./window.js";
@@ -61,6 +62,7 @@ const dialogs = {
   goto: () => gotoDialog(context),
   export: () => exportDialog(context),
   import: (file) => project.image.value && importDialog(context, file instanceof File ? file : undefined),
+  images: (state) => imagesDialog(context, state),
   editClass: (item) => classDialog(context, item),
   addExample: () => exampleDialog(context),
   confirm: confirmDialog,
@@ -73,6 +75,7 @@ actions.fitImage = () => {
   if (image) stage.fit([0, -image.height, image.width, 0], { padding: 24 });
 };
 project.jumpTo = actions.jumpTo;
+actions.markImage = markImage(project);
 
 // --- undo and redo: the newest act of this window, wherever it was done ---------------------------------------------------
 
@@ -246,6 +249,7 @@ keys.on("no", () => void answer(false));
 keys.on("review", () => void actions.nextToReview());
 keys.on("export", dialogs.export);
 keys.on("import", () => dialogs.import());
+keys.on("images", () => dialogs.images());
 keys.on("image.previous", () => void actions.nextImage(-1));
 keys.on("image.next", () => void actions.nextImage(1));
 keys.on("zoom.in", () => stage.zoomBy(1));
@@ -312,7 +316,7 @@ function listen() {
         if (by === project.state.value?.user && !fresh.length && !gone.length) return;
         project.apply({ objects: fresh, deleted: gone });
       },
-      reload: reloadObjects,
+      reload: ({ window: by }) => by !== caller.window && reloadObjects(), // ours was told by the answer
       trouble: ({ message }) => {
         project.setTrouble({ kind: "disk", text: message });
         toast.error(message);

@@ -8,21 +8,18 @@ import re
 import threading
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 from urllib.parse import quote
 
-import shapely
-
-from terraclick.app.clicking import Surface
-from terraclick.app.features import as_surface
-from terraclick.errors import BadConfig, BadData, NotGeoreferenced, UnknownName
+from terraclick.errors import BadConfig, NotGeoreferenced, UnknownName
 from terraclick.files import check_apart, files_beside
 from terraclick.geo.collection import Collection
 from terraclick.geo.crs_text import parse_crs
-from terraclick.geo.export import FORMATS, write_collection
+from terraclick.geo.export import FORMATS, check_target, write_collection
 
-__all__ = ["Exports", "base_name", "formats", "holds_several", "plain", "repaired"]
+__all__ = ["Exports", "base_name", "formats", "plain"]
 
 
 def base_name(path: str) -> str:
@@ -62,22 +59,6 @@ def formats() -> list[dict[str, Any]]:
     ]
 
 
-def holds_several(format_name: str) -> bool:
-    """Whether one file of a format can hold the objects of several images."""
-    return format_name in FORMATS and FORMATS[format_name].many
-
-
-# --- coming in -------------------------------------------------------------------------------------------------------
-
-
-def repaired(geometry: Any) -> Surface | None:
-    """An imported polygon made valid; None if it encloses nothing."""
-    try:
-        return as_surface(shapely.make_valid(geometry))
-    except (BadData, shapely.errors.GEOSException):
-        return None
-
-
 # --- going out -------------------------------------------------------------------------------------------------------
 
 
@@ -111,19 +92,44 @@ class Exports:
         if crs_text is not None and whole.crs is None:
             raise NotGeoreferenced("the objects are in image pixels: leave crs out.")
         crs = None if crs_text is None else parse_crs(crs_text)
-        if kind.pixels and not kind.many and len(whole.pictures) != 1:
+        if kind.pixels and not kind.many and not whole.pictures:
             raise BadConfig(f"{format_name} is written in pixels: say with image which ones.")
+        one_each = kind.pixels and not kind.many and len(whole.pictures) > 1
         with self._lock:
-            check_apart([path], self._in_use())
-            write_collection(whole, path, format_name, crs, overwrite)
-            parts = [path, *files_beside(path, kind.beside)]
-            self._written[path.name] = parts
+            if one_each:
+                name, parts = f"{stem}.zip", self._one_each(whole, stem, format_name, overwrite)
+            else:
+                check_apart([path], self._in_use())
+                write_collection(whole, path, format_name, crs, overwrite)
+                name, parts = path.name, [path, *files_beside(path, kind.beside)]
+            self._written[name] = parts
         return {
-            "name": path.name,
+            "name": name,
             "objects": len(whole.items),
             "bytes": sum(file.stat().st_size for file in parts),
-            "url": f"/api/exports/{quote(path.name)}",
+            "url": f"/api/exports/{quote(name)}",
         }
+
+    def _one_each(self, whole: Collection, stem: str, format_name: str, overwrite: bool) -> list[Path]:
+        """One file for each picture that has objects, NAME-PICTURE; all with the classes of the whole."""
+        kind = FORMATS[format_name]
+        wanted = []
+        for picture in whole.pictures:
+            items = tuple(item for item in whole.items if item.image == picture.key)
+            if items:
+                name = "".join(
+                    letter if letter.isalnum() or letter in "._-" else "_" for letter in Path(picture.name).stem
+                )
+                path = self.folder / f"{stem}-{name}{kind.ending}"
+                wanted.append((replace(whole, items=items, pictures=(picture,)), path))
+        check_apart([path for _, path in wanted], self._in_use())
+        for _, path in wanted:  # all or none
+            check_target(path, format_name, overwrite)
+        parts: list[Path] = []
+        for part, path in wanted:
+            write_collection(part, path, format_name, None, overwrite)
+            parts += [path, *files_beside(path, kind.beside)]
+        return parts
 
     def listed(self) -> list[dict[str, Any]]:
         """What is there of what was written, in order."""

@@ -43,12 +43,13 @@ from terraclick.errors import (
     UnknownName,
     require_extra,
 )
-from terraclick.geo.carrying import check_carried
+from terraclick.geo.carrying import TRUE_AREA, area_factor, check_carried
+from terraclick.geo.identity import session_key
 from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.rows import SetAside
-from terraclick.geo.store import GeoPackageStore, MapObject, Store, files_hash, image_hash, open_store
+from terraclick.geo.store import GeoPackageStore, MapObject, Store, StoredImage, files_hash, image_hash, open_store
 from terraclick.geo.stored_readings import Readings, readings_of
 from terraclick.predictors.spec import WEIGHTS
 from terraclick.predictors.variants import base_name
@@ -331,6 +332,19 @@ def prepare(
             undo.callback(known.close)
         readings = Readings(reading) if known is None else readings_of(known, reading)
         scenes = open_scenes(images, warn, readings) if images else {}
+        other = None if store_address is not None else _beside(known, scenes, session, out)
+        if other is not None and known is not None:
+            known.close()
+            warn(
+                f"terraclick.gpkg holds other images: the objects of these are kept in {other.name} "
+                "(--session terraclick.gpkg takes them into that one)."
+            )
+            session = other
+            known = _existing(session, None, out)
+            if known is not None:
+                undo.callback(known.close)
+            readings = Readings(reading) if known is None else readings_of(known, reading)
+            scenes = open_scenes(images, warn, readings)
         sock = _listening(host, port)
         undo.callback(sock.close)
         store, session_name, scenes = _store(known, scenes, _named(images), session, store_address, out, warn)
@@ -426,14 +440,35 @@ def _store(
     if known is not None:
         return known, name, _fitting(scenes, named, known.crs, name, warn)
     crs = next((scene.grid.crs for scene in scenes.values() if scene.grid.crs is not None), None)
-    if not scenes:
-        crs = WGS84  # images come later, from anywhere
+    if not scenes or (crs is not None and any(_far_off(scene, crs) for scene in scenes.values())):
+        crs = WGS84  # images from anywhere: degrees are right for all of them
     fitting = _fitting(scenes, named, crs, name, warn)
     if address is None:
         return open_store(path, crs), name, fitting
     from terraclick.geo.store_postgis import open_postgis
 
     return open_postgis(address, crs), name, fitting
+
+
+def _far_off(scene: Scene, crs: Any) -> bool:
+    """Whether planar areas of an image's objects would be wrong in a coordinate system."""
+    return abs(area_factor(scene.grid, crs) - 1) > TRUE_AREA
+
+
+def _key_of(images: Sequence[StoredImage], scene: Scene, folder: Path) -> str:
+    return session_key(images, scene.path, scene.hash, scene.grid.bounds if scene.grid.crs else None, folder)
+
+
+def _beside(known: Store | None, scenes: Mapping[str, Scene], session: Path | None, out: Path) -> Path | None:
+    """The session file for images that the one lying in the folder by chance knows none of; None where it fits."""
+    if session is not None or known is None or not scenes:
+        return None
+    images = known.images()
+    names, folder = {image.path for image in images}, Path(known.path).parent  # type: ignore[attr-defined]
+    if not images or any(_key_of(images, one, folder) in names for one in scenes.values()):
+        return None
+    stem = "".join(c if c.isalnum() or c in "._-" else "_" for c in next(iter(scenes.values())).path.stem)
+    return out / f"terraclick-{stem[:80]}.gpkg"
 
 
 def _fitting(
@@ -449,6 +484,11 @@ def _fitting(
         try:
             if crs is not None and scene.grid.crs is not None:
                 check_carried(scene.grid, crs, scene.name)
+                if _far_off(scene, crs):
+                    raise BadConfig(
+                        f"{scene.name} lies where areas in {crs.name}, which the session {session} keeps, are "
+                        f"{area_factor(scene.grid, crs):.3g} times those on the ground: start another --session for it."
+                    )
             elif crs is not None:
                 raise NotGeoreferenced(
                     f"{scene.name} {scene.info.unplaced}, but the session {session} keeps {crs.name}: georeference it, "

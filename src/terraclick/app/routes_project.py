@@ -339,8 +339,7 @@ def export(body: ExportBody, space: Space, user: User, request: Request) -> Json
     whole = collected(space.store, found)
     names = {image.path: files.base_name(image.path) for image in whole.images}
     names = unique_names(names | {key: one.name for key, one in space.by_key.items()})
-    several = files.holds_several(body.format)
-    all_shown = [one for one in space.by_key.values() if several and one.key in whole.image_keys]
+    all_shown = [one for one in space.by_key.values() if one.key in whole.image_keys]
     shown = all_shown if scene is None else [scene]
     pixels = space.store.crs is None
     pictures = [

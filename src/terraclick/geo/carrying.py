@@ -17,9 +17,12 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadConfig
 from terraclick.geo.grid import Grid, to_geodetic
+from terraclick.geo.measure import area_m2
 
-__all__ = ["accuracy_note", "check_carried", "notes_on_carrying"]
+__all__ = ["TRUE_AREA", "accuracy_note", "area_factor", "check_carried", "notes_on_carrying"]
 
+TRUE_AREA = 0.02
+"""How far areas on the plane of a coordinate system may be from those on the ground, as a share."""
 WORTH_M = 0.5
 """A better transformation is missed where it is nominally so many metres better."""
 
@@ -40,6 +43,29 @@ def check_carried(grid: Grid, target: CRS, name: str) -> None:
     moved = np.column_stack(transformer.transform(places[:, 0], places[:, 1]))
     if not np.isfinite(moved).all(axis=1).any():
         raise BadConfig(f"{name} lies where {target.name} is not defined: choose another --crs, or {way_out}.")
+
+
+def area_factor(grid: Grid, target: CRS) -> float:
+    """Area on the plane of `target` for one square metre on the ground in the middle of an image.
+
+    1 where it is the image's own system, in degrees (there is no plane), or where it cannot be told.
+    """
+    source = grid.crs
+    if source is None or target.is_geographic or source.equals(target, ignore_axis_order=True):
+        return 1.0
+    rows, cols = grid.shape
+    side = max(2.0, min(rows, cols) / 16)
+    corners = [(cols / 2 + dx * side, rows / 2 + dy * side) for dx, dy in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+    own = shapely.Polygon([grid.to_map(y - 0.5, x - 0.5) for x, y in corners])
+    truth = area_m2(own, source)
+    try:
+        transformer = Transformer.from_crs(source, target, always_xy=True)
+        moved = shapely.transform(own, transformer.transform, interleaved=False)
+    except (ProjError, CRSError):
+        return 1.0
+    metre = target.axis_info[0].unit_conversion_factor if target.axis_info else 1.0
+    factor = float(moved.area) * metre**2 / truth if truth else 1.0
+    return factor if np.isfinite(factor) and factor > 0 else 1.0
 
 
 def _places(grid: Grid) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

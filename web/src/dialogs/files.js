@@ -23,12 +23,20 @@ export async function exportDialog({ project, toast }) {
   const formats = await api.formats().catch((error) => (project.explain(error), []));
   if (!formats.length) return;
   const first = formats.find((format) => format.name === "gpkg") ?? formats[0];
-  const name = h("input", { type: "text", value: (project.state.value?.session.name ?? "objects").replace(/\.\w+$/, ""), required: true, pattern: "[^\\/\\\\]+", maxLength: 80 });
-  const image = h("select", h("option", { value: "" }, "All images"), project.images.value.map((item) => h("option", { value: item.id }, item.name)));
+  const name = h("input", { type: "text", value: (project.state.value?.session.name ?? "objects").replace(/\.\w+$/, ""), required: true, maxLength: 80 });
+  const image = h("select", { onchange: follow }, h("option", { value: "" }, "All images"), project.images.value.map((item) => h("option", { value: item.id }, item.name)));
   const name_ = h("select", h("option", { value: "" }, "All classes"), project.classes.value.map((item) => h("option", { value: item.name }, item.name)));
   const status = h("select", h("option", { value: "" }, "All states"), (project.state.value?.statuses ?? []).map((item) => h("option", { value: item }, item)));
   const overwrite = h("input", { type: "checkbox" });
-  const done = h("div");
+  const done = h("div", { role: "status" });
+  const { session } = project.state.value;
+  const systems = new Map([["", "As usual for the format"]]);
+  if (session.crs) systems.set(session.crs, `${session.crs_name} (${session.crs}), as the session`);
+  for (const item of project.images.value) if (item.crs && !systems.has(item.crs)) systems.set(item.crs, `${item.crs_name} (${item.crs}), as ${item.name}`);
+  if (session.crs && !systems.has("EPSG:4326")) systems.set("EPSG:4326", "Longitude, latitude (EPSG:4326)");
+  const crs = h("select", { onchange: follow }, [...systems].map(([value, text]) => h("option", { value }, text)), session.crs && h("option", { value: "other" }, "Another one…"));
+  const other = h("input", { type: "text", placeholder: "EPSG:3857", "aria-label": "Coordinate system", hidden: true });
+  const note = h("p.muted", { hidden: true });
   const choices = formats.map((format) => {
     const [title, note] = SAYS[format.name] ?? [format.name, format.ending];
     const radio = h("input", { type: "radio", name: "format", value: format.name, checked: format === first, onchange: follow });
@@ -36,28 +44,37 @@ export async function exportDialog({ project, toast }) {
   });
   const chosen = () => formats.find((format) => format.name === choices.map((choice) => choice.firstChild).find((radio) => radio.checked).value);
   function follow() {
-    const needs = chosen().pixels;
-    image.options[0].disabled = needs;
-    if (needs && !image.value) image.value = project.image.value.id;
+    const { pixels, several, name: kind } = chosen();
+    crs.disabled = pixels || !session.crs;
+    other.hidden = crs.disabled || crs.value !== "other";
+    const words = [
+      pixels && !several && !image.value && project.images.value.length > 1 && "One file for each image that has objects, all with the class numbers of the session; the download is a zip.",
+      kind === "geojson" && !session.crs && "The images have no place on the Earth: the file is in pixels, and other programs may take them for degrees. A GeoPackage says that they are none.",
+      kind === "geojson" && crs.value && crs.value !== "EPSG:4326" && "GeoJSON in another system than longitude and latitude is read by few programs.",
+    ].filter(Boolean);
+    note.textContent = words.join(" ");
+    note.hidden = !words.length;
   }
 
   openDialog(
     "Export",
     [
       h("div.formats", { role: "radiogroup", "aria-label": "Format" }, choices),
-      h("div.fields", field("File name", name), field("Image", image), field("Class", name_), field("State", status)),
-      h("label.check", overwrite, "Replace a file of that name"),
       done,
+      h("div.fields", field("File name", name), field("Image", image), field("Class", name_), field("State", status), field("Coordinate system", h("div.stack", crs, other))),
+      note,
+      h("label.check", overwrite, "Replace a file of that name"),
     ],
     [h("button.button.quiet", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Close"), h("button.button.primary", icon("export", 15), "Export")],
     {
       async submit() {
         try {
-          const result = await api.export({ format: chosen().name, name: name.value.trim(), image: image.value || null, class: name_.value || null, status: status.value || null, crs: null, overwrite: overwrite.checked });
+          const result = await api.export({ format: chosen().name, name: name.value.trim(), image: image.value || null, class: name_.value || null, status: status.value || null, crs: crs.disabled ? null : (crs.value === "other" ? other.value.trim() : crs.value) || null, overwrite: overwrite.checked });
           fill(done, h("div.toast.good", icon("check"), h("span.words", h("b", result.name), ` · ${result.objects} ${result.objects === 1 ? "object" : "objects"} · ${size(result.bytes)}`), h("a.button.small", { href: `api/exports/${encodeURIComponent(result.name)}`, download: result.name }, "Download")));
         } catch (error) {
-          fill(done, h("div.toast.error", icon("warning"), h("span.words", error.message)));
+          fill(done, h("div.toast.error", { role: "alert" }, icon("warning"), h("span.words", error.message)));
         }
+        done.scrollIntoView({ block: "nearest" });
         return false;
       },
     },
@@ -85,24 +102,47 @@ function drop(text, accept, chosen) {
 
 export function importDialog({ project, actions, toast, stage }, dropped) {
   let file = dropped ?? null;
+  const { session } = project.state.value;
+  const image = project.image.value;
   const classes = h("select", h("option", { value: "" }, "As in the file"), project.classes.value.map((item) => h("option", { value: item.name }, item.name)));
-  const place = h("select", h("option", { value: "" }, "As the file says (GeoJSON: longitude, latitude)"), h("option", { value: "pixels" }, "Pixels of this image"));
-  const area = drop(file?.name ?? "Drop a GeoJSON, a GeoPackage or a zipped Shapefile here, or click to choose one", ".geojson,.json,.gpkg,.zip", (chosen) => (file = chosen));
+  const places = [
+    ["", "As the file says (GeoJSON: longitude, latitude)"],
+    session.crs && ["EPSG:4326", "Longitude, latitude (EPSG:4326)"],
+    session.crs && ["session", `${session.crs_name}, as the session`],
+    image.crs && image.crs !== session.crs && ["image", `${image.crs_name}, as this image`],
+    ["pixels", "Pixels of this image"],
+    session.crs && ["other", "Another system…"],
+  ].filter(Boolean);
+  const place = h("select", { onchange: () => (other.hidden = place.value !== "other") }, places.map(([value, text]) => h("option", { value }, text)));
+  const other = h("input", { type: "text", placeholder: "EPSG:32633", "aria-label": "Coordinate system of the file", hidden: true });
+  const report = h("div", { role: "status" });
+  const area = drop(file?.name ?? "Drop a GeoJSON, a GeoPackage or a zipped Shapefile here, or click to choose one", ".geojson,.json,.gpkg,.zip", (chosen) => ((file = chosen), fill(report)));
+  const many = (n) => `${n.toLocaleString("en")} ${n === 1 ? "polygon" : "polygons"}`;
   openDialog(
-    `Import polygons onto ${project.image.value.name}`,
-    [area, h("div.fields", field("Class", classes), field("Coordinates", place)), h("p.muted", "Every polygon becomes an object with state “imported”: open it with a double click and correct it by clicks.")],
-    [h("button.button.quiet", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Cancel"), h("button.button.primary", icon("import", 15), "Import")],
+    `Import polygons onto ${image.name}`,
+    [area, report, h("div.fields", field("Class", classes, "A class chosen here goes before the file's."), field("Coordinates", h("div.stack", place, other))), h("p.muted", "Every polygon becomes an object with state “imported”: open it with a double click and correct it by clicks. Its other columns become attributes.")],
+    [h("button.button.quiet", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Close"), h("button.button.primary", icon("import", 15), "Import")],
     {
       async submit() {
-        if (!file) return void toast.note("Choose a file first.");
+        if (!file) return void fill(report, h("div.toast.error", { role: "alert" }, icon("warning"), h("span.words", "Choose a file first.")));
         try {
-          const change = await actions.importFile(file, { class: classes.value, crs: place.value });
-          const here = change.objects.filter((feature) => feature.properties.image === project.image.value.id);
-          toast.good(`${change.objects.length} ${change.objects.length === 1 ? "polygon" : "polygons"} imported.`);
-          project.select(here.map((feature) => feature.id));
-          if (here.length) stage.fit(stage.extentOf(here.map((feature) => feature.id)));
-          return true;
-        } catch {
+          const change = await actions.importFile(file, { class: classes.value, crs: place.value === "other" ? other.value.trim() : place.value });
+          const before = change.reload ? await project.loadObjects() : undefined;
+          void before;
+          const uuids = [...project.objects.value.values()].filter((feature) => feature.properties.status === "imported" && feature.properties.image === image.id).map((feature) => feature.id);
+          if (change.by_image[image.id] && uuids.length) stage.fit(stage.extentOf(uuids));
+          const elsewhere = Object.entries(change.by_image).filter(([id]) => id !== image.id);
+          const left = change.left_out.reduce((sum, { count }) => sum + count, 0);
+          const words = `${many(change.imported)} imported${elsewhere.length ? `, ${elsewhere.reduce((sum, [, n]) => sum + n, 0)} of them on ${elsewhere.length === 1 ? (project.images.value.find(({ id }) => id === elsewhere[0][0])?.name ?? "another image") : `${elsewhere.length} other images`}` : ""}.`;
+          if (!left) return toast.good(words), true;
+          fill(
+            report,
+            h("div.toast", { class: change.imported ? "note" : "error" }, icon("warning"), h("div.words", h("b", words), ` ${left} of the file's features ${left === 1 ? "was" : "were"} left out:`, h("ul.report", change.left_out.map(({ reason, count }) => h("li", `${count}: ${reason}`))))),
+          );
+          file = null;
+          return false;
+        } catch (error) {
+          fill(report, h("div.toast.error", { role: "alert" }, icon("warning"), h("span.words", error.message)));
           return false;
         }
       },

@@ -32,9 +32,9 @@ export function createPanel(context) {
     const saved = { saved: at ? `Saved ${at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" })}` : "Everything saved", pending: "Saving…", lost: "Not saved" }[kind];
     fill(
       foot,
-      h("div.row", h("span", h("b", objects.length), ` here${project.images.value.length > 1 ? ` · ${all} in all` : ""}`), h("span", `${reviewed} of ${objects.length} reviewed`)),
+      h("div.row", h("span", h("b", objects.length), " here", project.images.value.length > 1 && [" · ", h("button.link", { onclick: () => context.dialogs.images("work"), title: "Where the others are" }, `${all} in all`)]), h("span", `${reviewed} of ${objects.length} reviewed`)),
       h("div.meter", { style: { "--part": objects.length ? reviewed / objects.length : 0 } }, h("i")),
-      h("div.row", h("span.saved", { class: kind, title: state ? `in ${state.session.name}` : "" }, saved), h("span.muted.ellipsis", { title: "Session file" }, state?.session.name ?? "")),
+      h("div.row", h("span.saved", { class: kind, title: project.saved.value.why?.text ?? (state ? `in ${state.session.name}` : "") }, saved), h("span.muted.ellipsis", { title: "Session file" }, state?.session.name ?? "")),
     );
   };
   for (const value of [project.objects, project.state, project.saved, project.images]) value.on(drawFoot);

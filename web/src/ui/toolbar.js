@@ -8,7 +8,7 @@ export function createToolbar({ project, tools, actions, keys, history, dialogs,
 
   // --- images ---
   const pick = h("select.small", { "aria-label": "Image", onchange: () => project.showImage(pick.value) });
-  const place = h("span.count");
+  const place = h("button.button.quiet.small.count", { onclick: () => dialogs.images(), title: keys.titled("All images: search, filter, mark as done", "images"), "aria-label": "All images" });
   const pictures = h("div.pictures", button("previous", "Previous image", "image.previous", () => actions.nextImage(-1)), pick, button("next", "Next image", "image.next", () => actions.nextImage(1)), place);
   const drawImages = () => {
     const images = project.images.value;
@@ -16,6 +16,7 @@ export function createToolbar({ project, tools, actions, keys, history, dialogs,
     pick.value = project.image.value?.id ?? "";
     place.textContent = images.length > 1 ? `${images.findIndex((image) => image.id === project.image.value?.id) + 1} of ${images.length}` : "";
     for (const arrow of pictures.querySelectorAll("button")) arrow.hidden = images.length < 2;
+    pick.options[pick.selectedIndex]?.setAttribute("title", project.image.value?.name ?? "");
   };
   project.images.on(drawImages);
   project.image.on(drawImages);

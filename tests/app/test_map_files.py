@@ -1,0 +1,107 @@
+"""Images, imports and exports of a session with several images, in a real Chromium."""
+
+import json
+
+import numpy as np
+import pytest
+from map_driver import browsing, chromium, serving
+from test_map_chronology import PUT, two_images
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    chromium()
+    pytest.importorskip("fastapi")
+    folder = tmp_path_factory.mktemp("files")
+    with serving(folder, *two_images(folder)) as address, browsing(address) as driver:
+        driver.folder = folder
+        yield driver
+        assert not driver.complaints, driver.complaints
+
+
+def square(x, y, side=30):
+    return {"type": "Polygon", "coordinates": [[[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]]]}
+
+
+def test_an_import_says_what_was_left_out_and_selects_nothing(driver, tmp_path):
+    features = [
+        {"type": "Feature", "properties": {"roof": "tin"}, "geometry": shape}
+        for shape in (square(100, 100), square(90_000, 90_000), {"type": "Point", "coordinates": [1, 1]})
+    ]
+    (tmp_path / "three.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    driver.key("Control+i")
+    driver.page.set_input_files("dialog input[type=file]", tmp_path / "three.geojson")
+    driver.page.get_by_label("Coordinates").select_option("pixels")
+    driver.act(lambda: driver.page.click("dialog footer .primary"), "/api/import")
+    report = driver.page.locator("dialog [role=status]")
+    report.wait_for()
+    words = report.inner_text()
+    assert "1 polygon imported" in words and "2 of the file" in words and "on no image" in words and "Point" in words
+    driver.key("Escape")
+    driver.page.wait_for_selector("dialog", state="detached")
+    assert driver.page.locator(".item.selected").count() == 0
+    assert driver.objects()[0]["properties"]["attributes"] == {"roof": "tin"}
+
+
+def test_an_export_in_another_system_with_a_name_of_ones_own(driver):
+    driver.key("Control+e")
+    driver.page.get_by_label("GeoPackage").check()
+    driver.page.get_by_label("File name").fill("Meine Gebäude")
+    driver.page.get_by_label("Coordinate system", exact=True).first.select_option("other")
+    driver.page.get_by_placeholder("EPSG:3857").fill("EPSG:3857")
+    written = driver.act(lambda: driver.page.click("dialog footer .primary"), "/api/exports")
+    driver.page.wait_for_selector("dialog .toast.good")
+    from terraclick.geo.store import open_store
+
+    with open_store(driver.folder / written["name"]) as store:
+        assert store.crs.to_epsg() == 3857 and len(store.objects()) == 1
+    driver.key("Escape")
+    driver.page.wait_for_selector("dialog", state="detached")
+
+
+def test_images_are_found_marked_and_gone_to(driver):
+    driver.key("Control+k")
+    driver.page.get_by_label("Search images").fill("sec")
+    driver.page.wait_for_timeout(300)
+    rows = driver.page.locator("dialog [role=listitem]")
+    assert rows.count() == 1 and "second.tif" in rows.inner_text() and "Untouched" in rows.inner_text()
+    driver.act(lambda: rows.locator("input").check(), "/mark", "PUT")
+    driver.page.wait_for_function("() => document.querySelector('dialog [role=listitem]').innerText.includes('Done')")
+    driver.page.get_by_label("Search images").fill("")
+    driver.page.get_by_label("State", exact=True).select_option("work")
+    driver.page.wait_for_timeout(300)
+    assert "first.tif" in rows.inner_text() and "1 object" in rows.inner_text()
+    driver.page.get_by_label("State", exact=True).select_option("*")
+    driver.page.click("dialog [role=listitem] button:has-text('second.tif')")
+    driver.settle()
+    assert driver.page.title().startswith("second.tif")
+    assert driver.press("Control+z", "/api/undo")["image"] == "second"
+    assert driver.get("/api/images/second")["state"] == "untouched"
+
+
+def test_each_image_keeps_its_view_and_brightness(driver):
+    driver.show(300, 300, zoom=5)
+    driver.page.evaluate("() => window.terraclick.display.tiles.set({ gamma: 1.6 })")
+    driver.page.wait_for_timeout(600)
+    before = np.array(driver.page.get_attribute(".map", "data-extent").split(), float)
+    driver.key("a")
+    driver.settle()
+    assert driver.page.evaluate("() => window.terraclick.display.tiles.value.gamma ?? 1") == 1
+    driver.key("d")
+    driver.settle()
+    for _ in range(2):
+        now = np.array(driver.page.get_attribute(".map", "data-extent").split(), float)
+        np.testing.assert_allclose(now, before, atol=2)
+        assert driver.page.evaluate("() => window.terraclick.display.tiles.value.gamma") == 1.6
+        driver.open()  # and over a reload
+
+
+def test_a_refused_request_is_not_called_not_saved(driver):
+    body = {"image": "first", "tool": "draw", "points": [[1, 1]]}
+    driver.page.evaluate(PUT, ["/api/sketches/other", body])
+    refused = """() => window.terraclick.project.act("x", () => fetch("api/objects/merge", {method: "POST"})
+        .then(() => { throw Object.assign(new Error("no"), {status: 422, body: {}}); })).catch(() => {})"""
+    driver.page.evaluate(refused)
+    assert "Not saved" not in driver.page.locator(".foot").inner_text()
+    assert driver.page.locator(".toast.error").count() == 1
+    driver.complaints.clear()
