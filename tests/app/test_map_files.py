@@ -33,7 +33,7 @@ def test_an_import_says_what_was_left_out_and_selects_nothing(driver, tmp_path):
     driver.page.set_input_files("dialog input[type=file]", tmp_path / "three.geojson")
     driver.page.get_by_label("Coordinates").select_option("pixels")
     driver.act(lambda: driver.page.click("dialog footer .primary"), "/api/import")
-    report = driver.page.locator("dialog [role=status]")
+    report = driver.page.locator("dialog .result")
     report.wait_for()
     words = report.inner_text()
     assert "1 polygon imported" in words and "2 of the file" in words and "on no image" in words and "Point" in words
@@ -50,7 +50,7 @@ def test_an_export_in_another_system_with_a_name_of_ones_own(driver):
     driver.page.get_by_label("Coordinate system", exact=True).first.select_option("other")
     driver.page.get_by_placeholder("EPSG:3857").fill("EPSG:3857")
     written = driver.act(lambda: driver.page.click("dialog footer .primary"), "/api/exports")
-    driver.page.wait_for_selector("dialog .toast.good")
+    driver.page.wait_for_selector("dialog .result .good")
     from terraclick.geo.store import open_store
 
     with open_store(driver.folder / written["name"]) as store:

@@ -28,7 +28,7 @@ export async function exportDialog({ project, toast }) {
   const name_ = h("select", h("option", { value: "" }, "All classes"), project.classes.value.map((item) => h("option", { value: item.name }, item.name)));
   const status = h("select", h("option", { value: "" }, "All states"), (project.state.value?.statuses ?? []).map((item) => h("option", { value: item }, item)));
   const overwrite = h("input", { type: "checkbox" });
-  const done = h("div", { role: "status" });
+  const done = h("div.result", { role: "status" });
   const { session } = project.state.value;
   const systems = new Map([["", "As usual for the format"]]);
   if (session.crs) systems.set(session.crs, `${session.crs_name} (${session.crs}), as the session`);
@@ -115,7 +115,7 @@ export function importDialog({ project, actions, toast, stage }, dropped) {
   ].filter(Boolean);
   const place = h("select", { onchange: () => (other.hidden = place.value !== "other") }, places.map(([value, text]) => h("option", { value }, text)));
   const other = h("input", { type: "text", placeholder: "EPSG:32633", "aria-label": "Coordinate system of the file", hidden: true });
-  const report = h("div", { role: "status" });
+  const report = h("div.result", { role: "status" });
   const area = drop(file?.name ?? "Drop a GeoJSON, a GeoPackage or a zipped Shapefile here, or click to choose one", ".geojson,.json,.gpkg,.zip", (chosen) => ((file = chosen), fill(report)));
   const many = (n) => `${n.toLocaleString("en")} ${n === 1 ? "polygon" : "polygons"}`;
   openDialog(
