@@ -47,7 +47,7 @@ def test_an_export_in_another_system_with_a_name_of_ones_own(driver):
     driver.key("Control+e")
     driver.page.get_by_label("GeoPackage").check()
     driver.page.get_by_label("File name").fill("Meine Gebäude")
-    driver.page.get_by_label("Coordinate system", exact=True).first.select_option("other")
+    driver.page.get_by_label("Coordinate system", exact=True).select_option("other")
     driver.page.get_by_placeholder("EPSG:3857").fill("EPSG:3857")
     written = driver.act(lambda: driver.page.click("dialog footer .primary"), "/api/exports")
     driver.page.wait_for_selector("dialog .result .good")

@@ -34,8 +34,8 @@ export async function exportDialog({ project, toast }) {
   if (session.crs) systems.set(session.crs, `${session.crs_name} (${session.crs}), as the session`);
   for (const item of project.images.value) if (item.crs && !systems.has(item.crs)) systems.set(item.crs, `${item.crs_name} (${item.crs}), as ${item.name}`);
   if (session.crs && !systems.has("EPSG:4326")) systems.set("EPSG:4326", "Longitude, latitude (EPSG:4326)");
-  const crs = h("select", { onchange: follow }, [...systems].map(([value, text]) => h("option", { value }, text)), session.crs && h("option", { value: "other" }, "Another one…"));
-  const other = h("input", { type: "text", placeholder: "EPSG:3857", "aria-label": "Coordinate system", hidden: true });
+  const crs = h("select", { "aria-label": "Coordinate system", onchange: follow }, [...systems].map(([value, text]) => h("option", { value }, text)), session.crs && h("option", { value: "other" }, "Another one…"));
+  const other = h("input", { type: "text", placeholder: "EPSG:3857", "aria-label": "Name of the coordinate system", hidden: true });
   const note = h("p.muted", { hidden: true });
   const choices = formats.map((format) => {
     const [title, note] = SAYS[format.name] ?? [format.name, format.ending];
