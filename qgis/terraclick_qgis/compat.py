@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What differs between QGIS 3.22 on Qt 5 and QGIS 4 on Qt 6."""
 
-from qgis.core import Qgis, QgsTask
+from qgis.core import Qgis, QgsProject, QgsSnappingConfig, QgsTask, QgsTolerance
 from qgis.PyQt.QtCore import QMetaType, QVariant
 
 try:
@@ -9,16 +9,33 @@ try:
 except ImportError:
     from qgis.PyQt.QtWidgets import QAction
 
-__all__ = ["DOUBLE", "INTEGER", "STRING", "TASK_FLAGS", "QAction", "level"]
+__all__ = [
+    "AVOIDING",
+    "DOUBLE",
+    "INTEGER",
+    "IN_LAYER_UNITS",
+    "IN_PIXELS",
+    "SNAPPING",
+    "STRING",
+    "TASK_FLAGS",
+    "QAction",
+    "level",
+]
 
 if Qgis.QGIS_VERSION_INT >= 33800:
     STRING, DOUBLE, INTEGER = QMetaType.Type.QString, QMetaType.Type.Double, QMetaType.Type.Int
 else:
     STRING, DOUBLE, INTEGER = QVariant.String, QVariant.Double, QVariant.Int
 
-TASK_FLAGS = QgsTask.CanCancel
+TASK_FLAGS = QgsTask.Flag.CanCancel
 if Qgis.QGIS_VERSION_INT >= 32600:
-    TASK_FLAGS = QgsTask.CanCancel | QgsTask.Hidden | QgsTask.Silent
+    TASK_FLAGS = QgsTask.Flag.CanCancel | QgsTask.Flag.Hidden | QgsTask.Flag.Silent
+
+AVOIDING = getattr(Qgis, "AvoidIntersectionsMode", None) or QgsProject.AvoidIntersectionsMode
+SNAPPING = getattr(Qgis, "SnappingMode", None) or QgsSnappingConfig.SnappingMode
+_UNITS = getattr(Qgis, "MapToolUnit", None) or QgsTolerance.UnitType
+IN_PIXELS = _UNITS.Pixels
+IN_LAYER_UNITS = _UNITS.LayerUnits if hasattr(_UNITS, "LayerUnits") else _UNITS.Layer
 
 
 def level(name):

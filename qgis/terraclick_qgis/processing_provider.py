@@ -82,7 +82,7 @@ class SegmentPoints(_Algorithm):
     def initAlgorithm(self, config=None):
         add = self.addParameter
         add(QgsProcessingParameterRasterLayer("IMAGE", tr("Image")))
-        add(QgsProcessingParameterFeatureSource("INPUT", tr("Points"), [QgsProcessing.TypeVectorPoint]))
+        add(QgsProcessingParameterFeatureSource("INPUT", tr("Points"), [QgsProcessing.SourceType.TypeVectorPoint]))
         add(QgsProcessingParameterField("OBJECT", tr("Field that tells things apart"), None, "INPUT", optional=True))
         add(QgsProcessingParameterField("POSITIVE", tr("Field that says include or not"), None, "INPUT", optional=True))
         add(QgsProcessingParameterString("CLASS", tr("Class"), "", optional=True))
@@ -91,13 +91,13 @@ class SegmentPoints(_Algorithm):
             number(
                 "SIMPLIFY",
                 tr("Simplify (m); empty: as needed"),
-                QgsProcessingParameterNumber.Double,
+                QgsProcessingParameterNumber.Type.Double,
                 None,
                 optional=True,
                 minValue=0.0,
             )
         )
-        add(QgsProcessingParameterFeatureSink("OUTPUT", tr("Polygons"), QgsProcessing.TypeVectorPolygon))
+        add(QgsProcessingParameterFeatureSink("OUTPUT", tr("Polygons"), QgsProcessing.SourceType.TypeVectorPolygon))
 
     def work(self, parameters, context, feedback):
         image = self.parameterAsRasterLayer(parameters, "IMAGE", context)
@@ -116,7 +116,7 @@ class SegmentPoints(_Algorithm):
         for name, kind in results.FIELDS.items():
             fields.append(QgsField(name, kind))
         sink, target = self.parameterAsSink(
-            parameters, "OUTPUT", context, fields, QgsWkbTypes.MultiPolygon, image.crs()
+            parameters, "OUTPUT", context, fields, QgsWkbTypes.Type.MultiPolygon, image.crs()
         )
         transform = sources.transform_between(points.sourceCrs(), image.crs())
         things = {}
@@ -160,7 +160,7 @@ class SegmentPoints(_Algorithm):
         feature = QgsFeature(fields)
         feature.setGeometry(results.geometry_of(polygons))
         feature.setAttributes([told[name] for name in results.FIELDS])
-        sink.addFeature(feature, QgsFeatureSink.FastInsert)
+        sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
 
 
 class ClassMap(_Algorithm):

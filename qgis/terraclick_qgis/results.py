@@ -77,7 +77,7 @@ def check_target(layer):
         raise Failure(tr("Choose a layer for the polygons in the TerraClick panel first."))
     if not isinstance(layer, QgsVectorLayer) or not layer.isValid():
         raise Failure(tr("The layer for the polygons cannot be used any more: choose another one."))
-    if layer.geometryType() != QgsWkbTypes.PolygonGeometry:
+    if layer.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry:
         raise Failure(tr("The layer {} holds no polygons: choose another one.").format(layer.name()))
     if layer.readOnly() or not layer.dataProvider().capabilities() & layer.dataProvider().AddFeatures:
         raise Failure(tr("The layer {} is read-only: choose another one.").format(layer.name()))
@@ -200,9 +200,9 @@ def new_layer(path, crs):
     if not crs.isValid():
         crs = QgsCoordinateReferenceSystem()
     writer = QgsVectorFileWriter.create(
-        path, fields, QgsWkbTypes.MultiPolygon, crs, QgsProject.instance().transformContext(), options
+        path, fields, QgsWkbTypes.Type.MultiPolygon, crs, QgsProject.instance().transformContext(), options
     )
-    failed, message = writer.hasError() != QgsVectorFileWriter.NoError, writer.errorMessage()
+    failed, message = writer.hasError() != QgsVectorFileWriter.WriterError.NoError, writer.errorMessage()
     del writer
     if failed:
         raise Failure(tr("The file {} cannot be written: {}").format(path, message))

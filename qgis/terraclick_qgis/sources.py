@@ -182,7 +182,7 @@ def ground_resolution(layer, point, metres):
         return metres
     if crs.isGeographic():
         return metres / METRES_PER_DEGREE
-    return metres / QgsUnitTypes.fromUnitToUnitFactor(crs.mapUnits(), QgsUnitTypes.DistanceMeters)
+    return metres / QgsUnitTypes.fromUnitToUnitFactor(crs.mapUnits(), QgsUnitTypes.DistanceUnit.DistanceMeters)
 
 
 def window_at(layer, point, metres):
@@ -228,7 +228,7 @@ def native_resolution(layer, metres):
     units = layer.extent().width() / layer.width()
     if layer.crs().isGeographic():
         return units * METRES_PER_DEGREE
-    return units * QgsUnitTypes.fromUnitToUnitFactor(layer.crs().mapUnits(), QgsUnitTypes.DistanceMeters)
+    return units * QgsUnitTypes.fromUnitToUnitFactor(layer.crs().mapUnits(), QgsUnitTypes.DistanceUnit.DistanceMeters)
 
 
 def render(layer, extent, size, done):

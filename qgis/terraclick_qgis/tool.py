@@ -24,7 +24,7 @@ class Paint:
         self.hint = None
 
     def _band(self, colour, width, style, alpha):
-        band = QgsRubberBand(self.canvas, QgsWkbTypes.PolygonGeometry)
+        band = QgsRubberBand(self.canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
         band.setStrokeColor(colour)
         fill = QColor(colour)
         fill.setAlpha(alpha)
@@ -35,7 +35,7 @@ class Paint:
 
     def show(self, band, geometry):
         """Draw a geometry in the canvas's system, or nothing."""
-        band.reset(QgsWkbTypes.PolygonGeometry)
+        band.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
         if geometry is not None and not geometry.isEmpty():
             band.setToGeometry(geometry, None)
 
@@ -47,7 +47,7 @@ class Paint:
         for point, positive in clicks:
             marker = QgsVertexMarker(self.canvas)
             marker.setCenter(point)
-            marker.setIconType(QgsVertexMarker.ICON_CROSS if positive else QgsVertexMarker.ICON_X)
+            marker.setIconType(QgsVertexMarker.IconType.ICON_CROSS if positive else QgsVertexMarker.IconType.ICON_X)
             marker.setColor(QColor(0, 160, 0) if positive else QColor(220, 0, 0))
             marker.setIconSize(14)
             marker.setPenWidth(3)
@@ -61,7 +61,7 @@ class Paint:
         if point is not None:
             self.hint = QgsVertexMarker(self.canvas)
             self.hint.setCenter(point)
-            self.hint.setIconType(QgsVertexMarker.ICON_CIRCLE)
+            self.hint.setIconType(QgsVertexMarker.IconType.ICON_CIRCLE)
             self.hint.setColor(QColor(0, 120, 255))
             self.hint.setIconSize(16)
             self.hint.setPenWidth(2)

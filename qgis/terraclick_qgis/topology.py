@@ -9,13 +9,12 @@ from qgis.core import (
     QgsGeometry,
     QgsPointXY,
     QgsProject,
-    QgsSnappingConfig,
-    QgsTolerance,
     QgsVectorLayer,
     QgsWkbTypes,
 )
 
 from .client import Failure
+from .compat import AVOIDING, IN_LAYER_UNITS, IN_PIXELS, SNAPPING
 from .i18n import tr
 from .sources import transform_between
 
@@ -67,11 +66,11 @@ def neighbours(layer, box, fid=None):
 
 def _without_overlap(layer):
     """The layers whose objects new ones must not overlap."""
-    project, modes = QgsProject.instance(), QgsProject.AvoidIntersectionsMode
+    project = QgsProject.instance()
     mode = project.avoidIntersectionsMode()
-    if mode == modes.AvoidIntersectionsCurrentLayer:
+    if mode == AVOIDING.AvoidIntersectionsCurrentLayer:
         return [layer]
-    if mode == modes.AvoidIntersectionsLayers:
+    if mode == AVOIDING.AvoidIntersectionsLayers:
         return [other for other in project.avoidIntersectionsLayers() if isinstance(other, QgsVectorLayer)]
     return []
 
@@ -95,14 +94,14 @@ def _tolerance(layer, geometry, units_per_pixel):
     if not config.enabled():
         return 0.0
     told = config
-    if config.mode() == QgsSnappingConfig.SnappingMode.AdvancedConfiguration:
+    if config.mode() == SNAPPING.AdvancedConfiguration:
         told = config.individualLayerSettings(layer)
         if not told.enabled():
             return 0.0
-    if told.units() == QgsTolerance.UnitType.LayerUnits:
+    if told.units() == IN_LAYER_UNITS:
         return told.tolerance()
     distance = told.tolerance()
-    if told.units() == QgsTolerance.UnitType.Pixels:
+    if told.units() == IN_PIXELS:
         distance *= units_per_pixel
     middle = geometry.boundingBox().center()
     if not (project.crs().isValid() and layer.crs().isValid()):

@@ -221,8 +221,12 @@ class Person:
 
     def shot(self, path):
         self.wait(lambda: not self.canvas.isDrawing(), 30)
+        window = self.iface.mainWindow()
+        window.showNormal()
+        window.resize(1360, 960)
+        self.iface.messageBar().clearWidgets()
         self.canvas.refresh()
-        self.rest(0.3)
+        self.rest(0.5)
         self.wait(lambda: not self.canvas.isDrawing(), 30)
         self.rest(0.2)
         self.iface.mainWindow().grab().save(path)
