@@ -104,6 +104,7 @@ def test_the_mouse_of_a_real_screen_in_the_desktop_program(qgis, program, tmp_pa
 
 @needs_qgis
 @needs_mouse
+@pytest.mark.slow
 def test_the_mouse_of_a_real_screen(qgis, program, tmp_path):
     found = qgis("story", str(SAMPLE), "EPSG:3857", buildings(2), screen=SCREEN, **mouse())
     assert found["previewed"] == 1

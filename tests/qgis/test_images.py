@@ -152,7 +152,7 @@ def service_of(raster, folder, kind, crs):
 
 
 @needs_qgis
-@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("kind", ["xyz", "wms", pytest.param("wmts", marks=pytest.mark.slow)])
 def test_an_online_layer_gives_the_same_answer_at_three_zooms_from_three_windows(qgis, program, tmp_path, kind):
     crs, units, project_crs = LAYERS[kind]
     if kind != "xyz" and not Path(f"/usr/lib/qgis/server/lib{kind}.so").exists():

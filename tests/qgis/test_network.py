@@ -182,6 +182,7 @@ def test_the_button_installs_through_the_proxy_and_certificates_of_qgis(qgis, pr
 
 @needs_qgis
 @needs_proxy
+@pytest.mark.slow
 @pytest.mark.parametrize("lacks", ["certificate", "login"])
 def test_without_the_certificate_or_the_login_the_installation_says_why(qgis, tmp_path, proxy, secure, lacks):
     port, authority, _ = secure(f"root {tmp_path}; autoindex on;")
