@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.catalogue import load
+from terraclick.catalogue import load, spec_of
 from terraclick.core.click import Click, Target
 from terraclick.core.masks import boundary_iou, iou
 from terraclick.core.noc import area_under_curve, bootstrap_interval, carried, failures, mean_iou_at, number_of_clicks
@@ -470,7 +471,8 @@ _worker: dict[str, Any] = {}
 def _start_worker(predictor: str, protocol: EvalProtocol, options: dict[str, Any]) -> None:
     """Load the predictor once in a worker process, one thread each."""
     cv2.setNumThreads(1)
-    single = {**options, "threads": 1} if predictor.startswith("terra") else options
+    takes_threads = "threads" in signature(spec_of(predictor).build).parameters
+    single = {**options, "threads": 1} if takes_threads else options
     _worker.update(predictor=load(predictor, **single), protocol=protocol)
 
 
