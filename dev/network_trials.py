@@ -28,7 +28,7 @@ from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_datasets
 from terraclick.networks.checkpoint import build
 from terraclick.networks.crosscut import model as crosscut
-from terraclick.networks.isrefiner.model import IsRefinerConfig
+from terraclick.networks.isrefiner.config import IsRefinerConfig
 from terraclick.networks.mfp.model import MfpConfig
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe
 from terraclick.networks.refcut.model import RefCutConfig

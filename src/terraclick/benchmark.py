@@ -34,6 +34,7 @@ from terraclick.data.sample import REFERENCES, Task
 from terraclick.errors import BadConfig, BadData, UnknownName, require_extra
 from terraclick.files import replace_whole, write_text, writing
 from terraclick.offline import packaged_fonts
+from terraclick.predictors.variants import base_name
 
 __all__ = [
     "NEVER",
@@ -471,7 +472,7 @@ _worker: dict[str, Any] = {}
 def _start_worker(predictor: str, protocol: EvalProtocol, options: dict[str, Any]) -> None:
     """Load the predictor once in a worker process, one thread each."""
     cv2.setNumThreads(1)
-    takes_threads = "threads" in signature(spec_of(predictor).build).parameters
+    takes_threads = "threads" in signature(spec_of(base_name(predictor)).build).parameters
     single = {**options, "threads": 1} if takes_threads else options
     _worker.update(predictor=load(predictor, **single), protocol=protocol)
 

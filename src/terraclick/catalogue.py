@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from inspect import Signature, signature
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
@@ -12,6 +15,7 @@ from terraclick import methods
 from terraclick.core.predictor import Predictor
 from terraclick.errors import UnknownName
 from terraclick.networks.families import FAMILIES, part
+from terraclick.networks.spec import NetworkSpec
 from terraclick.predictors.foreign import FromFolder, opening
 from terraclick.predictors.spec import PredictorSpec
 from terraclick.predictors.variants import base_name, varied
@@ -30,6 +34,25 @@ PREDICTORS: dict[str, PredictorSpec] = {spec.name: spec for spec in (*TERRA, *_m
 """What clicks out of the box."""
 
 
+@dataclass(frozen=True)
+class BuiltBy:
+    """Builds a network by its family's adapter, which is imported when it is called or its options are asked for."""
+
+    family: str
+    network: NetworkSpec
+
+    @property
+    def _build(self) -> Callable[..., Predictor]:
+        return partial(part(self.family, "adapter").build, self.network.name, **self.network.options)
+
+    @property
+    def __signature__(self) -> Signature:
+        return signature(self._build)
+
+    def __call__(self, **options: Any) -> Predictor:
+        return self._build(**options)
+
+
 def _networks() -> list[PredictorSpec]:
     """The papers' networks: what every folder of `networks` declares and builds."""
     return [
@@ -37,7 +60,7 @@ def _networks() -> list[PredictorSpec]:
             network.name,
             network.summary,
             family.licence,
-            partial(part(folder, "adapter").build, network.name, **network.options),
+            BuiltBy(folder, network),
             reads_references=family.reads_references,
             extra=family.extra,
             weights=family.weights,

@@ -25,6 +25,9 @@ from terraclick.predictors.spec import WEIGHTS
 __all__ = ["as_lines", "checkup", "models", "peak_memory_mb", "speed"]
 
 BASE = ("numpy", "opencv-python-headless", "rasterio", "shapely", "pyproj", "onnxruntime", "click")
+LIBRARIES = {"torch": "torch", "sam": "transformers"}
+"""Extra of the package → the library by which one sees whether it is installed."""
+
 EXTRAS = ("torch", "safetensors", "onnx", "pyogrio", "pyarrow", "matplotlib", "tqdm", "scipy")
 
 
@@ -58,8 +61,8 @@ def models() -> list[dict[str, Any]]:
         found.append(
             {
                 **about,
-                "available": _version("torch") is not None,
-                "needs": "torch and --weights PATH, or an exported folder",
+                "available": _version(LIBRARIES.get(spec.extra or "torch", "torch")) is not None,
+                "needs": f"terraclick[{spec.extra}] and --weights PATH, or an exported folder",
             }
         )
     for name, kind in MAP_MODELS.items():

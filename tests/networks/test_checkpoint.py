@@ -26,7 +26,8 @@ from terraclick.networks.checkpoint import (
 from terraclick.networks.crosscut.config import CrossCutConfig
 from terraclick.networks.families import FAMILIES, able_to
 from terraclick.networks.initial import initialise
-from terraclick.networks.isrefiner.model import IsRefiner, IsRefinerConfig, parity
+from terraclick.networks.isrefiner.config import IsRefinerConfig, parity
+from terraclick.networks.isrefiner.model import IsRefiner
 from terraclick.networks.mfp.model import MfpConfig
 from terraclick.networks.refcut.model import RefCutConfig
 from terraclick.networks.ritm.model import RitmConfig

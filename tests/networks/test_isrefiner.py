@@ -12,7 +12,9 @@ from terraclick.blocks.layers import ClickViTConfig
 from terraclick.core.modulation import modulate_isrefiner
 from terraclick.errors import BadConfig
 from terraclick.networks.checkpoint import rename, weights_of
-from terraclick.networks.isrefiner.model import ISREFINER, GatedFusion, IsRefiner, IsRefinerConfig, Refiner, parity
+from terraclick.networks.isrefiner.config import ISREFINER, IsRefinerConfig, parity
+from terraclick.networks.isrefiner.model import IsRefiner
+from terraclick.networks.isrefiner.refiner import GatedFusion, Refiner
 
 RECORDED = IsRefinerConfig(ClickViTConfig(dim=64, depth=4, heads=4, size=224), (8, 16, 32, 64))
 TINY = replace(RECORDED, vit=replace(RECORDED.vit, dim=32), heads=4, widths=(8, 8, 16, 32))

@@ -24,7 +24,7 @@ from terraclick.networks.checkpoint import load_network, save_network  # noqa: E
 from terraclick.networks.crosscut.config import CrossCutConfig  # noqa: E402
 from terraclick.networks.families import family_of, part  # noqa: E402
 from terraclick.networks.focalclick.model import FocalClickConfig  # noqa: E402
-from terraclick.networks.isrefiner.model import IsRefinerConfig  # noqa: E402
+from terraclick.networks.isrefiner.config import IsRefinerConfig  # noqa: E402
 from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
 from terraclick.networks.refcut.model import RefCut, RefCutConfig  # noqa: E402
 from terraclick.networks.ritm.model import RitmConfig  # noqa: E402

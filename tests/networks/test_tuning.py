@@ -9,7 +9,8 @@ from check_click_model import click_inputs
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.blocks.tuning import LoraLinear, count_parameters, merge_lora, tune
 from terraclick.errors import BadConfig
-from terraclick.networks.isrefiner.model import IsRefiner, IsRefinerConfig
+from terraclick.networks.isrefiner.config import IsRefinerConfig
+from terraclick.networks.isrefiner.model import IsRefiner
 from terraclick.networks.ritm.model import RITM, Ritm
 from terraclick.networks.simpleclick.model import SIMPLECLICK, SimpleClick, SimpleClickConfig
 

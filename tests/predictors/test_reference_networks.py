@@ -9,7 +9,7 @@ from terraclick.catalogue import load
 from terraclick.core.click import Click, Prompt, Reference
 from terraclick.core.predictor import View
 from terraclick.core.session import Session
-from terraclick.networks.isrefiner.model import IsRefinerConfig, parity
+from terraclick.networks.isrefiner.config import IsRefinerConfig, parity
 from terraclick.networks.predictor import NetworkPredictor
 from terraclick.networks.refcut.model import RefCut, RefCutConfig
 from terraclick.networks.refcut.references import references_of

@@ -58,7 +58,7 @@ def test_cfr_is_the_wrapper():
 def test_divisions_reach_crosscut():
     pytest.importorskip("torch")
     from terraclick.blocks.layers import ClickViTConfig
-    from terraclick.networks.crosscut.model import CrossCutConfig
+    from terraclick.networks.crosscut.config import CrossCutConfig
     from terraclick.networks.simpleclick.model import SimpleClickConfig
 
     tiny = SimpleClickConfig(ClickViTConfig(dim=32, heads=2, size=224), (8, 16, 32, 64), 16)

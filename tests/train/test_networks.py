@@ -18,7 +18,7 @@ from terraclick.data.datasets import open_datasets  # noqa: E402
 from terraclick.errors import BadConfig, BadWeights, UnknownName  # noqa: E402
 from terraclick.networks.checkpoint import build, save_network  # noqa: E402
 from terraclick.networks.crosscut.config import CrossCutConfig  # noqa: E402
-from terraclick.networks.isrefiner.model import IsRefinerConfig  # noqa: E402
+from terraclick.networks.isrefiner.config import IsRefinerConfig  # noqa: E402
 from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe  # noqa: E402
 from terraclick.networks.refcut.model import RefCutConfig  # noqa: E402

@@ -8,6 +8,7 @@ torchvision's (`features.N`) or timm's (`stem`, `stages.N.blocks`); see `RENAMES
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -112,7 +113,8 @@ class ConvNeXt(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) normalised, sides multiples of 32 → maps at strides 4, 8, 16, 32."""
         x, maps = image, []
-        for index, ((norm, conv), stage) in enumerate(zip(self.steps, self.stages, strict=True)):
+        for index, (step, stage) in enumerate(zip(self.steps, self.stages, strict=True)):
+            norm, conv = cast(nn.ModuleList, step)
             x = stage(norm(conv(x)) if index == 0 else conv(norm(x)))
             maps.append(x)
         return maps

@@ -72,11 +72,13 @@ class DeformConv2d(nn.Module):
             raise MissingExtra("torchvision does not load: pip install torchvision, or leave native out.")
         self.offset = nn.Conv2d(inside, 18, 3, padding=1)
         nn.init.zeros_(self.offset.weight)
-        nn.init.zeros_(self.offset.bias)
+        if self.offset.bias is not None:
+            nn.init.zeros_(self.offset.bias)
         plain = nn.Conv2d(inside, outside, 3, padding=1)
         self.weight, self.bias = plain.weight, plain.bias
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, O, H, W)."""
-        operator = native_deform_conv2d if self.native and not torch.jit.is_tracing() else deform_conv2d
+        traced = torch.jit.is_tracing()  # type: ignore[attr-defined]  # which torch does not list
+        operator = native_deform_conv2d if self.native and not traced else deform_conv2d
         return operator(x, self.offset(x), self.weight, self.bias)

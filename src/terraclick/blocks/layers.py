@@ -23,6 +23,7 @@ __all__ = [
     "PyramidHead",
     "SeparableConv",
     "SimplePyramid",
+    "bias_of",
     "click_disk_maps",
     "click_distance_maps",
     "from_windows",
@@ -59,6 +60,12 @@ def resize_map(x: Tensor, size: tuple[int, int], align_corners: bool = False) ->
     if x.shape[-2:] == torch.Size(size):
         return x
     return functional.interpolate(x, size=size, mode="bilinear", align_corners=align_corners)
+
+
+def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
+    """The bias (O,) of a layer that was made with one."""
+    assert layer.bias is not None
+    return layer.bias
 
 
 def valid_points(points: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ def initialise(
     """
     network = load_network(name, random=seed, config=config)
     backbone = getattr(getattr(network, "base", network), "backbone", None)
-    if not hasattr(backbone, "pos_embed"):
+    if backbone is None or not hasattr(backbone, "pos_embed"):
         raise BadConfig(f"{name} has no plain ViT to start from: give its own checkpoint.")
     path = Path(source)
     state = {key.removeprefix("backbone."): value for key, value in read_published(path, tell).items()}

@@ -158,7 +158,7 @@ class Exact:
 
     def encode(self, view: View) -> Any:
         """The inner encoding."""
-        return self.inner.encode(replace(view, image=view.image.astype(np.float32)))  # type: ignore[arg-type]
+        return self.inner.encode(replace(view, image=view.image.astype(np.float32)))
 
     def predict(self, encoded: Any, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """The inner answer."""

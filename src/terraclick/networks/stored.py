@@ -403,7 +403,7 @@ class _Bounded(io.RawIOBase):
         left = max(self.size - self.file.tell(), 0)
         return self.file.read(left if length < 0 else min(length, left))
 
-    def readline(self, limit: int | None = -1) -> bytes:  # type: ignore[override]
+    def readline(self, limit: int | None = -1) -> bytes:
         return self.file.readline(-1 if limit is None else limit)
 
     def tell(self) -> int:

@@ -38,6 +38,9 @@ class TerraEncoder(nn.Module):
     SHALLOW = 2
     """The block whose tokens still know edges and textures: they skip to the fine levels of the pyramid."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, principal: int = PRINCIPAL) -> None:
         super().__init__()
         self.vit = VisionTransformer(replace(vit_small_14(), depth=max(self.BLOCKS)))

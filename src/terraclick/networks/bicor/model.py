@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -125,12 +126,12 @@ class Aggregator(nn.Module):
         """Maps (B, C_i, h_i, w_i), finest first → (B, E, h_0, w_0)."""
         size = (maps[0].shape[-2], maps[0].shape[-1])
         shares = self.fuse.weight.chunk(len(maps), dim=1)
-        total = None
-        for level, x in enumerate(maps):
-            projected = functional.conv2d(x, self.project[level].weight[..., None, None], self.project[level].bias)
-            part = resize_map(functional.conv2d(projected, shares[len(maps) - 1 - level]), size)
-            total = part if total is None else total + part
-        return total
+        parts = []
+        for x, linear, share in zip(maps, self.project, shares[::-1], strict=True):
+            layer = cast(nn.Linear, linear)
+            projected = functional.conv2d(x, layer.weight[..., None, None], layer.bias)
+            parts.append(resize_map(functional.conv2d(projected, share), size))
+        return sum(parts[1:], parts[0])
 
 
 class HbisLayer(nn.Module):
@@ -146,6 +147,7 @@ class HbisLayer(nn.Module):
         self.value = nn.Conv2d(dim, dim, 1, bias=False)
         self.gain = nn.Linear(dim, dim)
         self.shift = nn.Linear(dim, dim)
+        self.candidate: nn.Module
         if config.setting == "parity":
             self.gate = nn.Sequential(nn.Linear(2 * dim, dim), nn.GELU(), nn.Linear(dim, dim), nn.Sigmoid())
             self.candidate = nn.Sequential(nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, dim))

@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -109,7 +110,7 @@ class CrossCut(SimpleClick):
         """Whether patches that hardly changed keep the answer before: see `CrossCutConfig.dirty`."""
         return self.settings.dirty is not None
 
-    def encode(self, image: Tensor) -> CrossCutEncoded:
+    def encode(self, image: Tensor) -> CrossCutEncoded:  # type: ignore[override]  # handed to its own `answer` alone
         """RGB (B, 3, H, W) in 0…1 → what does not depend on clicks, for every division of the settings."""
         shape = (int(image.shape[-2]), int(image.shape[-1]))
         return CrossCutEncoded(image, {n: self._encoded(image, n) for n in self.divisions(shape)})
@@ -161,7 +162,7 @@ class CrossCut(SimpleClick):
         step = patches * (self._grid[0] // vit.window) ** 2
         return [slice(start, start + step) for start in range(0, windows, step)]
 
-    def answer(
+    def answer(  # type: ignore[override]
         self, encoded: CrossCutEncoded, previous: Tensor, points: Tensor, divisions: tuple[int, ...] | None = None
     ) -> Tensor:
         """previous (B, 1, H, W) probabilities, points (B, 2P, 3) → logits (B, 1, H, W), the divisions fused (MDF).
@@ -264,7 +265,8 @@ class CrossCut(SimpleClick):
         positives = points[:, :slots]
         shares = self._nearest(positives, patches.division)  # (B, patches, h·w, P)
         bank = self._bank(patches, positives)  # (B, P, C)
-        first, act, second = self.prompt
+        act, second = self.prompt[1], self.prompt[2]
+        first = cast(nn.Linear, self.prompt[0])
         # the first layer is linear and a token's feature a weighted mean of the bank: P rows instead of all tokens
         bank = functional.linear(bank, first.weight)
         count = shares.shape[1]

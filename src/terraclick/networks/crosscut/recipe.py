@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.networks.crosscut.config import CrossCutConfig
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe
@@ -31,7 +33,14 @@ def crosscut_s() -> NetworkRecipe:
     vit = ClickViTConfig(patch=14, dim=384, depth=6, heads=6, size=224)
     base = SimpleClickConfig(vit, (64, 128, 256, 512), 128)
     config = CrossCutConfig(base, divisions=(2,), overlap=28)
-    settings = {"steps": 2000, "batch": 4, "rate": 2.5e-4, "backbone_rate": 0.3, "clip": 1.0, "warm_up": 30}
+    settings: dict[str, Any] = {
+        "steps": 2000,
+        "batch": 4,
+        "rate": 2.5e-4,
+        "backbone_rate": 0.3,
+        "clip": 1.0,
+        "warm_up": 30,
+    }
     return NetworkRecipe("crosscut-s", "crosscut", config, rule, first="one", next_clicks=2, loss="dice", **settings)
 
 

@@ -17,6 +17,7 @@ Left out: stochastic depth in training; the checkpoint's unused `maps_transform`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -214,7 +215,7 @@ class MixHead(nn.Module):
         """Maps at strides 4, 8, 16, 32 → logits (B, 1, h, w) and features (B, C, h, w) at stride 4."""
         size = (maps[0].shape[-2], maps[0].shape[-1])
         shares = self.fuse.weight.chunk(4, dim=1)[::-1]  # published order: coarsest first
-        linears = (self.linear1, self.linear2, self.linear3, self.linear4)
+        linears = [cast(nn.Linear, linear) for linear in (self.linear1, self.linear2, self.linear3, self.linear4)]
         total = torch.zeros((), device=maps[0].device)
         for x, linear, share in zip(maps, linears, shares, strict=True):
             level = functional.conv2d(x, linear.weight[:, :, None, None], linear.bias)

@@ -63,7 +63,7 @@ class ExportedFocal:
         """The refined stage: logits (S, S). Boxes differ at every click, so the cut is made here, not in the graph."""
         logits, features = coarse
         side = features.shape[-1]
-        asked = {
+        asked: dict[str, NDArray[Any]] = {
             "image": picture(crop).astype(np.float32) / 255,
             "points": points,
             "features": _cut(features, box, side, side / logits.shape[-1])[None],

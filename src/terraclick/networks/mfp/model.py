@@ -82,7 +82,7 @@ class Mfp(SimpleClick):
         super().__init__(config.base)
         vit = config.base.vit
         self.embed_clicks = nn.Conv2d(4, vit.dim, vit.patch, stride=vit.patch)
-        self.head = ProbabilityHead(config.base.pyramid, config.base.head)
+        self.head: ProbabilityHead = ProbabilityHead(config.base.pyramid, config.base.head)
 
     def encode(self, image: Tensor) -> MfpEncoded:
         """RGB (B, 3, H, W) in 0…1 → what does not depend on clicks."""
@@ -90,7 +90,9 @@ class Mfp(SimpleClick):
         padded = pad_to(normalise(image), self.backbone.multiple)
         return MfpEncoded(plain.tokens, plain.grid, plain.size, image=padded)
 
-    def answer(self, encoded: MfpEncoded, previous: Tensor, points: Tensor) -> Tensor:
+    def answer(  # type: ignore[override]  # it is handed what its own `encode` gave
+        self, encoded: MfpEncoded, previous: Tensor, points: Tensor
+    ) -> Tensor:
         """previous (B, 1, H, W) probabilities, points (B, 2P, 3) → logits (B, 1, H, W).
 
         Pictures without a previous answer are looked at twice: the first look takes its place.

@@ -46,8 +46,9 @@ def pooled(mask: NDArray[np.float32], size: tuple[int, int]) -> FloatArray:
 def mean_under(features: FloatArray, mask: NDArray[np.bool_], resize: str) -> FloatArray:
     """features (C, h, w), mask (H, W) → mean feature (C,) under it (RefCut, equation 6); zero for an empty mask."""
     size = (features.shape[1], features.shape[2])
-    share = mask.astype(np.float32)
-    share = pooled(share, size) if resize == "area" else cv2.resize(share, size[::-1], interpolation=cv2.INTER_LINEAR)
+    full = mask.astype(np.float32)
+    small = pooled(full, size) if resize == "area" else cv2.resize(full, size[::-1], interpolation=cv2.INTER_LINEAR)
+    share = np.asarray(small, np.float32)
     total = (features * share).sum(axis=(1, 2))
     return np.asarray(total / max(float(share.sum()), 1e-6), dtype=np.float32)
 

@@ -14,6 +14,7 @@ Published learning: crops of 320 × 480, Adam 5e-4, the backbone at a tenth of i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -119,7 +120,7 @@ class Exchange(nn.Module):
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
         fused = []
         for target, paths in enumerate(self.fuse_layers):
-            parts = [path(x) for path, x in zip(paths, maps, strict=True)]
+            parts = [path(x) for path, x in zip(cast(nn.ModuleList, paths), maps, strict=True)]
             parts = [resize_map(part, _size(maps[target]), align_corners=True) for part in parts]
             fused.append(functional.relu(sum(parts[1:], parts[0])))
         return fused

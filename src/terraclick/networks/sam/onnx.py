@@ -69,7 +69,7 @@ class ExportedSam(SamView):
         several: bool,
     ) -> tuple[FloatArray, FloatArray]:
         """The mask decoder, see `SamView`."""
-        asked = {"points": points[None, None], "labels": labels[None, None]}
+        asked: dict[str, NDArray[Any]] = {"points": points[None, None], "labels": labels[None, None]}
         if mask is not None:
             found = self.clicks.outputs({**kept.arrays, **asked, "mask": mask[None, None]})
         else:
@@ -107,7 +107,8 @@ class SamGraphs:
         except (ValueError, KeyError, TypeError):
             raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
         files = ("encode.onnx", "first.onnx", "fresh.onnx", "click.onnx")
-        return ExportedSam(*(Graph(folder / file, threads) for file in files), kept, side, stretch)
+        encoder, first, fresh, clicks = (Graph(folder / file, threads) for file in files)
+        return ExportedSam(encoder, first, fresh, clicks, kept, side, stretch)
 
 
 EXPORT = SamGraphs()

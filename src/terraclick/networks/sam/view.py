@@ -98,8 +98,8 @@ class SamView(ABC):
         best = np.ascontiguousarray(found[int(scores.argmax())])
         logits = cv2.resize(best, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
         logits = np.ascontiguousarray(logits[: encoded.filled[0], : encoded.filled[1]])
-        logits = cv2.resize(logits, encoded.size[::-1], interpolation=cv2.INTER_LINEAR)
-        return Prediction(sigmoid(logits), None, THRESHOLD)
+        full = cv2.resize(logits, encoded.size[::-1], interpolation=cv2.INTER_LINEAR)
+        return Prediction(sigmoid(np.asarray(full, np.float32)), None, THRESHOLD)
 
     def _filled(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of the input square that a view of `shape` fills."""

@@ -90,8 +90,9 @@ class SegNext(nn.Module):
         self.backbone = ClickViT(vit)
         self.embed_clicks = nn.Conv2d(3, vit.dim, vit.patch, stride=vit.patch)
         plain = ViTConfig(vit.patch, vit.dim, config.fusion, vit.heads, vit.grid)
-        self.fusion_blocks = nn.ModuleList(Block(plain) for _ in range(config.fusion))
-        for block in self.fusion_blocks:
+        blocks = [Block(plain) for _ in range(config.fusion)]
+        self.fusion_blocks = nn.ModuleList(blocks)
+        for block in blocks:
             block.norm1.eps = block.norm2.eps = 1e-5
         self.neck = SimplePyramid(vit.dim, config.pyramid)
         self.head = PyramidHead(config.pyramid, config.head)

@@ -22,6 +22,7 @@ from terraclick.blocks.layers import (
     ClickViTConfig,
     PyramidHead,
     SimplePyramid,
+    bias_of,
     click_disk_maps,
     normalise,
     pad_to,
@@ -97,7 +98,7 @@ class SimpleClick(nn.Module):
         patch = self.config.vit.patch
         grid = (padded.shape[-2] // patch, padded.shape[-1] // patch)
         tokens = self.backbone.embed(padded)
-        clean = self._windowed(tokens + self.embed_clicks.bias, grid) if self.config.warm else None
+        clean = self._windowed(tokens + bias_of(self.embed_clicks), grid) if self.config.warm else None
         return SimpleClickEncoded(tokens, grid, (image.shape[-2], image.shape[-1]), clean)
 
     def answer(self, encoded: SimpleClickEncoded, previous: Tensor, points: Tensor) -> Tensor:
@@ -135,7 +136,7 @@ class SimpleClick(nn.Module):
     def score(self, features: Tensor) -> Tensor:
         """The backbone's map → logits of the head; float32 even under autocast: bfloat16 here costs 1 % of a mask."""
         with torch.autocast(features.device.type, enabled=False):
-            return self.head(self.neck(features.to(self.neck.stride16[0].weight.dtype)))
+            return self.head(self.neck(features.to(next(self.neck.parameters()).dtype)))
 
     def forward(self, image: Tensor, previous: Tensor, points: Tensor) -> Tensor:
         """image (B, 3, H, W) RGB in 0…1, previous (B, 1, H, W), points (B, 2P, 3) → logits (B, 1, H, W)."""
