@@ -29,6 +29,8 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "networks": {"blocks", "core", "inference", "predictors", "terra"},  # one folder for each family of a paper
     "catalogue": {"core", "methods", "networks", "predictors", "terra"},  # every predictor by its name
     "cost": {"catalogue", "core", "networks", "predictors"},
+    "published": {"core"},
+    "results": {"benchmark", "data", "published"},
     "compare": {"benchmark", "catalogue", "cost", "predictors"},
     "figures": {"benchmark", "catalogue", "core", "data"},
     "train": {

@@ -23,6 +23,7 @@ from click.core import ParameterSource
 
 from terraclick import __version__
 from terraclick.commands.prepare import prepare
+from terraclick.commands.results import results
 from terraclick.console import is_plain, printable, printable_json, speak_utf8
 from terraclick.errors import (
     BadConfig,
@@ -819,6 +820,7 @@ def doctor(speed: bool, as_json: bool) -> None:
 
 
 cli.add_command(prepare)
+cli.add_command(results)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,10 @@ def protocol_of(preset: str, words: Mapping[str, Any]) -> Any:
     """The preset's `EvalProtocol` with what was asked for in its place; percentages become shares."""
     from terraclick import benchmark as room
 
-    fields = ("limit", "seed", "chance_draws", "references", "max_clicks", "min_area", "max_area", "size_groups")
-    fields += ("reference_interval", "reference_scale")
+    fields = [
+        *("limit", "seed", "chance_draws", "references", "max_clicks", "min_area", "max_area", "size_groups"),
+        *("reference_interval", "reference_scale"),
+    ]
     chosen = {name: words[name] for name in fields if words.get(name) is not None}
     if words.get("iou") is not None:
         chosen["thresholds"] = tuple(level / 100 for level in words["iou"])

@@ -74,7 +74,7 @@ def combination_tasks(dataset: Dataset, min_area: int = 1) -> list[Combination]:
             groups = [tuple(part.id for part in parts if part.cls == cls) for cls in _kinds(parts)]
             masks = [_union(picture, group) for group in groups]
             kept = [n for n, mask in enumerate(masks) if np.count_nonzero(mask) >= min_area]
-            chosen = [("part", (n,)) for n in kept]
+            chosen: list[tuple[str, tuple[int, ...]]] = [("part", (n,)) for n in kept]
             chosen += [("dual", pair) for pair in combinations(kept, 2) if _touch(*(masks[n] for n in pair))]
             chosen += [("whole", tuple(kept))] if len(kept) > 1 else []
             tasks += [

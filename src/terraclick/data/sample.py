@@ -74,7 +74,7 @@ class Task:
         if interval > 1:
             masks = coarse_outline(masks[0], interval), coarse_outline(masks[1], interval)
         if scale != 1:
-            image, *masks = (_resized(array, scale) for array in (image, *masks))
+            image, masks = _resized(image, scale), (_resized(masks[0], scale), _resized(masks[1], scale))
         found = []
         for positive, mask in ((True, masks[0]), (False, masks[1])):
             if mask.any() and kind in ("both", "swapped", "positive" if positive else "negative"):
