@@ -184,13 +184,8 @@ def train_network(
     if start is not None:
         start_from(network, recipe.family, config, start)
     tune(network, recipe.tuning, recipe.rank).to(device).train()
-    trained = [weight for weight in network.parameters() if weight.requires_grad]
-    slow = {id(weight) for name, weight in network.named_parameters() if any(part in name for part in BEFORE_THE_HEAD)}
-    groups = [[w for w in trained if (id(w) in slow) == within] for within in (False, True)]
-    shares = (1.0, recipe.backbone_rate)
-    if recipe.backbone_rate == 1:
-        groups, shares = [trained], (1.0,)
-    optimizer = torch.optim.Adam([{"params": group} for group in groups], lr=recipe.rate, betas=(0.9, 0.999))
+    optimizer, shares = _optimizer(network, recipe)
+    trained = [weight for group in optimizer.param_groups for weight in group["params"]]
     checkpoint, done = out / "checkpoint.pt", 0
     if resume and checkpoint.is_file():
         kept = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -223,6 +218,17 @@ def train_network(
                     {"step": step + 1, "network": network.state_dict(), "optimizer": optimizer.state_dict()},
                 )
     return save_network(merge_lora(network), recipe.family, config, out / "network")
+
+
+def _optimizer(network: nn.Module, recipe: NetworkRecipe) -> tuple[torch.optim.Optimizer, tuple[float, ...]]:
+    """Adam over what is trained, and the share of the learning rate of each of its groups."""
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    slow = {id(weight) for name, weight in network.named_parameters() if any(part in name for part in BEFORE_THE_HEAD)}
+    groups = [[w for w in trained if (id(w) in slow) == within] for within in (False, True)]
+    shares: tuple[float, ...] = (1.0, recipe.backbone_rate)
+    if recipe.backbone_rate == 1:
+        groups, shares = [trained], (1.0,)
+    return torch.optim.Adam([{"params": group} for group in groups], lr=recipe.rate, betas=(0.9, 0.999)), shares
 
 
 def _rate(recipe: NetworkRecipe, step: int) -> float:

@@ -19,6 +19,7 @@ SPEC = FamilySpec(
         NetworkSpec("sam2-hiera-base-plus", "SAM 2 or 2.1, Hiera-B+ (Ravi et al. 2024)", side=1024),
         NetworkSpec("sam2-hiera-large", "SAM 2 or 2.1, Hiera-L (Ravi et al. 2024)", side=1024),
     ),
+    licence="weights: not shipped, under their authors' terms; network: transformers, Apache-2.0",
     extra="sam",
     weights="a folder in the transformers layout",
 )
