@@ -111,6 +111,14 @@ def test_messages_are_above_a_dialog(driver):
     assert page.locator("body > .toasts").count() == 1
 
 
+def test_the_display_panel_is_not_squashed(driver):
+    page = driver.page
+    page.click("button[aria-label=Display]")
+    assert page.locator("select[aria-label=Stretch]").bounding_box()["height"] >= 26
+    assert faults(driver) == []
+    page.click("button[aria-label=Display]")
+
+
 def test_nothing_of_the_bars_is_cut_off(driver):
     js = """() => [...document.querySelectorAll(
         '.bar button, .bar select, .foot span, .panel button, .advice, .touchbar button')]
