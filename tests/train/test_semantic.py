@@ -81,7 +81,10 @@ def test_published_recipes_run_dry_on_a_mini_dataset(tiny_convnext, tmp_path, na
     config = replace(SEMANTIC_RECIPES[name](), **SMALL)
     weights = semantic.train(config, data, tmp_path / "out")
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert {"miou", "mf1", "oa", *config.names} == set(scores)
+    assert {"miou", "mf1", "oa", "f1", *config.names} == set(scores) and set(scores["f1"]) == set(config.names)
+    for cls, value in scores["f1"].items():  # F1 = 2 IoU / (1 + IoU)
+        assert (value is None) == (scores[cls] is None)
+        assert value is None or value == pytest.approx(2 * scores[cls] / (1 + scores[cls]))
     assert 0 <= scores["miou"] <= 1
     again, network, content = semantic.restored(weights)
     assert again == config

@@ -99,6 +99,10 @@ class Scores:
         """mIoU, mean F1 and OA."""
         return {"miou": self.mean(self.iou), "mf1": self.mean(self.f1), "oa": self.accuracy}
 
+    def by_class(self, values: NDArray[np.float64]) -> dict[str, Any]:
+        """Class name → its value, None where a class is nowhere."""
+        return {n: None if math.isnan(v) else v for n, v in zip(self.names, values.tolist(), strict=True)}
+
 
 def confusion(answer: NDArray[Any], truth: NDArray[Any], classes: int) -> NDArray[np.int64]:
     """Counts (truth, answer) of the pixels whose truth is a class."""
@@ -461,7 +465,8 @@ def train(
         weights = out / "map_net.pt"
         if rank == 0:
             scores = evaluate(config, network, judged, report)
-            save_json(out / "scores.json", scores.figures() | dict(zip(config.names, scores.iou.tolist(), strict=True)))
+            each = scores.by_class(scores.iou) | {"f1": scores.by_class(scores.f1)}
+            save_json(out / "scores.json", scores.figures() | each)
             content = {"arch": ARCH, "recipe": asdict(config), "step": run.step, "weights": network.state_dict()}
             save_checkpoint(weights, content)
         if world > 1:
