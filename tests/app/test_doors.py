@@ -33,6 +33,11 @@ def test_a_foreign_host_is_refused(same_client, host):
     assert same_client.get("/api/state", headers={"Host": host}).status_code == 400
 
 
+@pytest.mark.parametrize("host", ["evil.com:80@127.0.0.1", "a@127.0.0.1", "127.0.0.1/x", "127.0.0.1?x", "127.0.0.1 x"])
+def test_a_host_is_a_name_and_a_port_and_nothing_else(same_client, host):
+    assert same_client.get("/api/state", headers={"Host": host}).status_code == 400
+
+
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST"])
 def test_its_own_names_are_known(same_client, host):
     assert same_client.get("/api/state", headers={"Host": host}).status_code == 200

@@ -1,5 +1,8 @@
 """Objects over HTTP: OGC API Features, revisions, geometry edits, undo of every act."""
 
+import time
+
+import numpy as np
 import pytest
 from shapely.geometry import shape
 from tests_app_help import area, outline_house, ring
@@ -202,6 +205,17 @@ def test_coverage_classes_share_their_borders(client):
 def test_shapes_that_cannot_be(same_client, geometry):
     answer = draw_one(same_client, geometry)
     assert answer.status_code == 422 and set(answer.json()) == {"error", "message"}
+
+
+@pytest.mark.parametrize("count", [200, 20_000])
+def test_a_tangle_is_refused_at_once(client, count):
+    points = (np.random.default_rng(0).random((count, 2)) * 500).round(2).tolist()
+    shape = {"type": "Polygon", "coordinates": [[*points, points[0]]]}
+    feature = {"type": "Feature", "geometry": shape, "properties": {"image": "town"}}
+    begun = time.perf_counter()
+    answer = client.post("/api/collections/objects/items?crs=pixels", json=feature)
+    assert answer.status_code == 422 and "crosses itself" in answer.json()["message"]
+    assert time.perf_counter() - begun < 20
 
 
 def test_a_bow_tie_is_repaired(client):

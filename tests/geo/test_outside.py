@@ -69,6 +69,10 @@ BAD_ROWS = {
     "geometry of bytes": {"geom": b"GP nothing at all"},
     "short geometry": {"geom": b"G"},
     "geometry of text": {"geom": "POLYGON EMPTY"},
+    "geometry of a number": {"geom": 5},
+    "geometry of a fraction": {"geom": 2.5},
+    "geometry of another kind": {"geom": b"GP" + bytes([0, 1]) + bytes(4) + bytes.fromhex("011000000000000000")},
+    "more rings than bytes": {"geom": b"GP" + bytes([0, 1]) + bytes(4) + bytes.fromhex("0106000000ffffff7f")},
     "blob in class": {"class": b"\xff\xfe"},
     "blob in label": {"label": b"house"},
     "blob in status": {"status": b"\0\1"},
@@ -89,6 +93,18 @@ BAD_ROWS = {
     "negative revision": {"rev": -5},
     "clicks of text": {"n_clicks": "many"},
 }
+
+
+def test_a_tangle_is_set_aside_at_once(store):
+    good = store.add(MapObject(geometry=square(50), image="town.tif", class_name="house"))
+    points = np.random.default_rng(0).random((2000, 2)) * 50 + (500_000, 4_649_900)
+    poison(store, geom=blob_of(shapely.Polygon(points)))
+    begun = time.perf_counter()
+    with GeoPackageStore.open(store.path) as seen:
+        assert [item.uuid for item in seen.objects()] == [good.uuid]
+        (row,) = seen.set_aside()
+        assert "crosses itself" in row.reason
+    assert time.perf_counter() - begun < 20
 
 
 @pytest.mark.parametrize("kind", BAD_ROWS)

@@ -20,6 +20,7 @@ from terraclick.errors import BadConfig, BadData, BadInput, NotGeoreferenced
 from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.rings import ring_of
 from terraclick.geo.store import MapObject, Store, reproject, to_lonlat
+from terraclick.geo.tangles import made_valid
 
 __all__ = [
     "CRS84",
@@ -70,7 +71,7 @@ def surface_of(value: Any, degrees: bool = False, north_first: bool = False) -> 
         shapes = [Polygon(polygon[0], polygon[1:]) for polygon in rings if polygon]
     except (TypeError, ValueError, IndexError, KeyError, shapely.errors.GEOSException):
         raise BadData("a polygon was expected: rings of at least four [x, y] with finite numbers.") from None
-    return as_surface(shapely.make_valid(MultiPolygon(shapes)))
+    return as_surface(made_valid(MultiPolygon(shapes)))
 
 
 def as_surface(geometry: BaseGeometry) -> Surface:

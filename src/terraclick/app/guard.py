@@ -11,6 +11,7 @@ import binascii
 import hmac
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -41,6 +42,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+"""A name or an address, and a port; nobody is named before an @."""
+
 PUBLIC = ("/", "/docs", "/favicon.ico")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -238,6 +242,8 @@ class Guard:
             return False
 
     def _known(self, host: str) -> bool:
+        if not _HOST.fullmatch(host):
+            return False
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:

@@ -55,7 +55,7 @@ def encode_point(x: float, y: float, srs_id: int) -> bytes:
 
 
 def _header_length(blob: bytes) -> int:
-    if len(blob) < 8 or blob[:2] != b"GP":
+    if not isinstance(blob, bytes) or len(blob) < 8 or blob[:2] != b"GP":
         raise BadData("a geometry in the session file is not GeoPackage binary: the file is damaged.")
     doubles = _ENVELOPE_DOUBLES.get((blob[3] >> 1) & 7)
     if doubles is None:

@@ -30,6 +30,7 @@ from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.polygonize import polygonize, rasterize
 from terraclick.geo.rings import ring_of
 from terraclick.geo.store import MapClass, MapObject, like, reproject
+from terraclick.geo.tangles import made_valid
 from terraclick.geo.texts import join_columns, restored
 
 __all__ = ["Imported", "Labels", "check_places", "import_polygons", "import_some", "read_labels"]
@@ -392,7 +393,7 @@ def _joined(geometries: Sequence[BaseGeometry]) -> BaseGeometry:
     parts = [part for geometry in geometries for part in polygons_in(geometry)]
     if len(parts) < 2:
         return parts[0] if parts else Polygon()
-    return shapely.union_all([part if part.is_valid else shapely.make_valid(part) for part in parts])
+    return shapely.union_all([made_valid(part) for part in parts])
 
 
 def decode_rle(value: dict[str, Any]) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.errors import BadData
 from terraclick.geo.grid import to_geodetic
 from terraclick.geo.rows import BadRow, SetAside
+from terraclick.geo.tangles import made_valid
 
 __all__ = [
     "Happened",
@@ -112,8 +113,10 @@ def usable(geometry: BaseGeometry) -> MultiPolygon:
     """A polygon that another program stored, repaired where it crosses itself. Raises BadRow if it encloses nothing."""
     if geometry.is_empty or not np.isfinite(shapely.get_coordinates(geometry)).all():
         raise BadRow("its geometry is empty or has a coordinate that is no number")
-    if not shapely.is_valid(geometry):
-        geometry = shapely.make_valid(geometry)
+    try:
+        geometry = made_valid(geometry)
+    except BadData as error:
+        raise BadRow(str(error).rstrip(".")) from None
     parts = [part for part in shapely.get_parts(geometry) if isinstance(part, Polygon | MultiPolygon) and part.area > 0]
     polygons = [polygon for part in parts for polygon in shapely.get_parts(part)]
     if not polygons:
