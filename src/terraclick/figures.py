@@ -74,7 +74,8 @@ def _row(task: Task, answers: Mapping[str, Clicked]) -> NDArray[np.uint8]:
     panels = [_panel(agreement(image, truth, truth, ignore), window, (), f"truth: {task.cls}")]
     for name, answer in answers.items():
         reached = answer.ious[-1] if answer.ious else 0.0
-        text = f"{name}: IoU {100 * reached:.1f}, {len(answer.clicks)} clicks"
+        count = f"{len(answer.clicks)} click{'' if len(answer.clicks) == 1 else 's'}"
+        text = f"{name}: IoU {100 * reached:.1f}, {count}"
         panels.append(_panel(agreement(image, truth, answer.mask, ignore), window, answer.clicks, text))
     gap = np.full((SIDE + HEAD, GAP, 3), 255, np.uint8)
     return np.hstack([part for panel in panels for part in (panel, gap)][:-1])

@@ -16,9 +16,7 @@ __all__ = ["results"]
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder that `terraclick prepare` wrote to.")
 @click.option("--predictor", "predictors", multiple=True, help="One of `terraclick models`; repeat for more rows.")
-@click.option(
-    "--weights", multiple=True, metavar="[NAME=]PATH", help="Weights; NAME for one of several."
-)
+@click.option("--weights", multiple=True, metavar="[NAME=]PATH", help="Weights; NAME for one of several.")
 @click.option("--limit", type=click.IntRange(min=1), help="How many tasks per set (default: as many as the paper).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
