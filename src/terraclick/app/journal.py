@@ -132,8 +132,9 @@ class Deed:
             snapshot = change.after or change.before
             if snapshot is not None and snapshot.item.image:
                 return snapshot.item.image
-        found = [self.draft, *(swap.after or swap.before for swap in self.sketches)]
-        return next((draft.image for draft in found if draft is not None), "")
+        found: list[StoredDraft | Mark | None] = [self.draft]
+        found += [swap.after or swap.before for swap in (*self.sketches, *self.marks)]
+        return next((one.image for one in found if one is not None), "")
 
     @property
     def renamed(self) -> bool:

@@ -122,8 +122,7 @@ export function displayPanel({ project, stage, display, keys }) {
       heatmaps,
     );
   project.image.on((image) => {
-    display.tiles.set({});
-    draw();
+    draw(); // what each image is shown with is kept in main.js
     findLayers(image);
   });
   return panel;
