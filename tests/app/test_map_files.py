@@ -66,7 +66,7 @@ def test_images_are_found_marked_and_gone_to(driver):
     rows = driver.page.locator("dialog [role=listitem]")
     assert rows.count() == 1 and "second.tif" in rows.inner_text() and "Untouched" in rows.inner_text()
     driver.act(lambda: rows.locator("input").check(), "/mark", "PUT")
-    driver.page.wait_for_function("() => document.querySelector('dialog [role=listitem]').innerText.includes('Done')")
+    driver.page.wait_for_function("() => document.querySelector('dialog [role=listitem]').innerText.includes('Done ·')")
     driver.page.get_by_label("Search images").fill("")
     driver.page.get_by_label("State", exact=True).select_option("work")
     driver.page.wait_for_timeout(300)

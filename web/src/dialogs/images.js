@@ -34,8 +34,8 @@ export function imagesDialog({ project, actions }, wanted = "*") {
       "div.row",
       { role: "listitem", dataset: { image: image.id }, style: { padding: "3px 0" } },
       h("button.button.small.grow", { type: "button", "aria-current": image.id === project.image.value?.id ? "true" : undefined, style: { "justify-content": "flex-start", "min-width": 0 }, onclick: () => (project.showImage(image.id), close()) }, icon("image", 14), h("span.ellipsis", image.name)),
-      h("span.muted", { style: { width: "7.5em", "text-align": "right" } }, `${image.objects} ${image.objects === 1 ? "object" : "objects"}`),
-      h("label.check", { style: { width: "6.5em" } }, h("input", { type: "checkbox", checked: image.state === "done", "aria-label": `${image.name} is done`, onchange: (event) => mark(image, event.target.checked) }), STATES[image.state] ?? image.state),
+      h("span.muted", { style: { width: "13em", "text-align": "right" } }, `${STATES[image.state] ?? image.state} · ${image.objects} ${image.objects === 1 ? "object" : "objects"}`),
+      h("label.check", h("input", { type: "checkbox", checked: image.state === "done", "aria-label": `${image.name} is done`, onchange: (event) => mark(image, event.target.checked) }), "done"),
     );
   const mark = (image, done) =>
     actions.markImage(image, done ? "done" : "").catch(() => {}).then(() => project.refreshState(0));
