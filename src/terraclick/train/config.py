@@ -127,11 +127,11 @@ class TrainConfig:
 
 
 def terra_long() -> TrainConfig:
-    """The shipped model: every dataset, half a million samples."""
+    """The shipped model: every dataset, half a million samples. `towns` is written by `dev/make_towns.py`."""
     return TrainConfig(
         name="terra-long",
         sources=(
-            Source("nwpu_vhr10", 4.0, objects=0.75),
+            Source("nwpu_vhr10", 5.0, objects=0.75),
             Source("hot_fair_oam", 2.4, objects=0.75),
             Source("cz_ortho", 2.0, objects=0.4),
             Source("dubai_tiles", 1.6, objects=0.45),
@@ -145,6 +145,7 @@ def terra_long() -> TrainConfig:
             Source("s2_water", 0.5, objects=0.5),
             Source("dead_trees", 0.5, objects=0.5),
             Source("mass_roads", 0.5, objects=0.2, border=2.0),
+            Source("towns", 0.8, objects=0.6),
         ),
     )
 
