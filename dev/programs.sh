@@ -1,7 +1,7 @@
 #!/bin/sh
 # Programs that some tests drive: Chromium for the map, PostgreSQL with PostGIS for the shared store, strace to see what
-# a run asks the network and leaves behind, nginx and Caddy as proxies before the server, QGIS with its WMS and WMTS and a
-# screen without a monitor for the plug-in (84 s of CPU, 3 GB; WITHOUT_QGIS=1 leaves it out). Installed where we may
+# a run asks the network and leaves behind, nginx and Caddy as proxies before the server; with WITH_QGIS=1 also QGIS with
+# its WMS and WMTS and a screen without a monitor for the plug-in (84 s of CPU, 3 GB). Installed where we may
 # (root on Debian or Ubuntu); elsewhere the tests that need them skip and say so.
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
 wanted=""
@@ -11,7 +11,7 @@ ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && ls /usr/share/postgresq
 command -v strace >/dev/null || wanted="$wanted strace"
 command -v nginx >/dev/null || wanted="$wanted nginx-light"
 command -v caddy >/dev/null || wanted="$wanted caddy"
-if [ -z "${WITHOUT_QGIS:-}" ]; then
+if [ -n "${WITH_QGIS:-}" ]; then
     command -v qgis >/dev/null && /usr/bin/python3 -c "import qgis.core" 2>/dev/null || wanted="$wanted qgis python3-qgis"
     ls /usr/lib/qgis/server/libwmts.so >/dev/null 2>&1 || wanted="$wanted qgis-server-wms qgis-server-wmts"
     command -v xvfb-run >/dev/null || wanted="$wanted xvfb xauth"
