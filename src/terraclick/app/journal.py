@@ -133,7 +133,8 @@ class Deed:
             if snapshot is not None and snapshot.item.image:
                 return snapshot.item.image
         found: list[StoredDraft | Mark | None] = [self.draft]
-        found += [swap.after or swap.before for swap in (*self.sketches, *self.marks)]
+        found += [swap.after or swap.before for swap in self.sketches]
+        found += [swap.after or swap.before for swap in self.marks]
         return next((one.image for one in found if one is not None), "")
 
     @property

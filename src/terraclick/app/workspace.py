@@ -368,7 +368,7 @@ class Workspace:
         draft = live.draft()
         began = any(act.kind in ("click", "paint") for act in live.acts[: live.position])
         self.close_live(live)
-        if began and getattr(by, "window", ""):
+        if began and isinstance(by, Actor) and by.window:
             self.journal.record(by, Deed("leave the outline", draft=draft))
 
     def step_done(self, by: str, live: Live, name: str, before: Stand) -> None:
