@@ -215,7 +215,7 @@ def test_one_press_on_many_objects_is_one_act(driver):
     driver.key("v")
     driver.key("Control+a")
     driver.page.evaluate("() => window.terraclick.clicking.setShape({ simplify_m: 0.5 })")
-    driver.act(lambda: driver.page.click('[aria-label="Simplify or square it as the sliders say"]'), "/objects/shape")
+    driver.press("j", "/objects/shape")
     back = undo(driver)
     assert {item["id"] for item in back["objects"]} == set(ids)
 
