@@ -6,16 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tests_app_help import HOUSES, Bright, draw
-
-from terraclick.app.images import open_scenes
-from terraclick.app.main import create_app
-from terraclick.app.workspace import Model, Workspace
-from terraclick.geo.store import open_store
+from tests_app_help import HOUSES, draw, starter
 
 
 @pytest.fixture
@@ -30,34 +24,6 @@ def picture(tmp_path):
         image[row : row + rows, col : col + cols] = 200
     cv2.imwrite(str(tmp_path / "photo.png"), image)
     return tmp_path / "photo.png"
-
-
-def starter(folder):
-    """A function that starts servers in a folder, and one that stops those still running."""
-    opened = []
-
-    def begin(*images, user="anna", users=("anna", "ben"), session="work.gpkg", predictor=None, opener=None):
-        scenes = open_scenes([str(image) for image in images])
-        crs = next(iter(scenes.values())).grid.crs
-        store = open_store(folder / session, crs) if opener is None else opener(crs)
-        space = Workspace(scenes, store, lambda: Model("bright", "b0", "sees bright things", predictor or Bright()))
-        tokens = {f"token-{name}": name for name in users}
-        out = folder / "out"
-        out.mkdir(exist_ok=True)
-        app = create_app(space, tokens, out, session_name=session)
-        client = TestClient(app, base_url="http://127.0.0.1:8000", headers={"Authorization": f"Bearer token-{user}"})
-        client.__enter__()
-        client.space = space
-        opened.append(client)
-        return client
-
-    def stop(client):
-        client.__exit__(None, None, None)
-        client.space.close()
-        opened.remove(client)
-
-    begin.stop = stop
-    return begin, lambda: [stop(client) for client in list(opened)]
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import starter
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,7 +15,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests_app_help import HOUSES, draw, ring
+from tests_app_help import HOUSES, draw, ring, starter
 
 IMAGES = ("one", "two")
 WINDOWS = ("left", "right")

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import rasterio
 from affine import Affine
+from starlette.testclient import TestClient
 
+from terraclick.app.images import open_scenes
+from terraclick.app.main import create_app
+from terraclick.app.workspace import Model, Workspace
 from terraclick.core.click import Target
 from terraclick.core.masks import clicked_components
 from terraclick.core.predictor import Prediction
 from terraclick.errors import BadClick
+from terraclick.geo.store import open_store
 
 HOUSES = {"a": (100, 120, 40, 60), "b": (100, 300, 40, 60), "c": (300, 200, 80, 30), "d": (420, 500, 20, 20)}
 """Row, column, rows, columns."""
@@ -67,3 +72,31 @@ def outline_house(client, x=150, y=120, **more):
     answer = client.post(f"/api/sessions/{name}/accept", json={})
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def starter(folder):
+    """A function that starts servers in a folder, and one that stops those still running."""
+    opened = []
+
+    def begin(*images, user="anna", users=("anna", "ben"), session="work.gpkg", predictor=None, opener=None):
+        scenes = open_scenes([str(image) for image in images])
+        crs = next(iter(scenes.values())).grid.crs
+        store = open_store(folder / session, crs) if opener is None else opener(crs)
+        space = Workspace(scenes, store, lambda: Model("bright", "b0", "sees bright things", predictor or Bright()))
+        tokens = {f"token-{name}": name for name in users}
+        out = folder / "out"
+        out.mkdir(exist_ok=True)
+        app = create_app(space, tokens, out, session_name=session)
+        client = TestClient(app, base_url="http://127.0.0.1:8000", headers={"Authorization": f"Bearer token-{user}"})
+        client.__enter__()
+        client.space = space
+        opened.append(client)
+        return client
+
+    def stop(client):
+        client.__exit__(None, None, None)
+        client.space.close()
+        opened.remove(client)
+
+    begin.stop = stop
+    return begin, lambda: [stop(client) for client in list(opened)]
