@@ -31,8 +31,8 @@ one look at 352 px and is worth more; 288 px take a quarter longer and need no f
 CLASS_VIEWS = 8
 """Latest views whose encodings for classes are kept, about 25 MB each at 1792 px."""
 
-PATCH_SIDE = 288
-"""Pixels the click net sees of a patch of a class view: the side it was trained on, and half the time of 384."""
+PATCH_SIDE = 256
+"""Pixels the click net sees of a patch of a class view; 288 px take a quarter longer and need as many clicks."""
 
 TERRA_LICENCE = "weights: Apache-2.0 backbones, click net trained on data partly for research use; see weights/CARD.md"
 TERRA_OPEN_LICENCE = (
