@@ -3,6 +3,7 @@
 import ast
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -27,10 +28,14 @@ def watch(tmp_path):
     return Watch(tmp_path)
 
 
-def assert_quiet(seen, code=0, session=None):
+def assert_quiet(seen, code=0, session=None, tokens=None):
+    """`tokens`: the folder where a server keeps the tokens of its sessions, and the folders above it."""
     assert seen.code == code, seen.output
     assert seen.asked == [], "it asked the network"
     left = [path for path in seen.left if session is None or not path.startswith(str(session))]
+    if tokens is not None:
+        above = {str(folder) for folder in tokens.parents}
+        left = [path for path in left if path not in above and not path.startswith(str(tokens))]
     assert left == [], "it left files that nobody asked for"
 
 
@@ -60,6 +65,8 @@ VERBS = {  # verb: runs of it, each the words after the verb; <data>, <session> 
     "export-session": [(("<session>", "all"), ["all"])],
     "import-session": [(("<labels>", "new.gpkg"), ["new.gpkg"])],
     "replay": [(("<session>",), [])],
+    "prepare": [(("inria",), [])],
+    "results": [((), [])],
     "models": [((), []), (("--cost", "simpleclick-xt", "--threads", "1"), [])],
     "doctor": [((), [])],
 }
@@ -115,8 +122,11 @@ def test_serve_asks_nobody_and_leaves_nothing(watch):
     time.sleep(3)  # what reports by itself does so after a while
     os.kill(_child_of(process.pid) if can_trace() else process.pid, signal.SIGINT)
     seen = watch.seen(process)
-    assert_quiet(seen, seen.code)
+    kept = watch.home / ".local" / "state" / "terraclick" / "tokens"
+    assert_quiet(seen, seen.code, tokens=kept)
     assert sorted(path.name for path in watch.folder.iterdir()) == ["s.gpkg"]
+    (token_file,) = kept.iterdir()  # so that an open page is let in again after a restart
+    assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
 
 
 def test_the_watch_sees_what_python_and_libraries_do(watch):
@@ -165,7 +175,7 @@ def test_only_one_file_imports_the_engine():
     folders = [PACKAGE, *(ROOT / name for name in ("tests", "dev", "benchmarks"))]
     files = [path for folder in folders for path in folder.rglob("*.py")]
     doors = [path.name for path in files if _imports_engine(ast.parse(path.read_text(encoding="utf-8")))]
-    assert doors == ["onnx_runtime.py"]
+    assert doors == ["runtime.py"]
 
 
 def _imports_engine(tree):

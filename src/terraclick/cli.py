@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import sys
-import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,9 +21,10 @@ import click
 from click.core import ParameterSource
 
 from terraclick import __version__
+from terraclick.commands.parameters import BANDS, BOUNDS, EXISTING, LEVELS, NAME, NEW, XY, Numbers
 from terraclick.commands.prepare import prepare
 from terraclick.commands.results import results
-from terraclick.console import is_plain, printable, printable_json, speak_utf8
+from terraclick.console import printable, printable_json, speak_utf8
 from terraclick.errors import (
     BadConfig,
     BadWeights,
@@ -115,62 +115,6 @@ def _print(answer: Any, as_json: bool, lines: Sequence[str]) -> None:
         _tell("\n".join(map(printable, lines)))
 
 
-class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
-    """Comma-separated numbers, so many of them (None = any); negative ones too."""
-
-    name = "numbers"
-
-    def __init__(self, count: int | None, what: str, kind: type = float) -> None:
-        self.count, self.what, self.kind = count, what, kind
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            found = tuple(self.kind(part) for part in str(value).split(","))
-        except ValueError:
-            found = ()
-        if not found or (self.count is not None and len(found) != self.count):
-            self.fail(f"{value!r} was given; expected {self.what}.", param, ctx)
-        return found
-
-
-class _Name(click.ParamType):  # type: ignore[type-arg]
-    """A name that goes into files: one line, no character that acts on a terminal, and UTF-8 whatever the locale."""
-
-    name = "name"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text = str(value)
-        with suppress(UnicodeError):  # a locale of another encoding leaves bytes that are UTF-8 as halves of pairs
-            text = text.encode("utf-8", "surrogateescape").decode("utf-8")
-        if not is_plain(text):
-            self.fail(f"{printable(text)!r} holds control characters: give a name of letters on one line.", param, ctx)
-        return text
-
-
-class _Path(click.Path):
-    """A path to read, or with `new` to write; names that would break a line of a log are refused."""
-
-    def __init__(self, new: bool = False) -> None:
-        super().__init__(exists=False, path_type=Path)
-        self.new = new
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if self.new and os.sep != "\\" and "\\" in str(value):  # some drivers take it for a folder here too
-            self.fail(f"{printable(str(value))} holds a backslash: separate folders by /.", param, ctx)
-        if any(unicodedata.category(letter) == "Cc" for letter in str(value)):
-            self.fail(f"{printable(str(value))} holds control characters: rename the file or folder.", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-NAME = _Name()
-XY = _Numbers(2, "two numbers X,Y without a space")
-BOUNDS = _Numbers(4, "four numbers LEFT,BOTTOM,RIGHT,TOP without spaces")
-BANDS = _Numbers(None, "band numbers from 1 such as 4,3,2", int)
-LEVELS = _Numbers(None, "percentages such as 80,85,90", int)
-EXISTING = _Path()
-NEW = _Path(new=True)
 TARGET = click.Choice(["object", "class"])
 SHOWN = ["none", "both", "positive", "negative", "swapped"]
 IMAGES = ("image", "images", "scene")
@@ -429,12 +373,12 @@ def map_verb(scene: str, model: str, as_json: bool, stretch: str, reading: Any, 
 @click.option("--iou", type=LEVELS, help="Percentages to count clicks for, such as 80,85,90.")
 @click.option("--stop-at", metavar="PERCENT|never", help="IoU at which clicking stops (default: the preset's).")
 @click.option("--max-clicks", type=click.IntRange(min=1), help="Most clicks of a task (default: the preset's, 20).")
-@click.option("--miou-at", type=_Numbers(None, "numbers of clicks such as 5,10,20", int), help="mIoU columns, 5,10,20.")
+@click.option("--miou-at", type=Numbers(None, "numbers of clicks such as 5,10,20", int), help="mIoU columns, 5,10,20.")
 @click.option("--min-area", type=click.IntRange(min=1), help="Smallest object in pixels (default: the preset's).")
 @click.option("--max-area", type=click.IntRange(min=1), help="Objects must be smaller than this, in pixels.")
 @click.option(
     "--class-fill",
-    type=_Numbers(2, "two percentages such as 0.5,80"),
+    type=Numbers(2, "two percentages such as 0.5,80"),
     metavar="LOW,HIGH",
     help="A class is a task where it fills this share of the picture, percent.",
 )
@@ -530,7 +474,7 @@ def _report_training(stage: str, done: int, total: int, figures: dict[str, float
 @click.argument("what", metavar="NAME|CHECKPOINT")
 @click.option("--out", "-o", type=NEW, required=True, help="Folder for the files; segment --weights takes it.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help="Weights of the network NAME.")
-@click.option("--size", type=_Numbers(2, "rows,cols", int), metavar="ROWS,COLS", help="Pixels it shall read.")
+@click.option("--size", type=Numbers(2, "rows,cols", int), metavar="ROWS,COLS", help="Pixels it shall read.")
 def export(what: str, out: Path, weights: Path | None, size: tuple[int, int] | None) -> None:
     """Turn a network into a folder of files that click without torch (making them needs the extra torch, or sam).
 

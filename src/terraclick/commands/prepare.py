@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from terraclick.commands.parameters import EXISTING, NEW
 from terraclick.errors import BadConfig
 
 __all__ = ["prepare"]
@@ -25,8 +26,8 @@ class _WithDatasets(click.Command):
 
 @click.command("prepare", cls=_WithDatasets, short_help="Make a published dataset ready for training and benchmark.")
 @click.argument("dataset")
-@click.argument("source", required=False, type=click.Path(path_type=Path))
-@click.argument("out", required=False, type=click.Path(path_type=Path))
+@click.argument("source", required=False, type=EXISTING)
+@click.argument("out", required=False, type=NEW)
 @click.option("--protocol", metavar="NAME", help="Settings of a paper (default: the dataset's first).")
 @click.option("--split", "splits", multiple=True, metavar="NAME", help="Only this split; repeat for more.")
 @click.option("--crop", type=click.IntRange(0), metavar="PIXELS", help="Side of the crops; 0 keeps whole pictures.")

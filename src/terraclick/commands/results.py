@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from terraclick.commands.parameters import EXISTING, NEW
 from terraclick.errors import BadConfig
 
 __all__ = ["results"]
@@ -14,13 +15,13 @@ __all__ = ["results"]
 
 @click.command("results", short_help="Make a paper's table, with our rows beside the published ones.")
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder that `terraclick prepare` wrote to.")
+@click.option("--data", type=EXISTING, help="Folder that `terraclick prepare` wrote to.")
 @click.option("--predictor", "predictors", multiple=True, help="One of `terraclick models`; repeat for more rows.")
 @click.option("--weights", multiple=True, metavar="[NAME=]PATH", help="Weights; NAME for one of several.")
 @click.option("--limit", type=click.IntRange(min=1), help="How many tasks per set (default: as many as the paper).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder for the pages and the finished tasks.")
+@click.option("--out", "-o", type=NEW, help="Folder for the pages and the finished tasks.")
 def results(tables: tuple[str, ...], data: Path | None, out: Path | None, **words: Any) -> None:
     """Make TABLEs of the papers with one row a predictor; without TABLE, list the tables.
 
