@@ -38,12 +38,11 @@ def mistaken(monkeypatch):
 
 
 def shift_of(scene, truths, model):
-    """Median (x, y) in pixels by which one-click outlines that fit the truth must move, and how many fit."""
+    """Median (x, y) in pixels by which outlines of three clicks that fit the truth must move, and how many fit."""
     px = real.px_of(scene.path)
     shifts = []
     for truth in truths:
-        at = truth.representative_point()
-        found = outline(str(scene.path), [(at.x, at.y, True)], model=model).geometry
+        found = real.robot(scene.path, truth, model, 3)[-1].geometry
         if real.iou(found, truth) > 0.6:
             shifts.append(real.best_shift(found, truth, px))
     return [median(values) for values in zip(*shifts, strict=True)], len(shifts)
