@@ -1,7 +1,7 @@
 """From clicks to a polygon in seven stops. Read this file first: it is the whole way through the house.
 
     1 read_view(path, bounds)          → View, Grid      geo/raster
-    2 predictor.encode(view)           → encoded         predictors
+    2 predictor.encode(view)           → encoded         terra, networks, methods
     3 grid.to_click(x, y, positive)    → Click           geo/grid
     4 session.add(click, …)            → Session         core/session
     5 clean(session, valid)            → mask            core/masks, cut where the view holds no data
