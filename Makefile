@@ -27,12 +27,13 @@ demo: setup
 	sh dev/demo.sh $(BASE)/bin/terraclick out
 	@echo "environment: $$(du -sm $(BASE) | cut -f1) MB in $(BASE)"
 
-lint: $(FULL)/.made
+lint: $(FULL)/.made web-modules
+	@test ! -d web/node_modules || (cd web && npm run --silent lint)
 	$(FULL)/bin/ruff check .
 	$(FULL)/bin/ruff format --check .
 	$(FULL)/bin/mypy
 
-test: lint web-modules
+test: lint
 	$(FULL)/bin/python -m pytest -q -m "not slow"
 
 test-slow: $(FULL)/.made
@@ -52,11 +53,12 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 
 web-modules:
 	@{ command -v npm >/dev/null && $(MAKE) -s web/node_modules/.package-lock.json; } || \
-		echo "no npm: the tests do not compare the built map with a rebuild"
+		echo "no npm: the map's source is not checked and not compared with the built map"
 
 web: web/node_modules/.package-lock.json
 	cd web && node build.mjs
 
 web-check: web/node_modules/.package-lock.json
+	cd web && npm run --silent lint
 	cd web && node --test test/
 	cd web && node build.mjs --check

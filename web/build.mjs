@@ -26,7 +26,9 @@ const result = await build({
   logLevel: "warning",
 });
 
-const files = new Map(result.outputFiles.map((file) => [file.path.slice(target.length + 1), Buffer.from(file.contents)]));
+const files = new Map(
+  result.outputFiles.map((file) => [file.path.slice(target.length + 1), Buffer.from(file.contents)]),
+);
 files.set("index.html", readFileSync(join(here, "src", "index.html")));
 files.set("icon.svg", readFileSync(join(here, "src", "icon.svg")));
 files.set("LICENSES.txt", Buffer.from(licenses(result.metafile)));
@@ -41,10 +43,14 @@ function write() {
 }
 
 function check() {
-  const stale = [...files].filter(([name, contents]) => !existsSync(join(target, name)) || !readFileSync(join(target, name)).equals(contents));
+  const stale = [...files].filter(
+    ([name, contents]) => !existsSync(join(target, name)) || !readFileSync(join(target, name)).equals(contents),
+  );
   const extra = readdirSync(target).filter((name) => !files.has(name));
   if (stale.length || extra.length) {
-    console.error(`The built map differs from its source: ${[...stale.map(([name]) => name), ...extra].join(", ")}. Run: make web`);
+    console.error(
+      `The built map differs from its source: ${[...stale.map(([name]) => name), ...extra].join(", ")}. Run: make web`,
+    );
     process.exit(1);
   }
   console.log(`1 passed, 0 failed (${files.size} built files equal a rebuild)`);
@@ -64,5 +70,6 @@ function licenses(metafile) {
     const text = file ? readFileSync(join(folder, file), "utf8").trim() : `(${license})`;
     return `${name} ${version} (${license})\n\n${text}\n`;
   });
-  return `Software inside app.js and app.css, besides TerraClick itself (Apache-2.0):\n\n${texts.join("\n" + "-".repeat(80) + "\n\n")}`;
+  const line = `\n${"-".repeat(80)}\n\n`;
+  return `Software inside app.js and app.css, besides TerraClick itself (Apache-2.0):\n\n${texts.join(line)}`;
 }

@@ -43,6 +43,13 @@ def test_committed_assets_equal_a_rebuild():
     assert done.returncode == 0, done.stderr
 
 
+def test_the_source_is_formatted_and_linted():
+    if not shutil.which("npm") or not (WEB / "node_modules" / ".bin" / "eslint").exists():
+        pytest.skip("npm, or a linter in web/node_modules, is missing: make web-check")
+    done = subprocess.run(["npm", "run", "--silent", "lint"], cwd=WEB, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
 def test_units_of_the_map():
     if not shutil.which("node") or not (WEB / "node_modules").is_dir():
         pytest.skip("node or web/node_modules is missing: make web")

@@ -19,8 +19,14 @@ export function createActions({ project, stage, clicking, toast }) {
   const addDrawn = (geometry) => {
     const image = project.image.value.id;
     const name = project.className.value;
-    const attributes = Object.fromEntries(Object.entries(clicking.attributes.value).filter(([, value]) => value !== null));
-    const feature = { type: "Feature", geometry, properties: { image, class: name, label: clicking.label.value, status: "accepted", attributes } };
+    const attributes = Object.fromEntries(
+      Object.entries(clicking.attributes.value).filter(([, value]) => value !== null),
+    );
+    const feature = {
+      type: "Feature",
+      geometry,
+      properties: { image, class: name, label: clicking.label.value, status: "accepted", attributes },
+    };
     return quietly(
       act(`draw ${name || "object"}`, () => api.addObject(image, feature)).then((change) => {
         clicking.label.set("");
@@ -33,7 +39,10 @@ export function createActions({ project, stage, clicking, toast }) {
   /** Objects [{object, geometry}] with other outlines, as one act; `corners` says that borders were edited. */
   const place = (changed, { corners = false, label = "edit corners" } = {}) =>
     act(label === "edit corners" ? label : `${label} ${count(changed.length, "object")}`, () =>
-      api.objectsAct("place", { corners, objects: changed.map(({ object, geometry }) => ({ id: object.id, rev: rev(object), geometry })) }),
+      api.objectsAct("place", {
+        corners,
+        objects: changed.map(({ object, geometry }) => ({ id: object.id, rev: rev(object), geometry })),
+      }),
     );
 
   /** Copied objects: [{id, rev}], and the middle of them in pixels of their image. */
@@ -42,14 +51,24 @@ export function createActions({ project, stage, clicking, toast }) {
     const features = project.selected();
     if (!features.length) return toast.note("Select the objects to copy first.");
     const extent = stage.extentOf(features.map(({ id }) => id));
-    copied = { objects: features.map(({ id }) => ({ id })), middle: [(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2] };
-    return toast.note(`${count(features.length, "object", "1 object")} copied. Ctrl V puts ${features.length === 1 ? "it" : "them"} under the cursor.`);
+    copied = {
+      objects: features.map(({ id }) => ({ id })),
+      middle: [(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2],
+    };
+    return toast.note(
+      `${count(features.length, "object", "1 object")} copied. ` +
+        `Ctrl V puts ${features.length === 1 ? "it" : "them"} under the cursor.`,
+    );
   }
   async function paste() {
     if (!copied) return toast.note("Nothing was copied yet: select objects and press Ctrl C.");
     const at = stage.cursor.value ?? stage.map.getView().getCenter();
     const [dx, dy] = [at[0] - copied.middle[0], copied.middle[1] - at[1]];
-    const change = await quietly(act(`paste ${count(copied.objects.length, "object")}`, () => api.objectsAct("copy", { ...copied, middle: undefined, dx, dy, image: project.image.value.id })));
+    const change = await quietly(
+      act(`paste ${count(copied.objects.length, "object")}`, () =>
+        api.objectsAct("copy", { ...copied, middle: undefined, dx, dy, image: project.image.value.id }),
+      ),
+    );
     if (change) project.select(change.objects.map((feature) => feature.id));
     return change;
   }
@@ -57,12 +76,17 @@ export function createActions({ project, stage, clicking, toast }) {
   async function explode() {
     const features = project.selected().filter(({ geometry }) => geometry?.type === "MultiPolygon");
     if (!features.length) return toast.note("Select an object of several parts to separate them.");
-    const change = await quietly(act(`separate the parts of ${count(features.length, "object")}`, () => api.objectsAct("explode", { objects: revised(features) })));
+    const change = await quietly(
+      act(`separate the parts of ${count(features.length, "object")}`, () =>
+        api.objectsAct("explode", { objects: revised(features) }),
+      ),
+    );
     if (change) project.select(change.objects.map((feature) => feature.id));
     return change;
   }
 
-  const onObject = (verb, label, feature, body) => act(label, () => api.objectAct(feature.id, verb, { ...body, rev: rev(feature) }));
+  const onObject = (verb, label, feature, body) =>
+    act(label, () => api.objectAct(feature.id, verb, { ...body, rev: rev(feature) }));
 
   async function cut(feature, geometry) {
     return quietly(onObject("cut", "cut a hole", feature, { geometry }));
@@ -73,28 +97,41 @@ export function createActions({ project, stage, clicking, toast }) {
     if (change) project.select(change.objects.map((part) => part.id));
     return change;
   }
-  const brush = (feature, geometry, adding) => onObject(adding ? "add" : "cut", adding ? "paint" : "erase", feature, { geometry });
+  const brush = (feature, geometry, adding) =>
+    onObject(adding ? "add" : "cut", adding ? "paint" : "erase", feature, { geometry });
   /** Simplify or square saved objects as the sliders of the panel say. */
   async function reshape(features = project.selected()) {
     const wanted = clicking.wantedShape();
-    if (!wanted.square && !wanted.simplify_m) return toast.note("Set the sliders Simplify or Right angles first; this then applies them to what is selected.");
-    return quietly(act(`change the shape of ${count(features.length, "object")}`, () => api.objectsAct("shape", { objects: revised(features), ...wanted })));
+    if (!wanted.square && !wanted.simplify_m)
+      return toast.note("Set the sliders Simplify or Right angles first; this then applies them to what is selected.");
+    return quietly(
+      act(`change the shape of ${count(features.length, "object")}`, () =>
+        api.objectsAct("shape", { objects: revised(features), ...wanted }),
+      ),
+    );
   }
 
   async function merge() {
     const features = project.selected();
-    if (features.length < 2) return toast.note("Select two or more objects to merge them (Shift-click, or Shift-drag a box).");
-    const change = await quietly(act(`merge ${features.length} objects`, () => api.objectsAct("merge", { objects: revised(features) })));
+    if (features.length < 2)
+      return toast.note("Select two or more objects to merge them (Shift-click, or Shift-drag a box).");
+    const change = await quietly(
+      act(`merge ${features.length} objects`, () => api.objectsAct("merge", { objects: revised(features) })),
+    );
     if (change) project.select(change.objects.map((feature) => feature.id));
     return change;
   }
 
   const set = (features, values, label) =>
-    features.length ? quietly(act(label, () => api.objectsAct("set", { objects: revised(features), ...values }))) : null;
+    features.length
+      ? quietly(act(label, () => api.objectsAct("set", { objects: revised(features), ...values })))
+      : null;
 
   const remove = (features = project.selected()) => {
     if (!features.length) return toast.note("Select the objects to delete first.");
-    return quietly(act(`delete ${count(features.length, "object")}`, () => api.objectsAct("delete", { objects: revised(features) })));
+    return quietly(
+      act(`delete ${count(features.length, "object")}`, () => api.objectsAct("delete", { objects: revised(features) })),
+    );
   };
 
   const relabel = (name, features = project.selected()) =>
@@ -134,7 +171,8 @@ export function createActions({ project, stage, clicking, toast }) {
   function underDrawing(points, { line = false } = {}) {
     const samples = [];
     for (let i = 0; i + 1 < points.length; i++)
-      for (let t = 0; t <= 24; t++) samples.push(points[i].map((from, axis) => from + ((points[i + 1][axis] - from) * t) / 24));
+      for (let t = 0; t <= 24; t++)
+        samples.push(points[i].map((from, axis) => from + ((points[i + 1][axis] - from) * t) / 24));
     const ends = [points[0], points.at(-1)];
     const meets = [];
     for (const feature of stage.sources.objects.getFeatures()) {
@@ -166,7 +204,11 @@ export function createActions({ project, stage, clicking, toast }) {
     const features = project.selected();
     if (!features.length) return nextToReview();
     const status = good ? "approved" : "rejected";
-    const change = await set(features, { status }, `${good ? "approve" : "reject"} ${count(features.length, "object")}`);
+    const change = await set(
+      features,
+      { status },
+      `${good ? "approve" : "reject"} ${count(features.length, "object")}`,
+    );
     if (change && reviewing.value) await nextToReview();
   }
 
@@ -177,8 +219,15 @@ export function createActions({ project, stage, clicking, toast }) {
     if (!features.length) return toast.note("Select the object that shall be the example first.");
     await project.together(async () => {
       for (const feature of features) {
-        const name = positive ? feature.properties.class || project.className.value : project.className.value || feature.properties.class;
-        await quietly(addReference({ object: feature.id, positive, class: name }, positive ? "add an example" : "add a counter-example"));
+        const name = positive
+          ? feature.properties.class || project.className.value
+          : project.className.value || feature.properties.class;
+        await quietly(
+          addReference(
+            { object: feature.id, positive, class: name },
+            positive ? "add an example" : "add a counter-example",
+          ),
+        );
       }
     });
     toast.good(positive ? "Kept as an example. F finds the rest in this view." : "Kept as a counter-example.");
@@ -202,14 +251,22 @@ export function createActions({ project, stage, clicking, toast }) {
     if (!project.image.value) return null;
     let name = project.className.value;
     const [chosen] = project.selected();
-    if (chosen && !project.references.value.some((item) => item.class === chosen.properties.class && item.positive)) await addExample(true);
+    if (chosen && !project.references.value.some((item) => item.class === chosen.properties.class && item.positive))
+      await addExample(true);
     if (chosen) name = chosen.properties.class;
     if (!project.references.value.some((item) => item.class === name && item.positive))
       return toast.note(`Show what to look for: select an object${name ? ` of class ${name}` : ""} and press F again.`);
     clicking.hovering.cancel();
     const stop = toast.progress(`Looking for more ${name || "of it"} in this view…`);
     try {
-      const found = await api.propose({ image: project.image.value.id, class: name, view: stage.view(), references: "class", limit: 200, ...clicking.wantedShape() });
+      const found = await api.propose({
+        image: project.image.value.id,
+        class: name,
+        view: stage.view(),
+        references: "class",
+        limit: 200,
+        ...clicking.wantedShape(),
+      });
       if (proposals.value) api.closeProposals(proposals.value.id).catch(() => {});
       const items = found.items.filter((item) => !item.outline.empty);
       if (!items.length) {
@@ -238,7 +295,8 @@ export function createActions({ project, stage, clicking, toast }) {
     if (!item) return;
     const feature = stage.sources.proposals.getFeatureById(item.item);
     const extent = feature?.getGeometry().getExtent();
-    if (extent && !(stage.isInView([extent[0], extent[1]]) && stage.isInView([extent[2], extent[3]]))) stage.centreOn([(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2]);
+    if (extent && !(stage.isInView([extent[0], extent[1]]) && stage.isInView([extent[2], extent[3]])))
+      stage.centreOn([(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2]);
   }
 
   const deciding = { busy: false };
@@ -267,7 +325,8 @@ export function createActions({ project, stage, clicking, toast }) {
       deciding.busy = false;
     }
   }
-  const decideCurrent = (yes) => decide(proposals.value ? [proposals.value.items[proposals.value.at]].filter(Boolean) : [], yes);
+  const decideCurrent = (yes) =>
+    decide(proposals.value ? [proposals.value.items[proposals.value.at]].filter(Boolean) : [], yes);
   const focusProposal = (at) => {
     const current = proposals.value;
     if (!current?.items.length) return;
@@ -286,7 +345,11 @@ export function createActions({ project, stage, clicking, toast }) {
 
   // --- classes ----------------------------------------------------------------------------------------------------
 
-  const done = (work) => work.then(() => true, () => false);
+  const done = (work) =>
+    work.then(
+      () => true,
+      () => false,
+    );
 
   /** Make a class, or change the one of that name; renaming takes its objects along. */
   function saveClass(name, values) {
@@ -313,7 +376,9 @@ export function createActions({ project, stage, clicking, toast }) {
   }
 
   function importFile(file, parameters) {
-    return act(`import ${file.name}`, () => api.import(file, { name: file.name, image: project.image.value.id, ...parameters }));
+    return act(`import ${file.name}`, () =>
+      api.import(file, { name: file.name, image: project.image.value.id, ...parameters }),
+    );
   }
 
   return {
@@ -352,10 +417,13 @@ export function createActions({ project, stage, clicking, toast }) {
     saveClass,
     deleteClass,
     importFile,
-    selectAll: () => project.select([...project.objects.value.keys()].filter((uuid) => {
-      const feature = stage.sources.objects.getFeatureById(uuid);
-      return !feature || stage.isFree(feature);
-    })),
+    selectAll: () =>
+      project.select(
+        [...project.objects.value.keys()].filter((uuid) => {
+          const feature = stage.sources.objects.getFeatureById(uuid);
+          return !feature || stage.isFree(feature);
+        }),
+      ),
     nextImage(step) {
       const images = project.images.value;
       if (images.length < 2) return toast.note("This session has one image.");

@@ -1,8 +1,12 @@
-/** The server as functions; docs/server.md holds every route. Coordinates here are the server's: image pixels, y down. */
+/**
+ * The server as functions; docs/server.md holds every route. Coordinates here are the server's: image pixels, y down.
+ */
 
 export class ApiError extends Error {
   constructor(status, body) {
-    super(body?.message ?? (status ? `The server answered ${status}.` : "The server does not answer. Is it still running?"));
+    super(
+      body?.message ?? (status ? `The server answered ${status}.` : "The server does not answer. Is it still running?"),
+    );
     this.status = status;
     this.kind = body?.error ?? "Unreachable";
     this.body = body ?? {};
@@ -20,8 +24,8 @@ const query = (parameters) => {
 };
 
 /**
- * What every change says of itself: which window did it, with what in the hand, as a part of which act. `act` is what is
- * asked for now, `running` what the request on its way belongs to.
+ * What every change says of itself: which window did it, with what in the hand, as a part of which act. `act` is what
+ * is asked for now, `running` what the request on its way belongs to.
  */
 export const caller = { window: "", hand: () => null, act: "", running: "" };
 
@@ -37,7 +41,10 @@ function saidOf(method) {
 
 async function request(method, path, { body, parameters, signal, keepalive } = {}) {
   const raw = body instanceof Blob;
-  const headers = { ...saidOf(method), ...(body === undefined ? {} : { "Content-Type": raw ? "application/octet-stream" : "application/json" }) };
+  const headers = {
+    ...saidOf(method),
+    ...(body === undefined ? {} : { "Content-Type": raw ? "application/octet-stream" : "application/json" }),
+  };
   let response;
   try {
     response = await fetch(`api/${path}${query(parameters)}`, {
@@ -66,10 +73,16 @@ export const api = {
   state: () => get("state"),
   images: () => get("images").then((answer) => answer.images),
   statistics: (image, bidx) => get(`images/${part(image)}/statistics`, { bidx }).then((answer) => answer.bands),
-  tileUrl: (image, { version, bands, stretch, rescale, gamma }) => (z, x, y) =>
-    `api/images/${part(image)}/tiles/pixels/${z}/${x}/${y}${query({ bidx: bands, stretch, rescale, gamma, v: version })}`,
+  tileUrl:
+    (image, { version, bands, stretch, rescale, gamma }) =>
+    (z, x, y) =>
+      `api/images/${part(image)}/tiles/pixels/${z}/${x}/${y}` +
+      query({ bidx: bands, stretch, rescale, gamma, v: version }),
   layers: (image) => get(`images/${part(image)}/layers`).then((answer) => answer.layers),
-  layerUrl: (image, { id, version }) => (z, x, y) => `api/images/${part(image)}/layers/${part(id)}/tiles/pixels/${z}/${x}/${y}${query({ v: version })}`,
+  layerUrl:
+    (image, { id, version }) =>
+    (z, x, y) =>
+      `api/images/${part(image)}/layers/${part(id)}/tiles/pixels/${z}/${x}/${y}${query({ v: version })}`,
   prefetch: (image, body) => post(`images/${part(image)}/prefetch`, body),
 
   openSession: (body) => post("sessions", body),
@@ -91,7 +104,7 @@ export const api = {
   /** Every object of an image in its pixels, page by page. */
   async objects(image) {
     const found = [];
-    for (let offset = 0; ; ) {
+    for (let offset = 0; ;) {
       const page = await get(items, { crs: "pixels", image, limit: 5000, offset });
       found.push(...page.features);
       offset += page.features.length;
@@ -100,7 +113,8 @@ export const api = {
   },
   find: (parameters) => get(items, parameters),
   addObject: (image, feature) => post(items, feature, { crs: "pixels", image }),
-  changeObject: (uuid, image, body) => request("PATCH", `${items}/${part(uuid)}`, { body, parameters: { crs: "pixels", image } }),
+  changeObject: (uuid, image, body) =>
+    request("PATCH", `${items}/${part(uuid)}`, { body, parameters: { crs: "pixels", image } }),
   object: (uuid, image) => get(`${items}/${part(uuid)}`, { crs: "pixels", image }),
   objectAct: (uuid, verb, body) => post(`objects/${part(uuid)}/${verb}`, body),
   objectsAct: (verb, body) => post(`objects/${verb}`, body),
@@ -121,14 +135,15 @@ export const api = {
   acceptProposals: (id, body) => post(`proposals/${part(id)}/accept`, body),
   closeProposals: (id) => request("DELETE", `proposals/${part(id)}`),
 
-  import: (file, parameters) => request("POST", "import", { body: file.slice(0, file.size, "application/octet-stream"), parameters }),
+  import: (file, parameters) =>
+    request("POST", "import", { body: file.slice(0, file.size, "application/octet-stream"), parameters }),
   formats: () => get("formats").then((answer) => answer.formats),
   export: (body) => post("exports", body),
 
   /**
-   * Server-sent events; `handlers` is name → function(data). `onBreak("gone" | "locked" | "back")` tells when the line goes
-   * down, when the server is back but does not know this window's token any more, and when all is well again. It is tried
-   * again until the page is left: a browser gives up at the first refusal by itself.
+   * Server-sent events; `handlers` is name → function(data). `onBreak("gone" | "locked" | "back")` tells when the line
+   * goes down, when the server is back but does not know this window's token any more, and when all is well again. It
+   * is tried again until the page is left: a browser gives up at the first refusal by itself.
    */
   events(handlers, onBreak) {
     let source = null;
@@ -147,7 +162,8 @@ export const api = {
         clearTimeout(timer);
         timer = setTimeout(look, 1000);
       };
-      for (const [name, work] of Object.entries(handlers)) source.addEventListener(name, (event) => work(JSON.parse(event.data)));
+      for (const [name, work] of Object.entries(handlers))
+        source.addEventListener(name, (event) => work(JSON.parse(event.data)));
     };
     const look = async () => {
       try {

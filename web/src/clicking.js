@@ -44,8 +44,14 @@ export function createClicking({ project, stage, history, toast }) {
     };
   }
 
-  /** Squaring absorbs walls shorter than its tolerance, so it takes the place of simplifying; null: as few corners as needed. */
-  const wantedShape = () => (shape.value.walls ? { square: true, simplify_m: shape.value.walls } : { square: false, simplify_m: shape.value.simplify_m || null });
+  /**
+   * Squaring absorbs walls shorter than its tolerance, so it takes the place of simplifying; null: as few corners as
+   * needed.
+   */
+  const wantedShape = () =>
+    shape.value.walls
+      ? { square: true, simplify_m: shape.value.walls }
+      : { square: false, simplify_m: shape.value.simplify_m || null };
 
   /** What an unbegun session was opened for; another view means another session, but a little panning does not. */
   function purpose({ image, target, class: name, view, references, bands, stretch }) {
@@ -92,7 +98,8 @@ export function createClicking({ project, stage, history, toast }) {
       attributes.set(words.attributes);
     }
   }
-  const rememberWords = () => session.value && memory.set("words", { id: session.value.id, label: label.value, attributes: attributes.value });
+  const rememberWords = () =>
+    session.value && memory.set("words", { id: session.value.id, label: label.value, attributes: attributes.value });
   label.on(rememberWords, { now: false });
   attributes.on(rememberWords, { now: false });
 
@@ -131,11 +138,14 @@ export function createClicking({ project, stage, history, toast }) {
       working(async () => {
         try {
           const current = await ensure();
-          const next = await project.keeping(() => api.click(current.id, { x: mark.x, y: mark.y, positive, resolution: stage.view().resolution }));
+          const next = await project.keeping(() =>
+            api.click(current.id, { x: mark.x, y: mark.y, positive, resolution: stage.view().resolution }),
+          );
           waiting.splice(waiting.indexOf(mark), 1);
           adopt(next);
           project.refreshState();
-          if (next.outline?.empty) toast.note("Nothing was found there. Another click, or Tab for everything alike, may help.");
+          if (next.outline?.empty)
+            toast.note("Nothing was found there. Another click, or Tab for everything alike, may help.");
         } finally {
           if (waiting.includes(mark)) waiting.splice(waiting.indexOf(mark), 1);
           if (!waiting.length) stage.showOutline("preview", null);
@@ -172,7 +182,13 @@ export function createClicking({ project, stage, history, toast }) {
 
   const accept = () =>
     finish(async (current) => {
-      const feature = await project.keeping(() => api.accept(current.id, { class: project.className.value, label: label.value, attributes: filled(attributes.value) }));
+      const feature = await project.keeping(() =>
+        api.accept(current.id, {
+          class: project.className.value,
+          label: label.value,
+          attributes: filled(attributes.value),
+        }),
+      );
       adopt(null);
       label.set("");
       attributes.set({});
@@ -180,7 +196,9 @@ export function createClicking({ project, stage, history, toast }) {
       return feature;
     });
 
-  /** Esc: first the clicks go (undo brings them back), then the session. Returns false if there was nothing to leave. */
+  /**
+   * Esc: first the clicks go (undo brings them back), then the session. Returns false if there was nothing to leave.
+   */
   function leave() {
     stage.showOutline("preview", null);
     const current = session.value;
@@ -188,13 +206,18 @@ export function createClicking({ project, stage, history, toast }) {
     if (current.object) {
       const had = begun();
       if (current.can_undo) toast.note("The object stays as it was kept. Undo goes on with the outline.");
-      return inOrder(() => working(async () => {
-        adopt(null);
-        await api.closeSession(current.id);
-        project.refreshState();
-      })), had;
+      return (
+        inOrder(() =>
+          working(async () => {
+            adopt(null);
+            await api.closeSession(current.id);
+            project.refreshState();
+          }),
+        ),
+        had
+      );
     }
-    if (begun()) return change(() => api.sessionStep(current.id, "clear")), true;
+    if (begun()) return (change(() => api.sessionStep(current.id, "clear")), true);
     park();
     return false;
   }
@@ -330,15 +353,23 @@ export function createClicking({ project, stage, history, toast }) {
     if (session.value && !begun()) api.closeSession(session.value.id, { keepalive: true }).catch(() => {});
   });
 
-  project.target.on((target) => {
-    if (quiet) return;
-    if (session.value && begun() && session.value.target !== target) change((id) => api.changeSession(id, { target }));
-    else stage.showOutline("preview", null);
-  }, { now: false });
-  project.className.on((name) => {
-    if (!quiet && session.value && begun() && session.value.class !== name) change((id) => api.changeSession(id, { class: name }));
-    stage.redraw();
-  }, { now: false });
+  project.target.on(
+    (target) => {
+      if (quiet) return;
+      if (session.value && begun() && session.value.target !== target)
+        change((id) => api.changeSession(id, { target }));
+      else stage.showOutline("preview", null);
+    },
+    { now: false },
+  );
+  project.className.on(
+    (name) => {
+      if (!quiet && session.value && begun() && session.value.class !== name)
+        change((id) => api.changeSession(id, { class: name }));
+      stage.redraw();
+    },
+    { now: false },
+  );
 
   return {
     session,
@@ -371,7 +402,8 @@ export function createClicking({ project, stage, history, toast }) {
     },
     /** A rough class answer arrived before the fine one. */
     rough(id, outline) {
-      if (session.value?.id === id && busy.value) stage.showOutline("answer", outline?.empty ? null : outline?.geometry);
+      if (session.value?.id === id && busy.value)
+        stage.showOutline("answer", outline?.empty ? null : outline?.geometry);
     },
   };
 }
@@ -379,7 +411,18 @@ export function createClicking({ project, stage, history, toast }) {
 const frame = (bounds) => {
   if (!bounds) return null;
   const [x0, y0, x1, y1] = bounds;
-  return { type: "Polygon", coordinates: [[[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]] };
+  return {
+    type: "Polygon",
+    coordinates: [
+      [
+        [x0, y0],
+        [x1, y0],
+        [x1, y1],
+        [x0, y1],
+        [x0, y0],
+      ],
+    ],
+  };
 };
 
 const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));

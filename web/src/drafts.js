@@ -1,4 +1,6 @@
-/** Outlines and drawings that were left open: listed where the map is, for as long as they exist, with a way to go on. */
+/**
+ * Outlines and drawings that were left open: listed where the map is, for as long as they exist, with a way to go on.
+ */
 
 import "./drafts.css";
 import { api, caller } from "./api.js";
@@ -10,7 +12,13 @@ import { Circle, Fill, Stroke, Style } from "ol/style.js";
 
 const MOST_SHOWN = 4;
 const TOOLS = { draw: "Shape", hole: "Hole", split: "Splitting line" };
-const mark = new Style({ image: new Circle({ radius: 9, stroke: new Stroke({ color: "#fff", width: 2, lineDash: [3, 3] }), fill: new Fill({ color: "rgb(20 24 28 / 55%)" }) }) });
+const mark = new Style({
+  image: new Circle({
+    radius: 9,
+    stroke: new Stroke({ color: "#fff", width: 2, lineDash: [3, 3] }),
+    fill: new Fill({ color: "rgb(20 24 28 / 55%)" }),
+  }),
+});
 
 export function createDrafts({ project, clicking, stage, tools, history, sketches }) {
   const waiting = signal([]);
@@ -23,17 +31,47 @@ export function createDrafts({ project, clicking, stage, tools, history, sketche
     const [sessions, drawn] = await Promise.all([api.sessions().catch(() => null), api.sketches().catch(() => null)]);
     if (!sessions || !drawn) return; // said elsewhere; what is listed stays
     const outlines = sessions
-      .filter((one) => one.begun && !one.elsewhere && one.id !== clicking.session.value?.id && project.images.value.some((image) => image.id === one.image))
-      .map((one) => ({ kind: "outline", id: one.id, image: one.image, at: one.clicks[0], words: `Outline of ${count(one.clicks.length, "click")}${one.class ? ` · ${one.class}` : ""}` }));
+      .filter(
+        (one) =>
+          one.begun &&
+          !one.elsewhere &&
+          one.id !== clicking.session.value?.id &&
+          project.images.value.some((image) => image.id === one.image),
+      )
+      .map((one) => ({
+        kind: "outline",
+        id: one.id,
+        image: one.image,
+        at: one.clicks[0],
+        words: `Outline of ${count(one.clicks.length, "click")}${one.class ? ` · ${one.class}` : ""}`,
+      }));
     const shapes = drawn
-      .filter((one) => one.points.length && !one.elsewhere && !(one.image === project.image.value?.id && tools.is(one.tool) && sketches.known.get(`${one.tool} ${one.image}`)?.id === one.id))
-      .map((one) => ({ kind: "sketch", id: one.id, image: one.image, tool: one.tool, sketch: one, at: { x: one.points[0][0], y: one.points[0][1] }, words: `${TOOLS[one.tool] ?? "Drawing"} of ${count(one.points.length, "corner")}` }));
+      .filter(
+        (one) =>
+          one.points.length &&
+          !one.elsewhere &&
+          !(
+            one.image === project.image.value?.id &&
+            tools.is(one.tool) &&
+            sketches.known.get(`${one.tool} ${one.image}`)?.id === one.id
+          ),
+      )
+      .map((one) => ({
+        kind: "sketch",
+        id: one.id,
+        image: one.image,
+        tool: one.tool,
+        sketch: one,
+        at: { x: one.points[0][0], y: one.points[0][1] },
+        words: `${TOOLS[one.tool] ?? "Drawing"} of ${count(one.points.length, "corner")}`,
+      }));
     waiting.set([...outlines, ...shapes]);
   }, 120);
 
   function drawMarks() {
     const source = stage.sources.outline;
-    for (const feature of source.getFeatures()) if (String(feature.getId()).startsWith("draft ")) source.removeFeature(feature);
+    for (const feature of source.getFeatures())
+      if (String(feature.getId()).startsWith("draft ")) source.removeFeature(feature);
     for (const one of waiting.value) {
       if (one.image !== project.image.value?.id || !one.at) continue;
       const feature = new Feature(new Point([one.at.x, -one.at.y]));
@@ -48,15 +86,25 @@ export function createDrafts({ project, clicking, stage, tools, history, sketche
     const sorted = [...waiting.value].sort((a, b) => (b.image === here) - (a.image === here));
     fill(
       element,
-      sorted.slice(0, MOST_SHOWN).map((one) =>
-        h(
-          "div.draft",
-          { dataset: { draft: one.id } },
-          h("span.words", `Left open: ${one.words}`, one.image !== here && h("small", `on ${nameOf(one.image)}`)),
-          h("button.button.small.primary", { onclick: () => goOn(one) }, "Go on"),
-          h("button.tool", { onclick: () => discard(one), "aria-label": "Discard it; undo brings it back", title: "Discard it; undo brings it back" }, icon("close", 14)),
+      sorted
+        .slice(0, MOST_SHOWN)
+        .map((one) =>
+          h(
+            "div.draft",
+            { dataset: { draft: one.id } },
+            h("span.words", `Left open: ${one.words}`, one.image !== here && h("small", `on ${nameOf(one.image)}`)),
+            h("button.button.small.primary", { onclick: () => goOn(one) }, "Go on"),
+            h(
+              "button.tool",
+              {
+                onclick: () => discard(one),
+                "aria-label": "Discard it; undo brings it back",
+                title: "Discard it; undo brings it back",
+              },
+              icon("close", 14),
+            ),
+          ),
         ),
-      ),
       sorted.length > MOST_SHOWN && h("div.draft", h("span.words", `and ${sorted.length - MOST_SHOWN} more`)),
     );
     drawMarks();
@@ -81,7 +129,9 @@ export function createDrafts({ project, clicking, stage, tools, history, sketche
   async function discard(one) {
     if (one.kind === "sketch") {
       sketches.note(one.sketch);
-      await history.inOrder(() => api.saveSketch(one.id.replace(/^sketch-/, ""), { image: one.image, tool: one.tool, points: [] })).catch(project.explain);
+      await history
+        .inOrder(() => api.saveSketch(one.id.replace(/^sketch-/, ""), { image: one.image, tool: one.tool, points: [] }))
+        .catch(project.explain);
       sketches.note({ ...one.sketch, points: [] });
       if (tools.is(one.tool)) tools.current.value?.restore?.([]);
     } else {

@@ -1,4 +1,6 @@
-/** Small polygon arithmetic on coordinates [polygon][ring][point][x, y]; the server does the rest (merge, split, cut). */
+/**
+ * Small polygon arithmetic on coordinates [polygon][ring][point][x, y]; the server does the rest (merge, split, cut).
+ */
 
 import { union } from "polyclip-ts";
 
@@ -8,7 +10,9 @@ export const flip = (coordinates) =>
 /** Polygon or MultiPolygon geometry of the server (y down) → MultiPolygon coordinates of the map (y up), and back. */
 export const toMap = (geometry) => flip(geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates);
 export const toServer = (shape) =>
-  shape.length === 1 ? { type: "Polygon", coordinates: flip(shape[0]) } : { type: "MultiPolygon", coordinates: flip(shape) };
+  shape.length === 1
+    ? { type: "Polygon", coordinates: flip(shape[0]) }
+    : { type: "MultiPolygon", coordinates: flip(shape) };
 
 export function ringArea(ring) {
   let sum = 0;
@@ -17,7 +21,11 @@ export function ringArea(ring) {
 }
 
 export const area = (shape) =>
-  shape.reduce((sum, [outer, ...holes]) => sum + Math.abs(ringArea(outer)) - holes.reduce((all, ring) => all + Math.abs(ringArea(ring)), 0), 0);
+  shape.reduce(
+    (sum, [outer, ...holes]) =>
+      sum + Math.abs(ringArea(outer)) - holes.reduce((all, ring) => all + Math.abs(ringArea(ring)), 0),
+    0,
+  );
 
 const closed = (ring) => {
   const [first, last] = [ring[0], ring.at(-1)];
@@ -63,10 +71,12 @@ export function thin(path, step) {
 const distance = ([x0, y0], [x1, y1]) => Math.hypot(x1 - x0, y1 - y0);
 
 /** Every point of nested coordinates through `change`. */
-export const mapPoints = (coordinates, change) => (typeof coordinates[0] === "number" ? change(coordinates) : coordinates.map((part) => mapPoints(part, change)));
+export const mapPoints = (coordinates, change) =>
+  typeof coordinates[0] === "number" ? change(coordinates) : coordinates.map((part) => mapPoints(part, change));
 
 /** A shape whose corners that are `wanted` lie `delta` further on; the closing point of a ring goes with its first. */
-export const shifted = (shape, wanted, [dx, dy]) => mapPoints(shape, (corner) => (wanted(corner) ? [corner[0] + dx, corner[1] + dy] : corner));
+export const shifted = (shape, wanted, [dx, dy]) =>
+  mapPoints(shape, (corner) => (wanted(corner) ? [corner[0] + dx, corner[1] + dy] : corner));
 
 /** A shape without the corners that are `unwanted`; holes and parts of fewer than three corners go, none left is []. */
 export function dropped(shape, unwanted) {

@@ -51,13 +51,16 @@ export const ACTS = [
 
 const STORAGE = "terraclick.keys";
 
-/** "Ctrl+Shift+z" of a keyboard event; Shift is named on letters, with Ctrl or Alt, and on keys that are no characters. */
+/**
+ * "Ctrl+Shift+z" of a keyboard event; Shift is named on letters, with Ctrl or Alt, and on keys that are no characters.
+ */
 export const chord = (event) => chordOf(event, event.key);
 
 /** The same by where the key is: what a layout without Latin letters, or with other places for them, means by it. */
 export function chordByCode(event) {
   const [, letter, digit] = /^(?:Key([A-Z])|(?:Digit|Numpad)([0-9]))$/.exec(event.code ?? "") ?? [];
-  const key = letter?.toLowerCase() ?? digit ?? { NumpadAdd: "+", NumpadSubtract: "-", NumpadEnter: "Enter" }[event.code];
+  const key =
+    letter?.toLowerCase() ?? digit ?? { NumpadAdd: "+", NumpadSubtract: "-", NumpadEnter: "Enter" }[event.code];
   return key ? chordOf(event, key) : null;
 }
 
@@ -78,11 +81,22 @@ const foreign = ({ key }) => key.length === 1 && !/^[\x20-\x7e]$/.test(key);
 /** How a chord is shown: "Ctrl Z", "⌫", "↵ Enter". */
 export function pretty(keys) {
   const key = keys.endsWith("+") ? "+" : keys.slice(keys.lastIndexOf("+") + 1);
-  const modifiers = keys.slice(0, keys.length - key.length).split("+").filter(Boolean);
+  const modifiers = keys
+    .slice(0, keys.length - key.length)
+    .split("+")
+    .filter(Boolean);
   return [...modifiers, NAMES[key] ?? (key.length === 1 ? key.toUpperCase() : key)].join(" ");
 }
 
-const NAMES = { Enter: "↵ Enter", Escape: "Esc", Backspace: "⌫", Delete: "Del", " ": "Space", ArrowLeft: "←", ArrowRight: "→" };
+const NAMES = {
+  Enter: "↵ Enter",
+  Escape: "Esc",
+  Backspace: "⌫",
+  Delete: "Del",
+  " ": "Space",
+  ArrowLeft: "←",
+  ArrowRight: "→",
+};
 
 export function createKeys(storage = globalThis.localStorage) {
   const own = signal(read(storage));
@@ -147,7 +161,8 @@ export function createKeys(storage = globalThis.localStorage) {
     onRelease: (id, work) => released.set(id, work),
     /** Keys of classes are kept with the class, not here. */
     onClass: (key, work) => (work ? handlers.set(`class:${key}`, work) : handlers.delete(`class:${key}`)),
-    clearClasses: () => [...handlers.keys()].filter((key) => key.startsWith("class:")).forEach((key) => handlers.delete(key)),
+    clearClasses: () =>
+      [...handlers.keys()].filter((key) => key.startsWith("class:")).forEach((key) => handlers.delete(key)),
     run: (id, event) => handlers.get(id)?.(event),
     /** Give an act one key of the user's own; whoever had it before loses it. Returns that act or undefined. */
     assign(id, keys) {
@@ -179,6 +194,7 @@ function read(storage) {
 const isTyping = (target) =>
   target instanceof HTMLElement &&
   (target.isContentEditable ||
-    (target.matches("input, textarea, select") && !["range", "checkbox", "radio", "button", "color"].includes(target.type)));
+    (target.matches("input, textarea, select") &&
+      !["range", "checkbox", "radio", "button", "color"].includes(target.type)));
 
 const onButton = (event) => event.target instanceof HTMLElement && event.target.matches("button, a, summary");

@@ -46,7 +46,11 @@ const history = createHistory({
 });
 const project = createProject({ history, toast });
 const display = createDisplay();
-const element = h("div.map", { tabIndex: 0, role: "application", "aria-label": "Map: arrow keys move a crosshair, the full stop clicks there, ? explains all keys" });
+const element = h("div.map", {
+  tabIndex: 0,
+  role: "application",
+  "aria-label": "Map: arrow keys move a crosshair, the full stop clicks there, ? explains all keys",
+});
 const stage = createStage(element, project, display);
 stage.display = display;
 const clicking = createClicking({ project, stage, history, toast });
@@ -55,7 +59,20 @@ const sketches = createSketches({ project, history });
 const brushSize = signal(18);
 const excluding = signal(false);
 const encoding = signal(null);
-const context = { project, stage, clicking, actions, history, sketches, toast, keys, display, brushSize, excluding, encoding };
+const context = {
+  project,
+  stage,
+  clicking,
+  actions,
+  history,
+  sketches,
+  toast,
+  keys,
+  display,
+  brushSize,
+  excluding,
+  encoding,
+};
 const tools = createTools(context);
 const dialogs = {
   keys: () => keysDialog(context),
@@ -69,7 +86,11 @@ const dialogs = {
 };
 Object.assign(context, { tools, dialogs, undo, redo });
 stage.use = tools.use;
-stage.extentOf = (uuids) => uuids.reduce((box, uuid) => extend(box, stage.sources.objects.getFeatureById(uuid)?.getGeometry()?.getExtent() ?? createEmpty()), createEmpty());
+stage.extentOf = (uuids) =>
+  uuids.reduce(
+    (box, uuid) => extend(box, stage.sources.objects.getFeatureById(uuid)?.getGeometry()?.getExtent() ?? createEmpty()),
+    createEmpty(),
+  );
 actions.fitImage = () => {
   const image = project.image.value;
   if (image) stage.fit([0, -image.height, image.width, 0], { padding: 24 });
@@ -77,7 +98,7 @@ actions.fitImage = () => {
 project.jumpTo = actions.jumpTo;
 actions.markImage = markImage(project);
 
-// --- undo and redo: the newest act of this window, wherever it was done ---------------------------------------------------
+// --- undo and redo: the newest act of this window, wherever it was done ----------------------------------------------
 
 async function undo() {
   if (tools.current.value?.back?.()) return;
@@ -111,7 +132,8 @@ async function turned(change, verb) {
   drafts.refresh();
   const words = change.act.replace(/^(undo|redo) /, "");
   const where = elsewhere ? `, on ${project.image.value.name}` : "";
-  if (elsewhere || !session) toast.note(`${verb === "undo" ? "Undone" : "Done again"}: ${words}${where}.`, undefined, "turned");
+  if (elsewhere || !session)
+    toast.note(`${verb === "undo" ? "Undone" : "Done again"}: ${words}${where}.`, undefined, "turned");
   const box = !session && here.length ? stage.extentOf(here.map((object) => object.id)) : null;
   if (box && !(stage.isInView([box[0], box[1]]) || stage.isInView([box[2], box[3]]))) actions.zoomTo(box);
 }
@@ -125,33 +147,35 @@ function rememberView() {
   const image = project.image.value;
   const [view, size] = [stage.map.getView(), stage.map.getSize()];
   if (!image || !size || stage.shownImage !== image.id) return;
-  const { [viewKey(image)]: before, ...rest } = views;
-  for (const name of Object.keys(views)) if (!(name in rest)) delete views[name];
+  delete views[viewKey(image)]; // the newest comes last
   views[viewKey(image)] = { center: view.getCenter(), resolution: view.getResolution(), tiles: display.tiles.value };
   keepView();
 }
 stage.map.on("moveend", rememberView);
 display.tiles.on(rememberView, { now: false });
 
-project.image.on((image) => {
-  clicking.park();
-  actions.closeProposals();
-  if (!image) return;
-  const known = views[viewKey(image)];
-  stage.shownImage = null;
-  display.tiles.set(known?.tiles ?? {});
-  stage.showImage(image);
-  if (known) {
-    stage.map.getView().cancelAnimations();
-    stage.map.getView().setCenter(known.center);
-    stage.map.getView().setResolution(known.resolution);
-  }
-  stage.shownImage = image.id;
-  document.title = `${image.name} · TerraClick`;
-  memory.set("image", image.id);
-  tools.current.value?.restore?.(sketches.of(tools.current.value.id));
-  history.inOrder(() => comeBack(image));
-}, { now: false });
+project.image.on(
+  (image) => {
+    clicking.park();
+    actions.closeProposals();
+    if (!image) return;
+    const known = views[viewKey(image)];
+    stage.shownImage = null;
+    display.tiles.set(known?.tiles ?? {});
+    stage.showImage(image);
+    if (known) {
+      stage.map.getView().cancelAnimations();
+      stage.map.getView().setCenter(known.center);
+      stage.map.getView().setResolution(known.resolution);
+    }
+    stage.shownImage = image.id;
+    document.title = `${image.name} · TerraClick`;
+    memory.set("image", image.id);
+    tools.current.value?.restore?.(sketches.of(tools.current.value.id));
+    history.inOrder(() => comeBack(image));
+  },
+  { now: false },
+);
 project.className.on((name) => memory.set("hand", { class: name, target: project.target.value }), { now: false });
 project.target.on((target) => memory.set("hand", { class: project.className.value, target }), { now: false });
 caller.hand = () => ({ class: project.className.value, target: project.target.value });
@@ -160,26 +184,49 @@ caller.hand = () => ({ class: project.className.value, target: project.target.va
 async function comeBack(image) {
   const id = memory.get("open")?.[image.id];
   if (!id || clicking.session.value || project.image.value?.id !== image.id) return;
-  const still = (await api.sessions().catch(() => [])).find((session) => session.id === id && !session.elsewhere && session.begun);
+  const still = (await api.sessions().catch(() => [])).find(
+    (session) => session.id === id && !session.elsewhere && session.begun,
+  );
   if (still && project.image.value?.id === image.id && !clicking.session.value) await clicking.resume(id);
   drafts.refresh();
 }
-display.layers.on((layers) => project.image.value && stage.showLayers(project.image.value, layers.filter((layer) => layer.shown)), { now: false });
+display.layers.on(
+  (layers) =>
+    project.image.value &&
+    stage.showLayers(
+      project.image.value,
+      layers.filter((layer) => layer.shown),
+    ),
+  { now: false },
+);
 project.objects.on((objects, before) => stage.showObjects(objects, before), { now: false });
-for (const value of [project.selection, project.classes, display.opacity, display.labels, display.peeking, display.opened, display.hidden, display.locked]) value.on(() => stage.redraw(), { now: false });
-actions.proposals.on((current) => {
-  const source = stage.sources.proposals;
-  source.clear(true);
-  if (!current) return;
-  source.addFeatures(
-    current.items.map((item, at) => {
-      const feature = new Feature(new MultiPolygon(toMap(item.outline.geometry)));
-      feature.setId(item.item);
-      feature.set("current", at === current.at, true);
-      return feature;
-    }),
-  );
-}, { now: false });
+for (const value of [
+  project.selection,
+  project.classes,
+  display.opacity,
+  display.labels,
+  display.peeking,
+  display.opened,
+  display.hidden,
+  display.locked,
+])
+  value.on(() => stage.redraw(), { now: false });
+actions.proposals.on(
+  (current) => {
+    const source = stage.sources.proposals;
+    source.clear(true);
+    if (!current) return;
+    source.addFeatures(
+      current.items.map((item, at) => {
+        const feature = new Feature(new MultiPolygon(toMap(item.outline.geometry)));
+        feature.setId(item.item);
+        feature.set("current", at === current.at, true);
+        return feature;
+      }),
+    );
+  },
+  { now: false },
+);
 stage.map.on("click", (event) => {
   if (!actions.proposals.value || tools.is("click")) return;
   const feature = stage.proposalAt(event.pixel);
@@ -188,15 +235,24 @@ stage.map.on("click", (event) => {
 project.classes.on((classes) => {
   keys.clearClasses();
   for (const item of classes)
-    if (item.key) keys.onClass(item.key, () => (chosenNow() ? actions.relabel(item.name) : undefined, project.className.set(item.name)));
+    if (item.key)
+      keys.onClass(
+        item.key,
+        () => (chosenNow() ? actions.relabel(item.name) : undefined, project.className.set(item.name)),
+      );
 });
 
-/** Keys change the selection only where it is what the hand is about: not while clicking a new outline, nor over an open one. */
-const chosenNow = () => project.selection.value.size > 0 && !clicking.begun() && !tools.is("click") && !tools.current.value?.restore;
+/**
+ * Keys change the selection only where it is what the hand is about: not while clicking a new outline, nor over an
+ * open one.
+ */
+const chosenNow = () =>
+  project.selection.value.size > 0 && !clicking.begun() && !tools.is("click") && !tools.current.value?.restore;
 
-// --- keys --------------------------------------------------------------------------------------------------------------
+// --- keys ------------------------------------------------------------------------------------------------------------
 
-const onMap = () => !document.activeElement || document.activeElement === document.body || element.contains(document.activeElement);
+const onMap = () =>
+  !document.activeElement || document.activeElement === document.body || element.contains(document.activeElement);
 for (const tool of tools.list) keys.on(`tool.${tool.id}`, () => tools.use(tool.id));
 keys.on("accept", () => {
   if (tools.current.value?.enter?.()) return undefined;
@@ -214,13 +270,17 @@ keys.on("clear", () => {
 let byPointer = false;
 window.addEventListener("pointerdown", () => (byPointer = true), true);
 window.addEventListener("keydown", (event) => event.key === "Tab" && event.shiftKey && (byPointer = false), true);
-keys.on("target", () => (onMap() && byPointer ? project.target.set(project.target.value === "object" ? "class" : "object") : false));
+keys.on("target", () =>
+  onMap() && byPointer ? project.target.set(project.target.value === "object" ? "class" : "object") : false,
+);
 keys.on("hint", () => {
   const hint = clicking.session.value?.hint;
   if (hint) stage.centreOn([hint.x, -hint.y]);
   else toast.note("The model has no question now.");
 });
-keys.on("alternative", () => clicking.setShape({ walls: clicking.shape.value.walls ? 0 : 4 * (project.image.value?.gsd ?? 1) }));
+keys.on("alternative", () =>
+  clicking.setShape({ walls: clicking.shape.value.walls ? 0 : 4 * (project.image.value?.gsd ?? 1) }),
+);
 keys.on("undo", () => void undo());
 keys.on("redo", () => void redo());
 keys.on("copy", () => (window.getSelection()?.toString() ? false : void actions.copy()));
@@ -282,7 +342,7 @@ document.addEventListener("drop", (event) => {
   if (file && !document.querySelector("dialog[open]")) dialogs.import(file);
 });
 
-// --- start -------------------------------------------------------------------------------------------------------------
+// --- start -----------------------------------------------------------------------------------------------------------
 
 const cover = h("div.welcome", h("div.box", h("img", { src: "static/icon.svg", alt: "" }), h("span.spinner")));
 const stageElement = h("main.stage", element, cover);
@@ -311,7 +371,10 @@ function listen() {
       answer: ({ session, outline }) => clicking.rough(session, outline),
       objects({ changed = [], deleted = [], by }) {
         const known = project.objects.value;
-        const fresh = changed.filter((feature) => known.get(feature.id) === undefined || known.get(feature.id).properties.rev < feature.properties.rev);
+        const fresh = changed.filter(
+          (feature) =>
+            known.get(feature.id) === undefined || known.get(feature.id).properties.rev < feature.properties.rev,
+        );
         const gone = deleted.filter((uuid) => known.has(uuid));
         if (by === project.state.value?.user && !fresh.length && !gone.length) return;
         project.apply({ objects: fresh, deleted: gone });
@@ -358,8 +421,10 @@ function lineChanged(how) {
   }
   const text =
     how === "locked"
-      ? "The server is running again, but with a new token: open the address that terraclick serve printed. Everything that was kept is there."
-      : "The connection to the server is gone. Is “terraclick serve” still running? The map goes on by itself when it is back.";
+      ? "The server is running again, but with a new token: open the address that terraclick serve printed. " +
+        "Everything that was kept is there."
+      : "The connection to the server is gone. Is “terraclick serve” still running? The map goes on by itself " +
+        "when it is back.";
   project.setTrouble({ kind: "line", text });
   closeLine = toast.error(text);
 }
@@ -385,7 +450,9 @@ function sayWhatIsLeftOut() {
   if (!count) return;
   const [first] = rows;
   const more = count > 1 ? ` (and ${count - 1} more: see set_aside in /api/state)` : "";
-  toast.note(`The session holds rows that cannot be used as they are. ${first.table} ${first.row}: ${first.reason}${more}.`);
+  toast.note(
+    `The session holds rows that cannot be used as they are. ${first.table} ${first.row}: ${first.reason}${more}.`,
+  );
 }
 
 async function start() {
@@ -402,8 +469,17 @@ async function start() {
     sayWhatIsLeftOut();
     drafts.refresh();
   } catch (error) {
-    const words = error.status === 401 || error.status === 403 ? "Open the address that terraclick serve printed: it holds the token of this server." : error.message;
-    fill(cover.firstChild, h("img", { src: "static/icon.svg", alt: "" }), h("b", "The map cannot be opened"), h("span.muted", words), h("button.button", { onclick: () => location.reload() }, "Try again"));
+    const words =
+      error.status === 401 || error.status === 403
+        ? "Open the address that terraclick serve printed: it holds the token of this server."
+        : error.message;
+    fill(
+      cover.firstChild,
+      h("img", { src: "static/icon.svg", alt: "" }),
+      h("b", "The map cannot be opened"),
+      h("span.muted", words),
+      h("button.button", { onclick: () => location.reload() }, "Try again"),
+    );
   }
 }
 

@@ -1,4 +1,6 @@
-/** What the map knows: images, classes, objects of the shown image, selection, examples. One place that talks of them. */
+/**
+ * What the map knows: images, classes, objects of the shown image, selection, examples. One place that talks of them.
+ */
 
 import { api, caller } from "./api.js";
 import { signal } from "./signal.js";
@@ -10,7 +12,9 @@ export function createProject({ history, toast }) {
     image: signal(null),
     classes: signal([]),
     references: signal([]),
-    /** uuid → Feature of the shown image, coordinates as the server gives them. Replaced whole, never changed in place. */
+    /**
+     * uuid → Feature of the shown image, coordinates as the server gives them. Replaced whole, never changed in place.
+     */
     objects: signal(new Map()),
     selection: signal(new Set()),
     className: signal(""),
@@ -50,7 +54,11 @@ export function createProject({ history, toast }) {
   let pending = 0;
   let trouble = null;
   function sayKept() {
-    project.saved.set({ kind: trouble ? "lost" : pending ? "pending" : "saved", at: project.keptAt ?? null, why: trouble });
+    project.saved.set({
+      kind: trouble ? "lost" : pending ? "pending" : "saved",
+      at: project.keptAt ?? null,
+      why: trouble,
+    });
   }
   function setTrouble(why) {
     trouble = why;
@@ -60,14 +68,22 @@ export function createProject({ history, toast }) {
   let asked = 0;
   function refreshState(wait = 150) {
     clearTimeout(asked);
-    asked = setTimeout(() => api.state().then(takeState).catch(() => {}), wait);
+    asked = setTimeout(
+      () =>
+        api
+          .state()
+          .then(takeState)
+          .catch(() => {}),
+      wait,
+    );
   }
   function takeState(state) {
     project.state.set(state);
     history.tell(state.can_undo, state.can_redo);
     const work = ({ id }) => state.work[id] ?? { objects: 0, state: "untouched" };
     const another = (image) => image.objects !== work(image).objects || image.state !== work(image).state;
-    if (project.images.value.some(another)) project.images.set(project.images.value.map((image) => (another(image) ? { ...image, ...work(image) } : image)));
+    if (project.images.value.some(another))
+      project.images.set(project.images.value.map((image) => (another(image) ? { ...image, ...work(image) } : image)));
   }
 
   /** Wait for the server while something is being kept; what it refuses is said and passed on. */
@@ -137,8 +153,14 @@ export function createProject({ history, toast }) {
       const deleted = theirs ? [] : [mine?.id].filter(Boolean);
       apply({ objects: theirs ? [theirs] : [], deleted });
       if (kept) await project.loadObjects();
-      const who = theirs ? `${theirs.properties.author || "Somebody"} changed this object meanwhile.` : "Somebody deleted this object meanwhile.";
-      const what = kept ? "Your version was kept beside it, with the state conflict." : theirs ? "It is shown as it is now: do your change again." : "";
+      const who = theirs
+        ? `${theirs.properties.author || "Somebody"} changed this object meanwhile.`
+        : "Somebody deleted this object meanwhile.";
+      const what = kept
+        ? "Your version was kept beside it, with the state conflict."
+        : theirs
+          ? "It is shown as it is now: do your change again."
+          : "";
       toast.error(`${who} ${what}`, kept ? { label: "Show", run: () => project.jumpTo(kept) } : undefined);
       return;
     }
@@ -165,7 +187,12 @@ export function createProject({ history, toast }) {
     revised: (features) => features.map((feature) => ({ id: feature.id, rev: feature.properties.rev })),
 
     async load() {
-      const [state, images, classes, references] = await Promise.all([api.state(), api.images(), api.classes(), api.references()]);
+      const [state, images, classes, references] = await Promise.all([
+        api.state(),
+        api.images(),
+        api.classes(),
+        api.references(),
+      ]);
       project.images.set(images);
       takeState(state);
       project.classes.set(classes);
@@ -174,7 +201,12 @@ export function createProject({ history, toast }) {
     },
     /** What the server has now; what is in the hand stays. */
     async reload() {
-      const [state, images, classes, references] = await Promise.all([api.state(), api.images(), api.classes(), api.references()]);
+      const [state, images, classes, references] = await Promise.all([
+        api.state(),
+        api.images(),
+        api.classes(),
+        api.references(),
+      ]);
       project.images.set(images);
       takeState(state);
       project.classes.set(classes);

@@ -1,6 +1,8 @@
 /** A value that tells who listens when it changes: all the state management the map needs. */
 
-/** signal(0) → {value, on(listener), set(value)}. Setting an identical value is silent; listeners get (value, before). */
+/**
+ * signal(0) → {value, on(listener), set(value)}. Setting an identical value is silent; listeners get (value, before).
+ */
 export function signal(initial) {
   const listeners = new Set();
   let current = initial;

@@ -1,6 +1,7 @@
 /**
- * Half-drawn shapes: the corners of each tool on each image are kept by the server as they are drawn, so that another tool,
- * another image, a reload or a crash loses none of them, and every corner is an act that undo takes back in its turn.
+ * Half-drawn shapes: the corners of each tool on each image are kept by the server as they are drawn, so that another
+ * tool, another image, a reload or a crash loses none of them, and every corner is an act that undo takes back in its
+ * turn.
  */
 
 import { api, caller } from "./api.js";
@@ -21,7 +22,9 @@ export function createSketches({ project, history }) {
     else known.delete(key(tool, image));
   }
 
-  const nameOf = (tool, image) => known.get(key(tool, image))?.id.replace(/^sketch-/, "") ?? `${caller.window}-${tool}-${image}`.replace(/[^A-Za-z0-9_-]/g, "").slice(-64);
+  const nameOf = (tool, image) =>
+    known.get(key(tool, image))?.id.replace(/^sketch-/, "") ??
+    `${caller.window}-${tool}-${image}`.replace(/[^A-Za-z0-9_-]/g, "").slice(-64);
 
   /** Keep the newest corners; while one request waits for its turn the next ones join it. */
   function keep(tool, image, points) {
@@ -47,7 +50,8 @@ export function createSketches({ project, history }) {
     /** Corners that a tool drew on the shown image, in the map's coordinates. */
     of: (tool) => toMap(known.get(key(tool, here()))?.points ?? []),
     changed: (tool, corners) => keep(tool, here(), toServer(corners)),
-    clear: (tool) => (known.has(key(tool, here())) || wanted.has(key(tool, here())) ? keep(tool, here(), []) : Promise.resolve()),
+    clear: (tool) =>
+      known.has(key(tool, here())) || wanted.has(key(tool, here())) ? keep(tool, here(), []) : Promise.resolve(),
     /** What the drawing was for: one act, which takes the place of its corners. What comes to nothing was cleared. */
     finish(tool, work) {
       const image = here();
@@ -62,9 +66,12 @@ export function createSketches({ project, history }) {
     },
     /** Read those that wait on the server, of this window and of windows that are closed. */
     async load() {
-      const found = (await api.sketches().catch(() => [])).filter((sketch) => !sketch.elsewhere && sketch.points.length);
+      const found = (await api.sketches().catch(() => [])).filter(
+        (sketch) => !sketch.elsewhere && sketch.points.length,
+      );
       known.clear();
-      for (const sketch of found) if (!known.has(key(sketch.tool, sketch.image)) || sketch.window === caller.window) note(sketch);
+      for (const sketch of found)
+        if (!known.has(key(sketch.tool, sketch.image)) || sketch.window === caller.window) note(sketch);
       return found;
     },
   };

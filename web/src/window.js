@@ -23,7 +23,9 @@ const keep = (name) => {
   return name;
 };
 
-/** The name of this window. Whoever holds the lock of a name has it; where the browser has no locks the name is taken. */
+/**
+ * The name of this window. Whoever holds the lock of a name has it; where the browser has no locks the name is taken.
+ */
 export async function windowName() {
   const known = read();
   const name = known ?? keep(fresh());
@@ -45,7 +47,9 @@ export async function windowName() {
   return own;
 }
 
-/** What this window remembers over a reload: which image it shows, which class is in the hand, which outline is open. */
+/**
+ * What this window remembers over a reload: which image it shows, which class is in the hand, which outline is open.
+ */
 export const memory = {
   get(key) {
     try {

@@ -6,11 +6,19 @@ import { latest, signal } from "../src/signal.js";
 test("acts and undo wait for their turn; undo says when nothing is left", async () => {
   const log = [];
   const api = {
-    undo: async () => { log.push("undo"); return { act: "undo draw" }; },
-    redo: async () => { throw Object.assign(new Error("nothing"), { status: 404, kind: "UnknownName" }); },
+    undo: async () => {
+      log.push("undo");
+      return { act: "undo draw" };
+    },
+    redo: async () => {
+      throw Object.assign(new Error("nothing"), { status: 404, kind: "UnknownName" });
+    },
   };
   const history = createHistory({ api, turned: (change, verb) => log.push(`${verb} ${change.act}`) });
-  const slow = history.inOrder(async () => { await new Promise((done) => setTimeout(done, 10)); log.push("act"); });
+  const slow = history.inOrder(async () => {
+    await new Promise((done) => setTimeout(done, 10));
+    log.push("act");
+  });
   const undone = history.undo();
   await slow;
   assert.equal((await undone).act, "undo draw");
@@ -20,7 +28,11 @@ test("acts and undo wait for their turn; undo says when nothing is left", async 
 
 test("an act that fails lets the next one run; an undo that fails says why", async () => {
   const errors = [];
-  const api = { undo: async () => { throw Object.assign(new Error("changed"), { status: 409, kind: "Conflict" }); } };
+  const api = {
+    undo: async () => {
+      throw Object.assign(new Error("changed"), { status: 409, kind: "Conflict" });
+    },
+  };
   const history = createHistory({ api, onError: (error) => errors.push(error.message) });
   await assert.rejects(history.inOrder(() => Promise.reject(new Error("no"))));
   assert.equal(await history.undo(), undefined);
@@ -51,8 +63,13 @@ test("a signal tells changes and keeps quiet about none", () => {
 
 test("of many calls during slow work only the newest runs afterwards", async () => {
   const seen = [];
-  const run = latest(async (n) => { seen.push(n); await new Promise((done) => setTimeout(done, 5)); });
-  run(1); run(2); run(3);
+  const run = latest(async (n) => {
+    seen.push(n);
+    await new Promise((done) => setTimeout(done, 5));
+  });
+  run(1);
+  run(2);
+  run(3);
   await new Promise((done) => setTimeout(done, 40));
   assert.deepEqual(seen, [1, 3]);
 });

@@ -2,7 +2,10 @@
 
 import { h, icon } from "../dom.js";
 
-/** openDialog("Export", content, [buttons], {wide, submit}) → {close, element}. `submit` runs on Enter or the main button. */
+/**
+ * openDialog("Export", content, [buttons], {wide, submit}) → {close, element}. `submit` runs on Enter or the main
+ * button.
+ */
 export function openDialog(title, content, buttons = [], { wide = false, submit } = {}) {
   const close = () => dialog.close();
   const dialog = h(
@@ -26,7 +29,11 @@ export function openDialog(title, content, buttons = [], { wide = false, submit 
           return undefined;
         },
       },
-      h("header", h("h2", title), h("button.tool", { type: "button", onclick: close, "aria-label": "Close" }, icon("close"))),
+      h(
+        "header",
+        h("h2", title),
+        h("button.tool", { type: "button", onclick: close, "aria-label": "Close" }, icon("close")),
+      ),
       h("div.content", content),
       buttons.length > 0 && h("footer", buttons),
     ),
@@ -45,7 +52,9 @@ export function openDialog(title, content, buttons = [], { wide = false, submit 
   document.body.append(dialog);
   dialog.showModal();
   if (messages) dialog.append(messages);
-  (dialog.querySelector(".content input:not([type=radio]):not([hidden]), footer .primary") ?? dialog).focus({ preventScroll: true });
+  (dialog.querySelector(".content input:not([type=radio]):not([hidden]), footer .primary") ?? dialog).focus({
+    preventScroll: true,
+  });
   return { close, element: dialog };
 }
 
@@ -55,8 +64,14 @@ export const field = (label, control, note) => h("label.field", h("span", label)
 export function confirmDialog(title, text, verb) {
   return new Promise((resolve) => {
     let answer = false;
-    const cancel = h("button.button.quiet", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Cancel");
-    const { element } = openDialog(title, h("p", text), [cancel, h("button.button.primary", verb)], { submit: () => (answer = true) });
+    const cancel = h(
+      "button.button.quiet",
+      { type: "button", onclick: (event) => event.target.closest("dialog").close() },
+      "Cancel",
+    );
+    const { element } = openDialog(title, h("p", text), [cancel, h("button.button.primary", verb)], {
+      submit: () => (answer = true),
+    });
     element.addEventListener("close", () => resolve(answer));
   });
 }

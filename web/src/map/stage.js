@@ -1,6 +1,6 @@
 /**
- * The OpenLayers map on one image. Its coordinates are the image's pixels with y up: (x, −y), the corner of the first pixel
- * at 0, 0; one map unit is one image pixel, so nothing is ever warped, whatever the image's coordinate system.
+ * The OpenLayers map on one image. Its coordinates are the image's pixels with y up: (x, −y), the corner of the first
+ * pixel at 0, 0; one map unit is one image pixel, so nothing is ever warped, whatever the image's coordinate system.
  */
 
 import OlMap from "ol/Map.js";
@@ -27,16 +27,40 @@ import { createStyles } from "./styles.js";
 
 export function createStage(element, project, display) {
   const styles = createStyles(project, display);
-  const sources = Object.fromEntries(["objects", "proposals", "outline", "clicks", "sketch"].map((name) => [name, new VectorSource()]));
+  const sources = Object.fromEntries(
+    ["objects", "proposals", "outline", "clicks", "sketch"].map((name) => [name, new VectorSource()]),
+  );
   const base = new TileLayer({ className: "base", preload: 1, cacheSize: 1024 });
   const above = new LayerGroup();
   const layers = {
     // drawn as one picture that moves with the map: thousands of objects pan as smoothly as none
-    objects: new VectorImageLayer({ className: "swiped", source: sources.objects, style: styles.object, imageRatio: 1.3, renderBuffer: 60 }),
-    proposals: new VectorLayer({ className: "swiped", source: sources.proposals, style: styles.proposal, updateWhileInteracting: true }),
-    outline: new VectorLayer({ className: "swiped", source: sources.outline, style: styles.outline, updateWhileInteracting: true, updateWhileAnimating: true }),
+    objects: new VectorImageLayer({
+      className: "swiped",
+      source: sources.objects,
+      style: styles.object,
+      imageRatio: 1.3,
+      renderBuffer: 60,
+    }),
+    proposals: new VectorLayer({
+      className: "swiped",
+      source: sources.proposals,
+      style: styles.proposal,
+      updateWhileInteracting: true,
+    }),
+    outline: new VectorLayer({
+      className: "swiped",
+      source: sources.outline,
+      style: styles.outline,
+      updateWhileInteracting: true,
+      updateWhileAnimating: true,
+    }),
     sketch: new VectorLayer({ source: sources.sketch, style: styles.sketch, updateWhileInteracting: true }),
-    clicks: new VectorLayer({ source: sources.clicks, style: styles.click, updateWhileInteracting: true, updateWhileAnimating: true }),
+    clicks: new VectorLayer({
+      source: sources.clicks,
+      style: styles.click,
+      updateWhileInteracting: true,
+      updateWhileAnimating: true,
+    }),
   };
   const pan = new DragPan({ condition: (event) => stage.mayPan(event), kinetic: new Kinetic(-0.005, 0.05, 100) });
   const map = new OlMap({
@@ -87,7 +111,7 @@ export function createStage(element, project, display) {
           projection,
           extent: [extent[0] - margin, extent[1] - margin, extent[2] + margin, extent[3] + margin],
           showFullExtent: true,
-          maxResolution: 2 * Math.max(image.width, image.height) / 400,
+          maxResolution: (2 * Math.max(image.width, image.height)) / 400,
           minResolution: 1 / 24,
           center: [image.width / 2, -image.height / 2],
           resolution: 1,
@@ -102,7 +126,12 @@ export function createStage(element, project, display) {
     showTiles(image) {
       const url = api.tileUrl(image.id, { version: image.version, ...display.tiles.value });
       const source = new ImageTile({
-        url, projection: stage.projection, tileGrid: stage.tileGrid, wrapX: false, interpolate: false, transition: 120,
+        url,
+        projection: stage.projection,
+        tileGrid: stage.tileGrid,
+        wrapX: false,
+        interpolate: false,
+        transition: 120,
       });
       source.on("tileloadstart", () => loading.update((n) => n + 1));
       source.on(["tileloadend", "tileloaderror"], () => loading.update((n) => Math.max(0, n - 1)));
@@ -118,7 +147,14 @@ export function createStage(element, project, display) {
       for (const item of wanted) {
         let layer = drawn.getArray().find((one) => one.get("key") === key(item));
         if (!layer) {
-          const source = new ImageTile({ url: api.layerUrl(image.id, item), projection: stage.projection, tileGrid: stage.tileGrid, wrapX: false, interpolate: false, transition: 0 });
+          const source = new ImageTile({
+            url: api.layerUrl(image.id, item),
+            projection: stage.projection,
+            tileGrid: stage.tileGrid,
+            wrapX: false,
+            interpolate: false,
+            transition: 0,
+          });
           layer = new TileLayer({ className: "heat", source });
           layer.set("key", key(item));
           drawn.push(layer);
@@ -130,7 +166,9 @@ export function createStage(element, project, display) {
     /** Show an extent [minx, miny, maxx, maxy] of the map. */
     fit(extent, { duration = 260, padding = 60, maxZoomIn = 0.25 } = {}) {
       map.updateSize();
-      map.getView().fit(extent, { padding: [padding + 20, padding, padding, padding], duration, minResolution: maxZoomIn });
+      map
+        .getView()
+        .fit(extent, { padding: [padding + 20, padding, padding, padding], duration, minResolution: maxZoomIn });
     },
     zoomBy(steps) {
       const view = map.getView();
@@ -139,7 +177,9 @@ export function createStage(element, project, display) {
     centreOn([x, y]) {
       map.getView().animate({ center: [x, y], duration: 220 });
     },
-    /** What the server calls a view: bounds in pixels with y down, cut to the image, and image pixels per screen pixel. */
+    /**
+     * What the server calls a view: bounds in pixels with y down, cut to the image, and image pixels per screen pixel.
+     */
     view() {
       const image = project.image.value;
       const [x0, y0, x1, y1] = map.getView().calculateExtent(map.getSize());
@@ -156,13 +196,19 @@ export function createStage(element, project, display) {
       return Boolean(image) && x >= 0 && -y >= 0 && x <= image.width && -y <= image.height;
     },
 
-    /** Whether an object is drawn at all, and whether tools may take hold of it: its class is neither hidden nor locked. */
+    /**
+     * Whether an object is drawn at all, and whether tools may take hold of it: its class is neither hidden nor
+     * locked.
+     */
     isShown: (feature) => !display.hidden.value.has(feature.get("class") ?? ""),
     isFree: (feature) => stage.isShown(feature) && !display.locked.value.has(feature.get("class") ?? ""),
 
     /** Objects under a place that may be taken hold of, smallest first. */
     objectsAt(pixel) {
-      const found = map.getFeaturesAtPixel(pixel, { layerFilter: (layer) => layer === layers.objects, hitTolerance: 2 });
+      const found = map.getFeaturesAtPixel(pixel, {
+        layerFilter: (layer) => layer === layers.objects,
+        hitTolerance: 2,
+      });
       return found.filter(stage.isFree).sort((a, b) => a.get("area") - b.get("area"));
     },
     /** How far the pointer may go, in pixels of the screen, before a click is a drag: corners are moved by less. */
@@ -193,7 +239,10 @@ export function createStage(element, project, display) {
         feature.setId(uuid);
         feature.setGeometry(object.geometry ? new MultiPolygon(toMap(object.geometry)) : undefined);
         const { class: name, status, score } = object.properties;
-        feature.setProperties({ class: name, status, score, label: object.properties.label, area: feature.getGeometry()?.getArea() ?? 0 }, true);
+        feature.setProperties(
+          { class: name, status, score, label: object.properties.label, area: feature.getGeometry()?.getArea() ?? 0 },
+          true,
+        );
         if (!known) fresh.push(feature);
         else feature.changed();
       }
@@ -218,7 +267,10 @@ export function createStage(element, project, display) {
     showClicks(clicks, hint) {
       const features = clicks.map(({ x, y, positive, pending }, i) => {
         const feature = new Feature(new Point([x, -y]));
-        feature.setProperties({ kind: positive ? "include" : "exclude", pending: Boolean(pending), last: i === clicks.length - 1 }, true);
+        feature.setProperties(
+          { kind: positive ? "include" : "exclude", pending: Boolean(pending), last: i === clicks.length - 1 },
+          true,
+        );
         return feature;
       });
       if (hint) {

@@ -8,9 +8,14 @@ import { slider } from "../ui/display.js";
 export const metres = (value, image, digits = 1) => `${value.toFixed(digits)} ${image?.gsd ? "m" : "px"}`;
 export const areaText = (outline) => {
   const { area_m2, area_px } = outline;
-  if (area_m2 === null || area_m2 === undefined) return area_px === undefined ? "" : `${Math.round(area_px).toLocaleString("en")} px²`;
+  if (area_m2 === null || area_m2 === undefined)
+    return area_px === undefined ? "" : `${Math.round(area_px).toLocaleString("en")} px²`;
   if (area_m2 >= 1e7) return `${Math.round(area_m2 / 1e6).toLocaleString("en")} km²`;
-  return area_m2 >= 20000 ? `${(area_m2 / 10000).toLocaleString("en", { maximumFractionDigits: 1 })} ha` : area_m2 >= 100 ? `${Math.round(area_m2).toLocaleString("en")} m²` : `${area_m2.toFixed(1)} m²`;
+  return area_m2 >= 20000
+    ? `${(area_m2 / 10000).toLocaleString("en", { maximumFractionDigits: 1 })} ha`
+    : area_m2 >= 100
+      ? `${Math.round(area_m2).toLocaleString("en")} m²`
+      : `${area_m2.toFixed(1)} m²`;
 };
 
 /** Most values of the sliders are small: they run with the square of the handle. */
@@ -19,12 +24,22 @@ const fromSlider = (at, most) => (at / 100) ** 2 * most;
 
 export function currentCard({ project, clicking, actions, keys, dialogs, tools }) {
   const swatch = h("span.swatch");
-  const pick = h("select", { "aria-label": "Class", onchange: () => (pick.value === "+" ? (drawClass(), dialogs.editClass()) : project.className.set(pick.value)) });
+  const pick = h("select", {
+    "aria-label": "Class",
+    onchange: () => (pick.value === "+" ? (drawClass(), dialogs.editClass()) : project.className.set(pick.value)),
+  });
   const classRow = h("label.class-pick", swatch, pick);
 
   function drawClass() {
     const names = project.classes.value.map((item) => item.name);
-    fill(pick, h("option", { value: "" }, "No class"), project.classes.value.map((item) => h("option", { value: item.name }, item.key ? `${item.name}  (${item.key})` : item.name)), h("option", { value: "+" }, "New class…"));
+    fill(
+      pick,
+      h("option", { value: "" }, "No class"),
+      project.classes.value.map((item) =>
+        h("option", { value: item.name }, item.key ? `${item.name}  (${item.key})` : item.name),
+      ),
+      h("option", { value: "+" }, "New class…"),
+    );
     pick.value = names.includes(project.className.value) ? project.className.value : "";
     swatch.style.setProperty("--colour", project.colourOf(project.className.value));
   }
@@ -32,8 +47,22 @@ export function currentCard({ project, clicking, actions, keys, dialogs, tools }
   project.className.on(drawClass);
 
   const most = () => (project.image.value?.gsd ? Math.max(4, project.image.value.gsd * 16) : 16);
-  const simplify = slider("Simplify", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? metres(fromSlider(at, most()), project.image.value, 2) : "as needed"), onchange: (at) => clicking.setShape({ simplify_m: fromSlider(at, most()) }) });
-  const square = slider("Right angles", { min: 0, max: 100, step: 1, value: 0, show: (at) => (at ? `walls from ${metres(fromSlider(at, most()), project.image.value, 2)}` : "off"), onchange: (at) => clicking.setShape({ walls: fromSlider(at, most()) }) });
+  const simplify = slider("Simplify", {
+    min: 0,
+    max: 100,
+    step: 1,
+    value: 0,
+    show: (at) => (at ? metres(fromSlider(at, most()), project.image.value, 2) : "as needed"),
+    onchange: (at) => clicking.setShape({ simplify_m: fromSlider(at, most()) }),
+  });
+  const square = slider("Right angles", {
+    min: 0,
+    max: 100,
+    step: 1,
+    value: 0,
+    show: (at) => (at ? `walls from ${metres(fromSlider(at, most()), project.image.value, 2)}` : "off"),
+    onchange: (at) => clicking.setShape({ walls: fromSlider(at, most()) }),
+  });
   const drawShape = () => {
     const { simplify_m, walls } = clicking.shape.value;
     simplify.set(toSlider(simplify_m, most()));
@@ -45,13 +74,39 @@ export function currentCard({ project, clicking, actions, keys, dialogs, tools }
 
   const facts = h("div.facts");
   const meter = h("div.meter", h("i"));
-  const accept = h("button.button.primary.grow", { onclick: () => clicking.accept(), dataset: { accept: "" } }, "Accept ", h("kbd", pretty(keys.keysOf("accept")[0])));
+  const accept = h(
+    "button.button.primary.grow",
+    { onclick: () => clicking.accept(), dataset: { accept: "" } },
+    "Accept ",
+    h("kbd", pretty(keys.keysOf("accept")[0])),
+  );
   const clear = h("button.button.quiet", { onclick: () => clicking.leave() }, "Clear");
-  const label = h("input.small", { type: "text", placeholder: "Label (optional)", "aria-label": "Label", maxLength: 200, oninput: () => clicking.label.set(label.value), onkeydown: (event) => event.key === "Enter" && (label.blur(), clicking.begun() && clicking.accept()) });
+  const label = h("input.small", {
+    type: "text",
+    placeholder: "Label (optional)",
+    "aria-label": "Label",
+    maxLength: 200,
+    oninput: () => clicking.label.set(label.value),
+    onkeydown: (event) => event.key === "Enter" && (label.blur(), clicking.begun() && clicking.accept()),
+  });
   clicking.label.on((text) => text !== label.value && (label.value = text));
-  const examples = h("label.check", h("input", { type: "checkbox", checked: true, onchange: (event) => clicking.useExamples.set(event.target.checked) }), h("span"));
+  const examples = h(
+    "label.check",
+    h("input", {
+      type: "checkbox",
+      checked: true,
+      onchange: (event) => clicking.useExamples.set(event.target.checked),
+    }),
+    h("span"),
+  );
   const columns = h("div.attributes");
-  const drawColumns = () => fill(columns, attributeFields(project.classOf(project.className.value)?.schema, clicking.attributes.value, (name, value) => clicking.attributes.set({ ...clicking.attributes.value, [name]: value })));
+  const drawColumns = () =>
+    fill(
+      columns,
+      attributeFields(project.classOf(project.className.value)?.schema, clicking.attributes.value, (name, value) =>
+        clicking.attributes.set({ ...clicking.attributes.value, [name]: value }),
+      ),
+    );
   for (const value of [project.className, project.classes]) value.on(drawColumns);
   clicking.attributes.on((now, before) => before && !Object.keys(now).length && drawColumns(), { now: false });
   const decide = h("div.row", accept, clear);
@@ -65,16 +120,67 @@ export function currentCard({ project, clicking, actions, keys, dialogs, tools }
     const drawing = !begun && tools.is("draw"); // what is drawn by hand has a label and columns too
     open.hidden = !begun && !drawing;
     for (const part of [facts, meter, decide]) part.hidden = !begun;
-    head.textContent = drawing ? "Drawing by hand" : !begun ? "New outline" : session?.object ? "Correcting an object" : project.target.value === "class" ? "Everything like it" : "Outline";
+    head.textContent = drawing
+      ? "Drawing by hand"
+      : !begun
+        ? "New outline"
+        : session?.object
+          ? "Correcting an object"
+          : project.target.value === "class"
+            ? "Everything like it"
+            : "Outline";
     accept.disabled = !outline || outline.empty;
     if (outline)
-      fill(facts, h("span", h("b", outline.empty ? "nothing" : areaText(outline))), outline.parts > 1 && h("span", h("b", outline.parts), " parts"), h("span", h("b", outline.vertices), outline.vertices === 1 ? " corner" : " corners"), h("span", h("b", session.clicks.length), session.clicks.length === 1 ? " click" : " clicks"), session.clicks.length > 0 && h("span.sure", { title: "Mean probability inside the outline" }, h("b", `${Math.round(outline.score * 100)} %`), " sure"));
+      fill(
+        facts,
+        h("span", h("b", outline.empty ? "nothing" : areaText(outline))),
+        outline.parts > 1 && h("span", h("b", outline.parts), " parts"),
+        h("span", h("b", outline.vertices), outline.vertices === 1 ? " corner" : " corners"),
+        h("span", h("b", session.clicks.length), session.clicks.length === 1 ? " click" : " clicks"),
+        session.clicks.length > 0 &&
+          h(
+            "span.sure",
+            { title: "Mean probability inside the outline" },
+            h("b", `${Math.round(outline.score * 100)} %`),
+            " sure",
+          ),
+      );
     meter.style.setProperty("--part", outline?.score ?? 0);
     const known = clicking.examplesOf(project.className.value).length;
     examples.hidden = !known;
     examples.lastChild.textContent = `Use ${known === 1 ? "the example" : `the ${known} examples`} of this class`;
   };
-  for (const value of [clicking.session, clicking.busy, project.target, project.references, project.className, tools.current]) value.on(draw);
+  for (const value of [
+    clicking.session,
+    clicking.busy,
+    project.target,
+    project.references,
+    project.className,
+    tools.current,
+  ])
+    value.on(draw);
 
-  return h("section.current.stack", h("div.card-head", { style: { margin: 0 } }, head, h("span.spacer"), h("button.button.quiet.small", { onclick: () => actions.findRest(), title: keys.titled("Find everything like the examples of this class in the view", "find") }, icon("search", 14), "Find the rest")), classRow, open, simplify, square, examples);
+  return h(
+    "section.current.stack",
+    h(
+      "div.card-head",
+      { style: { margin: 0 } },
+      head,
+      h("span.spacer"),
+      h(
+        "button.button.quiet.small",
+        {
+          onclick: () => actions.findRest(),
+          title: keys.titled("Find everything like the examples of this class in the view", "find"),
+        },
+        icon("search", 14),
+        "Find the rest",
+      ),
+    ),
+    classRow,
+    open,
+    simplify,
+    square,
+    examples,
+  );
 }

@@ -1,4 +1,7 @@
-/** Paint onto, or erase from, the outline being clicked; with none open, the selected object or the one under the brush. */
+/**
+ * Paint onto, or erase from, the outline being clicked; with none open, the selected object or the one under the
+ * brush.
+ */
 
 import Feature from "ol/Feature.js";
 import MultiPolygon from "ol/geom/MultiPolygon.js";
@@ -66,7 +69,8 @@ export function brushTool({ stage, project, clicking, actions, toast, brushSize 
     const painted = stroke;
     const done = () => sources.sketch.removeFeature(painted);
     try {
-      if (target === "outline") for (const polygon of shape) await clicking.paint({ type: "Polygon", coordinates: flip(polygon) }, adding);
+      if (target === "outline")
+        for (const polygon of shape) await clicking.paint({ type: "Polygon", coordinates: flip(polygon) }, adding);
       else await actions.brush(target, toServer(shape), adding);
     } catch {
       // said by a toast already
@@ -84,7 +88,21 @@ export function brushTool({ stage, project, clicking, actions, toast, brushSize 
     keys: [adding ? "b" : "x"],
     order: adding ? 70 : 80,
     dragDraws: true,
-    advice: () => [["", clicking.begun() ? (adding ? "paint what belongs to the outline" : "erase what does not belong") : adding ? "paint on the selected object" : "erase from an object"], ["brush.smaller", "smaller"], ["brush.larger", "larger"], ["", "Space-drag: pan"]],
+    advice: () => [
+      [
+        "",
+        clicking.begun()
+          ? adding
+            ? "paint what belongs to the outline"
+            : "erase what does not belong"
+          : adding
+            ? "paint on the selected object"
+            : "erase from an object",
+      ],
+      ["brush.smaller", "smaller"],
+      ["brush.larger", "larger"],
+      ["", "Space-drag: pan"],
+    ],
     start() {
       element.append(ring);
       stopSize = brushSize.on(drawRing);

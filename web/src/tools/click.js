@@ -12,7 +12,8 @@ export function clickTool({ stage, project, clicking, excluding }) {
     if (!project.image.value || stage.panningByKey) return;
     const { pixel } = event;
     const now = performance.now();
-    const second = last && now - last.now < DOUBLE_MS && Math.hypot(pixel[0] - last.pixel[0], pixel[1] - last.pixel[1]) < DOUBLE_PX;
+    const second =
+      last && now - last.now < DOUBLE_MS && Math.hypot(pixel[0] - last.pixel[0], pixel[1] - last.pixel[1]) < DOUBLE_PX;
     last = { pixel, now };
     if (!second) clicking.click(event.coordinate, !event.originalEvent.altKey && !excluding.value);
   };
@@ -36,8 +37,16 @@ export function clickTool({ stage, project, clicking, excluding }) {
     order: 10,
     advice: () =>
       clicking.begun()
-        ? [["include", "left: this too"], ["exclude", "right: not this"], ["accept", "accept"], ["clear", "clear"]]
-        : [["include", project.target.value === "class" ? "click on a kind of thing" : "click on a thing"], ["target", project.target.value === "class" ? "only this object" : "everything like it"]],
+        ? [
+            ["include", "left: this too"],
+            ["exclude", "right: not this"],
+            ["accept", "accept"],
+            ["clear", "clear"],
+          ]
+        : [
+            ["include", project.target.value === "class" ? "click on a kind of thing" : "click on a thing"],
+            ["target", project.target.value === "class" ? "only this object" : "everything like it"],
+          ],
     start() {
       map.on("click", onClick);
       map.on("pointermove", onMove);

@@ -4,9 +4,9 @@ const HOLD_DEGREES = 4;
 const STEP_DEGREES = 45;
 
 /**
- * Where a corner goes that is drawn towards `to` after the corners in `before`: [point, angle in degrees from the last edge
- * or from the horizontal, length, whether it was held]. Edges are held on multiples of 45° to the last edge, the first one
- * on the axes; `closeTo`, the first corner, also makes the closing edge stand at a right angle.
+ * Where a corner goes that is drawn towards `to` after the corners in `before`: [point, angle in degrees from the last
+ * edge or from the horizontal, length, whether it was held]. Edges are held on multiples of 45° to the last edge, the
+ * first one on the axes; `closeTo`, the first corner, also makes the closing edge stand at a right angle.
  */
 export function guided(before, to, { held = true, tolerance = Infinity } = {}) {
   const from = before.at(-1);
@@ -22,7 +22,12 @@ export function guided(before, to, { held = true, tolerance = Infinity } = {}) {
   const angle = ((previous + degrees) * Math.PI) / 180;
   const along = holds ? length * Math.cos((off * Math.PI) / 180) : length;
   const point = holds ? [from[0] + along * Math.cos(angle), from[1] + along * Math.sin(angle)] : to;
-  return { point: holds && before.length > 2 ? closing(before, point, previous + degrees, tolerance) : point, degrees: normal(degrees), length: along, held: holds };
+  return {
+    point: holds && before.length > 2 ? closing(before, point, previous + degrees, tolerance) : point,
+    degrees: normal(degrees),
+    length: along,
+    held: holds,
+  };
 }
 
 /** A point moved along its edge to where the closing edge meets it at a right angle, where that is near. */
@@ -33,14 +38,16 @@ function closing(before, point, degrees, tolerance) {
   const uy = Math.sin((degrees * Math.PI) / 180);
   const along = (fx - x) * ux + (fy - y) * uy;
   const foot = [x + along * ux, y + along * uy];
-  return along > 0 && Math.hypot(foot[0] - point[0], foot[1] - point[1]) <= Math.min(tolerance, Infinity) ? foot : point;
+  return along > 0 && Math.hypot(foot[0] - point[0], foot[1] - point[1]) <= Math.min(tolerance, Infinity)
+    ? foot
+    : point;
 }
 
 const bearing = ([x0, y0], [x1, y1]) => (Math.atan2(y1 - y0, x1 - x0) * 180) / Math.PI;
 
 /** The turn at the last corner as the angle between the two edges, 0–180°. */
 const normal = (degrees) => {
-  const turn = Math.abs((((degrees + 180) % 360) + 360) % 360 - 180);
+  const turn = Math.abs(((((degrees + 180) % 360) + 360) % 360) - 180);
   return 180 - turn;
 };
 

@@ -20,7 +20,11 @@ export function moveTool({ stage, project, actions }) {
   let grip = null; // {kind, from, centre, shapes}
   let nudged = null;
 
-  const shapes = () => project.selected().filter((object) => object.geometry).map((object) => [object, toMap(object.geometry)]);
+  const shapes = () =>
+    project
+      .selected()
+      .filter((object) => object.geometry)
+      .map((object) => [object, toMap(object.geometry)]);
   const extentOf = (all) => boundingExtent(all.flatMap(([, shape]) => shape.flat(2)));
   const byKey = (event) => stage.panningByKey || event.button !== 0;
 
@@ -34,7 +38,12 @@ export function moveTool({ stage, project, actions }) {
     const x = (x0 + x1) / 2;
     const up = y1 + HANDLE_PX * map.getView().getResolution();
     handle.setGeometry(new Point([x, up]));
-    stem.setGeometry(new LineString([[x, y1], [x, up]]));
+    stem.setGeometry(
+      new LineString([
+        [x, y1],
+        [x, up],
+      ]),
+    );
   }
 
   function show(all) {
@@ -66,12 +75,21 @@ export function moveTool({ stage, project, actions }) {
     const turn = angle(to) - angle(from);
     const by = shiftKey ? Math.round(turn / step) * step : turn;
     const [cos, sin] = [Math.cos(by), Math.sin(by)];
-    return all.map(([object, shape]) => [object, mapPoints(shape, ([x, y]) => [centre[0] + (x - centre[0]) * cos - (y - centre[1]) * sin, centre[1] + (x - centre[0]) * sin + (y - centre[1]) * cos])]);
+    return all.map(([object, shape]) => [
+      object,
+      mapPoints(shape, ([x, y]) => [
+        centre[0] + (x - centre[0]) * cos - (y - centre[1]) * sin,
+        centre[1] + (x - centre[0]) * sin + (y - centre[1]) * cos,
+      ]),
+    ]);
   }
 
   async function keep(all, label) {
     try {
-      await actions.place(all.map(([object, shape]) => ({ object, geometry: toServer(shape) })), { label });
+      await actions.place(
+        all.map(([object, shape]) => ({ object, geometry: toServer(shape) })),
+        { label },
+      );
     } catch {
       // said by a toast already
     } finally {
@@ -112,7 +130,15 @@ export function moveTool({ stage, project, actions }) {
   /** Arrow keys: one pixel of the image, ten with Shift; kept when the keys rest. */
   function onKey(event) {
     const step = ARROWS[event.key];
-    if (!step || event.ctrlKey || event.metaKey || event.altKey || !project.selection.value.size || event.target.closest?.("dialog, input, select, textarea, [role=listbox]")) return;
+    if (
+      !step ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      !project.selection.value.size ||
+      event.target.closest?.("dialog, input, select, textarea, [role=listbox]")
+    )
+      return;
     event.preventDefault();
     event.stopPropagation();
     const by = event.shiftKey ? 10 : 1;
@@ -137,7 +163,12 @@ export function moveTool({ stage, project, actions }) {
     dragDraws: true,
     advice: () =>
       project.selection.value.size
-        ? [["", "drag: move"], ["", "round handle: turn"], ["", "arrow keys: one pixel"], ["", "Shift: along an axis, by 15°"]]
+        ? [
+            ["", "drag: move"],
+            ["", "round handle: turn"],
+            ["", "arrow keys: one pixel"],
+            ["", "Shift: along an axis, by 15°"],
+          ]
         : [["", "drag an object to move it"]],
     start() {
       for (const feature of [stem, handle]) {
@@ -150,7 +181,11 @@ export function moveTool({ stage, project, actions }) {
       element.addEventListener("pointerup", onUp);
       window.addEventListener("keydown", onKey, true);
       const redraw = () => grip || nudged || drawHandle();
-      stops = [project.selection.on(redraw), project.objects.on(redraw, { now: false }), stage.resolution.on(redraw, { now: false })];
+      stops = [
+        project.selection.on(redraw),
+        project.objects.on(redraw, { now: false }),
+        stage.resolution.on(redraw, { now: false }),
+      ];
     },
     stop() {
       clear();

@@ -1,6 +1,6 @@
 /**
- * Click selects, a click at the same place goes on to what lies behind; Shift or Ctrl adds, Shift-drag takes all in a box, a
- * double click opens an object for more clicks.
+ * Click selects, a click at the same place goes on to what lies behind; Shift or Ctrl adds, Shift-drag takes all in a
+ * box, a double click opens an object for more clicks.
  */
 
 import DragBox from "ol/interaction/DragBox.js";
@@ -9,7 +9,11 @@ const SAME_PX = 4;
 
 export function selectTool({ stage, project, actions }) {
   const { map, sources } = stage;
-  const box = new DragBox({ condition: ({ originalEvent }) => originalEvent.shiftKey && originalEvent.button === 0, className: "select-box", minArea: 16 });
+  const box = new DragBox({
+    condition: ({ originalEvent }) => originalEvent.shiftKey && originalEvent.button === 0,
+    className: "select-box",
+    minArea: 16,
+  });
   let last = null; // {pixel, time, uuid}
 
   box.on("boxend", () => {
@@ -24,9 +28,16 @@ export function selectTool({ stage, project, actions }) {
   /** The next object under a place that was clicked before, else the smallest there. */
   function under(pixel) {
     const found = stage.objectsAt(pixel);
-    const again = last && Math.hypot(pixel[0] - last.pixel[0], pixel[1] - last.pixel[1]) <= SAME_PX && performance.now() - last.time > 400;
+    const again =
+      last &&
+      Math.hypot(pixel[0] - last.pixel[0], pixel[1] - last.pixel[1]) <= SAME_PX &&
+      performance.now() - last.time > 400;
     const at = again ? found.findIndex((feature) => feature.getId() === last.uuid) : -1;
-    return { feature: found[(at + 1) % Math.max(found.length, 1)], of: found.length, at: (at + 1) % Math.max(found.length, 1) };
+    return {
+      feature: found[(at + 1) % Math.max(found.length, 1)],
+      of: found.length,
+      at: (at + 1) % Math.max(found.length, 1),
+    };
   }
 
   const onClick = (event) => {
@@ -53,8 +64,18 @@ export function selectTool({ stage, project, actions }) {
     order: 20,
     advice: () =>
       project.selection.value.size
-        ? [["", "Shift-click: more"], ["reopen", "go on clicking"], ["tool.move", "move"], ["tool.vertex", "corners"], ["delete", "delete"], ["merge", "combine"]]
-        : [["", "click an object, or Shift-drag a box"], ["selectAll", "all"]],
+        ? [
+            ["", "Shift-click: more"],
+            ["reopen", "go on clicking"],
+            ["tool.move", "move"],
+            ["tool.vertex", "corners"],
+            ["delete", "delete"],
+            ["merge", "combine"],
+          ]
+        : [
+            ["", "click an object, or Shift-drag a box"],
+            ["selectAll", "all"],
+          ],
     start() {
       map.addInteraction(box);
       map.on("click", onClick);

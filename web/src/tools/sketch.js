@@ -9,11 +9,14 @@ import { guided, lengthText } from "./guides.js";
 import { Snapping, SNAP_PX } from "./snapping.js";
 
 /** Corners of a drawing without the one that follows the cursor. */
-const cornersOf = (geometry, type) => (type === "Polygon" ? geometry.getCoordinates()[0].slice(0, -2) : geometry.getCoordinates().slice(0, -1));
+const cornersOf = (geometry, type) =>
+  type === "Polygon" ? geometry.getCoordinates()[0].slice(0, -2) : geometry.getCoordinates().slice(0, -1);
 
 const FORGETFUL = { of: () => [], changed() {}, clear() {}, finish: (id, work) => work() };
 
-/** `sketches` keeps the corners on disk, so that leaving the tool, the image or the page loses none (see sketches.js). */
+/**
+ * `sketches` keeps the corners on disk, so that leaving the tool, the image or the page loses none (see sketches.js).
+ */
 function sketchTool({ stage, project, sketches = FORGETFUL }, { type, finish, ...tool }) {
   const { map, element } = stage;
   const measure = h("div.measure", { hidden: true });
@@ -43,7 +46,13 @@ function sketchTool({ stage, project, sketches = FORGETFUL }, { type, finish, ..
     const pixel = map.getPixelFromCoordinate(point);
     if (!pixel || !length) return;
     const angle = before.length > 1 ? ` · ${Math.round(degrees)}°` : "";
-    const total = tool.id === "measure" && before.length > 1 ? ` · ${lengthText(before.slice(1).reduce((sum, [x, y], i) => sum + Math.hypot(x - before[i][0], y - before[i][1]), length), project.image.value)} in all` : "";
+    const total =
+      tool.id === "measure" && before.length > 1
+        ? ` · ${lengthText(
+            before.slice(1).reduce((sum, [x, y], i) => sum + Math.hypot(x - before[i][0], y - before[i][1]), length),
+            project.image.value,
+          )} in all`
+        : "";
     measure.textContent = lengthText(length, project.image.value) + angle + total;
     measure.classList.toggle("held", held);
     measure.style.left = `${pixel[0] + 14}px`;
@@ -58,14 +67,18 @@ function sketchTool({ stage, project, sketches = FORGETFUL }, { type, finish, ..
       style: stage.styles.sketchLine,
       stopClick: true,
       geometryFunction: shaped,
-      freehandCondition: ({ originalEvent }) => tool.id !== "measure" && originalEvent.shiftKey && originalEvent.pointerType !== "touch",
+      freehandCondition: ({ originalEvent }) =>
+        tool.id !== "measure" && originalEvent.shiftKey && originalEvent.pointerType !== "touch",
       condition: ({ originalEvent }) => originalEvent.button === 0 && !stage.panningByKey,
     });
     draw.on("drawstart", ({ feature }) => {
       points = 1;
       let kept = 0;
       feature.getGeometry().on("change", () => {
-        points = feature.getGeometry().getCoordinates().flat(type === "Polygon" ? 1 : 0).length;
+        points = feature
+          .getGeometry()
+          .getCoordinates()
+          .flat(type === "Polygon" ? 1 : 0).length;
         const corners = cornersOf(feature.getGeometry(), type);
         if (corners.length === kept || draw.freehand_) return;
         kept = corners.length;
@@ -151,7 +164,11 @@ const shapeOfDrawing = ([ring]) => {
   return area(shape) > 0.5 ? shape : null;
 };
 
-const HOW = [["", "Right click or Enter ends it"], ["", "Alt: no snapping"], ["undo", "last corner back"]];
+const HOW = [
+  ["", "Right click or Enter ends it"],
+  ["", "Alt: no snapping"],
+  ["undo", "last corner back"],
+];
 
 export const drawTool = (context) =>
   sketchTool(context, {
@@ -177,12 +194,21 @@ export const holeTool = (context) =>
     keys: ["o"],
     order: 60,
     type: "Polygon",
-    advice: () => [["", context.clicking.begun() ? "draw around what is to be cut out of the outline" : "draw around what is to be cut out"], ...HOW],
+    advice: () => [
+      [
+        "",
+        context.clicking.begun()
+          ? "draw around what is to be cut out of the outline"
+          : "draw around what is to be cut out",
+      ],
+      ...HOW,
+    ],
     async finish(drawing) {
       const shape = shapeOfDrawing(drawing);
       if (!shape) return context.toast.note("That hole has no area.");
       if (context.clicking.begun()) {
-        for (const polygon of shape) await context.clicking.paint({ type: "Polygon", coordinates: flip(polygon) }, false);
+        for (const polygon of shape)
+          await context.clicking.paint({ type: "Polygon", coordinates: flip(polygon) }, false);
         return undefined;
       }
       const targets = context.actions.underDrawing(drawing[0]);
@@ -209,16 +235,23 @@ export const splitTool = (context) =>
   });
 
 export const measureTool = (context) =>
-  sketchTool({ ...context, sketches: FORGETFUL }, {
-    id: "measure",
-    label: "Measure a length",
-    icon: "ruler",
-    keys: ["l"],
-    order: 100,
-    type: "LineString",
-    advice: () => [["", "click along what is to be measured"], ["", "Right click or Enter ends it"], ["", "Alt: no snapping"]],
-    finish(line) {
-      const length = line.slice(1).reduce((sum, [x, y], i) => sum + Math.hypot(x - line[i][0], y - line[i][1]), 0);
-      context.toast.good(`${lengthText(length, context.project.image.value)} along the line.`);
+  sketchTool(
+    { ...context, sketches: FORGETFUL },
+    {
+      id: "measure",
+      label: "Measure a length",
+      icon: "ruler",
+      keys: ["l"],
+      order: 100,
+      type: "LineString",
+      advice: () => [
+        ["", "click along what is to be measured"],
+        ["", "Right click or Enter ends it"],
+        ["", "Alt: no snapping"],
+      ],
+      finish(line) {
+        const length = line.slice(1).reduce((sum, [x, y], i) => sum + Math.hypot(x - line[i][0], y - line[i][1]), 0);
+        context.toast.good(`${lengthText(length, context.project.image.value)} along the line.`);
+      },
     },
-  });
+  );

@@ -1,6 +1,7 @@
 /**
  * Move, add (drag an edge) and remove corners of the selected objects. Shift-drag picks several, which then move or go
- * together. Corners snap to the neighbours, never to where they came from; borders of coverage classes move on both sides.
+ * together. Corners snap to the neighbours, never to where they came from; borders of coverage classes move on both
+ * sides.
  */
 
 import Feature from "ol/Feature.js";
@@ -66,7 +67,12 @@ export function vertexTool({ stage, project, actions }) {
   const spared = (feature) => {
     if (project.selection.value.has(feature.getId())) return true;
     if (!dragged) return false;
-    return feature.getGeometry()?.getClosestPoint(dragged).every((value, axis) => Math.abs(value - dragged[axis]) < 1e-3) ?? false;
+    return (
+      feature
+        .getGeometry()
+        ?.getClosestPoint(dragged)
+        .every((value, axis) => Math.abs(value - dragged[axis]) < 1e-3) ?? false
+    );
   };
 
   const onClick = (event) => {
@@ -79,7 +85,8 @@ export function vertexTool({ stage, project, actions }) {
       return;
     }
     const [feature] = stage.objectsAt(event.pixel);
-    if (feature && !project.selection.value.has(feature.getId())) project.select([feature.getId()], { add: event.originalEvent.shiftKey });
+    if (feature && !project.selection.value.has(feature.getId()))
+      project.select([feature.getId()], { add: event.originalEvent.shiftKey });
     else if (!feature) project.select([]);
   };
 
@@ -105,7 +112,10 @@ export function vertexTool({ stage, project, actions }) {
     const delta = moving ? [to[0] - from[0], to[1] - from[1]] : null;
     const wanted = new Set(picked.map(String));
     const shapes = delta
-      ? [...before].map(([feature, coordinates]) => [feature.getId(), shifted(coordinates, (corner) => wanted.has(String(corner)), delta)])
+      ? [...before].map(([feature, coordinates]) => [
+          feature.getId(),
+          shifted(coordinates, (corner) => wanted.has(String(corner)), delta),
+        ])
       : features.map((feature) => [feature.getId(), feature.getGeometry().getCoordinates()]);
     if (delta) picked = picked.map(([x, y]) => [x + delta[0], y + delta[1]]);
     return save(shapes);
@@ -125,7 +135,12 @@ export function vertexTool({ stage, project, actions }) {
 
   function removeCorners(which) {
     const wanted = new Set(which.map(String));
-    const shapes = edited.getArray().map((feature) => [feature.getId(), dropped(feature.getGeometry().getCoordinates(), (corner) => wanted.has(String(corner)))]);
+    const shapes = edited
+      .getArray()
+      .map((feature) => [
+        feature.getId(),
+        dropped(feature.getGeometry().getCoordinates(), (corner) => wanted.has(String(corner))),
+      ]);
     if (shapes.some(([, coordinates]) => !coordinates.length)) return false;
     pick([]);
     save(shapes).catch(() => {});
@@ -140,7 +155,12 @@ export function vertexTool({ stage, project, actions }) {
     order: 40,
     advice: () =>
       project.selection.value.size
-        ? [["", "drag a corner, or an edge for a new one"], ["delete", "remove it"], ["", "Shift-drag: several"], ["", "Alt: no snapping"]]
+        ? [
+            ["", "drag a corner, or an edge for a new one"],
+            ["delete", "remove it"],
+            ["", "Shift-drag: several"],
+            ["", "Alt: no snapping"],
+          ]
         : [["", "click the object to edit"]],
     start() {
       stage.steadiness(0.5);
@@ -151,7 +171,8 @@ export function vertexTool({ stage, project, actions }) {
         features: edited,
         pixelTolerance: REACH_PX,
         deleteCondition: (event) => altKeyOnly(event) && click(event),
-        condition: ({ originalEvent }) => originalEvent.button === 0 && !originalEvent.shiftKey && !stage.panningByKey && !busy,
+        condition: ({ originalEvent }) =>
+          originalEvent.button === 0 && !originalEvent.shiftKey && !stage.panningByKey && !busy,
         style: stage.styles.handle,
       });
       let before = new Map();
@@ -160,7 +181,11 @@ export function vertexTool({ stage, project, actions }) {
         dragged = cornerAt(mapBrowserEvent.coordinate) ?? mapBrowserEvent.coordinate;
       });
       modify.on("modifyend", ({ features }) => onEnd(before, features.getArray()).catch(() => {}));
-      box = new DragBox({ condition: ({ originalEvent }) => originalEvent.shiftKey && originalEvent.button === 0, className: "select-box", minArea: 16 });
+      box = new DragBox({
+        condition: ({ originalEvent }) => originalEvent.shiftKey && originalEvent.button === 0,
+        className: "select-box",
+        minArea: 16,
+      });
       box.on("boxend", () => {
         const extent = box.getGeometry().getExtent();
         pick([...picked, ...corners().filter((corner) => containsCoordinate(extent, corner))]);
@@ -172,7 +197,10 @@ export function vertexTool({ stage, project, actions }) {
       map.on("click", onClick);
       this.before = stage.mayPan;
       stage.mayPan = (event) => !event.originalEvent.shiftKey && this.before(event);
-      stops = [project.selection.on(refill, { now: false }), project.objects.on(() => busy || refill(), { now: false })];
+      stops = [
+        project.selection.on(refill, { now: false }),
+        project.objects.on(() => busy || refill(), { now: false }),
+      ];
     },
     stop() {
       stage.steadiness();
@@ -196,7 +224,11 @@ export function vertexTool({ stage, project, actions }) {
       const place = stage.cursor.value;
       const under = place ? cornerAt(place) : null;
       const which = picked.length ? picked : under ? [under] : [];
-      if (!which.length) return project.selection.value.size > 0 && (actions.say("Point at a corner to remove it; in the Select tool, Del deletes the object."), true);
+      if (!which.length)
+        return (
+          project.selection.value.size > 0 &&
+          (actions.say("Point at a corner to remove it; in the Select tool, Del deletes the object."), true)
+        );
       if (!removeCorners(which)) actions.say("An outline keeps at least three corners.");
       return true;
     },

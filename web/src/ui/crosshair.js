@@ -1,4 +1,6 @@
-/** Work without a mouse: a crosshair that arrow keys move over the map, and keys that click there, whatever the tool. */
+/**
+ * Work without a mouse: a crosshair that arrow keys move over the map, and keys that click there, whatever the tool.
+ */
 
 import { h } from "../dom.js";
 
@@ -31,7 +33,17 @@ export function createCrosshair({ stage, keys, project }) {
   function send(type, more = {}) {
     const box = element.getBoundingClientRect();
     const target = map.getViewport();
-    const init = { bubbles: true, cancelable: true, composed: true, pointerId: 1, pointerType: "mouse", isPrimary: true, clientX: box.left + at[0], clientY: box.top + at[1], ...more };
+    const init = {
+      bubbles: true,
+      cancelable: true,
+      composed: true,
+      pointerId: 1,
+      pointerType: "mouse",
+      isPrimary: true,
+      clientX: box.left + at[0],
+      clientY: box.top + at[1],
+      ...more,
+    };
     target.dispatchEvent(type === "contextmenu" ? new MouseEvent(type, init) : new PointerEvent(type, init));
   }
 
@@ -44,7 +56,10 @@ export function createCrosshair({ stage, keys, project }) {
       return true;
     }
     const wanted = [at[0] + dx * step, at[1] + dy * step];
-    const inside = [Math.min(Math.max(wanted[0], EDGE), width - EDGE), Math.min(Math.max(wanted[1], EDGE), height - EDGE)];
+    const inside = [
+      Math.min(Math.max(wanted[0], EDGE), width - EDGE),
+      Math.min(Math.max(wanted[1], EDGE), height - EDGE),
+    ];
     const [ox, oy] = [wanted[0] - inside[0], wanted[1] - inside[1]];
     if (ox || oy) {
       const view = map.getView();
@@ -69,8 +84,15 @@ export function createCrosshair({ stage, keys, project }) {
     return true;
   }
 
-  const onMap = () => !document.activeElement || document.activeElement === document.body || element.contains(document.activeElement);
-  for (const [way, dx, dy] of [["left", -1, 0], ["right", 1, 0], ["up", 0, -1], ["down", 0, 1]]) keys.on(`cursor.${way}`, (event) => move(dx, dy, event));
+  const onMap = () =>
+    !document.activeElement || document.activeElement === document.body || element.contains(document.activeElement);
+  for (const [way, dx, dy] of [
+    ["left", -1, 0],
+    ["right", 1, 0],
+    ["up", 0, -1],
+    ["down", 0, 1],
+  ])
+    keys.on(`cursor.${way}`, (event) => move(dx, dy, event));
   keys.on("cursor.click", () => click(false));
   keys.on("cursor.right-click", () => click(true));
   element.addEventListener("pointermove", (event) => event.isTrusted && hide());

@@ -33,7 +33,15 @@ function read() {
 
 export function slider(label, { min, max, step, value, show = String, onchange }) {
   const text = h("output", show(value));
-  const input = h("input", { type: "range", min, max, step, value, "aria-label": label, oninput: () => ((text.textContent = show(Number(input.value))), onchange(Number(input.value))) });
+  const input = h("input", {
+    type: "range",
+    min,
+    max,
+    step,
+    value,
+    "aria-label": label,
+    oninput: () => ((text.textContent = show(Number(input.value))), onchange(Number(input.value))),
+  });
   const element = h("label.slider", h("span", label), text, input);
   element.set = (next) => ((input.value = next), (text.textContent = show(next)));
   return element;
@@ -42,7 +50,11 @@ export function slider(label, { min, max, step, value, show = String, onchange }
 export function displayPanel({ project, stage, display, keys }) {
   const body = h("div.body.stack", { hidden: true });
   const title = h("span", { hidden: true }, "Display");
-  const toggle = h("button.tool.left", { "aria-label": "Display", "aria-expanded": "false", dataset: { tip: "Display: opacity, bands, swipe" } }, icon("layers"));
+  const toggle = h(
+    "button.tool.left",
+    { "aria-label": "Display", "aria-expanded": "false", dataset: { tip: "Display: opacity, bands, swipe" } },
+    icon("layers"),
+  );
   const panel = h("div.float.display", h("div.head", title, toggle), body);
   toggle.addEventListener("click", () => {
     const open = panel.classList.toggle("open");
@@ -57,7 +69,11 @@ export function displayPanel({ project, stage, display, keys }) {
   };
 
   const opacity = slider("Outlines", {
-    min: 0, max: 1, step: 0.05, value: display.opacity.value, show: (value) => `${Math.round(value * 100)} %`,
+    min: 0,
+    max: 1,
+    step: 0.05,
+    value: display.opacity.value,
+    show: (value) => `${Math.round(value * 100)} %`,
     onchange(value) {
       display.opacity.set(value);
       try {
@@ -75,30 +91,82 @@ export function displayPanel({ project, stage, display, keys }) {
     const image = project.image.value;
     if (!image) return [];
     const { gamma = 1, stretch = "auto" } = display.tiles.value;
-    const gammaSlider = slider("Gamma", { min: 0.4, max: 2.5, step: 0.05, value: gamma, show: (value) => value.toFixed(2), onchange: (value) => change({ gamma: value === 1 ? undefined : value }) });
-    const how = h("select.small.grow", { "aria-label": "Stretch", onchange: () => change({ stretch: how.value === "auto" ? undefined : how.value }) },
-      [["auto", "Stretch: automatic"], ["percent", "Stretch: 2–98 %"], ["none", "Stretch: none"]].map(([value, text]) => h("option", { value, selected: value === stretch }, text)));
+    const gammaSlider = slider("Gamma", {
+      min: 0.4,
+      max: 2.5,
+      step: 0.05,
+      value: gamma,
+      show: (value) => value.toFixed(2),
+      onchange: (value) => change({ gamma: value === 1 ? undefined : value }),
+    });
+    const how = h(
+      "select.small.grow",
+      { "aria-label": "Stretch", onchange: () => change({ stretch: how.value === "auto" ? undefined : how.value }) },
+      [
+        ["auto", "Stretch: automatic"],
+        ["percent", "Stretch: 2–98 %"],
+        ["none", "Stretch: none"],
+      ].map(([value, text]) => h("option", { value, selected: value === stretch }, text)),
+    );
     return [gammaSlider, how, image.bands.length > 3 || image.bands.length === 2 ? bandPicker(image) : null];
   }
 
   function bandPicker(image) {
     const current = display.tiles.value.bands ?? image.default_bands;
     const picks = ["Red", "Green", "Blue"].map((channel, i) =>
-      h("select.small.grow", { "aria-label": `${channel} shows band`, title: `${channel} shows band`, onchange: () => change({ bands: picks.map((pick) => Number(pick.value)) }) },
-        image.bands.map((band) => h("option", { value: band.index, selected: band.index === (current[i] ?? current[0]) }, `${band.index} ${band.name ?? ""}`))),
+      h(
+        "select.small.grow",
+        {
+          "aria-label": `${channel} shows band`,
+          title: `${channel} shows band`,
+          onchange: () => change({ bands: picks.map((pick) => Number(pick.value)) }),
+        },
+        image.bands.map((band) =>
+          h(
+            "option",
+            { value: band.index, selected: band.index === (current[i] ?? current[0]) },
+            `${band.index} ${band.name ?? ""}`,
+          ),
+        ),
+      ),
     );
-    return h("div.stack", { style: { gap: "4px" } }, h("span.muted", "Bands shown as red, green, blue; clicks see them too"), h("div.row", picks));
+    return h(
+      "div.stack",
+      { style: { gap: "4px" } },
+      h("span.muted", "Bands shown as red, green, blue; clicks see them too"),
+      h("div.row", picks),
+    );
   }
 
-  const changeLayer = (id, part) => display.layers.update((all) => all.map((layer) => (layer.id === id ? { ...layer, ...part } : layer)));
+  const changeLayer = (id, part) =>
+    display.layers.update((all) => all.map((layer) => (layer.id === id ? { ...layer, ...part } : layer)));
   const heatmaps = h("div.stack.layers", { style: { gap: "6px" } });
   function listLayers(layers) {
     const files = new Set(layers.map((layer) => layer.file));
     const rows = layers.map(({ id, name, file, shown, opacity: strength }) => {
-      const how = slider(`Opacity of ${name}`, { min: 0, max: 1, step: 0.05, value: strength, show: (value) => `${Math.round(value * 100)} %`, onchange: (value) => changeLayer(id, { opacity: value }) });
+      const how = slider(`Opacity of ${name}`, {
+        min: 0,
+        max: 1,
+        step: 0.05,
+        value: strength,
+        show: (value) => `${Math.round(value * 100)} %`,
+        onchange: (value) => changeLayer(id, { opacity: value }),
+      });
       how.hidden = !shown;
-      const on = h("input", { type: "checkbox", checked: shown, onchange: () => (changeLayer(id, { shown: on.checked }), (how.hidden = !on.checked)) });
-      return [h("label.check", { dataset: { layer: id } }, on, h("span.ellipsis", { title: file }, files.size > 1 ? `${name} (${file})` : name)), how];
+      const on = h("input", {
+        type: "checkbox",
+        checked: shown,
+        onchange: () => (changeLayer(id, { shown: on.checked }), (how.hidden = !on.checked)),
+      });
+      return [
+        h(
+          "label.check",
+          { dataset: { layer: id } },
+          on,
+          h("span.ellipsis", { title: file }, files.size > 1 ? `${name} (${file})` : name),
+        ),
+        how,
+      ];
     });
     fill(heatmaps, rows.length ? [h("span.muted", "Where the map model saw a class: blue no, red yes"), rows] : []);
   }
@@ -117,7 +185,12 @@ export function displayPanel({ project, stage, display, keys }) {
       body,
       opacity,
       h("label.check", labels, "Class names on the map"),
-      h("label.check", swipe, "Swipe: picture without outlines", h("kbd", keys.keysOf("swipe")[0]?.toUpperCase() ?? "")),
+      h(
+        "label.check",
+        swipe,
+        "Swipe: picture without outlines",
+        h("kbd", keys.keysOf("swipe")[0]?.toUpperCase() ?? ""),
+      ),
       picture(),
       heatmaps,
     );

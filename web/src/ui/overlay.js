@@ -8,18 +8,44 @@ export function createOverlay({ project, stage, tools, clicking, actions, keys, 
   const drawAdvice = () => {
     const proposals = actions.proposals.value;
     const lines = proposals
-      ? [["yes", "keep"], ["no", "refuse"], ["clear", "stop"]]
-      : tools.current.value?.advice() ?? [];
-    const hint = !proposals && tools.is("click") && clicking.session.value?.hint && clicking.begun() ? [["yes no", "is the ? part of it"]] : [];
-    fill(advice, [...lines, ...hint].map(([act, text]) => sentence(act, text)));
+      ? [
+          ["yes", "keep"],
+          ["no", "refuse"],
+          ["clear", "stop"],
+        ]
+      : (tools.current.value?.advice() ?? []);
+    const hint =
+      !proposals && tools.is("click") && clicking.session.value?.hint && clicking.begun()
+        ? [["yes no", "is the ? part of it"]]
+        : [];
+    fill(
+      advice,
+      [...lines, ...hint].map(([act, text]) => sentence(act, text)),
+    );
     advice.hidden = !lines.length || !project.image.value;
   };
   const sentence = (act, text) => {
     if (act === "include" || act === "exclude") return h("span", { class: act }, text);
-    const pressed = act.split(" ").map((id) => keys.keysOf(id)[0]).filter(Boolean);
-    return h("span", pressed.map((key) => [h("kbd", pretty(key)), " "]), text);
+    const pressed = act
+      .split(" ")
+      .map((id) => keys.keysOf(id)[0])
+      .filter(Boolean);
+    return h(
+      "span",
+      pressed.map((key) => [h("kbd", pretty(key)), " "]),
+      text,
+    );
   };
-  for (const value of [project.target, project.selection, project.image, clicking.session, tools.current, actions.proposals, keys.own]) value.on(drawAdvice);
+  for (const value of [
+    project.target,
+    project.selection,
+    project.image,
+    clicking.session,
+    tools.current,
+    actions.proposals,
+    keys.own,
+  ])
+    value.on(drawAdvice);
 
   const where = h("div.float.where", { hidden: true });
   const position = h("span");
@@ -31,7 +57,11 @@ export function createOverlay({ project, stage, tools, clicking, actions, keys, 
     notes.hidden = !said.length;
     notes.open = false;
     where.hidden &&= !said.length;
-    fill(notes, h("summary", said.length === 1 ? "1 note" : `${said.length} notes`), said.map((note) => h("p", note[0]?.toUpperCase() + note.slice(1))));
+    fill(
+      notes,
+      h("summary", said.length === 1 ? "1 note" : `${said.length} notes`),
+      said.map((note) => h("p", note[0]?.toUpperCase() + note.slice(1))),
+    );
   });
   fill(where, h("span.scale", length, bar), position, notes);
   stage.cursor.on((place) => {
@@ -53,7 +83,11 @@ export function createOverlay({ project, stage, tools, clicking, actions, keys, 
 
   const corner = h(
     "div.float.corner",
-    [["plus", "Zoom in", "zoom.in", () => stage.zoomBy(1)], ["minus", "Zoom out", "zoom.out", () => stage.zoomBy(-1)], ["fit", "Whole image", "fit", () => actions.fitImage()]].map(([name, label, act, run]) =>
+    [
+      ["plus", "Zoom in", "zoom.in", () => stage.zoomBy(1)],
+      ["minus", "Zoom out", "zoom.out", () => stage.zoomBy(-1)],
+      ["fit", "Whole image", "fit", () => actions.fitImage()],
+    ].map(([name, label, act, run]) =>
       h("button.tool.left", { onclick: run, "aria-label": label, title: keys.titled(label, act) }, icon(name, 17)),
     ),
   );
@@ -65,17 +99,26 @@ export function createOverlay({ project, stage, tools, clicking, actions, keys, 
   const drawBusy = () => {
     clearTimeout(timer);
     const at = encoding.value;
-    const text = at ? "Looking at this part of the image" : clicking.busy.value ? "Outlining" : project.loading.value ? "Loading objects" : "";
+    const text = at
+      ? "Looking at this part of the image"
+      : clicking.busy.value
+        ? "Outlining"
+        : project.loading.value
+          ? "Loading objects"
+          : "";
     if (!text) {
       busy.hidden = true;
       return;
     }
-    timer = setTimeout(() => {
-      words.textContent = text;
-      progress.hidden = !at || at.total < 2;
-      if (at) progress.value = at.done / at.total;
-      busy.hidden = false;
-    }, busy.hidden ? 250 : 0);
+    timer = setTimeout(
+      () => {
+        words.textContent = text;
+        progress.hidden = !at || at.total < 2;
+        if (at) progress.value = at.done / at.total;
+        busy.hidden = false;
+      },
+      busy.hidden ? 250 : 0,
+    );
   };
   for (const value of [encoding, clicking.busy, project.loading]) value.on(drawBusy);
 

@@ -8,7 +8,8 @@ export function createToasts(parent) {
 
   function show(kind, text, { action, seconds, topic = "" }) {
     // the same again, or the newest of one topic, takes the place of the one before
-    for (const one of [...box.children]) if (one.dataset.text === text || (topic && one.dataset.topic === topic)) one.remove();
+    for (const one of [...box.children])
+      if (one.dataset.text === text || (topic && one.dataset.topic === topic)) one.remove();
     const symbol = { error: "warning", good: "check", note: "info" }[kind];
     const close = () => toast.remove();
     const toast = h(
@@ -17,11 +18,20 @@ export function createToasts(parent) {
       kind === "progress" ? h("span.spinner") : icon(symbol),
       h("span.words", text),
       action && h("button.button.small", { onclick: () => (close(), action.run()) }, action.label),
-      kind !== "progress" && h("button.tool", { onclick: close, "aria-label": "Close", style: { width: "22px", height: "22px" } }, icon("close", 14)),
+      kind !== "progress" &&
+        h(
+          "button.tool",
+          { onclick: close, "aria-label": "Close", style: { width: "22px", height: "22px" } },
+          icon("close", 14),
+        ),
     );
     box.append(toast);
     // what goes by itself makes room first; the oldest error only for newer errors
-    while (box.children.length > 5) ([...box.children].find((one) => !["error", "progress"].includes(one.dataset.kind) && one !== toast) ?? box.firstChild).remove();
+    while (box.children.length > 5)
+      (
+        [...box.children].find((one) => !["error", "progress"].includes(one.dataset.kind) && one !== toast) ??
+        box.firstChild
+      ).remove();
     if (seconds) setTimeout(close, seconds * 1000);
     return close;
   }
