@@ -21,14 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from terraclick.core.click import Click
 from terraclick.core.masks import iou
-from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.core.simulate import next_click
 from terraclick.networks.checkpoint import build, load_network, read_config
 from terraclick.networks.recipe import EpisodeRule
 from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode, draw_episode, reader
+from terraclick.values import MASK_THRESHOLD, Click
 
 
 @torch.inference_mode()

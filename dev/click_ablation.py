@@ -21,10 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from terraclick.benchmark import EvalProtocol, Report, draw_tasks, run_task
-from terraclick.core.click import Target
 from terraclick.core.division import divide
 from terraclick.core.masks import iou
-from terraclick.core.predictor import Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import class_tasks, open_dataset
@@ -33,6 +32,7 @@ from terraclick.predictors.wrappers import Cached, Modulated
 from terraclick.terra.models import OBJECT_SIDE, PATCH_SIDE, fused_classes, terra_graphs
 from terraclick.terra.predictor import TerraGraphs, TerraPredictor
 from terraclick.terra.settle import Settled
+from terraclick.values import Target, View
 
 ROOT = Path(__file__).resolve().parents[1]
 DEVTEST = Path(os.environ.get("TERRACLICK_SHARED", ROOT / ".." / "shared")) / "data" / "devtest"

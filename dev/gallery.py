@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick import load
-from terraclick.core.click import Target
 from terraclick.core.masks import iou
-from terraclick.core.predictor import Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import class_tasks, object_tasks, open_dataset
 from terraclick.data.sample import Task
+from terraclick.values import Target, View
 
 ROOT = Path(__file__).resolve().parents[1]
 CHIPS = Path(os.environ.get("TERRACLICK_SHARED", ROOT / ".." / "shared")) / "data" / "devtest" / "hot_fair_oam"

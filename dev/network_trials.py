@@ -23,7 +23,6 @@ import torch
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.blocks.tuning import tune
 from terraclick.core.masks import iou
-from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_datasets
 from terraclick.networks.checkpoint import build
@@ -36,6 +35,7 @@ from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode, draw_episode, reader
 from terraclick.train.networks import click_curve, training_loss
+from terraclick.values import MASK_THRESHOLD
 
 SIDE = 224
 BASE = SimpleClickConfig(ClickViTConfig(dim=64, depth=4, heads=4, size=SIDE), (16, 32, 64, 128), 32)

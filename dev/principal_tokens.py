@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from terraclick.core.focus import Window
 from terraclick.data.datasets import open_datasets
 from terraclick.terra.net import PRINCIPAL, TerraEncoder
 from terraclick.terra.patches import GREY, cut
 from terraclick.train.export import export_encoder
+from terraclick.values import Window
 
 SQUARES = 16
 

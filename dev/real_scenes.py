@@ -28,7 +28,6 @@ from pyproj import CRS, Transformer
 
 from terraclick import load, outline
 from terraclick.api import Outline
-from terraclick.core.click import Prompt, Target
 from terraclick.core.simulate import next_click
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
@@ -37,6 +36,7 @@ from terraclick.preview import draw
 from terraclick.segment import Request, save_session, to_object
 from terraclick.terra.models import PATCH_SIDE, terra_graphs
 from terraclick.terra.predictor import TerraPredictor
+from terraclick.values import Prompt, Target
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("TERRACLICK_SHARED", ROOT / ".." / "shared"))
@@ -455,7 +455,7 @@ def road_recall(image, truth, number, models, kept=None):
 
     `number` is the division whose patches count (None: 448 px patches). None if no road crosses three of them.
     """
-    from terraclick.core.predictor import View
+    from terraclick.values import View
 
     view = View(image)
     windows = _for_classes("terra" if number is None else f"division {number}").encode(view).windows

@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from terraclick import load
-from terraclick.core.click import Prompt, Reference, Target
 from terraclick.core.masks import iou
-from terraclick.core.predictor import View
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import class_tasks, object_tasks, open_dataset
 from terraclick.data.sample import Task
+from terraclick.values import Prompt, Reference, Target, View
 
 ROOT = Path(__file__).resolve().parents[1]
 DEVTEST = Path(os.environ.get("TERRACLICK_SHARED", ROOT / ".." / "shared")) / "data" / "devtest"

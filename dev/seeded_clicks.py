@@ -16,12 +16,11 @@ import numpy as np
 from terraclick.benchmark import EvalProtocol, draw_tasks
 from terraclick.catalogue import load
 from terraclick.classmap.model import load_map
-from terraclick.core.click import Target
 from terraclick.core.masks import iou
-from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_dataset
+from terraclick.values import Target, View
 
 
 def class_map(model, image):

@@ -93,10 +93,9 @@ def show_cog(folder: Path, model: str, repeats: int) -> None:
 def show_waits(threads: int, repeats: int) -> None:
     """The waits of a session on the packaged scene."""
     from terraclick import load
-    from terraclick.core.click import Click, Prompt, Target
-    from terraclick.core.predictor import View
     from terraclick.doctor import peak_memory_mb
     from terraclick.geo.raster import read_view, resolve_image
+    from terraclick.values import Click, Prompt, Target, View
 
     image = read_view(resolve_image("sample"))[0].image
 

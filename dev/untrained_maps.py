@@ -16,13 +16,12 @@ import cv2
 import numpy as np
 
 from terraclick.benchmark import EvalProtocol, draw_tasks
-from terraclick.core.click import Click, Target
-from terraclick.core.focus import Window
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_datasets
 from terraclick.terra.evidence import marked, score_maps
 from terraclick.terra.models import terra_graphs
 from terraclick.terra.patches import ENCODER_SIDE, GREY, cut, encode_squares
+from terraclick.values import Click, Target, Window
 
 DEVTEST = Path(os.environ.get("TERRACLICK_SHARED", "../shared")) / "data" / "devtest"
 SIDE = ENCODER_SIDE

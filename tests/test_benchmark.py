@@ -19,9 +19,9 @@ from terraclick.benchmark import (
     preset,
     run_benchmark,
 )
-from terraclick.core.click import Target
 from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData, UnknownName
+from terraclick.values import Target
 
 
 @pytest.fixture

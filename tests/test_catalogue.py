@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from terraclick.catalogue import PREDICTORS, load
-from terraclick.core.click import Click, Prompt, Reference, Target
-from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.errors import BadWeights, UnknownName
 from terraclick.predictors.progress import reporting
 from terraclick.predictors.spec import WEIGHTS
+from terraclick.values import Click, Prompt, Reference, Target, View
 
 CLICKS = (Click(100, 120), Click(20, 30, False), Click(130.5, 140))
 QUICK = {"randomwalk": {"max_side": 64}, "grabcut": {"rounds": 1}, "terra-fused": {"threads": 1, "divisions": (1, 2)}}

@@ -22,12 +22,11 @@ from terraclick.classmap.model import MAP_MODELS, LandClass, MapModelSpec, MapSp
 from terraclick.classmap.polygons import class_seed, object_seed
 from terraclick.classmap.tiles import MapJob, plan_tiles
 from terraclick.cli import cli
-from terraclick.core.click import Target
-from terraclick.core.focus import Window
 from terraclick.errors import BadConfig, BadGrid, BadOutput, BadWeights, UnknownName
 from terraclick.geo.classmap import class_patches, heat_classes, read_classes, read_legend
 from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.store import open_store
+from terraclick.values import Target, Window
 
 
 def write_scene(path, image, nodata=None, crs="EPSG:32633"):

@@ -15,10 +15,10 @@ import terraclick.geo.grid as grid_module
 import terraclick.geo.raster as raster_module
 from terraclick import Session, Target, load, outline, outlines, read_view
 from terraclick.catalogue import PREDICTORS
-from terraclick.core.predictor import Prediction
 from terraclick.data.synthetic import make_square_scene
 from terraclick.geo.grid import Grid
 from terraclick.geo.store import GeoPackageStore
+from terraclick.values import Prediction
 
 SQUARE = (500030.0, 4649940.0, 500050.0, 4649960.0)
 MIDDLE = (500041.3, 4649948.7, True)

@@ -13,12 +13,11 @@ from terraclick.offline import stay_silent
 if TYPE_CHECKING:  # what type checkers see; `_HOMES` says the same to Python, and a test that both agree
     from terraclick.api import Outline, outline, outlines
     from terraclick.catalogue import load
-    from terraclick.core.click import Click, Target
-    from terraclick.core.predictor import Prediction, View
     from terraclick.core.session import Session
     from terraclick.errors import TerraClickError
     from terraclick.geo.grid import Grid
     from terraclick.geo.raster import read_view
+    from terraclick.values import Click, Prediction, Target, View
 
 __version__ = "0.1.0"
 
@@ -38,14 +37,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Click": "terraclick.core.click",
+    "Click": "terraclick.values",
     "Grid": "terraclick.geo.grid",
     "Outline": "terraclick.api",
-    "Prediction": "terraclick.core.predictor",
+    "Prediction": "terraclick.values",
     "Session": "terraclick.core.session",
-    "Target": "terraclick.core.click",
+    "Target": "terraclick.values",
     "TerraClickError": "terraclick.errors",
-    "View": "terraclick.core.predictor",
+    "View": "terraclick.values",
     "load": "terraclick.catalogue",
     "outline": "terraclick.api",
     "outlines": "terraclick.api",

@@ -30,20 +30,19 @@ from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon
 
 from terraclick.catalogue import load
-from terraclick.core.click import Click, Reference, Target
-from terraclick.core.focus import Window
 from terraclick.core.masks import clicked_components, drop_specks, fill_holes, mask_box
-from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig, BadImage, NotGeoreferenced
 from terraclick.geo.affine import apply, through
 from terraclick.geo.contours import contours
-from terraclick.geo.grid import Bounds, Grid, check_bounds
+from terraclick.geo.grid import Grid, check_bounds
 from terraclick.geo.polygonize import only_real, polygonize
 from terraclick.geo.raster import RasterInfo, read_info, read_view, resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.regularize import simplify, square_corners
 from terraclick.geo.sidecars import stamp_of
+from terraclick.values import Bounds, Click, Prediction, Reference, Target, View, Window
 
 __all__ = [
     "MapClick",

@@ -22,10 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.catalogue import load, spec_of
-from terraclick.core.click import Click, Target
 from terraclick.core.masks import boundary_iou, iou
 from terraclick.core.noc import area_under_curve, bootstrap_interval, carried, failures, mean_iou_at, number_of_clicks
-from terraclick.core.predictor import MASK_THRESHOLD, Predictor
+from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.core.simulate import chance_click, next_click
 from terraclick.data.combinations import combination_tasks
@@ -35,6 +34,7 @@ from terraclick.errors import BadConfig, BadData, UnknownName, require_extra
 from terraclick.files import replace_whole, write_text, writing
 from terraclick.offline import packaged_fonts
 from terraclick.predictors.variants import base_name
+from terraclick.values import MASK_THRESHOLD, Click, Target
 
 __all__ = [
     "NEVER",

@@ -22,12 +22,11 @@ from typing import Any
 import numpy as np
 
 from terraclick.catalogue import NETWORKS, spec_of
-from terraclick.core.click import Click, Prompt
-from terraclick.core.focus import Window
-from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.errors import MissingExtra, UnknownName
 from terraclick.networks.families import network_of
 from terraclick.predictors.variants import base_name
+from terraclick.values import Click, Prediction, Prompt, View, Window
 
 __all__ = ["Cost", "cost_lines", "costs", "count_flops", "measure"]
 

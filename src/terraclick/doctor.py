@@ -17,10 +17,10 @@ import numpy as np
 
 from terraclick.catalogue import NETWORKS, PREDICTORS
 from terraclick.classmap.model import MAP_MODELS, map_files
-from terraclick.core.click import Click, Prompt, Target
-from terraclick.core.predictor import Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.inference.runtime import onnx_runtime
 from terraclick.predictors.spec import WEIGHTS
+from terraclick.values import Click, Prompt, Target, View
 
 __all__ = ["as_lines", "checkup", "models", "peak_memory_mb", "speed"]
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from terraclick.benchmark import Clicked, EvalProtocol, click_through, draw_tasks
 from terraclick.catalogue import load
-from terraclick.core.click import Target
 from terraclick.data.datasets import Dataset
 from terraclick.data.sample import Task
 from terraclick.files import replace_whole, writing
+from terraclick.values import Target
 
 __all__ = ["AGREED", "MISSED", "TOO_MUCH", "agreement", "draw_figures"]
 

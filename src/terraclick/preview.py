@@ -11,9 +11,9 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from terraclick.core.click import Click
 from terraclick.files import write_bytes
-from terraclick.geo.grid import Bounds, Grid
+from terraclick.geo.grid import Grid
+from terraclick.values import Bounds, Click
 
 __all__ = ["Drawing", "around", "draw", "write_png"]
 

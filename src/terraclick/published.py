@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from terraclick.core.click import Target
 from terraclick.errors import UnknownName
+from terraclick.values import Target
 
 __all__ = ["TABLES", "Column", "Table", "table_of"]
 

@@ -8,9 +8,9 @@ from tests_app_help import HOUSES, draw
 
 from terraclick.app.images import open_scenes
 from terraclick.app.layers import Layers
-from terraclick.core.focus import Window
 from terraclick.geo.classmap import HEAT_OF, UNKNOWN, RowFile, write_cog
 from terraclick.geo.raster import read_info
+from terraclick.values import Window
 
 
 def heat_file(scene, path, part=None, factor=1, names=("building", "ground"), tag=None):

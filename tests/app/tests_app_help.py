@@ -10,11 +10,10 @@ from starlette.testclient import TestClient
 from terraclick.app.images import open_scenes
 from terraclick.app.main import create_app
 from terraclick.app.workspace import Model, Workspace
-from terraclick.core.click import Target
 from terraclick.core.masks import clicked_components
-from terraclick.core.predictor import Prediction
 from terraclick.errors import BadClick
 from terraclick.geo.store import open_store
+from terraclick.values import Prediction, Target
 
 HOUSES = {"a": (100, 120, 40, 60), "b": (100, 300, 40, 60), "c": (300, 200, 80, 30), "d": (420, 500, 20, 20)}
 """Row, column, rows, columns."""

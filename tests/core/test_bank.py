@@ -12,8 +12,7 @@ from terraclick.core.bank import (
     prompt_maps,
     reference_row,
 )
-from terraclick.core.click import Click
-from terraclick.core.focus import Window
+from terraclick.values import Click, Window
 
 SIDE = 48
 WINDOWS = (Window(0, 0, 48, 48), Window(0, 40, 48, 48))

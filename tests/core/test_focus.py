@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terraclick.core.click import Click
-from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, next_window, paste, resize_aligned
+from terraclick.core.focus import FocusRule, crop, crop_clicks, next_window, paste, resize_aligned
+from terraclick.values import Click, Window
 
 
 def test_windows_resizing_and_clicks_agree_with_the_recorded_zoom_in(shared):

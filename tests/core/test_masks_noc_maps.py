@@ -1,9 +1,9 @@
 import numpy as np
 
-from terraclick.core.click import Click
 from terraclick.core.clickmaps import disk_maps, distance_maps
 from terraclick.core.masks import boundary_iou, clicked_components, drop_specks, fill_holes, iou
 from terraclick.core.noc import area_under_curve, bootstrap_interval, failures, mean_iou_at, number_of_clicks
+from terraclick.values import Click
 
 
 def square(first, last, side=60):

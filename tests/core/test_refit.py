@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from terraclick.core.click import Click
-from terraclick.core.focus import Window
 from terraclick.core.refit import LIMIT, colour_features, fit_maps, gather
+from terraclick.values import Click, Window
 
 WINDOW = Window(0, 0, 96, 96)
 

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from terraclick.core.click import Click, Reference, Target
-from terraclick.core.predictor import Prediction, View
 from terraclick.core.session import Session, pack
 from terraclick.errors import BadClick
+from terraclick.values import Click, Prediction, Reference, Target, View
 
 SHAPE = (12, 17)
 VIEW = View(np.zeros((*SHAPE, 3), np.uint8))

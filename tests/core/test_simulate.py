@@ -1,7 +1,7 @@
 import numpy as np
 
-from terraclick.core.click import Click
 from terraclick.core.simulate import chance_click, next_click, random_error_click, sample_clicks, squared_depth
+from terraclick.values import Click
 
 
 def blob(seed=0, side=48):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from terraclick.benchmark import EvalProtocol, draw_tasks, preset, run_benchmark
-from terraclick.core.click import Target
 from terraclick.data.combinations import combination_tasks
 from terraclick.data.datasets import open_dataset
 from terraclick.data.sample import coarse_outline
+from terraclick.values import Target
 
 SHAPE = (60, 120)
 FISH = {"head": (10, 30), "body": (30, 80), "tail": (80, 100)}  # columns; the tail does not touch the head

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from terraclick.core.click import Target
 from terraclick.data.datasets import class_tasks, object_tasks, open_dataset, open_datasets
 from terraclick.errors import BadData
+from terraclick.values import Target
 
 
 def test_a_folder_is_read(tiny_dataset):

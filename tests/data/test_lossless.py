@@ -9,10 +9,10 @@ import pytest
 import rasterio
 from affine import Affine
 
-from terraclick.core.click import Target
 from terraclick.data.datasets import IGNORE, class_tasks, object_tasks, open_dataset
 from terraclick.errors import BadData
 from terraclick.geo.raster import read_limits, read_view
+from terraclick.values import Target
 
 SHAPE = (40, 60)
 

@@ -19,7 +19,6 @@ import pytest
 from make_sources import MAKERS, deepglobe, make_source, scene, write_tif
 
 from terraclick.benchmark import EvalProtocol, run_benchmark
-from terraclick.core.click import Target
 from terraclick.data.datasets import IGNORE, open_dataset, open_datasets
 from terraclick.datasets.catalogue import DATASETS, declaration_of, markdown
 from terraclick.datasets.coco import masks_of, records
@@ -28,6 +27,7 @@ from terraclick.datasets.declaration import Settings
 from terraclick.datasets.preparation import prepare
 from terraclick.errors import BadConfig, BadData, BadOutput, UnknownName
 from terraclick.geo.raster import read_view
+from terraclick.values import Target
 
 EXPECTED = {  # split: (pictures, objects)
     "isaid": {"train": (2, 6), "val": (1, 3)},

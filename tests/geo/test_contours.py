@@ -14,11 +14,11 @@ from shapely import affinity, box
 
 from terraclick.api import drawn
 from terraclick.core.masks import iou as mask_iou
-from terraclick.core.predictor import Prediction
 from terraclick.errors import BadGrid
 from terraclick.geo.contours import contours
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
+from terraclick.values import Prediction
 
 UTM = CRS(32633)
 L_SHAPE = box(0, 0, 20, 8).union(box(0, 8, 9, 15))

@@ -11,13 +11,13 @@ from affine import Affine
 from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon, box
 
-from terraclick.core.focus import Window
 from terraclick.errors import BadConfig, BadData, BadOutput, NotGeoreferenced, UnknownName
 from terraclick.geo.export import FORMATS, export
 from terraclick.geo.export_pixels import encode_rle
 from terraclick.geo.grid import Grid
 from terraclick.geo.imports import import_polygons
 from terraclick.geo.store import GeoPackageStore, MapObject
+from terraclick.values import Window
 
 UTM = CRS.from_epsg(32633)
 GRID = Grid(Affine(0.5, 0, 500000, 0, -0.5, 4650000), UTM, (80, 100))

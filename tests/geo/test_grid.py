@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS
 
-from terraclick.core.focus import Window
 from terraclick.errors import BadClick, BadGrid
 from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
+from terraclick.values import Window
 
 UTM = CRS(32633)
 ROTATED = Affine(0.26, 0.15, 500000.0, 0.15, -0.26, 5e6)

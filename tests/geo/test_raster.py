@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pyproj import CRS
 from rasterio.enums import ColorInterp, Resampling
 
-from terraclick.core.focus import Window
 from terraclick.errors import BadGrid, BadImage, BadInput
 from terraclick.geo import raster
 from terraclick.geo.raster import read_bands, read_info, read_limits, read_statistics, read_tile, read_view
+from terraclick.values import Window
 
 NORTH_UP = Affine(0.5, 0, 500000, 0, -0.5, 5e6)
 

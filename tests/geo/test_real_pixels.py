@@ -8,12 +8,12 @@ from affine import Affine
 from rasterio.enums import ColorInterp
 
 from terraclick import outline
-from terraclick.core.predictor import Prediction
 from terraclick.errors import BadClick, BadConfig
 from terraclick.geo.bands import described_colours
 from terraclick.geo.raster import read_info, read_limits, read_statistics, read_view
 from terraclick.geo.reading import Reading
 from terraclick.geo.suspicion import suspicions
+from terraclick.values import Prediction
 
 PLACE = Affine(1, 0, 500000, 0, -1, 5e6)
 RGB = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]

@@ -8,13 +8,12 @@ import pytest
 
 from terraclick import segment
 from terraclick.cli import cli
-from terraclick.core.click import Reference
-from terraclick.core.predictor import Prediction
 from terraclick.data.synthetic import make_square_scene
 from terraclick.errors import BadConfig, BadData
 from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.references import read_reference
 from terraclick.geo.store import GeoPackageStore
+from terraclick.values import Prediction, Reference
 
 SQUARE = (500030.0, 4649940.0, 500050.0, 4649960.0)
 CLICK = (500041.3, 4649948.7)

@@ -17,7 +17,6 @@ import shapely
 from pyproj import CRS
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
-from terraclick.core.click import Reference
 from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
 from terraclick.geo.store import (
     GeoPackageStore,
@@ -31,6 +30,7 @@ from terraclick.geo.store import (
     image_hash,
     open_store,
 )
+from terraclick.values import Reference
 
 UTM = CRS.from_epsg(32633)
 SQUARE = box(500000, 4649700, 500030, 4649720)

@@ -9,7 +9,6 @@ import pytest
 from pyproj import CRS
 from shapely.geometry import box
 
-from terraclick.core.click import Reference
 from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
 from terraclick.geo.reading import Reading
 from terraclick.geo.store import (
@@ -22,6 +21,7 @@ from terraclick.geo.store import (
     StoredView,
     open_store,
 )
+from terraclick.values import Reference
 
 UTM = CRS.from_epsg(32633)
 SQUARE = box(500000, 4649700, 500030, 4649720)

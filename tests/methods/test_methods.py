@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
-from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.masks import iou
-from terraclick.core.predictor import View
 from terraclick.methods.grabcut import GrabCut
 from terraclick.methods.random_walker import RandomWalker
+from terraclick.values import Click, Prompt, Target, View
 
 
 def two_squares():

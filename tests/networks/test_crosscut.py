@@ -10,8 +10,6 @@ from parity import close, fixture, image, previous, state
 from torch.nn import functional
 
 from terraclick.blocks.layers import ClickViTConfig, click_disk_maps
-from terraclick.core.click import Click, Prompt
-from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.errors import BadConfig
 from terraclick.networks.checkpoint import load_published
@@ -21,6 +19,7 @@ from terraclick.networks.crosscut.model import CrossCut
 from terraclick.networks.predictor import NetworkPredictor
 from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.wrappers import Flipped
+from terraclick.values import Click, Prompt, View
 
 BASE = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)
 PARITY = CrossCutConfig(BASE, "parity", (2,))

@@ -16,8 +16,6 @@ from click.testing import CliRunner  # noqa: E402
 from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
 from terraclick.catalogue import load  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
-from terraclick.core.click import Click, Prompt, Reference  # noqa: E402
-from terraclick.core.predictor import View  # noqa: E402
 from terraclick.errors import BadConfig, BadOutput, BadWeights  # noqa: E402
 from terraclick.networks import onnx_export as room  # noqa: E402
 from terraclick.networks.checkpoint import load_network, save_network  # noqa: E402
@@ -30,6 +28,12 @@ from terraclick.networks.refcut.model import RefCut, RefCutConfig  # noqa: E402
 from terraclick.networks.ritm.model import RitmConfig  # noqa: E402
 from terraclick.networks.segnext.model import SegNextConfig, SegNextViTConfig  # noqa: E402
 from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.values import (  # noqa: E402
+    Click,
+    Prompt,
+    Reference,
+    View,
+)
 
 VIT = ClickViTConfig(dim=32, heads=2, depth=4, size=224)
 SIMPLE = SimpleClickConfig(VIT, (8, 16, 32, 64), 16)
@@ -133,8 +137,8 @@ import sys
 for name in ("torch", "onnx", "safetensors"):
     sys.modules[name] = None
 import numpy as np
-from terraclick.core.click import Click, Prompt
-from terraclick.core.predictor import View
+from terraclick.values import Click, Prompt
+from terraclick.values import View
 from terraclick.catalogue import load
 predictor = load("simpleclick-b", weights={str(folder)!r})
 view = View(np.random.default_rng(0).integers(0, 255, (130, 170, 3)).astype(np.uint8))

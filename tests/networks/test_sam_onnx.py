@@ -15,10 +15,13 @@ from sam_sizes import KINDS, tiny  # noqa: E402
 
 from terraclick.catalogue import load  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
-from terraclick.core.click import Click, Prompt  # noqa: E402
-from terraclick.core.predictor import View  # noqa: E402
 from terraclick.errors import BadConfig, BadOutput, BadWeights  # noqa: E402
 from terraclick.networks.sam import onnx_export as room  # noqa: E402
+from terraclick.values import (  # noqa: E402
+    Click,
+    Prompt,
+    View,
+)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -51,8 +54,8 @@ import sys
 for name in ("torch", "onnx", "safetensors", "transformers"):
     sys.modules[name] = None
 import numpy as np
-from terraclick.core.click import Click, Prompt
-from terraclick.core.predictor import View
+from terraclick.values import Click, Prompt
+from terraclick.values import View
 from terraclick.catalogue import load
 predictor = load({name!r}, weights={str(folder)!r})
 view = View(np.random.default_rng(0).integers(0, 255, (50, 70, 3)).astype(np.uint8))

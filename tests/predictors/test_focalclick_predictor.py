@@ -6,14 +6,18 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.catalogue import load  # noqa: E402
-from terraclick.core.click import Click, Prompt  # noqa: E402
-from terraclick.core.focus import Window  # noqa: E402
-from terraclick.core.predictor import Prediction, View  # noqa: E402
 from terraclick.core.session import Session  # noqa: E402
 from terraclick.errors import BadClick, BadConfig  # noqa: E402
 from terraclick.networks.focalclick.model import Coarse, FocalClickConfig  # noqa: E402
 from terraclick.networks.focalclick.predictor import FocalClickPredictor, focus_crop  # noqa: E402
 from terraclick.networks.focalclick.stages import FocalNetwork  # noqa: E402
+from terraclick.values import (  # noqa: E402  # noqa: E402
+    Click,
+    Prediction,
+    Prompt,
+    View,
+    Window,
+)
 
 TINY = FocalClickConfig((8, 16, 20, 24), (1, 1, 1, 1), (1, 2, 2, 2), head=16, refiner=8)
 

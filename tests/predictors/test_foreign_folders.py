@@ -11,12 +11,15 @@ onnx = pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
 
 from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
 from terraclick.catalogue import load  # noqa: E402
-from terraclick.core.click import Click, Prompt  # noqa: E402
-from terraclick.core.predictor import View  # noqa: E402
 from terraclick.errors import BadWeights  # noqa: E402
 from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
 from terraclick.networks.simpleclick.onnx import EXPORT  # noqa: E402
 from terraclick.predictors.spec import WEIGHTS  # noqa: E402
+from terraclick.values import (  # noqa: E402
+    Click,
+    Prompt,
+    View,
+)
 
 TINY = SimpleClickConfig(ClickViTConfig(dim=32, heads=2, depth=4, size=224), (8, 16, 32, 64), 16)
 PROMPT = Prompt((Click(60.0, 90.0),))

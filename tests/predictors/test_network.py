@@ -9,10 +9,8 @@ from parity import close, fixture, state
 
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.catalogue import load
-from terraclick.core.click import Click, Prompt
 from terraclick.core.focus import FocusRule, resize_aligned
 from terraclick.core.masks import iou
-from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.errors import BadClick, BadConfig, BadWeights
@@ -22,6 +20,7 @@ from terraclick.networks.predictor import NetworkPredictor
 from terraclick.networks.simpleclick.model import SimpleClick, SimpleClickConfig
 from terraclick.predictors.inputs import click_points
 from terraclick.predictors.wrappers import Cached, Flipped, Focused, Fused, Refined
+from terraclick.values import Click, Prompt, View
 
 TINY = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)
 CLICKS = (Click(40, 60), Click(20, 30, False), Click(70.5, 80))

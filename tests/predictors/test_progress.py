@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from terraclick.core.click import Click, Prompt, Target
-from terraclick.core.predictor import Prediction, View
 from terraclick.predictors.progress import Progress, reporting
 from terraclick.predictors.wrappers import BySize, ByTarget, Cached, Flipped, Fused
+from terraclick.values import Click, Prediction, Prompt, Target, View
 
 VIEW = View(np.zeros((6, 8, 3), np.uint8))
 PROMPT = Prompt((Click(2, 3),), Target.CLASS)

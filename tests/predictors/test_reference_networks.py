@@ -6,8 +6,6 @@ import torch
 
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.catalogue import load
-from terraclick.core.click import Click, Prompt, Reference
-from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.networks.isrefiner.config import IsRefinerConfig, parity
 from terraclick.networks.predictor import NetworkPredictor
@@ -15,6 +13,7 @@ from terraclick.networks.refcut.model import RefCut, RefCutConfig
 from terraclick.networks.refcut.references import references_of
 from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.wrappers import Flipped
+from terraclick.values import Click, Prompt, Reference, View
 
 VIT = ClickViTConfig(dim=32, heads=4, depth=4, size=224)
 REFCUT = RefCutConfig(SimpleClickConfig(VIT, (8, 16, 32, 64), 16), reference_side=224)

@@ -5,13 +5,12 @@ import pytest
 from parity import close, fixture, state
 
 from terraclick.blocks.layers import ClickViTConfig
-from terraclick.core.click import Click, Prompt
 from terraclick.core.focus import FocusRule
-from terraclick.core.predictor import Prediction, View
 from terraclick.networks.checkpoint import load_published
 from terraclick.networks.predictor import NetworkPredictor
 from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.wrappers import Cached, Flipped, Focused, Refined
+from terraclick.values import Click, Prediction, Prompt, View
 
 TINY = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)
 CLICKS = (Click(150, 200), Click(40, 300, False))

@@ -11,11 +11,10 @@ transformers = pytest.importorskip("transformers", reason="needs the extra terra
 from sam_sizes import KINDS, SIDE, tiny  # noqa: E402
 
 from terraclick.catalogue import load  # noqa: E402
-from terraclick.core.click import Click, Prompt  # noqa: E402
-from terraclick.core.predictor import Prediction, View  # noqa: E402
 from terraclick.core.session import Session  # noqa: E402
 from terraclick.errors import BadClick, BadWeights  # noqa: E402
 from terraclick.networks.sam.model import SAM, SamPredictor, _published  # noqa: E402
+from terraclick.values import Click, Prediction, Prompt, View  # noqa: E402  # noqa: E402
 
 
 def predictor(name, **options):

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from terraclick.catalogue import load, spec_of
-from terraclick.core.click import Click, Prompt
-from terraclick.core.predictor import View
 from terraclick.errors import BadConfig, UnknownName
 from terraclick.predictors.variants import base_name, composed, split_name
 from terraclick.predictors.wrappers import Refined
+from terraclick.values import Click, Prompt, View
 
 
 def test_a_name_is_taken_apart():

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.focus import FocusRule
-from terraclick.core.predictor import Prediction, View
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig
 from terraclick.methods.grabcut import GrabCut
 from terraclick.methods.random_walker import RandomWalker
 from terraclick.predictors.wrappers import ByTarget, Cached, Flipped, Focused, Fused, Modulated, Refined
+from terraclick.values import Click, Prediction, Prompt, Target, View
 
 RULE = FocusRule((48, 48), min_crop=24)
 INNERS = {"grabcut": GrabCut(rounds=1), "randomwalk": RandomWalker(max_side=48)}

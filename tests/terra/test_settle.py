@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terraclick.core.click import Click, Prompt, Reference
-from terraclick.core.predictor import Prediction, View
 from terraclick.core.session import Session
 from terraclick.errors import BadClick
 from terraclick.terra.settle import Settled, SettleRule, square_window
+from terraclick.values import Click, Prediction, Prompt, Reference, View
 
 SHAPE = (400, 500)
 starts, sizes = st.integers(0, 150), st.integers(3, 100)

@@ -5,9 +5,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from terraclick.core.click import Click, Prompt, Reference, Target
-from terraclick.core.focus import Window
-from terraclick.core.predictor import Prediction, View
 from terraclick.core.refit import colour_features
 from terraclick.errors import BadClick, BadWeights
 from terraclick.inference import graph as room
@@ -18,6 +15,7 @@ from terraclick.terra.inputs import click_planes, network_inputs
 from terraclick.terra.models import terra_graphs
 from terraclick.terra.patches import ENCODER_SIDE, GREY, PatchFeatures, cut
 from terraclick.terra.predictor import TerraEncoded, TerraGraphs, TerraPredictor
+from terraclick.values import Click, Prediction, Prompt, Reference, Target, View, Window
 
 ONE = Prompt((Click(60.0, 80.0),))
 

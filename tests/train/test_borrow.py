@@ -7,12 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
-from terraclick.core.click import Target  # noqa: E402
 from terraclick.data.augment import Turn  # noqa: E402
 from terraclick.terra.patches import ENCODER_SIDE  # noqa: E402
 from terraclick.train.borrow import Borrowed, Lenders, lent  # noqa: E402
 from terraclick.train.crops import Asked, Crop  # noqa: E402
 from terraclick.train.losses import click_loss  # noqa: E402
+from terraclick.values import Target  # noqa: E402
 
 SIDE, HALF = ENCODER_SIDE, ENCODER_SIDE // 2
 STRAIGHT = Turn(0, False, SIDE)

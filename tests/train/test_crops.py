@@ -9,12 +9,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 pytest.importorskip("skimage", reason="needs the extra terraclick[train]")
 
-from terraclick.core.click import Target  # noqa: E402
 from terraclick.data.datasets import open_dataset  # noqa: E402
 from terraclick.errors import BadConfig, BadData  # noqa: E402
 from terraclick.terra.patches import ENCODER_SIDE  # noqa: E402
 from terraclick.train.config import RECIPES, Source, TrainConfig  # noqa: E402
 from terraclick.train.crops import Crop, draw_crops  # noqa: E402
+from terraclick.values import Target  # noqa: E402
 
 SIDE = ENCODER_SIDE
 CONFIG = TrainConfig(name="tiny", sources=(Source("tiny", 1.0),), paste_share=0.0)

@@ -12,8 +12,6 @@ from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
 from terraclick.blocks.tuning import tune  # noqa: E402
 from terraclick.catalogue import load  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
-from terraclick.core.click import Click, Prompt  # noqa: E402
-from terraclick.core.predictor import View  # noqa: E402
 from terraclick.data.datasets import open_datasets  # noqa: E402
 from terraclick.errors import BadConfig, BadWeights, UnknownName  # noqa: E402
 from terraclick.networks.checkpoint import build, save_network  # noqa: E402
@@ -31,6 +29,11 @@ from terraclick.train.networks import (  # noqa: E402
     start_from,
     train_network,
     training_loss,
+)
+from terraclick.values import (  # noqa: E402
+    Click,
+    Prompt,
+    View,
 )
 
 VIT = ClickViTConfig(dim=32, depth=4, heads=4, size=224)

@@ -23,8 +23,6 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.api import check_real, clean, default_window, drawn, score_of, shaped
 from terraclick.app.engine import Encoded, Frame
 from terraclick.app.images import Scene
-from terraclick.core.click import Click, Reference, Target
-from terraclick.core.focus import Window
 from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.core.simulate import squared_depth
@@ -33,6 +31,7 @@ from terraclick.geo.affine import through
 from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import only_real, rasterize
+from terraclick.values import Click, Reference, Target, Window
 
 __all__ = [
     "Act",

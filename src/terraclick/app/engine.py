@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.api import MAX_VIEW_PX
-from terraclick.core.predictor import Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.errors import TerraClickError
-from terraclick.geo.grid import Bounds, Grid
+from terraclick.geo.grid import Grid
 from terraclick.geo.raster import read_view
 from terraclick.geo.reading import PLAIN, Reading
+from terraclick.values import Bounds, View
 
 __all__ = ["Busy", "Cancelled", "Encoded", "Encodings", "Frame", "Priority", "Worker", "memory_of", "read_frame"]
 

@@ -20,29 +20,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.focus import Window
-from terraclick.core.predictor import View
 from terraclick.errors import BadImage, BadInput, TerraClickError, UnknownName
 from terraclick.geo.carrying import accuracy_note
 from terraclick.geo.classmap import heat_classes
 from terraclick.geo.grid import Grid
 from terraclick.geo.identity import session_key
 from terraclick.geo.lonlat import WGS84
-from terraclick.geo.raster import (
-    Band,
-    RasterInfo,
-    Stretch,
-    read_bands,
-    read_info,
-    read_limits,
-    read_tile,
-    resolve_image,
-)
+from terraclick.geo.raster import Band, RasterInfo, read_bands, read_info, read_limits, read_tile, resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.sidecars import stamp_of, written_at
 from terraclick.geo.store import Store, StoredImage, image_hash
 from terraclick.geo.stored_readings import AS_FILES_SAY, Readings
 from terraclick.geo.suspicion import suspicions
+from terraclick.values import Stretch, View, Window
 
 __all__ = ["TILE", "ImageChanged", "Scene", "Tiles", "looked_at", "open_one", "open_scenes", "settled"]
 

@@ -20,10 +20,10 @@ import numpy as np
 
 from terraclick.app.images import TILE, Scene
 from terraclick.classmap.explain import heat_colours
-from terraclick.core.focus import Window
 from terraclick.errors import TerraClickError, UnknownName
 from terraclick.geo.classmap import heat_classes, read_heat
 from terraclick.geo.raster import read_info
+from terraclick.values import Window
 
 __all__ = ["Layer", "Layers"]
 

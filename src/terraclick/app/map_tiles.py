@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.app.images import TILE, Scene, Tiles
-from terraclick.core.focus import Window
-from terraclick.core.predictor import View
 from terraclick.errors import BadGrid, NotGeoreferenced, UnknownName
 from terraclick.geo.outside import mercator_to
-from terraclick.geo.raster import Stretch
+from terraclick.values import Stretch, View, Window
 
 __all__ = ["MAX_ZOOM", "map_tile"]
 

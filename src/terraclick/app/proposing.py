@@ -12,12 +12,12 @@ from terraclick.api import PIN_HOLE_PX, SPECK_PX, drawn, shaped
 from terraclick.app.clicking import Shape, Surface, shape_of
 from terraclick.app.engine import Encoded
 from terraclick.app.images import Scene
-from terraclick.core.click import Click, Prompt, Reference, Target
 from terraclick.core.masks import drop_specks, fill_holes
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import only_real, rasterize
+from terraclick.values import Click, Prompt, Reference, Target
 
 __all__ = ["propose"]
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.api import MAX_VIEW_PX, clean
-from terraclick.core.click import Click, Target
 from terraclick.core.masks import iou
 from terraclick.core.noc import number_of_clicks
 from terraclick.core.predictor import Predictor
@@ -27,6 +26,7 @@ from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.store import MapObject, Store, StoredImage, StoredView, reproject
 from terraclick.geo.stored_readings import readings_of
+from terraclick.values import Click, Target
 
 __all__ = ["Replay", "Replayed", "replay"]
 

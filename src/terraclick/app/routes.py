@@ -33,12 +33,12 @@ from terraclick.app.schemas import (
     PrefetchBody,
 )
 from terraclick.app.workspace import Workspace
-from terraclick.core.click import Target
 from terraclick.errors import BadInput, UnknownName
 from terraclick.geo.lonlat import lonlat_bounds
 from terraclick.geo.raster import read_statistics
 from terraclick.geo.rows import SetAside
 from terraclick.geo.store import STATUSES
+from terraclick.values import Target
 
 __all__ = ["ROUTES", "router"]
 

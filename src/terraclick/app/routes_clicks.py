@@ -28,8 +28,8 @@ from terraclick.app.schemas import (
     ViewBody,
 )
 from terraclick.app.workspace import NAMES, Live, Workspace
-from terraclick.core.click import Target
 from terraclick.errors import BadConfig, UnknownName
+from terraclick.values import Target
 
 __all__ = ["router", "setup_of", "shown"]
 

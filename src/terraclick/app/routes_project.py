@@ -31,7 +31,6 @@ from terraclick.app.schemas import (
     ViewBody,
 )
 from terraclick.app.workspace import Workspace
-from terraclick.core.click import Target
 from terraclick.errors import BadConfig, BadData, Conflict, NotGeoreferenced, UnknownName
 from terraclick.geo.collection import Picture, collected, renamed
 from terraclick.geo.crs_text import crs_of_text
@@ -40,6 +39,7 @@ from terraclick.geo.identity import unique_names
 from terraclick.geo.outside import image_at
 from terraclick.geo.rows import usable_columns
 from terraclick.geo.store import MapClass, MapObject, StoredReference, like
+from terraclick.values import Target
 
 __all__ = ["router"]
 

@@ -28,12 +28,11 @@ from terraclick.app.depends import Json, Space, User
 from terraclick.app.engine import Priority
 from terraclick.app.features import surface_of
 from terraclick.app.workspace import Workspace
-from terraclick.core.click import Click, Target
-from terraclick.core.predictor import View
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadData, TerraClickError, UnknownName
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
+from terraclick.values import Click, Target, View
 
 __all__ = ["router", "segmap_error"]
 

@@ -14,8 +14,8 @@ from terraclick.api import shaped
 from terraclick.app.clicking import Shape, Surface, parts_of, shape_of, to_map
 from terraclick.app.features import as_surface
 from terraclick.app.images import Scene
-from terraclick.core.click import Reference
 from terraclick.errors import BadData
+from terraclick.values import Reference
 
 __all__ = ["dimmed", "merged", "reshaped", "split", "without"]
 

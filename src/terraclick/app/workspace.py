@@ -48,7 +48,6 @@ from terraclick.app.features import Places, as_surface, outline_json
 from terraclick.app.images import Scene, Tiles, settled
 from terraclick.app.journal import Actor, Deed, Edit, Journal, Stand, Step, Swap, Tell, do, find
 from terraclick.app.watching import Watch
-from terraclick.core.click import Reference, Target
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, Conflict, UnknownName
 from terraclick.geo.grid import Grid
@@ -66,6 +65,7 @@ from terraclick.geo.store import (
     reproject,
 )
 from terraclick.predictors.progress import reporting
+from terraclick.values import Reference, Target
 
 __all__ = ["Live", "Model", "Workspace"]
 

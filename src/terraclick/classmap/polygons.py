@@ -11,7 +11,6 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.classmap.model import load_map, map_files
 from terraclick.classmap.tiles import MapJob
-from terraclick.core.click import Target
 from terraclick.core.session import Session
 from terraclick.errors import BadConfig
 from terraclick.geo.classmap import (
@@ -28,6 +27,7 @@ from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_info, resolve_image
 from terraclick.geo.session_files import replace_session
 from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredImage, files_hash, image_hash
+from terraclick.values import Target
 
 __all__ = ["class_seed", "object_seed", "save_polygons", "seed_objects"]
 

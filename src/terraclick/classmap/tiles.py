@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.classmap.model import MapSpec, load_map
-from terraclick.core.focus import Window
 from terraclick.errors import BadConfig, BadGrid
-from terraclick.geo.grid import Bounds, Grid
+from terraclick.geo.grid import Grid
 from terraclick.geo.raster import read_info, read_tile
 from terraclick.geo.reading import PLAIN, Reading
+from terraclick.values import Bounds, Window
 
 __all__ = ["MapJob", "TileMapper", "TilePlan", "layout", "plan_tiles"]
 

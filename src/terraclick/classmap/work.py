@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from terraclick.classmap.model import MapSpec
 from terraclick.classmap.tiles import TilePlan
-from terraclick.core.focus import Window
 from terraclick.errors import BadConfig
 from terraclick.files import writing
 from terraclick.geo.classmap import (
@@ -27,6 +26,7 @@ from terraclick.geo.classmap import (
     UNKNOWN,
     RowFile,
 )
+from terraclick.values import Window
 
 __all__ = ["Progress", "Work"]
 

@@ -72,10 +72,10 @@ def run(
     """Run every predictor by the protocol, print one table each and, for several, one that compares them."""
     from terraclick import benchmark as room
     from terraclick.compare import compared, cost_columns
-    from terraclick.core.click import Target
     from terraclick.data.datasets import open_datasets
     from terraclick.files import check_output, write_text
     from terraclick.predictors.variants import composed
+    from terraclick.values import Target
 
     for name in ("json_file", "markdown", "plot_file"):
         if words[name] is not None:

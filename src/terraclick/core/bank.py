@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click
-from terraclick.core.focus import Window
+from terraclick.values import Click, Window
 
 __all__ = [
     "MAP_CHANNELS",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click
+from terraclick.values import Click
 
 __all__ = ["disk_maps", "distance_maps", "squared_distance"]
 

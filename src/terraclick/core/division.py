@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.focus import Window
 from terraclick.errors import BadConfig
+from terraclick.values import Window
 
 __all__ = ["blend_weights", "choose_division", "divide", "fuse", "patch_windows"]
 

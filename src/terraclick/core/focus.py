@@ -10,38 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click
 from terraclick.errors import BadConfig
+from terraclick.values import Click, Window
 
-__all__ = ["FocusRule", "Window", "crop", "crop_clicks", "next_window", "paste", "resize", "resize_aligned"]
+__all__ = ["FocusRule", "crop", "crop_clicks", "next_window", "paste", "resize", "resize_aligned"]
 
 FloatArray = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Window:
-    """A rectangle of whole pixels: first row, first col, number of rows, number of cols."""
-
-    row: int
-    col: int
-    rows: int
-    cols: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """(rows, cols) to index an array with."""
-        return slice(self.row, self.row + self.rows), slice(self.col, self.col + self.cols)
-
-    def clipped(self, shape: tuple[int, ...]) -> tuple[Window, Window]:
-        """The part that lies on an array of `shape` (H, W, …): in the array's pixels, then in this window's own."""
-        row, col = max(self.row, 0), max(self.col, 0)
-        rows = max(min(self.row + self.rows, shape[0]) - row, 0)
-        cols = max(min(self.col + self.cols, shape[1]) - col, 0)
-        return Window(row, col, rows, cols), Window(row - self.row, col - self.col, rows, cols)
-
-    def contains(self, row: float, col: float) -> bool:
-        """Whether a point (pixel centres at integers) falls on a pixel of this window."""
-        return self.row - 0.5 <= row < self.row + self.rows - 0.5 and self.col - 0.5 <= col < self.col + self.cols - 0.5
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click
+from terraclick.values import Click
 
 __all__ = ["boundary", "boundary_iou", "clicked_components", "drop_specks", "fill_holes", "iou", "mask_box"]
 

@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click
-from terraclick.core.focus import Window
+from terraclick.values import Click, Window
 
 __all__ = ["FIT_CHANNELS", "FIT_STRIDE", "Evidence", "colour_features", "fit_maps", "gather"]
 

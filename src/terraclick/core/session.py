@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click, Prompt, Reference, Target
-from terraclick.core.focus import Window
-from terraclick.core.predictor import Prediction, Predictor
+from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick
+from terraclick.values import Click, Prediction, Prompt, Reference, Target, Window
 
 __all__ = ["PackedPrediction", "Session", "pack"]
 

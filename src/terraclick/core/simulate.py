@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click
+from terraclick.values import Click
 
 __all__ = ["chance_click", "error_depth", "next_click", "random_error_click", "sample_clicks", "squared_depth"]
 

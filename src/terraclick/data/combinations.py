@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Target
 from terraclick.data.datasets import Dataset, Picture, Thing
 from terraclick.data.pictures import LARGEST_NUMBER
 from terraclick.data.sample import Task
+from terraclick.values import Target
 
 __all__ = ["KINDS", "Combination", "combination_tasks"]
 

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Target
-from terraclick.core.predictor import View
 from terraclick.data.pictures import LARGEST_NUMBER, read_numbers, read_picture, read_values
 from terraclick.data.sample import Task
 from terraclick.errors import BadData
+from terraclick.values import Target, View
 
 __all__ = [
     "IGNORE",

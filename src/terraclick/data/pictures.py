@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.predictor import View
 from terraclick.errors import BadData, BadInput
-from terraclick.geo.raster import Stretch, read_stored, read_view
+from terraclick.geo.raster import read_stored, read_view
+from terraclick.values import Stretch, View
 
 __all__ = ["LARGEST_NUMBER", "read_numbers", "read_picture", "read_values"]
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Reference, Target
 from terraclick.data.pictures import LARGEST_NUMBER
 from terraclick.errors import BadConfig
+from terraclick.values import Reference, Target
 
 if TYPE_CHECKING:
     from terraclick.data.datasets import Dataset, Picture

@@ -15,12 +15,12 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from terraclick.core.focus import Window
 from terraclick.data.pictures import read_values
 from terraclick.datasets.declaration import WHOLE, Labelling, Scene, Settings
 from terraclick.datasets.sources import IGNORE, connected_parts, dense
 from terraclick.errors import BadData, BadInput
 from terraclick.geo.raster import read_limits, read_placed
+from terraclick.values import Window
 
 __all__ = ["crop_windows", "write_scene"]
 

@@ -23,7 +23,6 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window as RasterWindow
 from shapely import Polygon
 
-from terraclick.core.focus import Window
 from terraclick.errors import BadData, BadGrid, TerraClickError
 from terraclick.files import replace_whole
 from terraclick.geo.affine import apply
@@ -33,6 +32,7 @@ from terraclick.geo.opening import opened
 from terraclick.geo.polygonize import moved, polygons_within
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.regularize import simplify_coverage
+from terraclick.values import Window
 
 __all__ = [
     "ClassPatch",

@@ -17,7 +17,6 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from terraclick.core.focus import Window
 from terraclick.errors import BadConfig
 from terraclick.geo.collection import FIELDS, UNNAMED, Collection, Sheet, record
 from terraclick.geo.colours import palette_colour, rgb_of
@@ -26,6 +25,7 @@ from terraclick.geo.keyholes import one_ring, polygons_in
 from terraclick.geo.legend import Row, legend_xml
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.texts import dump_json, harmless, read_json
+from terraclick.values import Window
 
 __all__ = [
     "class_lines",

@@ -14,14 +14,10 @@ from affine import Affine
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
-from terraclick.core.click import Click
-from terraclick.core.focus import Window
 from terraclick.errors import BadClick, BadConfig, BadGrid
+from terraclick.values import Bounds, Click, Window
 
-__all__ = ["Bounds", "Grid", "horizontal", "metres_per_unit"]
-
-Bounds = tuple[float, float, float, float]
-"""(left, bottom, right, top) in map coordinates, left < right and bottom < top."""
+__all__ = ["Grid", "horizontal", "metres_per_unit"]
 
 HALF = 0.5
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from terraclick.errors import BadData, BadImage, TerraClickError
-from terraclick.geo.grid import Bounds
 from terraclick.geo.raster import read_info, resolve_image
 from terraclick.geo.store import StoredImage, image_hash
+from terraclick.values import Bounds
 
 __all__ = ["base_name", "find_image", "known_as", "portable_name", "same_hash", "session_key", "unique_names"]
 

@@ -24,7 +24,6 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
-from terraclick.core.focus import Window
 from terraclick.errors import BadConfig, BadGrid, BadImage
 from terraclick.geo.grid import Grid
 from terraclick.geo.orientation import Oriented, stored_part
@@ -32,6 +31,7 @@ from terraclick.geo.placing import Place, place_of
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.sidecars import AuxiliaryBand, Sidecars, read_sidecars
 from terraclick.geo.tags import COMPRESSIONS, Tags, tags_of
+from terraclick.values import Window
 
 __all__ = [
     "RasterFile",

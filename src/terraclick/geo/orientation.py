@@ -13,7 +13,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterWindow
 
-from terraclick.core.focus import Window
+from terraclick.values import Window
 
 __all__ = ["Oriented", "stored_part"]
 

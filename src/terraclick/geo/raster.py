@@ -23,11 +23,9 @@ from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterWindow
 
-from terraclick.core.focus import Window
-from terraclick.core.predictor import View
 from terraclick.errors import BadGrid, BadImage, BadInput
 from terraclick.geo.bands import chosen_bands, hides_pixels, palette_of
-from terraclick.geo.grid import Bounds, Grid, check_bounds
+from terraclick.geo.grid import Grid, check_bounds
 from terraclick.geo.opening import (
     RasterFile,
     check_budget,
@@ -39,11 +37,11 @@ from terraclick.geo.opening import (
 )
 from terraclick.geo.placing import NOWHERE
 from terraclick.geo.reading import PLAIN, Reading
+from terraclick.values import Bounds, Stretch, View, Window
 
 __all__ = [
     "Band",
     "RasterInfo",
-    "Stretch",
     "rasterized",
     "read_bands",
     "read_info",
@@ -56,12 +54,6 @@ __all__ = [
     "read_view",
     "resolve_image",
 ]
-
-Stretch = str | tuple[float, float] | Sequence[tuple[float, float]]
-"""How values become 0-255: "auto", "percent", "none", one (min, max), or one (min, max) per band read.
-
-Numbers are true values: where a file declares a scale and an offset (as QGIS applies them), those are counted in.
-"""
 
 CHUNK_SAMPLES = 2**20
 SLIVER = 1e-3

@@ -11,12 +11,11 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 
-from terraclick.core.click import Reference
-from terraclick.core.focus import Window
 from terraclick.errors import BadData
-from terraclick.geo.grid import Bounds, Grid
+from terraclick.geo.grid import Grid
 from terraclick.geo.imports import import_polygons
-from terraclick.geo.raster import Stretch, read_info, read_view, resolve_image
+from terraclick.geo.raster import read_info, read_view, resolve_image
+from terraclick.values import Bounds, Reference, Stretch, Window
 
 __all__ = ["read_reference"]
 

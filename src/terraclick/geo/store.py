@@ -39,7 +39,6 @@ from pyproj.exceptions import ProjError
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
-from terraclick.core.click import Reference
 from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
 from terraclick.files import replace_whole
 from terraclick.geo.colours import palette_colour
@@ -75,6 +74,7 @@ from terraclick.geo.rows import (
     text_of,
 )
 from terraclick.geo.styles import MARK, layer_style
+from terraclick.values import Reference
 
 __all__ = [
     "STATUSES",

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from terraclick.core.focus import Window
 from terraclick.errors import TerraClickError
 from terraclick.geo.bands import chosen_bands, hides_pixels
 from terraclick.geo.opening import decode_cost, opened, stored_types
 from terraclick.geo.raster import read_samples, resolve_image
 from terraclick.geo.reading import PLAIN, Reading
+from terraclick.values import Window
 
 __all__ = ["suspicions"]
 

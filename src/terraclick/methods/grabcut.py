@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from terraclick.core.click import Prompt
 from terraclick.core.clickmaps import squared_distance
-from terraclick.core.predictor import Prediction, View
 from terraclick.predictors.scaled import NO_WEIGHTS, ScaledView, answer_at_full_size, need_positive, scaled
 from terraclick.predictors.spec import PredictorSpec
+from terraclick.values import Prediction, Prompt, View
 
 __all__ = ["SPEC", "GrabCut"]
 

@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.clickmaps import squared_distance
-from terraclick.core.predictor import Prediction, View
 from terraclick.predictors.scaled import NO_WEIGHTS, ScaledView, answer_at_full_size, need_positive, scaled
 from terraclick.predictors.spec import PredictorSpec
+from terraclick.values import Click, Prediction, Prompt, Target, View
 
 __all__ = ["SPEC", "RandomWalker"]
 

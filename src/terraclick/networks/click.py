@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from terraclick.core.click import Prompt
 from terraclick.core.focus import FocusRule
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadConfig, require_extra
 from terraclick.networks.exported import ExportedNetwork, is_exported
 from terraclick.networks.families import family_of, part
 from terraclick.predictors.wrappers import Cached, Flipped, Focused
+from terraclick.values import Prompt
 
 __all__ = ["click_network", "from_folder", "whole_view_network"]
 

@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Prompt
-from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, paste
+from terraclick.core.focus import FocusRule, crop, crop_clicks, paste
 from terraclick.core.modulation import MODULATIONS
-from terraclick.core.predictor import MASK_THRESHOLD, Prediction, View
 from terraclick.errors import BadClick, BadWeights
 from terraclick.inference.graph import Graph
 from terraclick.predictors.inputs import click_points, picture, sigmoid
+from terraclick.values import MASK_THRESHOLD, Prediction, Prompt, View, Window
 
 __all__ = [
     "DESCRIPTION",

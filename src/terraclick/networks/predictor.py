@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from terraclick.core.click import Prompt
-from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, paste
-from terraclick.core.predictor import MASK_THRESHOLD, Prediction, Predictor, View
+from terraclick.core.focus import FocusRule, crop, crop_clicks, paste
+from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig
 from terraclick.predictors.inputs import click_points, picture
+from terraclick.values import MASK_THRESHOLD, Prediction, Prompt, View, Window
 
 __all__ = ["Exact", "NetworkEncoded", "NetworkPredictor", "image_tensor"]
 

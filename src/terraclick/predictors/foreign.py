@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from terraclick.core.click import Prompt
-from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.errors import BadWeights, TerraClickError
+from terraclick.values import Prediction, Prompt, View
 
 __all__ = ["FromFolder", "opening"]
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click
-from terraclick.core.predictor import View
 from terraclick.errors import BadConfig
+from terraclick.values import Click, View
 
 __all__ = ["GREY", "click_points", "logit", "picture", "sigmoid"]
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.focus import resize
 from terraclick.core.masks import clicked_components
-from terraclick.core.predictor import Prediction, View
 from terraclick.errors import BadClick
+from terraclick.values import Click, Prediction, Prompt, Target, View
 
 __all__ = ["NO_WEIGHTS", "ScaledView", "answer_at_full_size", "need_positive", "scaled"]
 

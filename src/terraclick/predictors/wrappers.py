@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.division import fuse
-from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, next_window, paste
+from terraclick.core.focus import FocusRule, crop, crop_clicks, next_window, paste
 from terraclick.core.modulation import MODULATIONS
-from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.errors import BadConfig
 from terraclick.predictors.inputs import click_points, logit, sigmoid
 from terraclick.predictors.progress import Progress, reporting
+from terraclick.values import Click, Prediction, Prompt, Target, View, Window
 
 __all__ = ["BySize", "ByTarget", "Cached", "Flipped", "Focused", "Fused", "Modulated", "Refined"]
 

@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click
-from terraclick.core.focus import Window
 from terraclick.core.refit import Evidence, fit_maps, gather
 from terraclick.terra.patches import PatchFeatures
+from terraclick.values import Click, Window
 
 __all__ = ["Marked", "marked", "marked_reference", "score_maps"]
 

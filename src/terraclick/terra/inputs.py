@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.core.bank import BankRow, prompt_maps
-from terraclick.core.click import Click, Prompt, Target
 from terraclick.core.clickmaps import disk_maps
-from terraclick.core.focus import Window
 from terraclick.terra.patches import PatchFeatures, cut
+from terraclick.values import Click, Prompt, Target, Window
 
 __all__ = ["click_planes", "mirrored", "network_inputs"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from terraclick.core.click import Target
 from terraclick.core.predictor import Predictor
 from terraclick.inference.graph import Graph
 from terraclick.predictors.spec import WEIGHTS, PredictorSpec
 from terraclick.predictors.wrappers import BySize, ByTarget, Cached, Fused
 from terraclick.terra.predictor import TerraGraphs, TerraPredictor
 from terraclick.terra.settle import Settled
+from terraclick.values import Target
 
 __all__ = [
     "CLICK_NET_FILE",

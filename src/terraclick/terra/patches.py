@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.core.bank import center_tokens
-from terraclick.core.focus import Window
 from terraclick.core.refit import colour_features
 from terraclick.inference.graph import Graph
+from terraclick.values import Window
 
 __all__ = [
     "ENCODER_SIDE",

@@ -17,10 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.core.bank import BankRow, click_rows, reference_row
-from terraclick.core.click import Prompt
 from terraclick.core.division import choose_division, patch_windows
-from terraclick.core.focus import Window
-from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.core.refit import FIT_STRIDE
 from terraclick.errors import BadClick
 from terraclick.inference.graph import Graph
@@ -28,6 +26,7 @@ from terraclick.predictors.progress import Progress
 from terraclick.terra.evidence import Marked, marked, marked_reference, score_maps
 from terraclick.terra.inputs import mirrored, network_inputs
 from terraclick.terra.patches import ENCODER_SIDE, GREY, PatchFeatures, cut, encoder_input, patch_features
+from terraclick.values import Prediction, Prompt, View, Window
 
 __all__ = ["TerraEncoded", "TerraGraphs", "TerraPredictor"]
 

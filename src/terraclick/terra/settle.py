@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click, Prompt
-from terraclick.core.focus import Window
 from terraclick.core.masks import clicked_components
-from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.core.predictor import Predictor
+from terraclick.values import Click, Prediction, Prompt, View, Window
 
 __all__ = ["SettleRule", "Settled", "square_window"]
 

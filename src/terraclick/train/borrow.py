@@ -14,13 +14,12 @@ import cv2
 import numpy as np
 
 from terraclick.core.bank import BankRow, click_rows, reference_row
-from terraclick.core.click import Click, Target
-from terraclick.core.focus import Window
 from terraclick.core.refit import colour_features
 from terraclick.data.augment import Turn
 from terraclick.terra.evidence import Marked, marked, marked_reference
 from terraclick.terra.patches import ENCODER_SIDE, PatchFeatures
 from terraclick.train.crops import Crop
+from terraclick.values import Click, Target, Window
 
 __all__ = ["Borrowed", "Lenders", "lent"]
 

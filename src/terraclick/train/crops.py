@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.core.bank import center_tokens
-from terraclick.core.click import Target
-from terraclick.core.focus import Window
 from terraclick.data.augment import jitter_sensor
 from terraclick.data.datasets import IGNORE, Dataset, Picture, Thing
 from terraclick.errors import BadData
 from terraclick.files import replace_whole
 from terraclick.terra.patches import ENCODER_SIDE, GREY, cut
 from terraclick.train.config import Source, TrainConfig
+from terraclick.values import Target, Window
 
 __all__ = ["Asked", "Crop", "Encode", "draw_crops"]
 

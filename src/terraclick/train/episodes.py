@@ -10,12 +10,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.focus import Window
 from terraclick.data.augment import jitter_sensor, turn
 from terraclick.data.datasets import IGNORE, Dataset
 from terraclick.errors import BadData
 from terraclick.networks.recipe import EpisodeRule
 from terraclick.terra.patches import GREY, cut
+from terraclick.values import Window
 
 __all__ = ["Episode", "Example", "Labels", "draw_episode", "reader"]
 

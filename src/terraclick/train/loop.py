@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terraclick.blocks.efficientnet import fold_published
-from terraclick.core.click import Target
-from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData, BadWeights, MissingExtra
 from terraclick.files import copy_file, write_text
@@ -39,6 +37,7 @@ from terraclick.train.losses import click_loss, dice_loss, normalized_focal_loss
 from terraclick.train.pool import Pool, sample
 from terraclick.train.saving import save_checkpoint
 from terraclick.train.validation import Validation
+from terraclick.values import MASK_THRESHOLD, Target
 
 __all__ = ["train"]
 

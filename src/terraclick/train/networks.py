@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from terraclick.blocks.tuning import count_parameters, merge_lora, tune
-from terraclick.core.click import Click
 from terraclick.core.masks import iou
-from terraclick.core.predictor import MASK_THRESHOLD
 from terraclick.core.simulate import next_click, random_error_click, sample_clicks
 from terraclick.data.datasets import open_datasets
 from terraclick.errors import BadConfig, BadWeights
@@ -33,6 +31,7 @@ from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode, draw_episode, reader
 from terraclick.train.losses import dice_loss, iterative_click_loss, normalized_focal_loss
 from terraclick.train.saving import save_checkpoint
+from terraclick.values import MASK_THRESHOLD, Click
 
 __all__ = ["NETWORK_RECIPES", "click_curve", "start_from", "train_network", "training_loss"]
 

@@ -12,8 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from terraclick.core.bank import click_rows
-from terraclick.core.click import Click, Prompt, Target
-from terraclick.core.focus import Window
 from terraclick.core.refit import colour_features
 from terraclick.core.simulate import next_click, random_error_click, sample_clicks
 from terraclick.data.augment import Turn, jitter_light
@@ -25,6 +23,7 @@ from terraclick.terra.patches import ENCODER_SIDE, PatchFeatures
 from terraclick.train.borrow import Borrowed, Lenders, lent
 from terraclick.train.config import TrainConfig
 from terraclick.train.crops import Asked, Crop, Encode, draw_crops
+from terraclick.values import Click, Prompt, Target, Window
 
 __all__ = ["Episode", "Pool", "sample"]
 

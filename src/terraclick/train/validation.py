@@ -7,10 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from terraclick.benchmark import EvalProtocol, run_benchmark
-from terraclick.core.click import Target
 from terraclick.data.datasets import open_datasets
 from terraclick.errors import BadConfig
 from terraclick.train.export import export
+from terraclick.values import Target
 
 __all__ = ["Validation"]
 

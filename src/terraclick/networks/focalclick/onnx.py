@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.predictor import View
 from terraclick.core.resample import roi_weights
 from terraclick.errors import BadConfig
 from terraclick.inference.graph import Graph
@@ -17,6 +16,7 @@ from terraclick.networks.exported import ExportedEncoded, ExportedNetwork
 from terraclick.networks.focalclick.predictor import Box
 from terraclick.networks.graphs import ClickGraphs, FurtherGraph
 from terraclick.predictors.inputs import picture, sigmoid
+from terraclick.values import View
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Click, Prompt
-from terraclick.core.focus import FocusRule, Window, crop, crop_clicks, next_window, paste, resize
-from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.core.focus import FocusRule, crop, crop_clicks, next_window, paste, resize
+from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig
 from terraclick.predictors.inputs import click_points, sigmoid
+from terraclick.values import Click, Prediction, Prompt, View, Window
 
 __all__ = ["FocalClickPredictor", "FocalEncoded", "FocalStages", "focus_crop"]
 

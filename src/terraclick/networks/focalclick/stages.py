@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from terraclick.core.predictor import View
 from terraclick.networks.focalclick.model import Coarse
 from terraclick.networks.focalclick.predictor import Box
 from terraclick.networks.predictor import NetworkEncoded, NetworkPredictor, image_tensor
+from terraclick.values import View
 
 __all__ = ["FocalNetwork"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from terraclick.core.click import Prompt
 from terraclick.networks.click import click_network
+from terraclick.values import Prompt
 
 __all__ = ["build"]
 

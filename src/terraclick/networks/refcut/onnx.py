@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Prompt, Reference
-from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.errors import BadConfig, BadWeights
 from terraclick.inference.graph import Graph
 from terraclick.networks.exported import DESCRIPTION, ExportedNetwork, read_description, side_of
 from terraclick.networks.graphs import ClickGraphs, FurtherGraph
 from terraclick.predictors.inputs import picture
 from terraclick.predictors.wrappers import Cached
+from terraclick.values import Prediction, Prompt, Reference, View
 
 if TYPE_CHECKING:
     from torch import Tensor

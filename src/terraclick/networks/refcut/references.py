@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from terraclick.core.click import Prompt, Reference
-from terraclick.core.predictor import Prediction, Predictor, View
+from terraclick.core.predictor import Predictor
 from terraclick.errors import BadConfig
 from terraclick.networks.predictor import image_tensor
 from terraclick.predictors.wrappers import Cached
+from terraclick.values import Prediction, Prompt, Reference, View
 
 __all__ = ["References", "references_of"]
 

@@ -18,11 +18,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.click import Prompt
-from terraclick.core.predictor import Prediction, View
 from terraclick.core.resample import resize_antialiased
 from terraclick.errors import BadClick
 from terraclick.predictors.inputs import logit, picture, sigmoid
+from terraclick.values import Prediction, Prompt, View
 
 __all__ = ["SamEncoded", "SamView"]
 
