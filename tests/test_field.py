@@ -216,7 +216,7 @@ def test_an_image_that_changes_between_two_clicks_is_noticed(tmp_path, monkeypat
             return Prediction(np.ones(encoded.shape[:2], np.float32))
 
     groups = [[(500030, 4999970, True)], [(500010, 4999990, True)]]
-    room = sys.modules["terraclick.api"]
+    room = sys.modules["terraclick.geo.view_window"]
     monkeypatch.setattr(room, "VIEW_PX", dict.fromkeys(Target, 32))
     monkeypatch.setattr(room, "LATTICE_PX", dict.fromkeys(Target, 16))
     answers = outlines(path, groups, model=Changing())

@@ -3,15 +3,13 @@
     1 read_view(path, bounds)          → View, Grid      geo/raster
     2 predictor.encode(view)           → encoded         terra, networks, methods
     3 grid.to_click(x, y, positive)    → Click           geo/grid
-    4 session.add(click, …)            → Session         core/session
+    4 session.answer(clicks, …)        → Session         core/session
     5 clean(session, valid)            → mask            core/masks, cut where the view holds no data
     6 drawn(prediction, mask, grid)    → polygons        geo/contours (every pixel: geo/polygonize)
     7 store.add(polygons, …)           → GeoPackage      geo/store, by the caller (`terraclick segment`)
 
 The view that is read, unless bounds or gsd say otherwise, is at the raster's own resolution: for an object the 1024 px
-square around the first including click, for a class the 1792 px square (the whole image if it is smaller). Squares
-start on a coarse lattice of the image, so that neighbouring clicks share a view (and its encoding), and they grow by
-lattice steps until every click lies inside.
+square around the first including click, for a class the 1792 px square. The whole rule is `geo/view_window.py`.
 """
 
 from __future__ import annotations
@@ -42,14 +40,14 @@ from terraclick.geo.raster import RasterInfo, read_info, read_view, resolve_imag
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.regularize import simplify, square_corners
 from terraclick.geo.sidecars import stamp_of
-from terraclick.values import Bounds, Click, Prediction, Reference, Target, View, Window
+from terraclick.geo.view_window import MAX_VIEW_PX, view_window
+from terraclick.values import Bounds, Click, Prediction, Reference, Target, View
 
 __all__ = [
     "MapClick",
     "Outline",
     "check_real",
     "clean",
-    "default_window",
     "drawn",
     "outline",
     "outlines",
@@ -60,10 +58,6 @@ __all__ = [
 MapClick = tuple[float, float, bool]
 """(x, y, positive) in the raster's coordinates, or in pixels from its top-left corner."""
 
-VIEW_PX = {Target.OBJECT: 1024, Target.CLASS: 1792}
-LATTICE_PX = {Target.OBJECT: 256, Target.CLASS: 448}
-MAX_VIEW_PX = 4096
-MARGIN_PX = 32  # a click nearer to the edge of the square than this makes the square grow
 PIN_HOLE_PX = 16
 SPECK_PX = 16
 SQUARE_PX = 3  # walls shorter than this are absorbed when squaring without a tolerance of its own
@@ -168,15 +162,8 @@ def outlines(
             view, grid = read_view(path, wanted, gsd, bands, stretch, MAX_VIEW_PX, reading)  # stop 1
             _check_same(path, stamp)
             encoded, asked = predictor.encode(view), wanted  # stop 2
-        session = Session(kind, tuple(references))
-        for x, y, positive in clicks:
-            click = grid.to_click(x, y, positive)  # stop 3
-            if not grid.holds(click):
-                raise BadClick(
-                    f"the click {x:.10g}, {y:.10g} lies outside the bounds {_text(grid.bounds)}: widen them."
-                )
-            check_real(click, view.valid, f"{x:.10g}, {y:.10g}")
-            session = session.add(click, predictor, encoded)  # stop 4
+        placed = _placed(clicks, grid, view)  # stop 3
+        session = Session(kind, tuple(references)).answer(placed, predictor, encoded)  # stop 4
         mask = clean(session, view.valid)  # stop 5
         polygons = drawn(session.latest, mask, grid, simplify_m, view.valid, info.grid)  # stop 6
         geometry = only_real(shaped(polygons, grid, simplify_m, square), grid, view.valid, info.grid)
@@ -184,6 +171,16 @@ def outlines(
         if pixels:
             geometry, crs = _to_pixels(geometry, info.grid), None
         yield Outline(geometry, crs, score_of(session, mask), mask, grid, view, session, wanted, gsd, tuple(clicks))
+
+
+def _placed(clicks: Sequence[MapClick], grid: Grid, view: View) -> Iterator[Click]:
+    """Clicks on the map as clicks on a view. Raises BadClick outside the view or where it holds no picture."""
+    for x, y, positive in clicks:
+        click = grid.to_click(x, y, positive)
+        if not grid.holds(click):
+            raise BadClick(f"the click {x:.10g}, {y:.10g} lies outside the bounds {_text(grid.bounds)}: widen them.")
+        check_real(click, view.valid, f"{x:.10g}, {y:.10g}")
+        yield click
 
 
 def _check_same(path: Path, stamp: tuple[Any, ...]) -> None:
@@ -220,37 +217,6 @@ def clean(session: Session, valid: NDArray[np.bool_] | None = None) -> NDArray[n
     return np.asarray(drop_specks(filled, SPECK_PX) | _parts_under(filled, prompt.positives), dtype=np.bool_)
 
 
-def default_window(clicks: Sequence[Click], shape: tuple[int, int], target: Target, factor: float = 1.0) -> Window:
-    """The square of pixels read around clicks given in pixels of a whole image of `shape`: see the top of this file.
-
-    `factor` image pixels make one pixel of the view. Raises BadClick if the clicks lie so far apart that the view would
-    be larger than 4096 px.
-    """
-    first = next((click for click in clicks if click.positive), clicks[0])
-    spans = []
-    for along, size in (("row", shape[0]), ("col", shape[1])):
-        places = [getattr(click, along) for click in clicks]
-        spans.append(_span(getattr(first, along), min(places), max(places), size, target, factor))
-    (row, rows), (col, cols) = spans
-    if max(rows, cols) > MAX_VIEW_PX * factor:
-        raise BadClick(
-            f"the clicks of one target need a view of {cols / factor:.0f} × {rows / factor:.0f} px, "
-            f"more than {MAX_VIEW_PX}: pass --bounds and a coarser --gsd."
-        )
-    return Window(row, col, rows, cols)
-
-
-def _span(place: float, lowest: float, highest: float, size: int, target: Target, factor: float) -> tuple[int, int]:
-    """(start, length) along one axis: lattice cells around `place`, more until lowest … highest lie inside."""
-    side, step, margin = (round(px * factor) for px in (VIEW_PX[target], LATTICE_PX[target], MARGIN_PX))
-    start = 0 if size <= side else min(max(round((place - side / 2) / step) * step, 0), size - 1)
-    stop = start + side
-    start -= max(0, math.ceil((start - lowest + margin) / step)) * step
-    stop += max(0, math.ceil((highest + margin - stop) / step)) * step
-    start, stop = max(start, 0), min(stop, size)
-    return start, stop - start
-
-
 def _target(name: str) -> Target:
     try:
         return Target(name)
@@ -278,7 +244,7 @@ def _view_bounds(clicks: Sequence[MapClick], info: RasterInfo, target: Target, g
     native = info.grid.metres_per_pixel or 1.0
     factor = max(1.0, gsd / native) if gsd is not None and math.isfinite(gsd) else 1.0
     at = [info.grid.to_click(*click) for click in clicks]
-    return info.grid.window(default_window(at, info.grid.shape, target, factor)).bounds
+    return info.grid.window(view_window(at, info.grid.shape, target, factor)[0]).bounds
 
 
 def _on_map(bounds: Bounds, grid: Grid) -> Bounds:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from terraclick.core.session import Session, pack
+from terraclick.core.session import Session, fold, pack
 from terraclick.errors import BadClick
 from terraclick.values import Click, Prediction, Reference, Target, View
 
@@ -126,3 +126,21 @@ def test_only_the_box_is_kept():
     assert pack(Prediction(probs)).levels.size == 0 and not pack(Prediction(probs)).unpack().probs.any()
     probs[4, 5] = probs[6, 9] = 1
     assert pack(Prediction(probs)).levels.shape == (3, 5)
+
+
+def test_one_loop_answers_clicks_that_are_known_and_clicks_that_are_chosen():
+    later = [FIRST, Click(9, 9, False), Click(5, 14)]
+    steps = list(fold(Session(), later, CONE, ENCODED))
+    assert [len(step.session.clicks) for step in steps] == [1, 2, 3]
+    assert same(steps[-1].session, play(later[1:])) and same(Session().answer(later, CONE, ENCODED), play(later[1:]))
+
+    def robot(session):
+        return later[len(session.clicks)] if len(session.clicks) < 2 else None
+
+    assert same(list(fold(Session(), robot, CONE, ENCODED))[-1].session, steps[1].session)
+
+
+def test_the_loop_answers_no_click_before_it_is_asked_for_and_times_the_answer_alone():
+    ticks = iter(range(100))
+    steps = fold(Session(), [FIRST, Click(9, 9), Click(50, 50)], CONE, ENCODED, lambda: float(next(ticks)))
+    assert next(steps).seconds == 1 and next(ticks) == 2

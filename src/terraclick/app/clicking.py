@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -20,18 +20,19 @@ from numpy.typing import NDArray
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from terraclick.api import check_real, clean, default_window, drawn, score_of, shaped
+from terraclick.api import check_real, clean, drawn, score_of, shaped
 from terraclick.app.engine import Encoded, Frame
 from terraclick.app.images import Scene
 from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.core.simulate import squared_depth
-from terraclick.errors import BadClick, BadGrid
+from terraclick.errors import BadClick
 from terraclick.geo.affine import through
 from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import only_real, rasterize
-from terraclick.values import Click, Reference, Target, Window
+from terraclick.geo.view_window import COARSEST, view_window
+from terraclick.values import Click, Reference, Target
 
 __all__ = [
     "Act",
@@ -50,10 +51,6 @@ __all__ = [
     "to_pixels",
 ]
 
-CLASS_SIDE = 2048
-"""A class view has at most so many pixels a side; a wider one is read coarser."""
-CLASS_LATTICE = 64
-COARSEST = 2**10
 MOST_GROWN = 3
 """A frame is made at most so many times twice as wide as its clicks alone would have it."""
 CUT_PX = 12
@@ -210,10 +207,7 @@ def _answered(
     session, clicks = state.session, state.clicks[-1:]
     if session is None or frame != state.frame:
         session, clicks = _fresh(setup, state, view.grid, scene, examples(state.references)), state.clicks
-    for click in clicks:
-        at = _in_view(click, scene.grid, view.grid)
-        check_real(at, view.valid, f"{click.x:.10g}, {click.y:.10g}")
-        session = session.add(at, predictor, view.encoded)
+    session = session.answer(_placed(clicks, scene.grid, view), predictor, view.encoded)
     spent = 1e3 * (time.perf_counter() - begun)
     timing = view.read_ms, view.encode_ms, spent
     return replace(state, frame=frame, grid=view.grid, session=session, valid=view.valid, timing=timing)
@@ -232,9 +226,13 @@ def _check_inside(click: PixelClick, scene: Scene) -> None:
         raise BadClick(f"the click {click.x:.10g}, {click.y:.10g} lies outside the image of {cols} x {rows} pixels.")
 
 
-def _in_view(click: PixelClick, whole: Grid, grid: Grid) -> Click:
-    x, y = whole.to_map(click.y - 0.5, click.x - 0.5)
-    return grid.to_click(x, y, click.positive)
+def _placed(clicks: Sequence[PixelClick], whole: Grid, view: Encoded) -> Iterator[Click]:
+    """Clicks on the image as clicks on a view of it. Raises BadClick where it holds no picture."""
+    for click in clicks:
+        x, y = whole.to_map(click.y - 0.5, click.x - 0.5)
+        at = view.grid.to_click(x, y, click.positive)
+        check_real(at, view.valid, f"{click.x:.10g}, {click.y:.10g}")
+        yield at
 
 
 def factor_of(setup: Setup, clicks: Sequence[PixelClick]) -> int:
@@ -247,63 +245,21 @@ def factor_of(setup: Setup, clicks: Sequence[PixelClick]) -> int:
 def frame_for(setup: Setup, target: Target, clicks: Sequence[PixelClick], scene: Scene, grown: int = 0) -> Frame:
     """What the model is shown for these clicks; depends on nothing else, so that a replay sees the same.
 
-    A class: the map's view when the session was opened, grown to hold the clicks. An object: the square around the
-    first click at the image's own resolution, coarser by a power of two where the map was at 1:4 or more at every
-    click, or where clicks and seed would not fit 4096 pixels. Each time it is `grown` it is twice as wide: the first
-    time with twice the pixels, then coarser.
+    The window of `view_window`. What is shown is the map's view when the session was opened. An object is read coarser
+    by a power of two where the map was at 1:4 or more at every click, or where clicks and seed would not fit. Each
+    time it is `grown` the window is twice as wide: the first time with twice the pixels, then coarser.
     """
     places = [Click(click.y - 0.5, click.x - 0.5, click.positive) for click in clicks]
     if setup.seed is not None:
         left, top, right, bottom = setup.seed.bounds
         middle = setup.seed.representative_point()
         places = [Click(middle.y - 0.5, middle.x - 0.5), Click(top, left), Click(bottom - 1, right - 1), *places]
-    if target is Target.CLASS and setup.view_bounds is not None:
-        window, factor = _class_window(setup.view_bounds, places, scene.shape)
-    else:
-        coarser = 2 ** max(0, grown - 1)
-        factor = factor_of(setup, clicks) * coarser
-        window, factor = _object_window(factor, places, scene.shape, target, 2 if grown else 1)
+    factor = factor_of(setup, clicks) * 2 ** max(0, grown - 1)
+    shown, wider = setup.view_bounds, 2 if grown else 1
+    window, factor = view_window(places, scene.shape, target, factor, shown=shown, wider=wider, coarser=True)
     native = scene.grid.metres_per_pixel or 1.0
     gsd = None if factor == 1 else native * factor
     return Frame(scene.path, scene.grid.window(window).bounds, gsd, setup.bands, setup.stretch, scene.reading)
-
-
-def _object_window(
-    factor: int, places: Sequence[Click], shape: tuple[int, int], target: Target, wider: int
-) -> tuple[Window, int]:
-    """The window around places and its factor; `wider` times as wide as it would be."""
-    while True:
-        try:
-            return default_window(places, shape, target, factor * wider), factor
-        except BadClick:
-            if factor >= COARSEST:
-                raise
-            factor *= 2
-
-
-def _class_window(
-    bounds: tuple[float, float, float, float], places: Sequence[Click], shape: tuple[int, int]
-) -> tuple[Window, int]:
-    """The map's view on a lattice of 64 view pixels, with every place inside."""
-    rows, cols = shape
-    left = min([bounds[0], *(p.col for p in places)])
-    top = min([bounds[1], *(p.row for p in places)])
-    right = max([bounds[2], *(p.col + 1 for p in places)])
-    bottom = max([bounds[3], *(p.row + 1 for p in places)])
-    left, right = max(0.0, left), min(float(cols), right)
-    top, bottom = max(0.0, top), min(float(rows), bottom)
-    if left >= right or top >= bottom:
-        raise BadGrid("the view misses the image: move the map over it.")
-    factor = 1
-    while max(right - left, bottom - top) / factor > CLASS_SIDE:
-        factor *= 2
-    lattice = CLASS_LATTICE * factor
-    first_col, first_row = int(left // lattice) * lattice, int(top // lattice) * lattice
-    last_col, last_row = (
-        min(cols, math.ceil(right / lattice) * lattice),
-        min(rows, math.ceil(bottom / lattice) * lattice),
-    )
-    return Window(first_row, first_col, last_row - first_row, last_col - first_col), factor
 
 
 # --- what it looks like ----------------------------------------------------------------------------------------------

@@ -21,12 +21,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.api import MAX_VIEW_PX
 from terraclick.core.predictor import Predictor
 from terraclick.errors import TerraClickError
 from terraclick.geo.grid import Grid
 from terraclick.geo.raster import read_view
 from terraclick.geo.reading import PLAIN, Reading
+from terraclick.geo.view_window import MAX_VIEW_PX
 from terraclick.values import Bounds, View
 
 __all__ = ["Busy", "Cancelled", "Encoded", "Encodings", "Frame", "Priority", "Worker", "memory_of", "read_frame"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.api import MAX_VIEW_PX, clean
+from terraclick.api import clean
 from terraclick.core.masks import iou
 from terraclick.core.noc import number_of_clicks
 from terraclick.core.predictor import Predictor
@@ -26,6 +26,7 @@ from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.store import MapObject, Store, StoredImage, StoredView, reproject
 from terraclick.geo.stored_readings import readings_of
+from terraclick.geo.view_window import MAX_VIEW_PX
 from terraclick.values import Click, Target
 
 __all__ = ["Replay", "Replayed", "replay"]

@@ -158,10 +158,7 @@ def _answer(body: SegmentBody, space: Workspace, remembered: Remembered) -> list
 
     def work() -> Session:
         encoded = remembered.get(key, lambda: model.predictor.encode(View(picture)))
-        found = session
-        for click in clicks:
-            found = found.add(click, model.predictor, encoded)
-        return found
+        return session.answer(clicks, model.predictor, encoded)
 
     answered = space.worker.submit(Priority.CLICK, work).result()
     parts = polygonize(clean(answered, None), grid, within=grid)

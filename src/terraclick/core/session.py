@@ -6,6 +6,7 @@ The quantised answer is also what the next click sees as `previous`, so a replay
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick
 from terraclick.values import Click, Prediction, Prompt, Reference, Target, Window
 
-__all__ = ["PackedPrediction", "Session", "pack"]
+__all__ = ["PackedPrediction", "Session", "Step", "fold", "pack"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +120,44 @@ class Session:
             undone=self.undone[:-1],
         )
 
+    def answer(self, clicks: Iterable[Click], predictor: Predictor, encoded: Any) -> Session:
+        """This session with some more clicks answered, one after the other. Raises what `add` raises."""
+        session = self
+        for step in fold(self, clicks, predictor, encoded):
+            session = step.session
+        return session
+
     def replay(self, predictor: Predictor, encoded: Any) -> Session:
         """The same clicks answered afresh, by this or another predictor."""
-        session = replace(self, clicks=(), predictions=(), undone=())
-        for click in self.clicks:
-            session = session.add(click, predictor, encoded)
-        return session
+        return replace(self, clicks=(), predictions=(), undone=()).answer(self.clicks, predictor, encoded)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """The session after one more click, and how long its answer took, in the seconds of the clock that was given."""
+
+    session: Session
+    seconds: float
+
+
+def fold(
+    session: Session,
+    clicks: Iterable[Click] | Callable[[Session], Click | None],
+    predictor: Predictor,
+    encoded: Any,
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Iterator[Step]:
+    """The one click loop: the session after each click, made as it is asked for.
+
+    `clicks` are known beforehand, or a function that says the next one from where the session stands, None to end
+    (a robot). `clock` times the predictor's answers. Raises what `Session.add` raises.
+    """
+    if callable(clicks):
+        choose = clicks
+    else:
+        known = iter(clicks)
+        choose = lambda _: next(known, None)  # noqa: E731
+    while (click := choose(session)) is not None:
+        begun = clock()
+        session = session.add(click, predictor, encoded)
+        yield Step(session, clock() - begun)
