@@ -148,7 +148,7 @@ LIMITS = {"minimum": "at least", "maximum": "at most", "minLength": "length from
 
 def formats() -> str:
     """Every export format with its endings."""
-    from terraclick.geo.export import FORMATS
+    from terraclick.formats.export import FORMATS
 
     rows = []
     for name, kind in FORMATS.items():

@@ -25,7 +25,7 @@ from terraclick.cli import cli
 from terraclick.errors import BadConfig, BadGrid, BadOutput, BadWeights, UnknownName
 from terraclick.geo.classmap import class_patches, heat_classes, read_classes, read_legend
 from terraclick.geo.raster import read_info, read_view
-from terraclick.geo.store import open_store
+from terraclick.store.geopackage import open_store
 from terraclick.values import Target, Window
 
 

@@ -14,7 +14,7 @@ from affine import Affine
 
 from terraclick.cli import main
 from terraclick.data.synthetic import make_square_scene
-from terraclick.geo.store import GeoPackageStore
+from terraclick.store.geopackage import GeoPackageStore
 
 SQUARE = (500030.0, 4649940.0, 500050.0, 4649960.0)
 INSIDE = "500041.3,4649948.7"

@@ -16,11 +16,11 @@ from terraclick.classmap.job import run_map
 from terraclick.classmap.tiles import MapJob, TileMapper
 from terraclick.cli import cli
 from terraclick.errors import BadConfig, BadData, BadImage
+from terraclick.formats.imports import import_polygons
 from terraclick.geo.classmap import HEAT_OF, heat_classes
-from terraclick.geo.imports import import_polygons
 from terraclick.geo.reading import Reading
-from terraclick.geo.store import GeoPackageStore
 from terraclick.segment import read_points
+from terraclick.store.geopackage import GeoPackageStore
 from terraclick.values import Prediction, Target
 
 PLACE = Affine(0.5, 0, 500000, 0, -0.5, 5e6)

@@ -16,9 +16,10 @@ from shapely.geometry import box
 
 from terraclick.errors import BadOutput
 from terraclick.files import check_output, copy_file, replace_whole, write_bytes, write_text
-from terraclick.geo.export import FORMATS, export
+from terraclick.formats.export import FORMATS, export
 from terraclick.geo.grid import Grid
-from terraclick.geo.store import GeoPackageStore, MapObject, open_store
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import GeoPackageStore, open_store
 
 UTM = CRS.from_epsg(32633)
 GRID = Grid(Affine(0.5, 0, 500000, 0, -0.5, 4650000), UTM, (300, 300))
@@ -115,7 +116,7 @@ def test_a_session_that_grows_until_the_disk_is_full_keeps_what_was_acknowledged
 def test_an_export_of_the_server(tmp_path, name):
     pytest.importorskip("fastapi")
     body = (
-        "from terraclick.app.files import Exports; from terraclick.geo.collection import *; "
+        "from terraclick.app.files import Exports; from terraclick.formats.collection import *; "
         "grid = Picture('town.tif', 'town.tif', GRID); "
         "whole = Collection(tuple(houses(400)), UTM, numbered({'kind 0', 'kind 1', 'kind 2'}, ()), (grid,)); "
         f"Exports(Path('.')).write(whole, {name!r}, 'all', None, False)"

@@ -21,8 +21,10 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "inference": {"offline"},
     "core": set(),
     "geo": set(),
+    "store": {"geo"},  # what a session keeps, in a GeoPackage and in PostGIS
+    "formats": {"geo", "store"},  # files for other programs and from them
     "data": {"core", "geo"},
-    "datasets": {"core", "data", "geo"},
+    "datasets": {"core", "data", "formats", "geo", "store"},
     "predictors": {"core"},  # what every predictor may use: wrappers, progress, inputs of click networks
     "methods": {"core", "predictors"},  # one file for each method without weights
     "blocks": {"core"},  # torch layers and backbones that several networks share
@@ -49,19 +51,19 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "scale": {"core", "geo"},
     "benchmark": {"catalogue", "core", "data", "offline", "predictors", "scale"},
     "api": {"catalogue", "core", "geo", "predictors"},
-    "classmap": {"core", "geo", "inference", "predictors", "scale", "terra"},
+    "classmap": {"core", "formats", "geo", "inference", "predictors", "scale", "store", "terra"},
     "preview": {"core", "geo"},
-    "segment": {"catalogue", "console", "core", "geo", "api", "predictors", "preview"},
+    "segment": {"api", "catalogue", "console", "core", "formats", "geo", "predictors", "preview", "store"},
     "doctor": {"catalogue", "classmap", "core", "inference", "predictors"},
-    "app": {"catalogue", "core", "geo", "predictors", "api", "classmap", "terra"},
+    "app": {"api", "catalogue", "classmap", "core", "formats", "geo", "predictors", "store", "terra"},
     "weights": set(),
 }
 SKIN = {"__init__", "__main__", "cli", "commands"}  # may import any room, lazily
 ONLY_IN = {  # a library: the rooms that may import it
     "torch": {"blocks", "cost", "networks", "terra", "train"},
-    "rasterio": {"geo", "data", "datasets"},
-    "pyproj": {"geo", "api", "segment", "data"},
-    "shapely": {"geo", "api", "preview", "segment", "data", "datasets", "classmap", "app"},
+    "rasterio": {"geo", "data", "datasets", "formats"},
+    "pyproj": {"geo", "api", "segment", "data", "formats", "store"},
+    "shapely": {"geo", "api", "preview", "segment", "data", "datasets", "classmap", "app", "formats", "store"},
     "transformers": {"networks"},
     "onnxruntime": {"inference"},
 }
@@ -120,6 +122,9 @@ def test_imports_go_one_way(path):
     [
         ("geo", "from terraclick.blocks.vit import ViT"),
         ("geo", "from terraclick.core.session import Session"),
+        ("geo", "from terraclick.store.values import MapClass"),
+        ("store", "from terraclick.formats.export import export"),
+        ("formats", "from terraclick.core.session import Session"),
         ("core", "def f():\n    import torch"),
         ("core", "from terraclick.geo.grid import Grid"),
         ("core", "import terraclick.geo"),

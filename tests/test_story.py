@@ -17,7 +17,7 @@ from terraclick import Session, Target, load, outline, outlines, read_view
 from terraclick.catalogue import PREDICTORS
 from terraclick.data.synthetic import make_square_scene
 from terraclick.geo.grid import Grid
-from terraclick.geo.store import GeoPackageStore
+from terraclick.store.geopackage import GeoPackageStore
 from terraclick.values import Prediction
 
 SQUARE = (500030.0, 4649940.0, 500050.0, 4649960.0)

@@ -621,14 +621,15 @@ def export_session_verb(
 
     OUT may also be one file with the ending of a format, such as set.coco.json. Class numbers are the session's.
     """
+    from terraclick.formats.export_session import export_session, parse_split
     from terraclick.geo.crs_text import parse_crs
-    from terraclick.geo.export_session import export_session, parse_split
-    from terraclick.geo.store import GeoPackageStore, SqlStore
+    from terraclick.store.geopackage import GeoPackageStore
+    from terraclick.store.sql import SqlStore
 
     words["crs"] = None if crs_text is None else parse_crs(crs_text)
     words["split"] = None if split_text is None else parse_split(split_text)
     if session.startswith("postgres"):
-        from terraclick.geo.store_postgis import open_postgis
+        from terraclick.store.postgis import open_postgis
 
         path: Path | None = None
         store: SqlStore = open_postgis(session, make=False)
@@ -662,8 +663,8 @@ def import_session_verb(
 
     Formats in pixels need their pictures (--image).
     """
+    from terraclick.formats.import_session import import_session
     from terraclick.geo.crs_text import parse_crs
-    from terraclick.geo.import_session import import_session
 
     crs = None if crs_text is None else parse_crs(crs_text)
     found = import_session(files, session, images=images, crs=crs, warn=_warn, **words)
@@ -686,7 +687,7 @@ def replay(session: Path, model: str, weights: Path | None, images: Path | None,
     """Answer the clicks stored in SESSION (a .gpkg) again: NoC, IoU with what was accepted, seconds per object."""
     from terraclick.app import replay as room
     from terraclick.catalogue import load
-    from terraclick.geo.store import GeoPackageStore
+    from terraclick.store.geopackage import GeoPackageStore
 
     predictor = load(model) if weights is None else load(model, weights=weights)
     with GeoPackageStore.open(session) as store:

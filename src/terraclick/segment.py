@@ -23,36 +23,28 @@ from terraclick.console import is_plain, printable
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, UnknownName
 from terraclick.files import check_output, copy_file
+from terraclick.formats.export import FORMATS, check_target, export, format_of
+from terraclick.formats.references import read_reference
 from terraclick.geo.affine import through
 from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.crs_text import crs_of_text, parse_crs
-from terraclick.geo.export import FORMATS, check_target, export, format_of
 from terraclick.geo.grid import Grid
-from terraclick.geo.identity import portable_name, session_key
 from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.raster import read_info, read_view, resolve_image
 from terraclick.geo.reading import PLAIN, Reading
-from terraclick.geo.references import read_reference
-from terraclick.geo.session_files import check_session_output, new_session
-from terraclick.geo.store import (
-    GeoPackageStore,
-    MapObject,
-    StoredClick,
-    StoredImage,
-    StoredReference,
-    StoredView,
-    files_hash,
-    image_hash,
-    open_store,
-    remove_session,
-)
-from terraclick.geo.stored_readings import readings_of
 from terraclick.geo.suspicion import suspicions
 from terraclick.predictors.progress import reporting
 from terraclick.predictors.spec import WEIGHTS
 from terraclick.predictors.variants import base_name
 from terraclick.preview import around, draw, write_png
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import GeoPackageStore, open_store
+from terraclick.store.identity import files_hash, image_hash, portable_name, session_key
+from terraclick.store.readings import readings_of
+from terraclick.store.session_files import check_session_output, new_session
+from terraclick.store.sqlite_file import remove_session
+from terraclick.store.values import StoredClick, StoredImage, StoredReference, StoredView
 
 __all__ = [
     "Report",

@@ -168,7 +168,7 @@ import base64, resource, sys
 import cv2
 from terraclick.app.adding import decoded_png
 from terraclick.app.workspace import _picture as shown
-from terraclick.geo.store import _picture as stored
+
 data = open(sys.argv[1], "rb").read()
 text = base64.b64encode(data).decode()
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

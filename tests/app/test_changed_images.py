@@ -13,7 +13,7 @@ from pyproj import Transformer
 from terraclick.app.images import open_scenes
 from terraclick.app.main import prepare
 from terraclick.errors import NotGeoreferenced
-from terraclick.geo.store import GeoPackageStore
+from terraclick.store.geopackage import GeoPackageStore
 
 PLACE = Affine(0.5, 0, 500000, 0, -0.5, 5e6)
 

@@ -15,8 +15,9 @@ from tests_app_help import outline_house
 
 from terraclick.app.importing import Limits, read_upload
 from terraclick.errors import BadData
-from terraclick.geo.geopackage import encode_geometry
-from terraclick.geo.store import MapObject, open_store
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import open_store
+from terraclick.store.shapes import encode_geometry
 
 
 def send(client, name, data, **query):

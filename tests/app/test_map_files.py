@@ -54,7 +54,7 @@ def test_an_export_in_another_system_with_a_name_of_ones_own(driver):
     driver.page.get_by_placeholder("EPSG:3857").fill("EPSG:3857")
     written = driver.act(lambda: driver.page.click("dialog footer .primary"), "/api/exports")
     driver.page.wait_for_selector("dialog .result .good")
-    from terraclick.geo.store import open_store
+    from terraclick.store.geopackage import open_store
 
     with open_store(driver.folder / written["name"]) as store:
         assert store.crs.to_epsg() == 3857 and len(store.objects()) == 1

@@ -5,9 +5,11 @@ import shutil
 import pytest
 
 from terraclick.app.images import open_scenes, settled
-from terraclick.geo.identity import find_image, known_as, portable_name, session_key
-from terraclick.geo.store import GeoPackageStore, MapObject, StoredImage, image_hash
 from terraclick.segment import run
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import GeoPackageStore
+from terraclick.store.identity import find_image, image_hash, known_as, portable_name, session_key
+from terraclick.store.values import StoredImage
 
 
 def square(path, shift=0):
@@ -72,7 +74,7 @@ def test_names_and_hashes(tmp_path):
 
 
 def test_an_exported_geopackage_is_a_session_for_its_image(town, tmp_path):
-    from terraclick.geo.export_session import export_session
+    from terraclick.formats.export_session import export_session
 
     with GeoPackageStore.open(town / "s.gpkg") as store:
         export_session(store, town / "s.gpkg", tmp_path / "copy.gpkg")

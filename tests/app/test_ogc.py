@@ -14,8 +14,9 @@ from tests_app_help import draw, outline_house, ring
 
 from terraclick.app.answers import ANSWERS
 from terraclick.app.routes import ROUTES
-from terraclick.geo.geopackage import connect, encode_geometry
-from terraclick.geo.store import STATUSES
+from terraclick.store.shapes import encode_geometry
+from terraclick.store.sqlite_file import connect
+from terraclick.store.values import STATUSES
 
 ITEMS = "/api/collections/objects/items"
 PIXELS = {"crs": "pixels", "image": "town"}

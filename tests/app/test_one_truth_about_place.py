@@ -12,7 +12,7 @@ from pyproj import CRS, Geod, Transformer
 from tests_app_help import HOUSES, draw, outline_house, ring
 
 from terraclick.app.main import prepare
-from terraclick.geo.store import open_store
+from terraclick.store.geopackage import open_store
 
 NEAR = Affine(0.5, 0, 400_000, 0, -0.5, 1_000_000)  # in the Philippines, zone 51 north
 
@@ -148,7 +148,7 @@ def test_attributes_leave_as_columns_and_come_back_as_they_were(client, kind, tm
             pyogrio = pytest.importorskip("pyogrio")
             columns = set(pyogrio.read_info(path, layer=None if kind == "shapefile" else "objects")["fields"])
         assert {"floors", "roof", "flat"} <= columns
-    from terraclick.geo.imports import read_labels
+    from terraclick.formats.imports import read_labels
 
     back = sorted(read_labels(path).items, key=lambda item: item.geometry.bounds[0])
     assert [item.attributes for item in back] == values

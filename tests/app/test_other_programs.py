@@ -9,7 +9,8 @@ import pytest
 import shapely
 from tests_app_help import outline_house, ring
 
-from terraclick.geo.geopackage import connect, encode_geometry
+from terraclick.store.shapes import encode_geometry
+from terraclick.store.sqlite_file import connect
 
 ITEMS = "/api/collections/objects/items"
 PIXELS = {"crs": "pixels", "image": "town"}

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from tests_app_help import HOUSES, draw
 
-from terraclick.geo.store import open_store
+from terraclick.store.geopackage import open_store
 
 HERE = Path(__file__).parent
 ITEMS = "/api/collections/objects/items"

@@ -61,7 +61,7 @@ def test_nor_does_one_on_a_database(plain, tmp_path, postgis):
 def test_a_schema_of_an_earlier_release_gains_the_column_and_reading_makes_none(plain, tmp_path, postgis):
     import psycopg
 
-    from terraclick.geo.store_postgis import open_postgis
+    from terraclick.store.postgis import open_postgis
 
     address = f"{postgis}#earlier"
     started(plain, tmp_path, Reading(crs="EPSG:32633"), store_address=address)

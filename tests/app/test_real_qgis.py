@@ -12,8 +12,8 @@ import shapely
 from tests_app_help import outline_house, ring
 
 from terraclick.app.main import QUIET_S
-from terraclick.geo.export_session import export_session
-from terraclick.geo.store import GeoPackageStore
+from terraclick.formats.export_session import export_session
+from terraclick.store.geopackage import GeoPackageStore
 
 ITEMS = "/api/collections/objects/items"
 PIXELS = {"crs": "pixels", "image": "town"}

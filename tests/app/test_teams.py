@@ -3,7 +3,7 @@
 import pytest
 from tests_app_help import outline_house
 
-from terraclick.geo.store_postgis import open_postgis
+from terraclick.store.postgis import open_postgis
 
 ITEMS = "/api/collections/objects/items"
 

@@ -7,8 +7,8 @@ import time
 import pytest
 from tests_app_help import ring
 
-from terraclick.geo.geopackage import connect
-from terraclick.geo.store import GeoPackageStore
+from terraclick.store.geopackage import GeoPackageStore
+from terraclick.store.sqlite_file import connect
 
 COUNT = 5000
 WINDOW = {"TerraClick-Window": "w"}

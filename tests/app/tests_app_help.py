@@ -12,7 +12,7 @@ from terraclick.app.main import create_app
 from terraclick.app.workspace import Model, Workspace
 from terraclick.core.masks import clicked_components
 from terraclick.errors import BadClick
-from terraclick.geo.store import open_store
+from terraclick.store.geopackage import open_store
 from terraclick.values import Prediction, Target
 
 HOUSES = {"a": (100, 120, 40, 60), "b": (100, 300, 40, 60), "c": (300, 200, 80, 30), "d": (420, 500, 20, 20)}

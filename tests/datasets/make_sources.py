@@ -334,7 +334,10 @@ def session(root):
     import shapely
     from pyproj import CRS
 
-    from terraclick.geo.store import GeoPackageStore, MapObject, StoredImage, image_hash
+    from terraclick.store.fields import MapObject
+    from terraclick.store.geopackage import GeoPackageStore
+    from terraclick.store.identity import image_hash
+    from terraclick.store.values import StoredImage
 
     image, _, _ = scene(0, (160, 200))
     write_tif(root / "scene.tif", image.transpose(2, 0, 1), 0.5)

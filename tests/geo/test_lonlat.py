@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 
 from terraclick.errors import BadData
-from terraclick.geo.export import export
-from terraclick.geo.imports import import_polygons
+from terraclick.formats.export import export
+from terraclick.formats.imports import import_polygons
 from terraclick.geo.lonlat import box_of, boxes_of, check_lonlat, lonlat_bounds
 from terraclick.geo.measure import area_m2
+from terraclick.geo.reproject import reproject, to_lonlat
 from terraclick.geo.rings import ring_of
-from terraclick.geo.store import MapObject, reproject, to_lonlat
+from terraclick.store.fields import MapObject
 
 WGS84 = CRS(4326)
 

@@ -20,7 +20,7 @@ from qgis_play import (
 )
 from shapely import from_wkt
 
-from terraclick.geo.store import GeoPackageStore
+from terraclick.store.geopackage import GeoPackageStore
 
 
 @needs_qgis

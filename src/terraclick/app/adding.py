@@ -21,8 +21,8 @@ from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, BadData, BadImage
 from terraclick.geo.crs_text import crs_of_text
 from terraclick.geo.pictures import decoded, size_of
-from terraclick.geo.stored_readings import readings_of
 from terraclick.geo.window_file import write_window
+from terraclick.store.readings import readings_of
 
 __all__ = ["WINDOW_SIDE", "Adding", "allowed_roots", "decoded_png", "listed_roots"]
 

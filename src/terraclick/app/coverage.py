@@ -20,7 +20,8 @@ from terraclick.app.clicking import Surface, parts_of
 from terraclick.app.features import as_surface
 from terraclick.app.journal import Edit, find
 from terraclick.errors import BadData
-from terraclick.geo.store import MapObject, Store
+from terraclick.store.fields import MapObject
+from terraclick.store.protocol import Store
 
 __all__ = ["following", "with_borders"]
 

@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from terraclick.app.journal import Actor, Change, Deed
 from terraclick.app.workspace import MANY, Workspace
 from terraclick.errors import BadInput
-from terraclick.geo.store import StoredDraft
+from terraclick.store.values import StoredDraft
 
 __all__ = ["Json", "Space", "User", "change_json", "counted", "features_of", "given_of", "sketch_json", "tenth"]
 

@@ -18,9 +18,11 @@ from terraclick.app.clicking import Hint, Shape, Surface, parts_of, to_map, to_p
 from terraclick.app.images import Scene
 from terraclick.errors import BadConfig, BadData, BadInput, NotGeoreferenced
 from terraclick.geo.lonlat import WGS84, check_lonlat
+from terraclick.geo.reproject import reproject, to_lonlat
 from terraclick.geo.rings import ring_of
-from terraclick.geo.store import MapObject, Store, reproject, to_lonlat
 from terraclick.geo.tangles import made_valid
+from terraclick.store.fields import MapObject
+from terraclick.store.protocol import Store
 
 __all__ = [
     "CRS84",

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from terraclick.errors import BadConfig, NotGeoreferenced, UnknownName
 from terraclick.files import check_apart, files_beside
-from terraclick.geo.collection import Collection
+from terraclick.formats.collection import Collection
+from terraclick.formats.export import FORMATS, check_target, write_collection
 from terraclick.geo.crs_text import parse_crs
-from terraclick.geo.export import FORMATS, check_target, write_collection
 
 __all__ = ["Exports", "base_name", "formats", "plain"]
 

@@ -24,14 +24,15 @@ from terraclick.errors import BadImage, BadInput, TerraClickError, UnknownName
 from terraclick.geo.carrying import accuracy_note
 from terraclick.geo.classmap import heat_classes
 from terraclick.geo.grid import Grid
-from terraclick.geo.identity import session_key
 from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import Band, RasterInfo, read_bands, read_info, read_limits, read_tile, resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.sidecars import stamp_of, written_at
-from terraclick.geo.store import Store, StoredImage, image_hash
-from terraclick.geo.stored_readings import AS_FILES_SAY, Readings
 from terraclick.geo.suspicion import suspicions
+from terraclick.store.identity import image_hash, session_key
+from terraclick.store.protocol import Store
+from terraclick.store.readings import AS_FILES_SAY, Readings
+from terraclick.store.values import StoredImage
 from terraclick.values import Stretch, View, Window
 
 __all__ = ["TILE", "ImageChanged", "Scene", "Tiles", "looked_at", "open_one", "open_scenes", "settled"]

@@ -84,9 +84,9 @@ def write(out: Any, item: Any) -> None:
 
 def read(folder: Path, ask: dict[str, Any]) -> tuple[list[Any], dict[str, int]]:
     """The objects of the upload, made valid, in the system that was asked for; why others were left out."""
+    from terraclick.formats.imports import import_some
     from terraclick.geo.crs_text import crs_of_wkt
-    from terraclick.geo.imports import import_some
-    from terraclick.geo.store import like
+    from terraclick.store.fields import like
 
     path = folder / ("upload" + ask["ending"])
     if ask["ending"] == ".zip":
@@ -112,8 +112,8 @@ def repaired(geometry: Any) -> Any:
     import shapely
 
     from terraclick.errors import BadData
-    from terraclick.geo.outside import usable
-    from terraclick.geo.rows import BadRow
+    from terraclick.store.outside import usable
+    from terraclick.store.rows import BadRow
 
     try:
         return usable(geometry)

@@ -22,7 +22,7 @@ from terraclick import errors
 from terraclick.app.features import TooLarge
 from terraclick.app.import_worker import LENGTHS, PLAIN_FIELDS
 from terraclick.errors import BadData
-from terraclick.geo.store import MapObject
+from terraclick.store.fields import MapObject
 
 __all__ = ["LIMITS", "Limits", "Uploaded", "check_upload", "read_upload"]
 

@@ -17,16 +17,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from terraclick.app.clicking import Act
 from terraclick.errors import Conflict, UnknownName
-from terraclick.geo.store import (
-    MapClass,
-    MapObject,
-    Store,
-    StoredClick,
-    StoredDraft,
-    StoredReference,
-    StoredView,
-    like,
-)
+from terraclick.store.fields import MapObject, like
+from terraclick.store.protocol import Store
+from terraclick.store.values import MapClass, StoredClick, StoredDraft, StoredReference, StoredView
 
 __all__ = [
     "Actor",

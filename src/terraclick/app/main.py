@@ -44,15 +44,18 @@ from terraclick.errors import (
     require_extra,
 )
 from terraclick.geo.carrying import TRUE_AREA, area_factor, check_carried
-from terraclick.geo.identity import session_key
 from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import resolve_image
 from terraclick.geo.reading import PLAIN, Reading
-from terraclick.geo.rows import SetAside
-from terraclick.geo.store import GeoPackageStore, MapObject, Store, StoredImage, files_hash, image_hash, open_store
-from terraclick.geo.stored_readings import Readings, readings_of
 from terraclick.predictors.spec import WEIGHTS
 from terraclick.predictors.variants import base_name
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import GeoPackageStore, open_store
+from terraclick.store.identity import files_hash, image_hash, session_key
+from terraclick.store.protocol import Store
+from terraclick.store.readings import Readings, readings_of
+from terraclick.store.rows import SetAside
+from terraclick.store.values import StoredImage
 from terraclick.terra.models import OPEN_CLICK_NET_FILE
 
 __all__ = ["Server", "create_app", "model_of", "prepare", "run"]
@@ -407,7 +410,7 @@ def _existing(session: Path | None, address: str | None, out: Path) -> Store | N
         return open_store(path) if path.exists() else None
     if session is not None:
         raise BadConfig("--session and --store contradict each other: give one of them.")
-    from terraclick.geo.store_postgis import open_postgis
+    from terraclick.store.postgis import open_postgis
 
     try:
         return open_postgis(address, make=False)
@@ -445,7 +448,7 @@ def _store(
     fitting = _fitting(scenes, named, crs, name, warn)
     if address is None:
         return open_store(path, crs), name, fitting
-    from terraclick.geo.store_postgis import open_postgis
+    from terraclick.store.postgis import open_postgis
 
     return open_postgis(address, crs), name, fitting
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from terraclick.app.images import TILE, Scene, Tiles
 from terraclick.errors import BadGrid, NotGeoreferenced, UnknownName
-from terraclick.geo.outside import mercator_to
+from terraclick.geo.boxes import mercator_to
 from terraclick.values import Stretch, View, Window
 
 __all__ = ["MAX_ZOOM", "map_tile"]

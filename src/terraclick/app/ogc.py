@@ -13,8 +13,10 @@ import shapely
 
 from terraclick.app.asking import BadQuery
 from terraclick.errors import BadData, NotGeoreferenced
-from terraclick.geo.outside import corners_lonlat
-from terraclick.geo.store import Bounds, MapObject, to_lonlat
+from terraclick.geo.boxes import corners_lonlat
+from terraclick.geo.reproject import to_lonlat
+from terraclick.store.fields import MapObject
+from terraclick.values import Bounds
 
 __all__ = ["Interval", "boxes_of", "interval_of", "met_by", "numbers_of", "temporal_extent"]
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from terraclick.errors import Conflict
-from terraclick.geo.store import MapObject
+from terraclick.store.fields import MapObject
 
 __all__ = ["PreconditionFailed", "check_conditions", "etag", "is_unchanged", "reads_conditions", "refuse_conditions"]
 

@@ -20,13 +20,16 @@ from terraclick.core.session import Session
 from terraclick.errors import BadData, BadInput
 from terraclick.geo.affine import through
 from terraclick.geo.grid import Grid
-from terraclick.geo.identity import base_name, find_image
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.reading import PLAIN, Reading
-from terraclick.geo.store import MapObject, Store, StoredImage, StoredView, reproject
-from terraclick.geo.stored_readings import readings_of
+from terraclick.geo.reproject import reproject
 from terraclick.geo.view_window import MAX_VIEW_PX
+from terraclick.store.fields import MapObject
+from terraclick.store.identity import base_name, find_image
+from terraclick.store.protocol import Store
+from terraclick.store.readings import readings_of
+from terraclick.store.values import StoredImage, StoredView
 from terraclick.values import Click, Target
 
 __all__ = ["Replay", "Replayed", "replay"]

@@ -36,8 +36,8 @@ from terraclick.app.workspace import Workspace
 from terraclick.errors import BadInput, UnknownName
 from terraclick.geo.lonlat import lonlat_bounds
 from terraclick.geo.raster import read_statistics
-from terraclick.geo.rows import SetAside
-from terraclick.geo.store import STATUSES
+from terraclick.store.rows import SetAside
+from terraclick.store.values import STATUSES
 from terraclick.values import Target
 
 __all__ = ["ROUTES", "router"]

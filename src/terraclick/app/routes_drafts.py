@@ -13,7 +13,7 @@ from terraclick.app.journal import Deed, Mark, Swap
 from terraclick.app.schemas import MarkBody, SketchBody
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, UnknownName
-from terraclick.geo.store import StoredDraft
+from terraclick.store.values import StoredDraft
 
 __all__ = ["router"]
 

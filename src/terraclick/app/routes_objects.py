@@ -42,7 +42,8 @@ from terraclick.app.schemas import (
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, Conflict, UnknownName
 from terraclick.geo.lonlat import Box, box_of, lonlat_bounds
-from terraclick.geo.store import MapObject, like, to_lonlat
+from terraclick.geo.reproject import to_lonlat
+from terraclick.store.fields import MapObject, like
 
 __all__ = ["fetched", "router", "unlike"]
 

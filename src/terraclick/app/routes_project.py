@@ -32,13 +32,14 @@ from terraclick.app.schemas import (
 )
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, BadData, Conflict, NotGeoreferenced, UnknownName
-from terraclick.geo.collection import Picture, collected, renamed
+from terraclick.formats.collection import Picture, collected, renamed
 from terraclick.geo.crs_text import crs_of_text
 from terraclick.geo.grid import Grid
-from terraclick.geo.identity import unique_names
-from terraclick.geo.outside import image_at
-from terraclick.geo.rows import usable_columns
-from terraclick.geo.store import MapClass, MapObject, StoredReference, like
+from terraclick.store.fields import MapObject, like
+from terraclick.store.identity import unique_names
+from terraclick.store.outside import image_at
+from terraclick.store.rows import usable_columns
+from terraclick.store.values import MapClass, StoredReference
 from terraclick.values import Target
 
 __all__ = ["router"]

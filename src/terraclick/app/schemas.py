@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
-from terraclick.geo.store import Status
+from terraclick.store.values import Status
 
 __all__ = [
     "AcceptBody",

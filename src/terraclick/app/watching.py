@@ -9,7 +9,7 @@ from terraclick.app.events import Hub
 from terraclick.app.features import Places
 from terraclick.app.journal import find
 from terraclick.errors import TerraClickError
-from terraclick.geo.store import Store
+from terraclick.store.protocol import Store
 
 __all__ = ["Watch"]
 

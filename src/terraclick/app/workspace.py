@@ -54,17 +54,12 @@ from terraclick.geo.grid import Grid
 from terraclick.geo.pictures import decoded
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_view
+from terraclick.geo.reproject import reproject
 from terraclick.geo.sidecars import sidecar_files
-from terraclick.geo.store import (
-    MapObject,
-    Store,
-    StoredClick,
-    StoredDraft,
-    StoredReference,
-    StoredView,
-    reproject,
-)
 from terraclick.predictors.progress import reporting
+from terraclick.store.fields import MapObject
+from terraclick.store.protocol import Store
+from terraclick.store.values import StoredClick, StoredDraft, StoredReference, StoredView
 from terraclick.values import Reference, Target
 
 __all__ = ["Live", "Model", "Workspace"]

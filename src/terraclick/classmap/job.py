@@ -21,6 +21,7 @@ from terraclick.classmap.tiles import MapJob, TileMapper, layout
 from terraclick.classmap.work import Progress, Work
 from terraclick.errors import BadConfig, BadImage, BadOutput, BadWeights, TerraClickError
 from terraclick.files import check_output
+from terraclick.formats.export import check_target, format_of
 from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.classmap import (
     HEAT_OF,
@@ -28,15 +29,14 @@ from terraclick.geo.classmap import (
     UNKNOWN,
     write_cog,
 )
-from terraclick.geo.export import check_target, format_of
 from terraclick.geo.grid import Grid
 from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import read_info, read_limits, resolve_image
-from terraclick.geo.session_files import check_session_output
 from terraclick.geo.sidecars import stamp_of
-from terraclick.geo.store import files_hash, image_hash
 from terraclick.geo.suspicion import suspicions
 from terraclick.scale import map_tiles
+from terraclick.store.identity import files_hash, image_hash
+from terraclick.store.session_files import check_session_output
 
 __all__ = ["MapReport", "map_scene", "run_map"]
 

@@ -13,20 +13,22 @@ from terraclick.classmap.model import load_map, map_files
 from terraclick.classmap.tiles import MapJob
 from terraclick.core.session import Session
 from terraclick.errors import BadConfig
+from terraclick.formats.export import export, format_of
 from terraclick.geo.classmap import (
     ClassPatch,
     class_patches,
     read_classes,
     read_legend,
 )
-from terraclick.geo.export import export, format_of
 from terraclick.geo.grid import Grid
-from terraclick.geo.identity import portable_name
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_info, resolve_image
-from terraclick.geo.session_files import replace_session
-from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredImage, files_hash, image_hash
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import GeoPackageStore
+from terraclick.store.identity import files_hash, image_hash, portable_name
+from terraclick.store.session_files import replace_session
+from terraclick.store.values import MapClass, StoredImage
 from terraclick.values import Target
 
 __all__ = ["class_seed", "object_seed", "save_polygons", "seed_objects"]

@@ -11,10 +11,10 @@ from terraclick.datasets.declaration import Declaration, Labelling, Scan, Scene,
 from terraclick.datasets.sources import stacked
 from terraclick.datasets.splits import by_shares
 from terraclick.errors import BadConfig, BadData
-from terraclick.geo.collection import Picture, collected, in_pixels
-from terraclick.geo.identity import find_image, unique_names
+from terraclick.formats.collection import Picture, collected, in_pixels
 from terraclick.geo.raster import rasterized, read_info
-from terraclick.geo.store import GeoPackageStore
+from terraclick.store.geopackage import GeoPackageStore
+from terraclick.store.identity import find_image, unique_names
 
 __all__ = ["DECLARATIONS"]
 

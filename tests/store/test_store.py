@@ -18,18 +18,10 @@ from pyproj import CRS
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
 from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
-from terraclick.geo.store import (
-    GeoPackageStore,
-    MapClass,
-    MapObject,
-    StoredClick,
-    StoredDraft,
-    StoredImage,
-    StoredReference,
-    StoredView,
-    image_hash,
-    open_store,
-)
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import GeoPackageStore, open_store
+from terraclick.store.identity import image_hash
+from terraclick.store.values import MapClass, StoredClick, StoredDraft, StoredImage, StoredReference, StoredView
 from terraclick.values import Reference
 
 UTM = CRS.from_epsg(32633)
@@ -340,7 +332,9 @@ WRITER = """
 import sys
 from shapely.geometry import box
 from pyproj import CRS
-from terraclick.geo.store import MapObject, StoredClick, StoredView, open_store
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import open_store
+from terraclick.store.values import StoredClick, StoredView
 
 store = open_store(sys.argv[1], CRS.from_epsg(32633))
 for i in range(100000):

@@ -11,16 +11,9 @@ from shapely.geometry import box
 
 from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
 from terraclick.geo.reading import Reading
-from terraclick.geo.store import (
-    MapClass,
-    MapObject,
-    StoredClick,
-    StoredDraft,
-    StoredImage,
-    StoredReference,
-    StoredView,
-    open_store,
-)
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import open_store
+from terraclick.store.values import MapClass, StoredClick, StoredDraft, StoredImage, StoredReference, StoredView
 from terraclick.values import Reference
 
 UTM = CRS.from_epsg(32633)
@@ -35,7 +28,7 @@ def begin(request, tmp_path):
     if request.param == "gpkg":
         opener = lambda crs=UTM: open_store(tmp_path / "s.gpkg", crs)  # noqa: E731
     else:
-        from terraclick.geo.store_postgis import open_postgis
+        from terraclick.store.postgis import open_postgis
 
         address = f"{request.getfixturevalue('postgis')}#t{next(NUMBERS)}"
         opener = lambda crs=UTM: open_postgis(address, crs)  # noqa: E731
@@ -170,7 +163,7 @@ def test_pixels_and_odd_systems(begin):
 def test_postgis_takes_any_system_and_notices_other_programs(postgis):
     import psycopg
 
-    from terraclick.geo.store_postgis import open_postgis
+    from terraclick.store.postgis import open_postgis
 
     own = CRS.from_proj4("+proj=laea +lat_0=12.5 +lon_0=7.25 +datum=WGS84 +units=m")
     store = open_postgis(f"{postgis}#own", own)
@@ -193,7 +186,7 @@ def test_postgis_takes_any_system_and_notices_other_programs(postgis):
 
 def test_addresses_that_cannot_be():
     pytest.importorskip("psycopg")
-    from terraclick.geo.store_postgis import open_postgis
+    from terraclick.store.postgis import open_postgis
 
     for address in ("mysql://x", "postgresql://x#Robert'); DROP", "work.gpkg"):
         with pytest.raises(BadConfig):
@@ -206,7 +199,7 @@ def test_addresses_that_cannot_be():
 def test_postgis_adopts_measures_and_sets_aside_what_others_wrote(postgis):
     import psycopg
 
-    from terraclick.geo.store_postgis import open_postgis
+    from terraclick.store.postgis import open_postgis
 
     with open_postgis(f"{postgis}#others", UTM) as store:
         store.add_image(StoredImage("town.tif", "h", UTM, (499_000, 4_649_000, 501_000, 4_651_000)))

@@ -12,16 +12,18 @@ from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData, TerraClickError
+from terraclick.formats.imports import READERS, Labels, check_places, read_labels
 from terraclick.geo.affine import through
 from terraclick.geo.carrying import notes_on_carrying
 from terraclick.geo.grid import Grid
-from terraclick.geo.identity import base_name, known_as, portable_name
-from terraclick.geo.imports import READERS, Labels, check_places, read_labels
 from terraclick.geo.raster import read_info, resolve_image
 from terraclick.geo.reading import Reading
-from terraclick.geo.session_files import check_session_output, replace_session
-from terraclick.geo.store import GeoPackageStore, StoredImage, image_hash, reproject
-from terraclick.geo.stored_readings import AS_FILES_SAY, Readings, readings_of
+from terraclick.geo.reproject import reproject
+from terraclick.store.geopackage import GeoPackageStore
+from terraclick.store.identity import base_name, image_hash, known_as, portable_name
+from terraclick.store.readings import AS_FILES_SAY, Readings, readings_of
+from terraclick.store.session_files import check_session_output, replace_session
+from terraclick.store.values import StoredImage
 
 __all__ = ["Imported", "import_session"]
 

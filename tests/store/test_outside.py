@@ -14,10 +14,13 @@ import shapely
 from pyproj import CRS
 
 from terraclick.errors import BadOutput
-from terraclick.geo.geopackage import connect, encode_geometry
 from terraclick.geo.measure import area_m2
-from terraclick.geo.presence import FileGone
-from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredClick, StoredImage, StoredView, open_store
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import GeoPackageStore, open_store
+from terraclick.store.presence import FileGone
+from terraclick.store.shapes import encode_geometry
+from terraclick.store.sqlite_file import connect
+from terraclick.store.values import MapClass, StoredClick, StoredImage, StoredView
 
 UTM = CRS.from_epsg(32633)
 SQUARE = shapely.box(500_000, 4_649_900, 500_010, 4_649_910)

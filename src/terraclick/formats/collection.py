@@ -21,21 +21,12 @@ from terraclick.geo.affine import through
 from terraclick.geo.colours import palette_colour
 from terraclick.geo.grid import Grid
 from terraclick.geo.keyholes import polygons_in
-from terraclick.geo.store import (
-    MapClass,
-    MapObject,
-    Store,
-    StoredClick,
-    StoredImage,
-    StoredReference,
-    StoredView,
-    reproject,
-)
+from terraclick.geo.reproject import reproject
+from terraclick.store.fields import COLUMNS, FIELDS, MapObject
+from terraclick.store.protocol import Store
+from terraclick.store.values import MapClass, StoredClick, StoredImage, StoredReference, StoredView
 
 __all__ = [
-    "FIELDS",
-    "INTEGERS",
-    "NUMBERS",
     "UNNAMED",
     "Collection",
     "Kept",
@@ -45,17 +36,8 @@ __all__ = [
     "in_pixels",
     "numbered",
     "own_columns",
-    "record",
     "renamed",
 ]
-
-FIELDS = (
-    "uuid image class label target score area_m2 perimeter_m n_clicks model model_hash status author rev "
-    "created updated attributes"
-).split()
-"""The columns of every format, in this order."""
-INTEGERS = ("n_clicks", "rev")
-NUMBERS = ("score", "area_m2", "perimeter_m")
 
 UNNAMED = "object"
 """What objects without a class are called where a name is needed."""
@@ -181,14 +163,7 @@ def in_pixels(items: Sequence[MapObject], crs: CRS | None, picture: Picture) -> 
     return Sheet(picture, tuple(found), cut)
 
 
-def record(item: MapObject) -> dict[str, Any]:
-    """The fields of an object by name, attributes as JSON text ("" without any)."""
-    values = {name: getattr(item, "class_name" if name == "class" else name) for name in FIELDS}
-    values["attributes"] = json.dumps(item.attributes, ensure_ascii=False) if item.attributes else ""
-    return values
-
-
-TAKEN = {"fid", "id", "geom", "geometry", "wkt", "crs", "perim_m", "type"}
+TAKEN = {"fid", "id", "geom", "geometry", "wkt", "crs", "type", *(column.short for column in COLUMNS)}
 """Names that columns of formats have; an attribute of such a name is in the JSON of `attributes` alone."""
 
 

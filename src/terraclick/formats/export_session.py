@@ -23,18 +23,19 @@ from pyproj import CRS
 
 from terraclick.errors import BadConfig, BadData, BadOutput, UnknownName
 from terraclick.files import check_output, sync, write_text, writing
+from terraclick.formats.collection import Collection, Picture, collected, renamed
+from terraclick.formats.export import FORMATS, Format, format_of, write_collection
+from terraclick.formats.export_pixels import class_lines
+from terraclick.formats.texts import harmless
 from terraclick.geo.carrying import notes_on_carrying
-from terraclick.geo.collection import Collection, Picture, collected, renamed
-from terraclick.geo.export import FORMATS, Format, format_of, write_collection
-from terraclick.geo.export_pixels import class_lines
 from terraclick.geo.grid import Grid
-from terraclick.geo.identity import base_name, find_image, unique_names
 from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import read_info
 from terraclick.geo.reading import PLAIN, Reading
-from terraclick.geo.store import Store, StoredImage
-from terraclick.geo.stored_readings import Readings
-from terraclick.geo.texts import harmless
+from terraclick.store.identity import base_name, find_image, unique_names
+from terraclick.store.protocol import Store
+from terraclick.store.readings import Readings
+from terraclick.store.values import StoredImage
 
 __all__ = ["MANIFEST", "Exported", "export_session", "parse_split"]
 

@@ -21,17 +21,18 @@ from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData, TerraClickError, UnknownName, require_extra
-from terraclick.geo.collection import FIELDS, INTEGERS, NUMBERS
+from terraclick.formats.export_pixels import line_hash
+from terraclick.formats.texts import join_columns, restored
 from terraclick.geo.crs_text import crs_of_text, crs_of_wkt
-from terraclick.geo.export_pixels import line_hash
 from terraclick.geo.grid import Grid, horizontal
 from terraclick.geo.keyholes import from_ring, polygons_in
 from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.polygonize import polygonize, rasterize
+from terraclick.geo.reproject import reproject
 from terraclick.geo.rings import ring_of
-from terraclick.geo.store import MapClass, MapObject, like, reproject
 from terraclick.geo.tangles import made_valid
-from terraclick.geo.texts import join_columns, restored
+from terraclick.store.fields import COLUMNS, FIELDS, Kind, MapObject, like
+from terraclick.store.values import MapClass
 
 __all__ = ["Imported", "Labels", "check_places", "import_polygons", "import_some", "read_labels"]
 
@@ -214,33 +215,20 @@ def _no_polygon(geometry: BaseGeometry | None) -> str:
 
 def _item(geometry: BaseGeometry, fields: dict[str, Any]) -> MapObject:
     """An object from a row; fields that are none of ours become attributes."""
-    texts = {name: _text(fields.get(name)) for name in FIELDS if name not in (*INTEGERS, *NUMBERS, "attributes")}
-    ours = bool(texts["uuid"])
-    attributes = _attributes(fields.get("attributes"))
+    values = {column.attribute: _READ[column.kind](fields.get(column.name)) for column in COLUMNS}
+    ours = bool(values["uuid"])
+    attributes = values["attributes"]
     cut = {name[:10] for name in attributes}  # our own columns, as a Shapefile names them
     for name, value in fields.items():
         if ours and (name in cut or value == ""):
             continue
         if name not in FIELDS and isinstance(value, str | int | float | bool) and value == value:
             attributes.setdefault(str(name)[:MAX_TEXT], value)
-    return MapObject(
-        uuid=texts["uuid"],
-        image=texts["image"],
-        class_name=texts["class"],
-        label=texts["label"],
-        target=texts["target"] if texts["target"] in ("object", "class") else "object",
-        score=_number(fields.get("score")),
-        geometry=geometry,
-        n_clicks=int(_number(fields.get("n_clicks")) or 0),
-        model=texts["model"] or ("" if ours else "import"),
-        model_hash=texts["model_hash"],
-        status=texts["status"] if ours and texts["status"] else "imported",
-        author=texts["author"],
-        rev=max(int(_number(fields.get("rev")) or 0), 0),
-        created=texts["created"],
-        updated=texts["updated"],
-        attributes=attributes,
-    )
+    values["target"] = values["target"] if values["target"] in ("object", "class") else "object"
+    values["model"] = values["model"] or ("" if ours else "import")
+    values["status"] = values["status"] if ours and values["status"] else "imported"
+    values["area_m2"] = values["perimeter_m"] = None  # measured when it is kept
+    return MapObject(geometry=geometry, **values)
 
 
 def _text(value: Any) -> str:
@@ -266,6 +254,19 @@ def _attributes(value: Any) -> dict[str, Any]:
         except (ValueError, RecursionError):
             return {}
     return dict(value) if isinstance(value, dict) else {}
+
+
+def _count(value: Any) -> int:
+    return max(int(_number(value) or 0), 0)
+
+
+_READ: dict[Kind, Callable[[Any], Any]] = {
+    "text": _text,
+    "number": _number,
+    "count": _count,
+    "time": _text,
+    "json": _attributes,
+}
 
 
 def _reader_of(path: Path) -> Callable[[Path, Shapes], _Read]:
@@ -563,12 +564,16 @@ def _rows_of(found: Sequence[Any], systems: Sequence[CRS | None], target: CRS | 
         rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)] or [{}] * len(shapes)
         for shape, row in zip(shapes, rows, strict=True):
             fields = {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
-            if "perim_m" in fields:
-                fields["perimeter_m"] = fields.pop("perim_m")
+            for short, name in _SHORT.items():
+                if short in fields:
+                    fields[name] = fields.pop(short)
             fields.pop("fid", None)
             same = source is target or (source is not None and target is not None and source.equals(target))
             moved = shape if same or shape is None else reproject(shape, source, target)
             yield moved, join_columns(fields, [name for name in fields if name in FIELDS])
+
+
+_SHORT = {column.short: column.name for column in COLUMNS if column.short != column.name}
 
 
 def _geoparquet(path: Path, shapes: Shapes) -> _Read:

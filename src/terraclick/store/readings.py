@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from terraclick.geo.identity import session_key
 from terraclick.geo.reading import PLAIN, Reading
-from terraclick.geo.store import Store, StoredImage, image_hash
+from terraclick.store.identity import image_hash, session_key
+from terraclick.store.protocol import Store
+from terraclick.store.values import StoredImage
 
 __all__ = ["AS_FILES_SAY", "Readings", "readings_of"]
 

@@ -22,62 +22,14 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadConfig, BadData, BadOutput, UnknownName, require_extra
 from terraclick.geo.crs_text import crs_of_wkt
-from terraclick.geo.store import VERSION, Bounds, SqlStore, StoredImage, StoredView, new_uuid, utc_now
+from terraclick.store.geopackage_tables import VERSION
+from terraclick.store.migrations import migrate_postgis
+from terraclick.store.postgis_tables import tables
+from terraclick.store.sql import SqlStore
+from terraclick.store.values import StoredImage, StoredView, new_uuid, utc_now
+from terraclick.values import Bounds
 
 __all__ = ["PostgisStore", "open_postgis"]
-
-_TABLES = """
-CREATE TABLE objects (
-  fid bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, geom geometry(MultiPolygon, {srid}),
-  uuid text NOT NULL UNIQUE DEFAULT gen_random_uuid()::text, image text, class text, label text,
-  target text DEFAULT 'object', score double precision, area_m2 double precision, perimeter_m double precision,
-  n_clicks integer DEFAULT 0, model text, model_hash text, status text DEFAULT 'accepted', author text DEFAULT user,
-  rev bigint NOT NULL DEFAULT 1, created text, updated text, attributes text);
-CREATE INDEX objects_geom ON objects USING gist (geom);
-CREATE INDEX objects_image ON objects (image);
-CREATE TABLE clicks (
-  object text NOT NULL, "order" integer NOT NULL, "row" double precision NOT NULL, col double precision NOT NULL,
-  x double precision NOT NULL, y double precision NOT NULL, positive boolean NOT NULL, time text,
-  PRIMARY KEY (object, "order"));
-CREATE TABLE views (object text PRIMARY KEY, content text NOT NULL);
-CREATE TABLE classes (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE, colour text, "key" text, kind text,
-  schema text);
-CREATE TABLE "references" (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, uuid text NOT NULL UNIQUE, class text NOT NULL,
-  positive boolean NOT NULL, crop bytea NOT NULL, mask bytea NOT NULL, created text);
-CREATE TABLE images (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, path text NOT NULL UNIQUE, hash text, crs text, bounds text,
-  reading text);
-CREATE TABLE drafts (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, uuid text NOT NULL UNIQUE, author text NOT NULL,
-  image text NOT NULL, content text NOT NULL, updated text);
-CREATE TABLE meta ("key" text PRIMARY KEY, value text);
-"""
-
-_NOTICING = """
-CREATE OR REPLACE FUNCTION objects_touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  IF coalesce(current_setting('terraclick.session', true), '') = 'own' THEN RETURN NEW; END IF;
-  IF TG_OP = 'INSERT' THEN
-    NEW.area_m2 = NULL; NEW.perimeter_m = NULL;
-    RETURN NEW;
-  END IF;
-  IF NEW.rev = OLD.rev THEN NEW.rev = OLD.rev + 1; END IF;
-  IF NOT NEW.geom = OLD.geom OR NEW.area_m2 IS DISTINCT FROM OLD.area_m2
-    OR NEW.perimeter_m IS DISTINCT FROM OLD.perimeter_m THEN NEW.area_m2 = NULL; NEW.perimeter_m = NULL; END IF;
-  RETURN NEW; END $$;
-CREATE OR REPLACE FUNCTION objects_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  DELETE FROM clicks WHERE object = OLD.uuid; DELETE FROM views WHERE object = OLD.uuid;
-  RETURN NULL; END $$;
-DROP TRIGGER IF EXISTS objects_touched ON objects;
-CREATE TRIGGER objects_touched BEFORE INSERT OR UPDATE ON objects
-  FOR EACH ROW EXECUTE FUNCTION objects_touched();
-DROP TRIGGER IF EXISTS objects_gone ON objects;
-CREATE TRIGGER objects_gone AFTER DELETE ON objects FOR EACH ROW EXECUTE FUNCTION objects_gone();
-"""
-"""What notices changes made by other programs; our own connections say who they are in `terraclick.session`."""
-
-_NOTICING_VERSION = "1"
 
 _FIRST_CUSTOM = 910000
 
@@ -209,7 +161,7 @@ class PostgisStore(SqlStore):
                 db.execute("CREATE EXTENSION postgis")
             db.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
             srid = _srid_of(db, crs)
-            db.execute(_TABLES.replace("{srid}", str(srid)))
+            db.execute(tables(srid))
             rows = [("terraclick_session", str(VERSION)), ("srid", str(srid))]
             rows.append(("crs", "" if crs is None else crs.to_wkt()))
             for row in rows:
@@ -218,13 +170,7 @@ class PostgisStore(SqlStore):
         version = str(meta.get("terraclick_session", ""))
         if not version.isdigit() or int(version) > VERSION:
             raise BadData(f"the schema {self._schema} was made by a newer TerraClick: upgrade to open it.")
-        if not _has_column(db, self._schema, "images", "reading"):
-            db.execute("ALTER TABLE images ADD COLUMN reading text")
-        if meta.get("noticing") != _NOTICING_VERSION:
-            db.execute(_NOTICING)
-            row = ("noticing", _NOTICING_VERSION)
-            statement = 'INSERT INTO meta ("key", value) VALUES (%s, %s) ON CONFLICT ("key") DO UPDATE SET value = %s'
-            db.execute(statement, (*row, row[1]))
+        migrate_postgis(db, self._schema)
         self._srid = int(meta["srid"])
         self._geometry_in = f"ST_GeomFromWKB(?, {self._srid})"
         self._crs = crs_of_wkt(meta["crs"]) if meta["crs"] else None
@@ -281,11 +227,6 @@ def open_postgis(
         raise BadConfig("--store takes postgresql://user@host/database, and after a # a schema of small letters.")
     _psycopg()
     return PostgisStore(base, schema, crs, clock, make_uuid, make)
-
-
-def _has_column(db: Any, schema: str, table: str, column: str) -> bool:
-    query = "SELECT 1 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND column_name = %s"
-    return db.execute(query, (schema, table, column)).fetchone() is not None
 
 
 def _psycopg() -> Any:

@@ -10,9 +10,9 @@ from terraclick import segment
 from terraclick.cli import cli
 from terraclick.data.synthetic import make_square_scene
 from terraclick.errors import BadConfig, BadData
+from terraclick.formats.references import read_reference
 from terraclick.geo.raster import read_info, read_view
-from terraclick.geo.references import read_reference
-from terraclick.geo.store import GeoPackageStore
+from terraclick.store.geopackage import GeoPackageStore
 from terraclick.values import Prediction, Reference
 
 SQUARE = (500030.0, 4649940.0, 500050.0, 4649960.0)

@@ -26,39 +26,23 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadConfig, NotGeoreferenced, UnknownName, require_extra
 from terraclick.files import check_output, replace_whole
-from terraclick.geo.collection import (
-    FIELDS,
-    INTEGERS,
-    NUMBERS,
-    UNNAMED,
-    Collection,
-    Picture,
-    numbered,
-    own_columns,
-    record,
-)
-from terraclick.geo.export_pixels import (
+from terraclick.formats.collection import UNNAMED, Collection, Picture, numbered, own_columns
+from terraclick.formats.export_pixels import (
     write_coco,
     write_instances,
     write_labelme,
     write_mask,
     write_yolo,
 )
+from terraclick.formats.texts import dump_json, harmless, read_json, spread_columns
 from terraclick.geo.grid import Grid
 from terraclick.geo.keyholes import polygons_in
 from terraclick.geo.legend import raster_errors
 from terraclick.geo.lonlat import WGS84
-from terraclick.geo.store import (
-    GeoPackageStore,
-    MapClass,
-    MapObject,
-    StoredImage,
-    new_uuid,
-    reproject,
-    to_lonlat,
-    utc_now,
-)
-from terraclick.geo.texts import dump_json, harmless, read_json, spread_columns
+from terraclick.geo.reproject import reproject, to_lonlat
+from terraclick.store.fields import COLUMNS, FIELDS, Column, MapObject, record
+from terraclick.store.geopackage import GeoPackageStore
+from terraclick.store.values import MapClass, StoredImage, new_uuid, utc_now
 
 __all__ = [
     "FORMATS",
@@ -294,11 +278,11 @@ def _pyogrio() -> ModuleType:
     return module
 
 
-def _column(records: list[dict[str, Any]], name: str) -> NDArray[Any]:
-    values = [values[name] for values in records]
-    if name in INTEGERS:
+def _column(records: list[dict[str, Any]], column: Column) -> NDArray[Any]:
+    values = [values[column.name] for values in records]
+    if column.kind == "count":
         return np.array(values, dtype=np.int64)
-    if name in NUMBERS:
+    if column.kind == "number":
         return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     return np.array(values, dtype=object)
 
@@ -309,9 +293,8 @@ def _shapefile(job: Collection, path: Path) -> None:
     geometry = np.array([shapely.to_wkb(item.geometry) for item in job.items], dtype=object)
     records = [record(item) for item in job.items]
     names, columns = [], []
-    for name in FIELDS:
-        column, short = _column(records, name), "perim_m" if name == "perimeter_m" else name
-        for part_name, part in spread_columns(short, column):
+    for told in COLUMNS:
+        for part_name, part in spread_columns(told.short, _column(records, told)):
             names.append(part_name)
             columns.append(part)
     for name, values in own_columns(job.items).items():
@@ -346,10 +329,13 @@ def _geoparquet(job: Collection, path: Path) -> None:
     with require_extra("formats"):
         import pyarrow
         import pyarrow.parquet
-    types = {name: pyarrow.int64() for name in INTEGERS} | {name: pyarrow.float64() for name in NUMBERS}
+    types = {"count": pyarrow.int64(), "number": pyarrow.float64()}
     records = [record(item) for item in job.items]
     columns = {
-        name: pyarrow.array([values[name] for values in records], types.get(name, pyarrow.string())) for name in FIELDS
+        column.name: pyarrow.array(
+            [values[column.name] for values in records], types.get(column.kind, pyarrow.string())
+        )
+        for column in COLUMNS
     }
     for name, values in own_columns(job.items).items():
         columns[name] = pyarrow.array(values)

@@ -17,11 +17,14 @@ from shapely.geometry import MultiPolygon, Polygon, box
 
 from terraclick.cli import cli
 from terraclick.errors import BadData, BadOutput
-from terraclick.geo.export import FORMATS, format_of
-from terraclick.geo.export_session import export_session, parse_split
-from terraclick.geo.import_session import import_session
-from terraclick.geo.imports import import_polygons
-from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredClick, StoredImage, StoredView, image_hash
+from terraclick.formats.export import FORMATS, format_of
+from terraclick.formats.export_session import export_session, parse_split
+from terraclick.formats.import_session import import_session
+from terraclick.formats.imports import import_polygons
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import GeoPackageStore
+from terraclick.store.identity import image_hash
+from terraclick.store.values import MapClass, StoredClick, StoredImage, StoredView
 
 UTM = CRS.from_epsg(32633)
 GSD = 0.5
@@ -372,7 +375,7 @@ def test_polygons_of_several_pictures_are_not_mixed_up(session, tmp_path):
 @pytest.mark.slow
 def test_a_database_keeps_and_writes_what_a_file_does(session, tmp_path, postgis):
     from terraclick.geo.reading import Reading
-    from terraclick.geo.store_postgis import open_postgis
+    from terraclick.store.postgis import open_postgis
 
     address = f"{postgis}#round"
     with GeoPackageStore.open(session) as store, open_postgis(address, UTM) as shared:
@@ -420,7 +423,7 @@ def test_a_database_keeps_and_writes_what_a_file_does(session, tmp_path, postgis
 def test_two_servers_on_a_database_give_no_number_twice(postgis):
     from concurrent.futures import ThreadPoolExecutor
 
-    from terraclick.geo.store_postgis import open_postgis
+    from terraclick.store.postgis import open_postgis
 
     stores = [open_postgis(f"{postgis}#numbers", UTM) for _ in range(4)]
 

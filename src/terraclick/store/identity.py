@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from terraclick.errors import BadData, BadImage, TerraClickError
 from terraclick.geo.raster import read_info, resolve_image
-from terraclick.geo.store import StoredImage, image_hash
+from terraclick.store.values import StoredImage
 from terraclick.values import Bounds
 
-__all__ = ["base_name", "find_image", "known_as", "portable_name", "same_hash", "session_key", "unique_names"]
+__all__ = [
+    "base_name",
+    "files_hash",
+    "find_image",
+    "image_hash",
+    "known_as",
+    "portable_name",
+    "same_hash",
+    "session_key",
+    "unique_names",
+]
 
 _LEAST_HASH = 16
 """Letters of a hash that are enough to tell files apart; some places keep no more."""
@@ -21,6 +32,25 @@ _MAX_FILES = 10_000
 def base_name(path: str) -> str:
     """The last part of a path of this or another system."""
     return PureWindowsPath(PurePosixPath(path).name).name
+
+
+def image_hash(path: str | Path) -> str:
+    """SHA-256 of the size and the first and last MiB of a file: cheap on any size. Raises BadData if unreadable."""
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            digest = hashlib.sha256(str(size).encode())
+            for start in (0, max(0, size - (1 << 20))):
+                file.seek(start)
+                digest.update(file.read(1 << 20))
+    except OSError as error:
+        raise BadData(f"{path} cannot be read ({error.strerror}): check the path.") from None
+    return digest.hexdigest()
+
+
+def files_hash(paths: Sequence[str | Path]) -> str:
+    """Says which files these are: the start of a hash over their `image_hash`es; "" without any. Raises BadData."""
+    return hashlib.sha256("".join(image_hash(path) for path in paths).encode()).hexdigest()[:16] if paths else ""
 
 
 def same_hash(first: str, second: str) -> bool:

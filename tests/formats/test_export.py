@@ -12,11 +12,12 @@ from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon, box
 
 from terraclick.errors import BadConfig, BadData, BadOutput, NotGeoreferenced, UnknownName
-from terraclick.geo.export import FORMATS, export
-from terraclick.geo.export_pixels import encode_rle
+from terraclick.formats.export import FORMATS, export
+from terraclick.formats.export_pixels import encode_rle
+from terraclick.formats.imports import import_polygons
 from terraclick.geo.grid import Grid
-from terraclick.geo.imports import import_polygons
-from terraclick.geo.store import GeoPackageStore, MapObject
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import GeoPackageStore
 from terraclick.values import Window
 
 UTM = CRS.from_epsg(32633)

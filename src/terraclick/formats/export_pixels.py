@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadConfig
-from terraclick.geo.collection import FIELDS, UNNAMED, Collection, Sheet, record
+from terraclick.formats.collection import UNNAMED, Collection, Sheet
+from terraclick.formats.texts import dump_json, harmless, read_json
 from terraclick.geo.colours import palette_colour, rgb_of
 from terraclick.geo.grid import Grid
 from terraclick.geo.keyholes import one_ring, polygons_in
 from terraclick.geo.legend import Row, legend_xml
 from terraclick.geo.polygonize import rasterize
-from terraclick.geo.texts import dump_json, harmless, read_json
+from terraclick.store.fields import COLUMNS, FIELDS, record
 from terraclick.values import Window
 
 __all__ = [
@@ -38,7 +39,7 @@ __all__ = [
     "write_yolo",
 ]
 
-TOLD = [name for name in FIELDS if name not in ("image", "class", "attributes")]
+TOLD = [column.name for column in COLUMNS if column.noted]
 """What COCO and labelme tell of an object beside its outline, class and attributes."""
 
 

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from terraclick.app.images import open_scenes
 from terraclick.app.replay import replay
 from terraclick.cli import cli
-from terraclick.geo.export_session import export_session
-from terraclick.geo.import_session import import_session
+from terraclick.formats.export_session import export_session
+from terraclick.formats.import_session import import_session
 from terraclick.geo.reading import PLAIN, Reading
-from terraclick.geo.store import GeoPackageStore
-from terraclick.geo.stored_readings import Readings, readings_of
+from terraclick.store.geopackage import GeoPackageStore
+from terraclick.store.readings import Readings, readings_of
 from terraclick.values import Prediction
 
 PLACE = Affine(1, 0, 500000, 0, -1, 5e6)

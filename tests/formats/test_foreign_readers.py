@@ -14,11 +14,13 @@ from affine import Affine
 from pyproj import CRS
 from shapely.geometry import Polygon, box
 
-from terraclick.geo.export import export
-from terraclick.geo.geopackage import connect
+from terraclick.formats.export import export
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import rasterize
-from terraclick.geo.store import GeoPackageStore, MapClass, MapObject, StoredClick, StoredImage, StoredView, open_store
+from terraclick.store.fields import MapObject
+from terraclick.store.geopackage import GeoPackageStore, open_store
+from terraclick.store.sqlite_file import connect
+from terraclick.store.values import MapClass, StoredClick, StoredImage, StoredView
 
 UTM = CRS.from_epsg(32633)
 GRID = Grid(Affine(0.5, 0, 500000, 0, -0.5, 4650000), UTM, (80, 100))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from terraclick.errors import BadOutput
 from terraclick.files import check_output, replace_whole
-from terraclick.geo.geopackage import connect
-from terraclick.geo.store import GeoPackageStore, check_database, remove_session
+from terraclick.store.geopackage import GeoPackageStore
+from terraclick.store.sqlite_file import check_database, connect, remove_session
 
 __all__ = ["check_session_output", "fold", "new_session", "replace_session"]
 

@@ -1,0 +1,73 @@
+"""Geometries carried from one coordinate system to another."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import numpy as np
+import shapely
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
+from shapely.geometry.base import BaseGeometry
+
+from terraclick.errors import BadData, NotGeoreferenced
+from terraclick.geo.lonlat import WGS84, joined, wrapped
+
+__all__ = ["reproject", "to_lonlat"]
+
+
+def reproject(geometry: BaseGeometry, source: CRS | None, target: CRS | None) -> BaseGeometry:
+    """The geometry in another CRS (always x east, y north); unchanged if they are equal or both None.
+
+    In degrees it is cut at the antimeridian and closed over a pole (RFC 7946); from degrees it is joined again.
+    Raises NotGeoreferenced if only one side has a CRS, BadData if a vertex has no place in the target.
+    """
+    if source is None or target is None:
+        if source is target:
+            return geometry
+        side = "into pixel coordinates" if target is None else "from pixel coordinates"
+        raise NotGeoreferenced(f"a geometry cannot be carried {side}: one of the two sides has no coordinate system.")
+    transformer = _way(source, target)
+    if transformer is None:
+        return geometry
+    whole = joined(geometry) if source.is_geographic else geometry
+    moved: BaseGeometry = shapely.transform(whole, transformer.transform, interleaved=False)
+    if not np.isfinite(shapely.get_coordinates(moved)).all():
+        raise BadData(f"a geometry lies outside the area where {target.name} is defined: choose another CRS.")
+    if target.is_geographic:
+        return wrapped(whole, source, moved, target)
+    if source.is_geographic and not moved.is_valid and geometry.is_valid:  # a cap over a pole has a seam in degrees
+        moved = shapely.make_valid(moved, method="structure", keep_collapsed=False)
+    return moved
+
+
+_WAYS: OrderedDict[tuple[int, int], tuple[CRS, CRS, Transformer | None]] = OrderedDict()
+_WAYS_LOCK = threading.Lock()
+
+
+def _way(source: CRS, target: CRS) -> Transformer | None:
+    """What leads from one CRS to another, None where they are the same. Remembered: it takes longer than its use."""
+    key = id(source), id(target)  # both are kept beside it, so that no other one gets their ids
+    with _WAYS_LOCK:
+        if key in _WAYS:
+            _WAYS.move_to_end(key)
+            return _WAYS[key][2]
+    transformer = None
+    if not source.equals(target, ignore_axis_order=True):
+        try:
+            transformer = Transformer.from_crs(source, target, always_xy=True)
+        except ProjError:
+            raise BadData(f"nothing leads from {source.name} to {target.name}: choose another CRS.") from None
+    with _WAYS_LOCK:
+        _WAYS[key] = source, target, transformer
+        while len(_WAYS) > 32:
+            _WAYS.popitem(last=False)
+    return transformer
+
+
+def to_lonlat(geometry: BaseGeometry, source: CRS) -> BaseGeometry:
+    """The geometry as longitude and latitude in -180 … 180 degrees, as GeoJSON has it; else as `reproject`."""
+    if source.equals(WGS84, ignore_axis_order=True):
+        return wrapped(geometry, source, geometry, WGS84)
+    return reproject(geometry, source, WGS84)

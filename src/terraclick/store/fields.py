@@ -1,0 +1,187 @@
+"""The columns of an object, declared once: tables, files, imports and answers of the server are derived from them.
+
+A column is a row of `MapObject` below. Sessions of earlier releases get it when they are opened (`migrations.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
+from typing import Any, Literal
+
+from shapely.geometry.base import BaseGeometry
+
+from terraclick.store.rows import count_of, json_object, number_of, text_of
+
+__all__ = [
+    "COLUMNS",
+    "FIELDS",
+    "Column",
+    "Kind",
+    "MapObject",
+    "declared",
+    "like",
+    "object_of",
+    "place_of",
+    "record",
+    "values_of",
+]
+
+Kind = Literal["text", "number", "count", "time", "json"]
+"""What a column holds: a text, a finite number or nothing, a whole number from 0, an ISO time, a JSON object."""
+
+Database = Literal["geopackage", "postgis"]
+
+_TYPES: dict[Database, dict[Kind, str]] = {
+    "geopackage": {"text": "TEXT", "number": "DOUBLE", "count": "INTEGER", "time": "DATETIME", "json": "TEXT"},
+    "postgis": {"text": "text", "number": "double precision", "count": "integer", "time": "text", "json": "text"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of `objects` and of every file.
+
+    name: in databases and files; attribute: in MapObject; short: in a Shapefile, at most 10 letters. editable: a client
+    may set it. fallback: what counts where another program left nothing. geopackage, postgis: type and rules in the
+    table, where they are not those of the kind. noted: COCO and labelme tell it under this name.
+    """
+
+    kind: Kind
+    name: str = ""
+    attribute: str = ""
+    short: str = ""
+    editable: bool = False
+    fallback: Any = None
+    geopackage: str = ""
+    postgis: str = ""
+    noted: bool = True
+
+
+def _as(kind: Kind, **told: Any) -> dict[str, Column]:
+    """What makes a field of MapObject a column."""
+    return {"column": Column(kind=kind, **told)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapObject:
+    """One accepted outline and what is known about it; geometry is a Polygon or MultiPolygon.
+
+    The store fills empty `uuid`, `created`, `updated` and always `area_m2`, `perimeter_m` (geodesic; None where the
+    file has no CRS) and `rev`, which counts the changes. `image` is the path of a StoredImage or "". `attributes` are
+    the values of the class's own columns, kept as JSON.
+    """
+
+    geometry: BaseGeometry
+    uuid: str = field(
+        default="",
+        metadata=_as(
+            "text",
+            geopackage="TEXT UNIQUE",
+            postgis="text NOT NULL UNIQUE DEFAULT gen_random_uuid()::text",
+        ),
+    )
+    image: str = field(default="", metadata=_as("text", noted=False))
+    class_name: str = field(default="", metadata=_as("text", name="class", editable=True, noted=False))
+    label: str = field(default="", metadata=_as("text", editable=True))
+    target: str = field(default="object", metadata=_as("text", fallback="object", postgis="text DEFAULT 'object'"))
+    score: float | None = field(default=None, metadata=_as("number"))
+    area_m2: float | None = field(default=None, metadata=_as("number"))
+    perimeter_m: float | None = field(default=None, metadata=_as("number", short="perim_m"))
+    n_clicks: int = field(default=0, metadata=_as("count", postgis="integer DEFAULT 0"))
+    model: str = field(default="", metadata=_as("text"))
+    model_hash: str = field(default="", metadata=_as("text"))
+    status: str = field(default="accepted", metadata=_as("text", editable=True, postgis="text DEFAULT 'accepted'"))
+    author: str = field(default="", metadata=_as("text", postgis="text DEFAULT user"))
+    rev: int = field(default=0, metadata=_as("count", postgis="bigint NOT NULL DEFAULT 1"))
+    created: str = field(default="", metadata=_as("time"))
+    updated: str = field(default="", metadata=_as("time"))
+    attributes: dict[str, Any] = field(default_factory=dict, metadata=_as("json", editable=True, noted=False))
+
+
+def _declared() -> tuple[Column, ...]:
+    found = []
+    for own in fields(MapObject):
+        column = own.metadata.get("column")
+        if column is not None:
+            name = column.name or own.name
+            found.append(replace(column, name=name, attribute=own.name, short=column.short or name))
+    return tuple(found)
+
+
+COLUMNS: tuple[Column, ...] = _declared()
+"""Every column, in the order of tables and files."""
+FIELDS: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+"""Their names."""
+
+
+def declared(column: Column, database: Database) -> str:
+    """A column as a table of that database declares it."""
+    own = column.geopackage if database == "geopackage" else column.postgis
+    return f"{column.name} {own or _TYPES[database][column.kind]}"
+
+
+def place_of(name: str) -> int:
+    """Where a column stands among the fields of a row."""
+    return FIELDS.index(name)
+
+
+def like(item: MapObject, **values: Any) -> MapObject:
+    """`dataclasses.replace` for objects, ten times as fast: thousands are changed at once."""
+    found: MapObject = object.__new__(MapObject)
+    found.__dict__.update(item.__dict__)
+    found.__dict__.update(values)
+    return found
+
+
+# --- rows of a database -----------------------------------------------------------------------------------------------
+
+_ATTRIBUTES = attrgetter(*(column.attribute for column in COLUMNS))
+_JSON = tuple(place for place, column in enumerate(COLUMNS) if column.kind == "json")
+
+
+def values_of(item: MapObject) -> tuple[Any, ...]:
+    """An object's fields as a row of the table, in the order of FIELDS."""
+    found = list(_ATTRIBUTES(item))
+    for place in _JSON:
+        found[place] = json.dumps(found[place]) if found[place] else "{}"
+    return tuple(found)
+
+
+def _number(value: Any, column: str) -> float | None:
+    return number_of(value)
+
+
+_READ: dict[Kind, Callable[[Any, str], Any]] = {
+    "text": text_of,
+    "number": _number,
+    "count": count_of,
+    "time": text_of,
+    "json": json_object,
+}
+_READERS = tuple((c.attribute, _READ[c.kind], c.name, c.fallback) for c in COLUMNS)
+
+
+def object_of(row: Sequence[Any], geometry: BaseGeometry) -> MapObject:
+    """The object of a row in the order of FIELDS. Raises BadRow for what another program left in it."""
+    values: dict[str, Any] = {"geometry": geometry}
+    for (attribute, read, name, fallback), value in zip(_READERS, row, strict=True):
+        found = read(value, name)
+        values[attribute] = fallback if fallback is not None and found == "" else found
+    item: MapObject = object.__new__(MapObject)
+    item.__dict__.update(values)
+    return item
+
+
+# --- rows of a file ---------------------------------------------------------------------------------------------------
+
+
+def record(item: MapObject) -> dict[str, Any]:
+    """The fields of an object by name, JSON as text ("" without any)."""
+    values = dict(zip(FIELDS, _ATTRIBUTES(item), strict=True))
+    for place in _JSON:
+        value = values[FIELDS[place]]
+        values[FIELDS[place]] = json.dumps(value, ensure_ascii=False) if value else ""
+    return values
