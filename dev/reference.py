@@ -147,16 +147,23 @@ LIMITS = {"minimum": "at least", "maximum": "at most", "minLength": "length from
 
 
 def formats() -> str:
-    """Every export format with its endings."""
-    from terraclick.formats.export import FORMATS
+    """Every format with what its file declares."""
+    from terraclick.exchange.registry import FORMATS
 
-    rows = []
-    for name, kind in FORMATS.items():
-        endings = ", ".join(f"`{ending}`" for ending in (kind.ending, *kind.others))
-        beside = ", ".join(f"`{ending}`" for ending in kind.beside)
-        several = "yes" if kind.many else "one per file"
-        rows.append((f"`{name}`", endings, "pixels" if kind.pixels else "map coordinates", several, beside))
-    heads = ("format", "endings", "coordinates", "several images", "files beside it")
+    rows = [
+        (
+            f"`{name}`",
+            f"{kind.label}: {kind.note}",
+            ", ".join(f"`{ending}`" for ending in kind.endings),
+            "pixels of the image" if kind.pixels else "map",
+            "yes" if kind.many else "one a file",
+            ", ".join(f"`STEM{ending}`" for ending in kind.beside),
+            "yes" if kind.readable else "",
+            f"`{kind.needs}`" if kind.needs else "",
+        )
+        for name, kind in FORMATS.items()
+    ]
+    heads = ("format", "what", "endings", "coordinates", "several images", "files beside it", "read", "needs")
     said = "`--out` chooses the format by its longest ending; `--format` names it."
     more = "What each format keeps and drops is told in [Formats](../formats.md)."
     return f"# Formats\n\n{said} {more}\n\n{_table(heads, rows)}\n"

@@ -103,7 +103,7 @@ def test_every_field_of_http_is_in_the_reference():
 
 def test_every_format_and_model_is_in_the_reference():
     from terraclick.catalogue import NETWORKS, PREDICTORS
-    from terraclick.formats.export import FORMATS
+    from terraclick.exchange.registry import FORMATS
 
     for page, names in (("formats", FORMATS), ("models", (*PREDICTORS, *NETWORKS))):
         text = reference(f"reference/{page}.md")

@@ -16,7 +16,7 @@ from terraclick.classmap.job import run_map
 from terraclick.classmap.tiles import MapJob, TileMapper
 from terraclick.cli import cli
 from terraclick.errors import BadConfig, BadData, BadImage
-from terraclick.formats.imports import import_polygons
+from terraclick.exchange.imports import import_polygons
 from terraclick.geo.classmap import HEAT_OF, heat_classes
 from terraclick.geo.reading import Reading
 from terraclick.segment import read_points

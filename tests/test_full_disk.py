@@ -15,8 +15,9 @@ from pyproj import CRS
 from shapely.geometry import box
 
 from terraclick.errors import BadOutput
+from terraclick.exchange.export import export
+from terraclick.exchange.registry import FORMATS
 from terraclick.files import check_output, copy_file, replace_whole, write_bytes, write_text
-from terraclick.formats.export import FORMATS, export
 from terraclick.geo.grid import Grid
 from terraclick.store.fields import MapObject
 from terraclick.store.geopackage import GeoPackageStore, open_store
@@ -116,7 +117,7 @@ def test_a_session_that_grows_until_the_disk_is_full_keeps_what_was_acknowledged
 def test_an_export_of_the_server(tmp_path, name):
     pytest.importorskip("fastapi")
     body = (
-        "from terraclick.app.files import Exports; from terraclick.formats.collection import *; "
+        "from terraclick.app.files import Exports; from terraclick.formats.common.collection import *; "
         "grid = Picture('town.tif', 'town.tif', GRID); "
         "whole = Collection(tuple(houses(400)), UTM, numbered({'kind 0', 'kind 1', 'kind 2'}, ()), (grid,)); "
         f"Exports(Path('.')).write(whole, {name!r}, 'all', None, False)"

@@ -22,9 +22,10 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "core": set(),
     "geo": set(),
     "store": {"geo"},  # what a session keeps, in a GeoPackage and in PostGIS
-    "formats": {"geo", "store"},  # files for other programs and from them
+    "formats": {"geo", "store"},  # one file for each format of other programs
+    "exchange": {"formats", "geo", "store"},  # files written and read: one, or a session's
     "data": {"core", "geo"},
-    "datasets": {"core", "data", "formats", "geo", "store"},
+    "datasets": {"core", "data", "exchange", "formats", "geo", "store"},
     "predictors": {"core"},  # what every predictor may use: wrappers, progress, inputs of click networks
     "methods": {"core", "predictors"},  # one file for each method without weights
     "blocks": {"core"},  # torch layers and backbones that several networks share
@@ -51,19 +52,31 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "scale": {"core", "geo"},
     "benchmark": {"catalogue", "core", "data", "offline", "predictors", "scale"},
     "api": {"catalogue", "core", "geo", "predictors"},
-    "classmap": {"core", "formats", "geo", "inference", "predictors", "scale", "store", "terra"},
+    "classmap": {"core", "exchange", "geo", "inference", "predictors", "scale", "store", "terra"},
     "preview": {"core", "geo"},
-    "segment": {"api", "catalogue", "console", "core", "formats", "geo", "predictors", "preview", "store"},
+    "segment": {"api", "catalogue", "console", "core", "exchange", "geo", "predictors", "preview", "store"},
     "doctor": {"catalogue", "classmap", "core", "inference", "predictors"},
-    "app": {"api", "catalogue", "classmap", "core", "formats", "geo", "predictors", "store", "terra"},
+    "app": {"api", "catalogue", "classmap", "core", "exchange", "formats", "geo", "predictors", "store", "terra"},
     "weights": set(),
 }
 SKIN = {"__init__", "__main__", "cli", "commands"}  # may import any room, lazily
 ONLY_IN = {  # a library: the rooms that may import it
     "torch": {"blocks", "cost", "networks", "terra", "train"},
-    "rasterio": {"geo", "data", "datasets", "formats"},
-    "pyproj": {"geo", "api", "segment", "data", "formats", "store"},
-    "shapely": {"geo", "api", "preview", "segment", "data", "datasets", "classmap", "app", "formats", "store"},
+    "rasterio": {"geo", "data", "datasets", "exchange", "formats"},
+    "pyproj": {"geo", "api", "segment", "data", "exchange", "formats", "store"},
+    "shapely": {
+        "geo",
+        "api",
+        "preview",
+        "segment",
+        "data",
+        "datasets",
+        "classmap",
+        "app",
+        "exchange",
+        "formats",
+        "store",
+    },
     "transformers": {"networks"},
     "onnxruntime": {"inference"},
 }
@@ -123,7 +136,7 @@ def test_imports_go_one_way(path):
         ("geo", "from terraclick.blocks.vit import ViT"),
         ("geo", "from terraclick.core.session import Session"),
         ("geo", "from terraclick.store.values import MapClass"),
-        ("store", "from terraclick.formats.export import export"),
+        ("store", "from terraclick.exchange.export import export"),
         ("formats", "from terraclick.core.session import Session"),
         ("core", "def f():\n    import torch"),
         ("core", "from terraclick.geo.grid import Grid"),

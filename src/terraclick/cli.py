@@ -621,7 +621,7 @@ def export_session_verb(
 
     OUT may also be one file with the ending of a format, such as set.coco.json. Class numbers are the session's.
     """
-    from terraclick.formats.export_session import export_session, parse_split
+    from terraclick.exchange.export_session import export_session, parse_split
     from terraclick.geo.crs_text import parse_crs
     from terraclick.store.geopackage import GeoPackageStore
     from terraclick.store.sql import SqlStore
@@ -663,7 +663,7 @@ def import_session_verb(
 
     Formats in pixels need their pictures (--image).
     """
-    from terraclick.formats.import_session import import_session
+    from terraclick.exchange.import_session import import_session
     from terraclick.geo.crs_text import parse_crs
 
     crs = None if crs_text is None else parse_crs(crs_text)

@@ -22,9 +22,10 @@ from terraclick.catalogue import NETWORKS, PREDICTORS, load, readers_of_referenc
 from terraclick.console import is_plain, printable
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, UnknownName
+from terraclick.exchange.export import check_target, export
+from terraclick.exchange.references import read_reference
+from terraclick.exchange.registry import FORMATS, format_of
 from terraclick.files import check_output, copy_file
-from terraclick.formats.export import FORMATS, check_target, export, format_of
-from terraclick.formats.references import read_reference
 from terraclick.geo.affine import through
 from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.crs_text import crs_of_text, parse_crs
@@ -435,7 +436,7 @@ def _format(out: str, name: str | None) -> str:
 
 def _written_in(kind: str, crs: CRS | None, own: CRS) -> CRS:
     """The coordinate system that outlines will be written in."""
-    return crs or (WGS84 if kind == "geojson" else own)
+    return crs or (WGS84 if FORMATS[kind].lonlat else own)
 
 
 def _accuracy(grid: Grid, target: CRS, points: Path | None) -> list[str]:

@@ -74,7 +74,7 @@ def test_names_and_hashes(tmp_path):
 
 
 def test_an_exported_geopackage_is_a_session_for_its_image(town, tmp_path):
-    from terraclick.formats.export_session import export_session
+    from terraclick.exchange.export_session import export_session
 
     with GeoPackageStore.open(town / "s.gpkg") as store:
         export_session(store, town / "s.gpkg", tmp_path / "copy.gpkg")

@@ -148,7 +148,7 @@ def test_attributes_leave_as_columns_and_come_back_as_they_were(client, kind, tm
             pyogrio = pytest.importorskip("pyogrio")
             columns = set(pyogrio.read_info(path, layer=None if kind == "shapefile" else "objects")["fields"])
         assert {"floors", "roof", "flat"} <= columns
-    from terraclick.formats.imports import read_labels
+    from terraclick.exchange.imports import read_labels
 
     back = sorted(read_labels(path).items, key=lambda item: item.geometry.bounds[0])
     assert [item.attributes for item in back] == values

@@ -12,7 +12,7 @@ import shapely
 from tests_app_help import outline_house, ring
 
 from terraclick.app.main import QUIET_S
-from terraclick.formats.export_session import export_session
+from terraclick.exchange.export_session import export_session
 from terraclick.store.geopackage import GeoPackageStore
 
 ITEMS = "/api/collections/objects/items"

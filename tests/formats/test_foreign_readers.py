@@ -14,7 +14,7 @@ from affine import Affine
 from pyproj import CRS
 from shapely.geometry import Polygon, box
 
-from terraclick.formats.export import export
+from terraclick.exchange.export import export
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import rasterize
 from terraclick.store.fields import MapObject

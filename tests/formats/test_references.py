@@ -10,7 +10,7 @@ from terraclick import segment
 from terraclick.cli import cli
 from terraclick.data.synthetic import make_square_scene
 from terraclick.errors import BadConfig, BadData
-from terraclick.formats.references import read_reference
+from terraclick.exchange.references import read_reference
 from terraclick.geo.raster import read_info, read_view
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.values import Prediction, Reference

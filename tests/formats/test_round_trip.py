@@ -17,10 +17,10 @@ from shapely.geometry import MultiPolygon, Polygon, box
 
 from terraclick.cli import cli
 from terraclick.errors import BadData, BadOutput
-from terraclick.formats.export import FORMATS, format_of
-from terraclick.formats.export_session import export_session, parse_split
-from terraclick.formats.import_session import import_session
-from terraclick.formats.imports import import_polygons
+from terraclick.exchange.export_session import export_session, parse_split
+from terraclick.exchange.import_session import import_session
+from terraclick.exchange.imports import import_polygons
+from terraclick.exchange.registry import FORMATS, format_of
 from terraclick.store.fields import MapObject
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.identity import image_hash

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 
 from terraclick.errors import BadData
-from terraclick.formats.export import export
-from terraclick.formats.imports import import_polygons
+from terraclick.exchange.export import export
+from terraclick.exchange.imports import import_polygons
 from terraclick.geo.lonlat import box_of, boxes_of, check_lonlat, lonlat_bounds
 from terraclick.geo.measure import area_m2
 from terraclick.geo.reproject import reproject, to_lonlat

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from terraclick.app.images import open_scenes
 from terraclick.app.replay import replay
 from terraclick.cli import cli
-from terraclick.formats.export_session import export_session
-from terraclick.formats.import_session import import_session
+from terraclick.exchange.export_session import export_session
+from terraclick.exchange.import_session import import_session
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.readings import Readings, readings_of

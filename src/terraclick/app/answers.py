@@ -218,7 +218,9 @@ SCHEMAS: dict[str, Schema] = {
         items=_list(_object(item=WHOLE, score=NUMBER, outline=_ref("Outline"))),
         ms=NUMBER,
     ),
-    "Formats": _object(formats=_list(_object(name=TEXT, ending=TEXT, pixels=FLAG, several=FLAG))),
+    "Formats": _object(
+        formats=_list(_object(name=TEXT, label=TEXT, note=TEXT, ending=TEXT, pixels=FLAG, several=FLAG))
+    ),
     "Export": _object(name=TEXT, bytes=WHOLE, url=TEXT),
     "Exports": _object(exports=_list(_ref("Export"))),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import re
 import threading
@@ -14,9 +13,10 @@ from typing import Any
 from urllib.parse import quote
 
 from terraclick.errors import BadConfig, NotGeoreferenced, UnknownName
+from terraclick.exchange.export import check_target, write_collection
+from terraclick.exchange.registry import FORMATS, installed
 from terraclick.files import check_apart, files_beside
-from terraclick.formats.collection import Collection
-from terraclick.formats.export import FORMATS, check_target, write_collection
+from terraclick.formats.common.collection import Collection
 from terraclick.geo.crs_text import parse_crs
 
 __all__ = ["Exports", "base_name", "formats", "plain"]
@@ -32,8 +32,6 @@ def plain(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()[:200]
 
 
-NEEDS = {"shp": "pyogrio", "shapefile": "pyogrio", "parquet": "pyarrow", "geoparquet": "pyarrow"}
-"""Formats that need a package which may not be installed."""
 RESERVED = {"con", "prn", "aux", "nul", *(f"{kind}{number}" for kind in ("com", "lpt") for number in range(1, 10))}
 
 
@@ -51,11 +49,20 @@ def check_name(stem: str, given: str) -> None:
 
 
 def formats() -> list[dict[str, Any]]:
-    """What can be written here: name, usual ending, whether in pixels of images, whether one file holds several."""
+    """What can be written here: name, label, what it is for, usual ending, whether in pixels, whether one file holds
+    several pictures.
+    """
     return [
-        {"name": name, "ending": kind.ending, "pixels": kind.pixels, "several": kind.many}
+        {
+            "name": name,
+            "label": kind.label,
+            "note": kind.note,
+            "ending": kind.ending,
+            "pixels": kind.pixels,
+            "several": kind.many,
+        }
         for name, kind in FORMATS.items()
-        if name not in NEEDS or importlib.util.find_spec(NEEDS[name]) is not None
+        if installed(name)
     ]
 
 

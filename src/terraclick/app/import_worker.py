@@ -84,7 +84,7 @@ def write(out: Any, item: Any) -> None:
 
 def read(folder: Path, ask: dict[str, Any]) -> tuple[list[Any], dict[str, int]]:
     """The objects of the upload, made valid, in the system that was asked for; why others were left out."""
-    from terraclick.formats.imports import import_some
+    from terraclick.exchange.imports import import_some
     from terraclick.geo.crs_text import crs_of_wkt
     from terraclick.store.fields import like
 

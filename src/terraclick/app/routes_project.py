@@ -32,7 +32,7 @@ from terraclick.app.schemas import (
 )
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, BadData, Conflict, NotGeoreferenced, UnknownName
-from terraclick.formats.collection import Picture, collected, renamed
+from terraclick.formats.common.collection import Picture, collected, renamed
 from terraclick.geo.crs_text import crs_of_text
 from terraclick.geo.grid import Grid
 from terraclick.store.fields import MapObject, like

@@ -20,8 +20,9 @@ from terraclick.classmap.polygons import save_polygons
 from terraclick.classmap.tiles import MapJob, TileMapper, layout
 from terraclick.classmap.work import Progress, Work
 from terraclick.errors import BadConfig, BadImage, BadOutput, BadWeights, TerraClickError
+from terraclick.exchange.export import check_target
+from terraclick.exchange.registry import FORMATS, format_of
 from terraclick.files import check_output
-from terraclick.formats.export import check_target, format_of
 from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.classmap import (
     HEAT_OF,
@@ -183,7 +184,7 @@ def _announce(job: MapJob, polygons: Path | None, min_area: int, warn: Callable[
             raise BadConfig(
                 f"--min-area {min_area} is more than the whole map of {cols} x {rows} px: give a smaller one."
             )
-    if polygons is not None and info.grid.crs is not None and format_of(polygons.name) == "geojson":
+    if polygons is not None and info.grid.crs is not None and FORMATS[format_of(polygons.name)].lonlat:
         check_carried(info.grid, WGS84, scene.name)
         note = accuracy_note(info.grid, WGS84)
         if note:

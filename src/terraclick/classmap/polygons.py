@@ -13,7 +13,8 @@ from terraclick.classmap.model import load_map, map_files
 from terraclick.classmap.tiles import MapJob
 from terraclick.core.session import Session
 from terraclick.errors import BadConfig
-from terraclick.formats.export import export, format_of
+from terraclick.exchange.export import export
+from terraclick.exchange.registry import format_of
 from terraclick.geo.classmap import (
     ClassPatch,
     class_patches,

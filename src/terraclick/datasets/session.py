@@ -11,7 +11,7 @@ from terraclick.datasets.declaration import Declaration, Labelling, Scan, Scene,
 from terraclick.datasets.sources import stacked
 from terraclick.datasets.splits import by_shares
 from terraclick.errors import BadConfig, BadData
-from terraclick.formats.collection import Picture, collected, in_pixels
+from terraclick.formats.common.collection import Picture, collected, in_pixels
 from terraclick.geo.raster import rasterized, read_info
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.identity import find_image, unique_names

@@ -4,21 +4,6 @@ import { fill, h, icon } from "../dom.js";
 import { api } from "../api.js";
 import { field, openDialog } from "./dialog.js";
 
-const SAYS = {
-  gpkg: ["GeoPackage", "for QGIS and any GIS"],
-  geojson: ["GeoJSON", "longitude and latitude, for the web"],
-  shp: ["Shapefile", "for old programs; 10-letter names"],
-  shapefile: ["Shapefile", "for old programs; 10-letter names"],
-  parquet: ["GeoParquet", "for data analysis"],
-  geoparquet: ["GeoParquet", "for data analysis"],
-  csv: ["CSV", "one row an object, geometry as text"],
-  coco: ["COCO", "for training detectors"],
-  yolo: ["YOLO-seg", "for training YOLO models"],
-  labelme: ["labelme", "one JSON file an image"],
-  mask: ["Class mask", "GeoTIFF on the image's grid"],
-  instances: ["Instance mask", "GeoTIFF, a number an object"],
-};
-
 export async function exportDialog({ project }) {
   const formats = await api.formats().catch((error) => (project.explain(error), []));
   if (!formats.length) return;
@@ -67,7 +52,7 @@ export async function exportDialog({ project }) {
   });
   const note = h("p.muted", { hidden: true });
   const choices = formats.map((format) => {
-    const [title, note] = SAYS[format.name] ?? [format.name, format.ending];
+    const { label: title, note } = format;
     const radio = h("input", {
       type: "radio",
       name: "format",

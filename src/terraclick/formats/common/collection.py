@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import shapely
@@ -32,11 +32,15 @@ __all__ = [
     "Kept",
     "Picture",
     "Sheet",
+    "class_lines",
     "collected",
     "in_pixels",
     "numbered",
+    "of_pictures",
     "own_columns",
     "renamed",
+    "stem_of",
+    "uniform",
 ]
 
 UNNAMED = "object"
@@ -188,3 +192,31 @@ def own_columns(items: Sequence[MapObject]) -> dict[str, list[Any]]:
             ]
         found[name] = values
     return found
+
+
+def uniform(items: Sequence[MapObject]) -> list[BaseGeometry]:
+    """Geometries of one kind: polygons if each has one part, else multipolygons."""
+    parts = [polygons_in(item.geometry) for item in items]
+    if all(len(polygons) == 1 for polygons in parts):
+        return [polygons[0] for polygons in parts]
+    return [shapely.MultiPolygon(polygons) for polygons in parts]
+
+
+def class_lines(job: Collection) -> list[str]:
+    """Class names by their index, from 0; a number that no class has any more keeps its place."""
+    names = {kind.number: " ".join(kind.name.split()) for kind in job.classes}
+    return [names.get(number, f"unused_{number}") for number in range(1, max(names, default=0) + 1)]
+
+
+def of_pictures(whole: Collection, pictures: Sequence[Picture]) -> Collection:
+    """The part of a collection that lies on some pictures; with one picture in all, everything does."""
+    if len(whole.pictures) == 1:
+        return replace(whole, pictures=tuple(pictures))
+    keys = {picture.key for picture in pictures}
+    return replace(whole, items=tuple(i for i in whole.items if i.image in keys), pictures=tuple(pictures))
+
+
+def stem_of(stem: str, picture: Picture, pictures: Sequence[Picture]) -> str:
+    """The name of a picture's file without its ending; with the ending where two pictures differ in nothing else."""
+    same = [other for other in pictures if PurePosixPath(other.name).stem.lower() == stem.lower()]
+    return stem if len(same) == 1 else picture.name

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["dump_json", "harmless", "join_columns", "read_json", "restored", "spread_columns"]
+__all__ = ["dump_json", "harmless", "join_columns", "read_json", "restored", "spread_columns", "text_in"]
 
 DBF_BYTES = 254
 """The longest text that a field of a Shapefile takes."""
@@ -75,3 +75,10 @@ def _pieces(text: str) -> list[str]:
         pieces.append(piece)
         rest = rest[len(piece) :]
     return [*pieces, rest]
+
+
+def text_in(value: Any) -> str:
+    """A field of a file as text; "" for nothing, not-a-number and nested values."""
+    if value is None or (isinstance(value, float) and value != value) or isinstance(value, dict | list):
+        return ""
+    return str(value)

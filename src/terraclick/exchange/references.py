@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 
 from terraclick.errors import BadData
-from terraclick.formats.imports import import_polygons
+from terraclick.exchange.imports import import_polygons
 from terraclick.geo.grid import Grid
 from terraclick.geo.raster import read_info, read_view, resolve_image
 from terraclick.values import Bounds, Reference, Stretch, Window

@@ -6,9 +6,7 @@ here are left alone.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -22,11 +20,11 @@ from affine import Affine
 from pyproj import CRS
 
 from terraclick.errors import BadConfig, BadData, BadOutput, UnknownName
+from terraclick.exchange.export import write_collection
+from terraclick.exchange.registry import FORMATS, format_of, installed
 from terraclick.files import check_output, sync, write_text, writing
-from terraclick.formats.collection import Collection, Picture, collected, renamed
-from terraclick.formats.export import FORMATS, Format, format_of, write_collection
-from terraclick.formats.export_pixels import class_lines
-from terraclick.formats.texts import harmless
+from terraclick.formats.common.collection import Collection, Picture, collected, of_pictures, renamed, stem_of
+from terraclick.formats.common.declaration import Format
 from terraclick.geo.carrying import notes_on_carrying
 from terraclick.geo.grid import Grid
 from terraclick.geo.lonlat import WGS84
@@ -42,7 +40,6 @@ __all__ = ["MANIFEST", "Exported", "export_session", "parse_split"]
 MANIFEST = "export.json"
 """Names every file that an export wrote, so that the next one knows what is its own."""
 
-EXTRAS = {"shapefile": ("pyogrio",), "geoparquet": ("pyarrow",)}
 PARTS = ("train", "val", "test")
 
 
@@ -88,7 +85,7 @@ def export_session(
     names = (single,) if single else formats or tuple(FORMATS)
     for name in names:
         format_of("", name)
-    left_out = () if formats or single else tuple(name for name in names if not _installed(name))
+    left_out = () if formats or single else tuple(name for name in names if not installed(name))
     names = tuple(name for name in names if name not in left_out)
     items = store.objects(class_name=class_name, status=status)
     if not items:
@@ -138,10 +135,6 @@ def _single_format(out: Path, formats: Sequence[str]) -> str | None:
     return formats[0] if formats else found
 
 
-def _installed(name: str) -> bool:
-    return all(importlib.util.find_spec(package) is not None for package in EXTRAS.get(name, ()))
-
-
 def _told(whole: Collection) -> list[dict[str, Any]]:
     return [{"number": kind.number, "name": kind.name, "colour": kind.colour} for kind in whole.classes]
 
@@ -168,7 +161,7 @@ def _accuracy(whole: Collection, names: Sequence[str], crs: CRS | None) -> list[
     """What to say where a grid is missing that would carry the objects better to a system that they are written in."""
     if whole.crs is None:
         return []
-    maps = [crs or (WGS84 if name == "geojson" else whole.crs) for name in names if not FORMATS[name].pixels]
+    maps = [crs or (WGS84 if FORMATS[name].lonlat else whole.crs) for name in names if not FORMATS[name].pixels]
     targets = [*maps, *(picture.grid.crs for picture in whole.pictures if picture.grid.crs is not None)]
     return notes_on_carrying([item.geometry for item in whole.items], whole.crs, targets)
 
@@ -243,21 +236,23 @@ def _dealt(pictures: Sequence[Picture], split: Mapping[str, float] | None, seed:
 def _write_pixels(
     whole: Collection, name: str, kind: Format, folder: Path, parts: Mapping[str, list[Picture]], final: Path
 ) -> None:
-    """A file for all pictures where the format can, else one a picture; YOLO as a data set. It will lie in `final`."""
+    """A data set, or a file for all pictures where the format can, else one a picture. It will lie in `final`."""
     folder.mkdir()
-    if name == "yolo":
-        _write_yolo(whole, folder, parts)
+    if kind.write_set is not None:
+        kind.write_set(whole, folder, parts)
         return
     for part, pictures in parts.items():
         if kind.many:
-            write_collection(_of(whole, pictures), folder / f"{part or 'objects'}{kind.ending}", name)
+            write_collection(of_pictures(whole, pictures), folder / f"{part or 'objects'}{kind.ending}", name)
             continue
         place = folder / part if part else folder
         place.mkdir(exist_ok=True)
         for picture in pictures:
             stem = PurePosixPath(picture.name).stem
-            shown = replace(picture, name=_seen_from(picture, final / part)) if name == "labelme" else picture
-            write_collection(_of(whole, [shown]), place / f"{_stem(stem, picture, pictures)}{kind.ending}", name)
+            shown = replace(picture, name=_seen_from(picture, final / part)) if kind.names_pictures else picture
+            write_collection(
+                of_pictures(whole, [shown]), place / f"{stem_of(stem, picture, pictures)}{kind.ending}", name
+            )
 
 
 def _seen_from(picture: Picture, folder: Path) -> str:
@@ -268,52 +263,6 @@ def _seen_from(picture: Picture, folder: Path) -> str:
     if base == base.parent or not Path(os.path.realpath(picture.path)).is_relative_to(base):
         return picture.name
     return PurePosixPath(os.path.relpath(os.path.realpath(picture.path), os.path.realpath(folder))).as_posix()
-
-
-def _of(whole: Collection, pictures: Sequence[Picture]) -> Collection:
-    """The part of a collection that lies on some pictures; with one picture in all, everything does."""
-    if len(whole.pictures) == 1:
-        return replace(whole, pictures=tuple(pictures))
-    keys = {picture.key for picture in pictures}
-    return replace(whole, items=tuple(i for i in whole.items if i.image in keys), pictures=tuple(pictures))
-
-
-def _stem(stem: str, picture: Picture, pictures: Sequence[Picture]) -> str:
-    """The name of a picture's file without its ending; with the ending where two pictures differ in nothing else."""
-    same = [other for other in pictures if PurePosixPath(other.name).stem.lower() == stem.lower()]
-    return stem if len(same) == 1 else picture.name
-
-
-def _write_yolo(whole: Collection, folder: Path, parts: Mapping[str, list[Picture]]) -> None:
-    """The usual layout: data.yaml, labels/[part/]STEM.txt, and lists of the pictures, which belong into images/."""
-    lists: dict[str, list[str]] = {}
-    rows: list[list[Any]] = []
-    for part, pictures in parts.items():
-        place = folder / "labels" / part if part else folder / "labels"
-        place.mkdir(parents=True, exist_ok=True)
-        for picture in pictures:
-            stem = PurePosixPath(picture.name).stem
-            if _stem(stem, picture, list(whole.pictures)) != stem:
-                raise BadConfig(f"two images are called {stem} but for their endings, which YOLO cannot tell apart.")
-            write_collection(_of(whole, [picture]), place / f"{stem}.txt", "yolo")
-            (place / f"{stem}.classes.txt").unlink()
-            rows += [[picture.name, *picture.grid.shape, part or "train"]]
-        lists[part or "train"] = [f"./images/{f'{part}/' if part else ''}{picture.name}" for picture in pictures]
-    for part, listed in lists.items():
-        write_text(folder / f"{part}.txt", "".join(f"{line}\n" for line in listed)) if listed else None
-    held = [part for part in PARTS if lists.get(part)]
-    lines = ["# Put the pictures into images/ (see train.txt for their places).", "path: ."]
-    lines += [f"{part}: {part}.txt" for part in held]
-    lines += [f"val: {held[0]}.txt  # the same pictures: no other part was asked for"] if "val" not in held else []
-    lines += [
-        "names:",
-        *(f"  {i}: {json.dumps(name, ensure_ascii=False)}" for i, name in enumerate(class_lines(whole))),
-    ]
-    write_text(folder / "data.yaml", "\n".join([*lines, ""]))
-    with (folder / "pictures.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(
-            [["image", "rows", "columns", "part"], *([harmless(v) for v in row] for row in rows)]
-        )
 
 
 # --- the folder -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData, TerraClickError
-from terraclick.formats.imports import READERS, Labels, check_places, read_labels
+from terraclick.exchange.imports import Labels, check_places, read_labels
+from terraclick.exchange.registry import readable_endings
 from terraclick.geo.affine import through
 from terraclick.geo.carrying import notes_on_carrying
 from terraclick.geo.grid import Grid
@@ -101,13 +102,16 @@ def _label_files(files: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in files:
         if path.is_dir():
-            inside = [file for file in sorted(path.rglob("*")) if file.is_file() and file.suffix.lower() in READERS]
+            inside = [
+                file for file in sorted(path.rglob("*")) if file.is_file() and file.suffix.lower() in readable_endings()
+            ]
             found += [file for file in inside if not _beside_labels(file)][:MAX_FILES]
         else:
             found.append(path)
     if not found:
         raise BadData(
-            f"{files[0] if files else 'nothing'} holds no label file: known endings are {', '.join(READERS)}."
+            f"{files[0] if files else 'nothing'} holds no label file: known endings are "
+            f"{', '.join(readable_endings())}."
         )
     return found
 

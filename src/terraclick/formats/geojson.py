@@ -1,0 +1,101 @@
+"""GeoJSON (RFC 7946): longitude and latitude unless another system is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import shapely
+from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
+
+from terraclick.errors import BadConfig, BadData
+from terraclick.formats.common.collection import Collection, own_columns, uniform
+from terraclick.formats.common.declaration import LEFT_OUT, Format, Pair, Read, expect
+from terraclick.formats.common.texts import (
+    dump_json,
+    read_json,
+)
+from terraclick.geo.crs_text import crs_of_text
+from terraclick.geo.keyholes import polygons_in
+from terraclick.geo.lonlat import WGS84
+from terraclick.geo.rings import ring_of
+from terraclick.store.fields import record
+
+__all__ = ["FORMAT"]
+
+
+def _write(job: Collection, path: Path) -> None:
+    """RFC 7946: WGS 84, outer rings anticlockwise; 9 decimals of a degree (0.1 mm). One kind of geometry in a file."""
+    decimals = 9 if job.crs is not None and job.crs.is_geographic else 4
+    features = []
+    own = own_columns(job.items)
+    for place, (item, shape) in enumerate(zip(job.items, uniform(job.items), strict=True)):
+        parts = [shapely.orient_polygons(part) for part in polygons_in(shape)]
+        rings = [[_ring(r, decimals) for r in (part.exterior, *part.interiors)] for part in parts]
+        single = shape.geom_type == "Polygon"
+        geometry = {"type": shape.geom_type, "coordinates": rings[0] if single else rings}
+        told = record(item) | {name: values[place] for name, values in own.items()}
+        features.append({"type": "Feature", "id": item.uuid, "properties": told, "geometry": geometry})
+    top: dict[str, Any] = {"type": "FeatureCollection"}
+    if job.crs is None:
+        top["crs"] = None  # pixels: no coordinate system may be assumed
+    elif not job.crs.equals(WGS84, ignore_axis_order=True):
+        code = job.crs.to_epsg()
+        if code is None:
+            raise BadConfig(f"{job.crs.name} has no EPSG number to name in GeoJSON: write a GeoPackage instead.")
+        top["crs"] = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{code}"}}
+    dump_json({**top, "features": features}, path)
+    expect(len(read_json(path)["features"]), job)
+
+
+def _ring(ring: Any, decimals: int) -> list[list[float]]:
+    return [[round(x, decimals), round(y, decimals)] for x, y in shapely.get_coordinates(ring).tolist()]
+
+
+def _read(top: dict[str, Any]) -> Read:
+    name = ((top.get("crs") or {}).get("properties") or {}).get("name")
+    pixels = "crs" in top and top["crs"] is None
+    source = crs_of_text(name) if name else None if pixels else WGS84
+    features = top["features"] if top.get("type") == "FeatureCollection" else [top]
+    pairs: list[Pair] = []
+    for feature in features:
+        whole = feature.get("type") == "Feature"
+        shape = feature.get("geometry") if whole else feature
+        fields = (feature.get("properties") or {}) if whole else {}
+        pairs.append(_feature(shape, fields if isinstance(fields, dict) else {}))
+    return Read(pairs, source, pixels)
+
+
+def _feature(shape: Any, fields: dict[str, Any]) -> Pair:
+    """A feature's polygon and fields; why it is none where it is none."""
+    if not isinstance(shape, dict):
+        return None, {LEFT_OUT: "it has no geometry"}
+    if shape.get("type") not in ("Polygon", "MultiPolygon"):
+        return None, {LEFT_OUT: f"it is a {str(shape.get('type'))[:20]}, not a polygon"}
+    try:
+        return _shape(shape), fields
+    except (BadData, shapely.errors.GEOSException, ValueError, TypeError, KeyError, IndexError):
+        return None, {LEFT_OUT: "a ring of it is not a closed line of at least four points with finite numbers"}
+
+
+def _shape(shape: dict[str, Any]) -> BaseGeometry:
+    polygons = [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
+    rings = [[ring_of(ring) for ring in polygon] for polygon in polygons]
+    return MultiPolygon([Polygon(polygon[0], polygon[1:]) for polygon in rings if polygon])
+
+
+def _is_geojson(top: dict[str, Any]) -> bool:
+    return "features" in top or "geometry" in top or "coordinates" in top
+
+
+FORMAT = Format(
+    name="geojson",
+    label="GeoJSON",
+    note="longitude and latitude, for the web",
+    endings=(".geojson",),
+    write=_write,
+    lonlat=True,
+    of_json=_is_geojson,
+    read_json=_read,
+)
