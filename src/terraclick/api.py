@@ -226,6 +226,11 @@ def _target(name: str) -> Target:
 
 def _checked(clicks: Sequence[MapClick], info: RasterInfo, pixels: bool) -> list[MapClick]:
     """The clicks in map coordinates, an including one first; raises BadClick if none includes or one lies outside."""
+    for given in clicks:
+        if not _is_click(given):
+            raise BadClick(
+                f"{str(given)[:80]} was given as a click: expected (x, y, positive), such as (12.5, 40, True)."
+            )
     if not any(positive for _, _, positive in clicks):
         raise BadClick("no including click was given: add at least one click on the thing you want.")
     found: list[MapClick] = []
@@ -237,6 +242,15 @@ def _checked(clicks: Sequence[MapClick], info: RasterInfo, pixels: bool) -> list
         found.append((*at, bool(positive)))
     start = next(index for index, click in enumerate(found) if click[2])
     return [found[start], *found[:start], *found[start + 1 :]]
+
+
+def _is_click(given: object) -> bool:
+    """Whether it is two finite numbers and yes or no."""
+    if not isinstance(given, tuple | list) or len(given) != 3:
+        return False
+    x, y, positive = given
+    numbers = all(isinstance(value, int | float | np.number) and math.isfinite(value) for value in (x, y))
+    return numbers and isinstance(positive, bool | np.bool_ | int)
 
 
 def _view_bounds(clicks: Sequence[MapClick], info: RasterInfo, target: Target, gsd: float | None) -> Bounds:

@@ -203,3 +203,11 @@ def test_coarse_views_do_not_reach_beyond_the_image(tmp_path, gsd, pixels):
     found = outline(path, [click], "class", Everything(), gsd=gsd, pixels=pixels)
     extent = (0, 0, 151, 103) if pixels else (500000, 4999897, 500151, 5000000)
     assert found.geometry.bounds == pytest.approx(extent) and found.geometry.area == pytest.approx(151 * 103)
+
+
+@pytest.mark.parametrize(
+    "click", [(5, 5), (5, 5, True, 1), (5, "b", True), (5, float("nan"), True), "555", 5, (5, 5, "yes")], ids=str
+)
+def test_a_click_that_is_none_is_told(click):
+    with pytest.raises(BadClick, match=r"expected \(x, y, positive\)"):
+        outline("sample", clicks=[click], model="flood", pixels=True)

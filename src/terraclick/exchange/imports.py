@@ -26,7 +26,7 @@ from terraclick.geo.keyholes import polygons_in
 from terraclick.geo.lonlat import check_lonlat
 from terraclick.geo.reproject import reproject
 from terraclick.store.fields import COLUMNS, FIELDS, Kind, MapObject, like
-from terraclick.store.values import MapClass
+from terraclick.store.values import LARGEST_NUMBER, MapClass
 
 __all__ = ["Imported", "Labels", "check_places", "import_polygons", "import_some", "read_labels"]
 
@@ -196,7 +196,12 @@ def _labels(path: Path, read: Read, lenient: bool) -> Labels:
     if not items:
         why = f" ({_counted(left)})" if left else ""
         raise BadData(f"{path} holds no polygon: expected Polygon or MultiPolygon features{why}.")
-    return Labels(tuple(items), read.crs, read.pixels, read.classes, tuple(left.items()))
+    return Labels(tuple(items), read.crs, read.pixels, tuple(map(_numbered, read.classes)), tuple(left.items()))
+
+
+def _numbered(kind: MapClass) -> MapClass:
+    """A class without its number where no mask could hold that."""
+    return kind if kind.number <= LARGEST_NUMBER else replace(kind, number=0)
 
 
 def _no_polygon(geometry: BaseGeometry | None) -> str:

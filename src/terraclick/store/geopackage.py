@@ -21,7 +21,7 @@ from terraclick.geo.reproject import reproject
 from terraclick.store.fields import MapObject
 from terraclick.store.geopackage_file import GeoPackageFile
 from terraclick.store.geopackage_tables import VERSION, create_tables
-from terraclick.store.migrations import migrate_geopackage
+from terraclick.store.migrations import migrate_geopackage, renumber_classes
 from terraclick.store.rows import (
     BadRow,
     number_of,
@@ -36,7 +36,7 @@ from terraclick.store.shapes import (
 from terraclick.store.sql_base import shown
 from terraclick.store.sqlite_file import check_database, connect, enter_wal, has_table, remove_session, sqlite_errors
 from terraclick.store.styles import MARK, layer_style
-from terraclick.store.values import MapClass, StoredImage, StoredView, new_uuid, utc_now
+from terraclick.store.values import LARGEST_NUMBER, MapClass, StoredImage, StoredView, new_uuid, utc_now
 from terraclick.values import Bounds
 
 __all__ = ["GeoPackageStore", "open_store"]
@@ -175,8 +175,12 @@ class GeoPackageStore(GeoPackageFile):
 
     def _insert_class(self, db: Any, item: MapClass) -> None:
         """As in every store, but a class that brings a number which is free keeps it."""
+        renumber_classes(db)  # another program may have left a number after which there is none
         super()._insert_class(db, item)
-        if item.number > 0 and db.execute("SELECT 1 FROM classes WHERE id = ?", (item.number,)).fetchone() is None:
+        if (
+            0 < item.number <= LARGEST_NUMBER
+            and db.execute("SELECT 1 FROM classes WHERE id = ?", (item.number,)).fetchone() is None
+        ):
             db.execute("UPDATE classes SET id = ? WHERE name = ?", (item.number, item.name))
             db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'classes'", (item.number,))
 

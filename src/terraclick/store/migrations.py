@@ -19,8 +19,9 @@ from terraclick.store.geopackage_tables import (
 )
 from terraclick.store.postgis_tables import NOTICING, NOTICING_VERSION
 from terraclick.store.sqlite_file import has_table
+from terraclick.store.values import LARGEST_NUMBER
 
-__all__ = ["GEOPACKAGE", "POSTGIS", "migrate_geopackage", "migrate_postgis"]
+__all__ = ["GEOPACKAGE", "POSTGIS", "migrate_geopackage", "migrate_postgis", "renumber_classes"]
 
 
 def migrate_geopackage(db: sqlite3.Connection) -> bool:
@@ -87,6 +88,21 @@ def _places_of_clicks(db: sqlite3.Connection) -> None:
     )
 
 
+def renumber_classes(db: sqlite3.Connection) -> None:
+    """Give classes free numbers in place of those that no mask could hold, and let the next one follow on."""
+    query = "SELECT id FROM classes WHERE id NOT BETWEEN 1 AND ? ORDER BY id"
+    odd = [number for (number,) in db.execute(query, (LARGEST_NUMBER,)).fetchall()]
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'classes'").fetchone()
+    given = 0 if row is None or row[0] > LARGEST_NUMBER else row[0]
+    if not odd and (row is None or row[0] <= LARGEST_NUMBER):
+        return
+    (last,) = db.execute("SELECT max(id) FROM classes WHERE id <= ?", (LARGEST_NUMBER,)).fetchone()
+    last = max(last or 0, given)
+    for number, known in enumerate(odd, start=last + 1):
+        db.execute("UPDATE classes SET id = ? WHERE id = ?", (number, known))
+    db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'classes'", (last + len(odd),))
+
+
 def _columns(db: sqlite3.Connection, table: str) -> set[str]:
     return {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
 
@@ -117,6 +133,7 @@ GEOPACKAGE = (
     _orphans,
     _drop_default,
     _places_of_clicks,
+    renumber_classes,
 )
 """The steps for a GeoPackage, in order."""
 
@@ -142,10 +159,19 @@ def _noticing_in_postgis(db: Any, schema: str) -> None:
         db.execute(statement, ("noticing", NOTICING_VERSION, NOTICING_VERSION))
 
 
+def _numbers_of_classes_in_postgis(db: Any, schema: str) -> None:
+    db.execute("UPDATE classes SET id = DEFAULT WHERE id NOT BETWEEN 1 AND %s", (LARGEST_NUMBER,))
+
+
 def _has_column(db: Any, schema: str, table: str, column: str) -> bool:
     query = "SELECT 1 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND column_name = %s"
     return db.execute(query, (schema, table, column)).fetchone() is not None
 
 
-POSTGIS = (_columns_of_objects_in_postgis, _reading_of_images_in_postgis, _noticing_in_postgis)
+POSTGIS = (
+    _columns_of_objects_in_postgis,
+    _reading_of_images_in_postgis,
+    _noticing_in_postgis,
+    _numbers_of_classes_in_postgis,
+)
 """The steps for a PostGIS schema, in order."""

@@ -14,6 +14,7 @@ from terraclick.geo.reading import PLAIN, Reading
 from terraclick.values import Bounds, Reference
 
 __all__ = [
+    "LARGEST_NUMBER",
     "STATUSES",
     "MapClass",
     "Status",
@@ -26,6 +27,9 @@ __all__ = [
     "new_uuid",
     "utc_now",
 ]
+
+LARGEST_NUMBER = 65_535
+"""Of a class: what a mask of 16 bits holds."""
 
 Stretch = str | tuple[tuple[float, float], ...]
 
