@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from terraclick.store.fields import COLUMNS, Kind
+
 __all__ = ["ANSWERS", "MEDIA", "SCHEMAS"]
 
 Schema = dict[str, Any]
@@ -59,25 +61,8 @@ BRIEF: dict[str, Schema] = {
     "window": TEXT,
     "elsewhere": FLAG,
 }
-PROPERTIES: dict[str, Schema] = {
-    "uuid": TEXT,
-    "image": _maybe(TEXT),
-    "class": TEXT,
-    "label": TEXT,
-    "target": TEXT,
-    "score": _maybe(NUMBER),
-    "area_m2": _maybe(NUMBER),
-    "perimeter_m": _maybe(NUMBER),
-    "n_clicks": WHOLE,
-    "model": TEXT,
-    "model_hash": TEXT,
-    "status": TEXT,
-    "author": TEXT,
-    "rev": WHOLE,
-    "created": TEXT,
-    "updated": TEXT,
-    "attributes": {},
-}
+_OF_KIND: dict[Kind, Schema] = {"text": TEXT, "number": _maybe(NUMBER), "count": WHOLE, "time": TEXT, "json": {}}
+PROPERTIES: dict[str, Schema] = {column.name: _OF_KIND[column.kind] for column in COLUMNS} | {"image": _maybe(TEXT)}
 FEATURE = _object(
     type={"type": "string", "enum": ["Feature"]}, id=TEXT, geometry=GEOMETRY, properties=_ref("ObjectProperties")
 )

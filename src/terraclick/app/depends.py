@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from terraclick.app.journal import Actor, Change, Deed
 from terraclick.app.workspace import MANY, Workspace
 from terraclick.errors import BadInput
+from terraclick.store.fields import COLUMNS
 from terraclick.store.values import StoredDraft
 
 __all__ = ["Json", "Space", "User", "change_json", "counted", "features_of", "given_of", "sketch_json", "tenth"]
@@ -88,8 +89,8 @@ def change_json(space: Workspace, act: str, deed: Deed, session: Json | None = N
     }
 
 
-_PATCHED = {"class_name": "class"} | {
-    name: name for name in ("label", "status", "author", "rev", "updated", "attributes")
+_PATCHED = {column.attribute: column.name for column in COLUMNS if column.editable} | {
+    name: name for name in ("author", "rev", "updated")
 }
 """Fields of an object that change without its outline, and their names in the interface."""
 

@@ -21,7 +21,7 @@ from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.reproject import reproject, to_lonlat
 from terraclick.geo.rings import ring_of
 from terraclick.geo.tangles import made_valid
-from terraclick.store.fields import MapObject
+from terraclick.store.fields import COLUMNS, Column, MapObject
 from terraclick.store.protocol import Store
 
 __all__ = [
@@ -297,26 +297,18 @@ class Places:
             "type": "Feature",
             "id": item.uuid,
             "geometry": geometry,
-            "properties": {
-                "uuid": item.uuid,
+            "properties": {column.name: _told(item, column) for column in COLUMNS}
+            | {
                 "image": None if own is None else own.id,
-                "class": item.class_name,
-                "label": item.label,
-                "target": item.target,
-                "score": _finite(item.score),
-                "area_m2": _finite(item.area_m2),
-                "perimeter_m": _finite(item.perimeter_m),
-                "n_clicks": item.n_clicks,
-                "model": item.model,
-                "model_hash": item.model_hash,
-                "status": item.status,
-                "author": item.author,
-                "rev": item.rev,
-                "created": item.created,
-                "updated": item.updated,
                 "attributes": item.attributes if mode in ("pixels", PIXELS) else _attributes_text(item.attributes),
             },
         }
+
+
+def _told(item: MapObject, column: Column) -> Any:
+    """The value of a column as JSON holds it."""
+    value = getattr(item, column.attribute)
+    return _finite(value) if column.kind == "number" else value
 
 
 def _turned(value: Any) -> Any:

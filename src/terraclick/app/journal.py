@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from terraclick.app.clicking import Act
 from terraclick.errors import Conflict, UnknownName
-from terraclick.store.fields import MapObject, like
+from terraclick.store.fields import COLUMNS, MapObject, like
 from terraclick.store.protocol import Store
 from terraclick.store.values import MapClass, StoredClick, StoredDraft, StoredReference, StoredView
 
@@ -408,12 +408,14 @@ def _mark_back(store: Store, swap: Swap[Mark]) -> None:
         store.mark_image(mark.image, "" if swap.before is None else mark.state)
 
 
+_COMPARED = ("image", "target", "n_clicks", *(column.attribute for column in COLUMNS if column.editable))
+
+
 def _same(now: MapObject | None, then: MapObject | None) -> bool:
     """Whether an object is what it was, revision and times aside."""
     if now is None or then is None:
         return now is then
-    names = ("image", "class_name", "label", "target", "status", "attributes", "n_clicks")
-    return all(getattr(now, name) == getattr(then, name) for name in names) and now.geometry.equals_exact(
+    return all(getattr(now, name) == getattr(then, name) for name in _COMPARED) and now.geometry.equals_exact(
         then.geometry, 0.0
     )
 

@@ -43,7 +43,7 @@ from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, Conflict, UnknownName
 from terraclick.geo.lonlat import Box, box_of, lonlat_bounds
 from terraclick.geo.reproject import to_lonlat
-from terraclick.store.fields import MapObject, like
+from terraclick.store.fields import MapObject, edited
 
 __all__ = ["fetched", "router", "unlike"]
 
@@ -304,16 +304,8 @@ def create(
     geometry = _geometry_of(request, space, body.geometry, mode, scene)
     given = body.properties
     geometry = _bordered(space, geometry, given.class_name, scene, None)
-    item = MapObject(
-        geometry=geometry,
-        image=space.store.image_of(geometry) if scene is None else scene.key,
-        class_name=given.class_name,
-        label=given.label,
-        status=given.status,
-        attributes=dict(given.attributes),
-        author=user,
-        model="hand",
-    )
+    key = space.store.image_of(geometry) if scene is None else scene.key
+    item = edited(MapObject(geometry=geometry, image=key, model="hand"), given.model_dump(by_alias=True), author=user)
     deed = space.change(user, f"draw {given.class_name or 'object'}", [Edit(item, None, (), None, "add")])
     return _one(request, space, _after(deed), mode, scene, 201)
 
@@ -364,15 +356,7 @@ def put(
     geometry = _geometry_of(request, space, body.geometry, mode, own)
     given = body.properties
     base = theirs or MapObject(geometry=geometry, uuid=uuid, image="" if own is None else own.key, model="hand")
-    item = replace(
-        base,
-        geometry=geometry,
-        class_name=given.class_name,
-        label=given.label,
-        status=given.status,
-        attributes=dict(given.attributes),
-        author=user,
-    )
+    item = edited(base, given.model_dump(by_alias=True), geometry=geometry, author=user)
     deed = space.change(user, f"change {given.class_name or 'object'}", [Edit(item, rev)], corners=True)
     return _one(request, space, _after(deed), mode, scene)
 
@@ -410,14 +394,7 @@ def _set(item: MapObject, given: Json, user: str, merge: bool = False) -> MapObj
         attributes = {
             name: value for name, value in attributes.items() if given.get("attributes", {}).get(name, 0) is not None
         }
-    return like(
-        item,
-        class_name=given.get("class", item.class_name),
-        label=given.get("label", item.label),
-        status=given.get("status", item.status),
-        attributes=attributes,
-        author=user,
-    )
+    return edited(item, {**given, "attributes": attributes}, author=user)
 
 
 @router.delete(_ITEMS + "/{uuid}", status_code=204, tags=["objects"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, create_model, model_validator
 
+from terraclick.store.fields import COLUMNS
 from terraclick.store.values import Status
 
 __all__ = [
@@ -65,6 +66,27 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+_SETTABLE: dict[str, Any] = {"text": Text, "number": FiniteFloat, "count": Revision, "time": Text, "json": Attributes}
+_OWN: dict[str, Any] = {"label": Long, "status": Status}
+
+if TYPE_CHECKING:
+    Settable = Body
+else:
+    Settable = create_model(
+        "Settable",
+        __base__=Body,
+        __doc__="What a client may set of an object: its editable columns (`store.fields`).",
+        **{
+            column.attribute: (
+                Annotated[_OWN.get(column.name, _SETTABLE[column.kind]) | None, Field(alias=column.name)],
+                None,
+            )
+            for column in COLUMNS
+            if column.editable
+        },
+    )
+
+
 class ViewBody(Body):
     """What the map shows: x0, y0, x1, y1 in pixels, and image pixels per screen pixel."""
 
@@ -121,13 +143,8 @@ class PatchSessionBody(Body):
     square: bool | None = None
 
 
-class AcceptBody(Body):
+class AcceptBody(Settable):
     """What is kept with the outline."""
-
-    class_name: Annotated[Text | None, Field(alias="class")] = None
-    label: Long | None = None
-    status: Status | None = None
-    attributes: Attributes | None = None
 
 
 class SketchBody(Body):
@@ -191,7 +208,7 @@ class ItemBody(BaseModel):
     )
 
 
-class PatchItemBody(Body):
+class PatchItemBody(Settable):
     """What of an object is to change: our own fields, or a JSON merge patch (RFC 7386) of the feature."""
 
     @model_validator(mode="before")
@@ -217,10 +234,6 @@ class PatchItemBody(Body):
 
     merge: bool = False
     rev: Revision | None = None
-    class_name: Annotated[Text | None, Field(alias="class")] = None
-    label: Long | None = None
-    status: Status | None = None
-    attributes: Attributes | None = None
     geometry: dict[str, Any] | None = None
 
 
@@ -289,14 +302,10 @@ class CopyBody(ManyBody):
     image: Text | None = None
 
 
-class SetBody(Body):
+class SetBody(Settable):
     """What several objects are to have."""
 
     objects: Many
-    class_name: Annotated[Text | None, Field(alias="class")] = None
-    label: Long | None = None
-    status: Status | None = None
-    attributes: Attributes | None = None
 
 
 class ShapeManyBody(Body):
@@ -346,7 +355,7 @@ class ProposalBody(Body):
     square: bool = False
 
 
-class ProposalAcceptBody(Body):
+class ProposalAcceptBody(Settable):
     """Which proposals to keep."""
 
     items: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=1000)]

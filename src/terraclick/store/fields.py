@@ -6,7 +6,7 @@ A column is a row of `MapObject` below. Sessions of earlier releases get it when
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, Literal
@@ -22,6 +22,7 @@ __all__ = [
     "Kind",
     "MapObject",
     "declared",
+    "edited",
     "like",
     "object_of",
     "place_of",
@@ -134,6 +135,12 @@ def like(item: MapObject, **values: Any) -> MapObject:
     found.__dict__.update(item.__dict__)
     found.__dict__.update(values)
     return found
+
+
+def edited(item: MapObject, given: Mapping[str, Any], **also: Any) -> MapObject:
+    """An object with what a client gave of the columns that it may set, by their names."""
+    values = {c.attribute: given[c.name] for c in COLUMNS if c.editable and given.get(c.name) is not None}
+    return like(item, **values, **also)
 
 
 # --- rows of a database -----------------------------------------------------------------------------------------------
