@@ -114,20 +114,3 @@ def test_a_postgis_schema_of_an_earlier_release_is_opened_and_kept(postgis):
         db.execute("UPDATE old.objects SET label = 'x'")
     with open_postgis(f"{postgis}#old", make=False) as store:
         assert store.get(changed.uuid).rev == changed.rev + 1 and store.get(changed.uuid).attributes == {"floors": 2}
-
-
-def test_a_session_without_the_column_gets_it_and_a_file_carries_it(tmp_path):
-    from terraclick.exchange.export import export
-    from terraclick.exchange.imports import read_labels
-
-    path = tmp_path / "old.gpkg"
-    first = kept(path)
-    db = sqlite3.connect(path)
-    db.execute("ALTER TABLE objects DROP COLUMN surveyed")
-    db.commit()
-    db.close()
-    with GeoPackageStore.open(path) as store:
-        found = store.update(MapObject(**{**vars(store.get(first.uuid)), "surveyed": "2026-01-01T00:00:00Z"}))
-    for ending in (".geojson", ".csv"):
-        (back,) = read_labels(export([found], tmp_path / f"a{ending}", source=UTM)).items
-        assert back.surveyed == "2026-01-01T00:00:00Z"

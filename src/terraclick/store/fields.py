@@ -96,7 +96,6 @@ class MapObject:
     model_hash: str = field(default="", metadata=_as("text"))
     status: str = field(default="accepted", metadata=_as("text", editable=True, postgis="text DEFAULT 'accepted'"))
     author: str = field(default="", metadata=_as("text", postgis="text DEFAULT user"))
-    surveyed: str = field(default="", metadata=_as("time"))
     rev: int = field(default=0, metadata=_as("count", postgis="bigint NOT NULL DEFAULT 1"))
     created: str = field(default="", metadata=_as("time"))
     updated: str = field(default="", metadata=_as("time"))
