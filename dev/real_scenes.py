@@ -33,7 +33,8 @@ from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
 from terraclick.geo.raster import read_info, read_view, resolve_image
 from terraclick.preview import draw
-from terraclick.segment import Request, save_session, to_object
+from terraclick.segment.points import Request
+from terraclick.segment.saving import save_session, to_object
 from terraclick.terra.models import PATCH_SIDE, terra_graphs
 from terraclick.terra.predictor import TerraPredictor
 from terraclick.values import Prompt, Target

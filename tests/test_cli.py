@@ -278,12 +278,12 @@ def test_overwrite_replaces(scene, tmp_path):
 
 
 def test_an_unexpected_fault_is_one_sentence_too(monkeypatch, capsys):
-    import terraclick.segment as segment_module
+    import terraclick.files as room
 
-    def break_down(**words):
+    def break_down(*words):
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(segment_module, "copy_sample", break_down)
+    monkeypatch.setattr(room, "copy_file", break_down)
     with pytest.raises(SystemExit, match="1"):
         main(["sample", "--out", "x.tif"])
     assert capsys.readouterr().err.count("\n") == 1

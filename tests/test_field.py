@@ -19,7 +19,7 @@ from terraclick.errors import BadConfig, BadData, BadImage
 from terraclick.exchange.imports import import_polygons
 from terraclick.geo.classmap import HEAT_OF, heat_classes
 from terraclick.geo.reading import Reading
-from terraclick.segment import read_points
+from terraclick.segment.points import read_points
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.values import Prediction, Target
 
@@ -65,7 +65,7 @@ def test_a_refused_run_leaves_the_earlier_session(tmp_path, crs):
 
 
 def test_geojson_of_another_world_is_refused_before_the_work(tmp_path, monkeypatch):
-    monkeypatch.setattr("terraclick.segment.load", lambda *words, **more: pytest.fail("the work was begun"))
+    monkeypatch.setattr("terraclick.segment.job.load", lambda *words, **more: pytest.fail("the work was begun"))
     for crs in (MINE, "IAU_2015:49910"):
         error, _, _ = segment(scene(tmp_path / "a.tif", crs), *CLICK)
         assert isinstance(error, BadConfig) and "--out NAME.gpkg" in str(error)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import terraclick
+from terraclick.cli import cli
+from terraclick.commands.options import Verb
 
 PACKAGE = Path(terraclick.__file__).parent
 
@@ -161,12 +163,23 @@ def test_room_init_files_are_empty():
     assert [str(path) for path in PACKAGE.glob("*/__init__.py") if path.read_text().strip()] == []
 
 
-def test_cli_imports_rooms_lazily():
-    tree = ast.parse((PACKAGE / "cli.py").read_text())
+VERBS = sorted((PACKAGE / "commands").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", [PACKAGE / "cli.py", *VERBS], ids=lambda path: path.name)
+def test_the_command_line_imports_rooms_lazily(path):
+    tree = ast.parse(path.read_text())
     top = [name for node in tree.body if isinstance(node, ast.ImportFrom) for name in imports(ast.unparse(node))]
     ours = [name for name in top if name.startswith("terraclick.")]
-    light = tuple(f"terraclick.{name}" for name in ("commands.", "errors.", "console.", "offline.", "__version__"))
+    light = tuple(f"terraclick.{name}" for name in ("commands", "errors.", "console.", "offline.", "__version__"))
     assert [name for name in ours if not name.startswith(light)] == []
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_each_verb_is_a_file_of_its_name(name):
+    assert f"commands/{name.replace('-', '_')}.py" in [str(path.relative_to(PACKAGE)) for path in VERBS]
+    assert cli.commands[name].callback.__module__ == f"terraclick.commands.{name.replace('-', '_')}"
+    assert isinstance(cli.commands[name], Verb)  # writes over nothing that it reads
 
 
 def test_type_checkers_are_told_the_same_homes_as_python():

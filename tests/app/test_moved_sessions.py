@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from terraclick.app.images import open_scenes, settled
-from terraclick.segment import run
+from terraclick.segment.job import SegmentJob, run
 from terraclick.store.fields import MapObject
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.identity import find_image, image_hash, known_as, portable_name, session_key
@@ -24,7 +24,7 @@ def town(tmp_path):
     folder = tmp_path / "home" / "ann"
     folder.mkdir(parents=True)
     square(folder / "town.tif")
-    run(str(folder / "town.tif"), clicks=[(500020, 4650020)], out=str(folder / "s.gpkg"), class_name="roof")
+    run(SegmentJob(str(folder / "town.tif"), [(500020, 4650020)], out=str(folder / "s.gpkg"), class_name="roof"))
     return folder
 
 
@@ -49,7 +49,7 @@ def test_append_after_a_move_adds_to_the_same_image(town, tmp_path):
     shutil.move(town, tmp_path / "there")
     image = tmp_path / "there" / "town.tif"
     image = image.rename(tmp_path / "there" / "other.tif")
-    run(str(image), clicks=[(500020, 4650020)], out=str(tmp_path / "there" / "s.gpkg"), append=True)
+    run(SegmentJob(str(image), [(500020, 4650020)], out=str(tmp_path / "there" / "s.gpkg"), append=True))
     with GeoPackageStore.open(tmp_path / "there" / "s.gpkg") as store:
         assert {item.image for item in store.objects()} == {"town.tif"} and len(store.images()) == 1
 
@@ -87,19 +87,18 @@ def test_an_exported_geopackage_is_a_session_for_its_image(town, tmp_path):
 
 def test_an_interrupted_run_over_a_session_leaves_both(town):
     from terraclick.errors import BadClick
-    from terraclick.segment import run as segment
 
     before = (town / "s.gpkg").read_bytes()
     (town / "points.csv").write_text("x,y\n500020,4650020\n900000,1\n")
     words = {"points": town / "points.csv", "out": str(town / "s.gpkg"), "overwrite": True}
     with pytest.raises(BadClick):
-        segment(str(town / "town.tif"), **words)
+        run(SegmentJob(str(town / "town.tif"), **words))
     assert (town / "s.gpkg").read_bytes() == before
     for path in town.glob("*.unfinished*.gpkg"):  # what was answered before it, if anything was
         with GeoPackageStore.open(path) as store:
             assert len(store.objects()) == 1
     (town / "points.csv").write_text("x,y\n500020,4650020\n500021,4650021\n")
-    segment(str(town / "town.tif"), **words)
+    run(SegmentJob(str(town / "town.tif"), **words))
     with GeoPackageStore.open(town / "s.gpkg") as store:
         assert len(store.objects()) == 2
     assert not list(town.glob(".terraclick-*"))

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from terraclick import segment
 from terraclick.cli import cli
 from terraclick.data.synthetic import make_square_scene
 from terraclick.errors import BadConfig, BadData
@@ -86,7 +85,7 @@ class Spy:
 @pytest.fixture
 def spy(monkeypatch):
     spy = Spy()
-    monkeypatch.setattr(segment, "load", lambda model, **options: spy)
+    monkeypatch.setattr("terraclick.segment.job.load", lambda model, **options: spy)
     return spy
 
 

@@ -1,16 +1,127 @@
-"""The verb `benchmark`: several predictors, one protocol, one table and one figure."""
+"""The verb `benchmark`: how many clicks a robot needs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
+
+from terraclick.commands.options import (
+    SHOWN,
+    TARGET,
+    WEIGHTS_HELP,
+    variant_options,
+    verb,
+)
+from terraclick.commands.output import progress_of, tell
+from terraclick.commands.parameters import EXISTING, LEVELS, NEW, Numbers
 from terraclick.errors import BadConfig
 
-__all__ = ["protocol_of", "run", "weights_of"]
+__all__ = ["benchmark", "protocol_of", "weights_of"]
+
+
+@verb("benchmark", short_help="Count the clicks a robot needs.")
+@click.option(
+    "--predictor",
+    "predictors",
+    multiple=True,
+    required=True,
+    help="One of `terraclick models`, perhaps with settings (NAME+cfr=4); repeat to compare several.",
+)
+@click.option("--target", type=TARGET, required=True, help="Object tasks or class tasks.")
+@click.option("--data", type=EXISTING, required=True, help="Folder of datasets (see docs/protocol.md), or one dataset.")
+@click.option(
+    "--preset", default="default", show_default=True, help="Settings of a paper's table, see docs/protocol.md."
+)
+@click.option("--iou", type=LEVELS, help="Percentages to count clicks for, such as 80,85,90.")
+@click.option("--stop-at", metavar="PERCENT|never", help="IoU at which clicking stops (default: the preset's).")
+@click.option("--max-clicks", type=click.IntRange(min=1), help="Most clicks of a task (default: the preset's, 20).")
+@click.option("--miou-at", type=Numbers(None, "numbers of clicks such as 5,10,20", int), help="mIoU columns, 5,10,20.")
+@click.option("--min-area", type=click.IntRange(min=1), help="Smallest object in pixels (default: the preset's).")
+@click.option("--max-area", type=click.IntRange(min=1), help="Objects must be smaller than this, in pixels.")
+@click.option(
+    "--class-fill",
+    type=Numbers(2, "two percentages such as 0.5,80"),
+    metavar="LOW,HIGH",
+    help="A class is a task where it fills this share of the picture, percent.",
+)
+@click.option("--size-groups", type=click.IntRange(min=2), help="Also show each class in so many groups by area.")
+@click.option("--limit", type=click.IntRange(min=1), help="How many tasks per dataset, drawn with --seed.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and the intervals.")
+@click.option(
+    "--chance-draws",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Click each task this many more times at random places of the error: a column with mean and spread.",
+)
+@click.option("--references", type=click.Choice(SHOWN), help="Examples from the next picture (default: the preset's).")
+@click.option("--reference-interval", type=click.IntRange(1), help="Coarser masks of examples: every n-th point.")
+@click.option("--reference-scale", type=click.FloatRange(0.05, 10), help="How much larger examples are shown.")
+@variant_options
+@click.option("--device", metavar="NAME", help="Where a paper's network runs: cpu (default) or cuda.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--resume", type=NEW, help="Journal: tasks finished in it are not run again.")
+@click.option("--weights", multiple=True, metavar="[NAME=]PATH", help=WEIGHTS_HELP + " NAME for one of several.")
+@click.option("--cost", is_flag=True, help="Measure parameters and FLOPs of the papers' networks too (needs torch).")
+@click.option("--json", "json_file", type=NEW, help="Write protocol, rows and averages here.")
+@click.option("--markdown", type=NEW, help="Write the table here too.")
+@click.option("--plot", "plot_file", type=NEW, help="Draw IoU over clicks here (needs the benchmark extra).")
+@click.option("--figures", type=NEW, metavar="FOLDER", help="Draw curves and some tasks, all predictors, into it.")
+def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any) -> None:
+    """Count the clicks a robot needs with one predictor or several: NoC, NoF, mIoU, boundary IoU, seconds per click."""
+    from terraclick import benchmark as room
+    from terraclick.compare import compared, cost_columns
+    from terraclick.data.datasets import open_datasets
+    from terraclick.files import check_output, write_text
+    from terraclick.predictors.variants import composed
+    from terraclick.values import Target
+
+    for name in ("json_file", "markdown", "plot_file"):
+        if words[name] is not None:
+            check_output(words[name], overwrite=True)
+    settings = {key: words[key.replace("-", "_")] for key in ("cfr", "cfr-clicks", "divisions", "device")}
+    names = [composed(name, settings) for name in predictors]
+    weights = weights_of(names, words["weights"]) if not any(settings.values()) else {}
+    if any(settings.values()):
+        plain = weights_of(predictors, words["weights"])
+        weights = {composed(name, settings): path for name, path in plain.items()}
+    if len(set(names)) < len(names):
+        raise BadConfig(f"--predictor {names[-1]} was given twice: name each once.")
+    protocol = protocol_of(words["preset"], words)
+    datasets, reports = open_datasets(data), []
+    for name in names:
+        journal = words["resume"]
+        if journal is not None and len(names) > 1:
+            journal = journal.with_name(f"{journal.stem}.{name}{journal.suffix}")
+        options = {"weights": weights[name]} if name in weights else {}
+        found = room.run_benchmark(
+            name, Target(target), datasets, protocol, journal, words["workers"], progress_of("tasks"), options
+        )
+        reports.append(found)
+    costs = cost_columns(names) if words["cost"] else {}
+    text = "\n".join(report.to_markdown() for report in reports)
+    if len(reports) > 1 or costs:
+        text += "\n" + compared(reports, costs)
+    tell(text)
+    if words["json_file"] is not None:
+        told = [report.to_json() | ({"cost": costs[report.predictor]} if report.predictor in costs else {})
+                for report in reports]  # fmt: skip
+        write_text(words["json_file"], json.dumps(told[0] if len(told) == 1 else told, indent=2) + "\n")
+    if words["markdown"] is not None:
+        write_text(words["markdown"], text)
+    if words["plot_file"] is not None:
+        room.plot(reports, words["plot_file"])
+    if words["figures"] is not None:
+        from terraclick.figures import draw_figures
+
+        loaded = {name: {"weights": path} for name, path in weights.items()}
+        draw_figures(names, Target(target), datasets, protocol, words["figures"], loaded)
+        room.plot(reports, words["figures"] / "miou.png")
 
 
 def protocol_of(preset: str, words: Mapping[str, Any]) -> Any:
@@ -59,62 +170,3 @@ def weights_of(predictors: Sequence[str], given: Sequence[str]) -> dict[str, Pat
             raise BadConfig(f"--weights {path} does not exist: check the spelling and the folder.")
         found[name] = Path(path)
     return found
-
-
-def run(
-    predictors: Sequence[str],
-    target: str,
-    data: Path,
-    words: Mapping[str, Any],
-    tell: Callable[[Any], None],
-    progress: Callable[[int, int], None],
-) -> None:
-    """Run every predictor by the protocol, print one table each and, for several, one that compares them."""
-    from terraclick import benchmark as room
-    from terraclick.compare import compared, cost_columns
-    from terraclick.data.datasets import open_datasets
-    from terraclick.files import check_output, write_text
-    from terraclick.predictors.variants import composed
-    from terraclick.values import Target
-
-    for name in ("json_file", "markdown", "plot_file"):
-        if words[name] is not None:
-            check_output(words[name], overwrite=True)
-    settings = {key: words[key.replace("-", "_")] for key in ("cfr", "cfr-clicks", "divisions", "device")}
-    names = [composed(name, settings) for name in predictors]
-    weights = weights_of(names, words["weights"]) if not any(settings.values()) else {}
-    if any(settings.values()):
-        plain = weights_of(predictors, words["weights"])
-        weights = {composed(name, settings): path for name, path in plain.items()}
-    if len(set(names)) < len(names):
-        raise BadConfig(f"--predictor {names[-1]} was given twice: name each once.")
-    protocol = protocol_of(words["preset"], words)
-    datasets, reports = open_datasets(data), []
-    for name in names:
-        journal = words["resume"]
-        if journal is not None and len(names) > 1:
-            journal = journal.with_name(f"{journal.stem}.{name}{journal.suffix}")
-        options = {"weights": weights[name]} if name in weights else {}
-        found = room.run_benchmark(
-            name, Target(target), datasets, protocol, journal, words["workers"], progress, options
-        )
-        reports.append(found)
-    costs = cost_columns(names) if words["cost"] else {}
-    text = "\n".join(report.to_markdown() for report in reports)
-    if len(reports) > 1 or costs:
-        text += "\n" + compared(reports, costs)
-    tell(text)
-    if words["json_file"] is not None:
-        told = [report.to_json() | ({"cost": costs[report.predictor]} if report.predictor in costs else {})
-                for report in reports]  # fmt: skip
-        write_text(words["json_file"], json.dumps(told[0] if len(told) == 1 else told, indent=2) + "\n")
-    if words["markdown"] is not None:
-        write_text(words["markdown"], text)
-    if words["plot_file"] is not None:
-        room.plot(reports, words["plot_file"])
-    if words["figures"] is not None:
-        from terraclick.figures import draw_figures
-
-        loaded = {name: {"weights": path} for name, path in weights.items()}
-        draw_figures(names, Target(target), datasets, protocol, words["figures"], loaded)
-        room.plot(reports, words["figures"] / "miou.png")

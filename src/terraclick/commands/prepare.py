@@ -8,13 +8,15 @@ from typing import Any
 
 import click
 
+from terraclick.commands.options import Verb
+from terraclick.commands.output import print_answer, progress_of, tell
 from terraclick.commands.parameters import EXISTING, NEW
 from terraclick.errors import BadConfig
 
 __all__ = ["prepare"]
 
 
-class _WithDatasets(click.Command):
+class _WithDatasets(Verb):
     """Help that ends with the datasets there are, from their declarations."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -48,13 +50,12 @@ def prepare(dataset: str, source: Path | None, out: Path | None, as_json: bool, 
     Each split becomes OUT/SPLIT/DATASET. Without SOURCE and OUT the folders that DATASET is expected in are described.
     A run that was stopped goes on where it was when the same command is given again.
     """
-    from terraclick.cli import _print, _progress_of, _tell
     from terraclick.datasets.catalogue import declaration_of, markdown
     from terraclick.datasets.preparation import prepare as run
 
     declaration = declaration_of(dataset)
     if source is None:
-        _tell(markdown(dataset))
+        tell(markdown(dataset))
         return
     if out is None:
         raise BadConfig(f"terraclick prepare {dataset} {source} lacks OUT: name the folder to write to.")
@@ -70,7 +71,7 @@ def prepare(dataset: str, source: Path | None, out: Path | None, as_json: bool, 
         splits=words["splits"],
         workers=words["workers"],
         overwrite=words["overwrite"],
-        progress=_progress_of("pictures"),
+        progress=progress_of("pictures"),
     )
     splits = [
         {"split": one.split, "folder": str(one.folder), "pictures": one.pictures, "objects": one.objects}
@@ -78,4 +79,4 @@ def prepare(dataset: str, source: Path | None, out: Path | None, as_json: bool, 
         for one in found.splits
     ]
     answer = {"dataset": found.dataset, "splits": splits}
-    _print(answer, as_json, [one.sentence() for one in found.splits])
+    print_answer(answer, as_json, [one.sentence() for one in found.splits])

@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
+from terraclick.commands.options import verb
+from terraclick.commands.output import progress_of, tell
 from terraclick.commands.parameters import EXISTING, NEW
 from terraclick.errors import BadConfig
 
 __all__ = ["results"]
 
 
-@click.command("results", short_help="Make a paper's table, with our rows beside the published ones.")
+@verb("results", short_help="Make a paper's table, with our rows beside the published ones.")
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 @click.option("--data", type=EXISTING, help="Folder that `terraclick prepare` wrote to.")
 @click.option("--predictor", "predictors", multiple=True, help="One of `terraclick models`; repeat for more rows.")
@@ -27,7 +29,6 @@ def results(tables: tuple[str, ...], data: Path | None, out: Path | None, **word
 
     Tasks that are finished are kept in OUT: the same command goes on after a stop.
     """
-    from terraclick.cli import _progress_of, _tell
     from terraclick.commands.benchmark import weights_of
     from terraclick.files import write_text
     from terraclick.published import TABLES, table_of
@@ -35,7 +36,7 @@ def results(tables: tuple[str, ...], data: Path | None, out: Path | None, **word
 
     if not tables:
         for table in TABLES.values():
-            _tell(f"{table.name:<12} {table.title} (needs {', '.join(table.datasets)})")
+            tell(f"{table.name:<12} {table.title} (needs {', '.join(table.datasets)})")
         return
     if data is None or out is None or not words["predictors"]:
         raise BadConfig("a table needs --data, --predictor and --out: see terraclick results --help.")
@@ -47,11 +48,11 @@ def results(tables: tuple[str, ...], data: Path | None, out: Path | None, **word
         reports = {}
         for name in words["predictors"]:
             options = {"weights": weights[name]} if name in weights else {}
-            run = (words["limit"], words["seed"], words["workers"], out / "tasks", _progress_of("tasks"), options)
+            run = (words["limit"], words["seed"], words["workers"], out / "tasks", progress_of("tasks"), options)
             reports[name] = run_table(table, name, sets, *run)
         named = " ".join(f"--predictor {name}" for name in words["predictors"])
         limit = f" --limit {words['limit']}" if words["limit"] else ""
         command = f"terraclick results {table.name} --data DATA {named}{limit} --seed {words['seed']} --out OUT"
         text = page(table, reports, command)
         write_text(out / f"{table.name}.md", text)
-        _tell(text)
+        tell(text)

@@ -1,0 +1,72 @@
+"""The verb `models`: which models there are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from terraclick.commands.options import (
+    json_option,
+    variant_of,
+    variant_options,
+    verb,
+)
+from terraclick.commands.output import print_answer, tell
+from terraclick.errors import BadConfig, UnknownName
+
+__all__ = ["models"]
+
+
+@verb("models", short_help="List the models.")
+@click.argument("names", nargs=-1)
+@click.option("--cost", is_flag=True, help="Measure the papers' networks (all, or NAMES) here: minutes. Needs torch.")
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Threads to measure with.")
+@variant_options
+@json_option
+def models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool, **words: Any) -> None:
+    """List the models, or NAMES of them: what they are, their licence, their size, and what they need.
+
+    With --cost: parameters, trainable parameters, FLOPs, milliseconds and memory, with random weights.
+    """
+    from terraclick.doctor import models
+
+    if cost:
+        _print_costs(tuple(variant_of(name, dict(words)) for name in names), threads, as_json)
+        return
+    if any(words.values()):
+        raise BadConfig("--divisions and --cfr belong to what --cost measures: give it and the NAMES to measure.")
+    listed = models()
+    known = [m["name"] for m in listed]
+    for name in names:
+        if name not in known:
+            raise UnknownName(f"no model {name!r}. Known: {', '.join(known)}.")
+    found = [m for m in listed if m["name"] in names or not names]
+    lines = [f"{m['name']:<20} {_says(m)} ({_weighs(m)}{m['licence']}){_lacks(m)}" for m in found]
+    print_answer(found, as_json, lines)
+
+
+def _weighs(model: dict[str, Any]) -> str:
+    return f"{model['mb']} MB, " if model["mb"] else ""
+
+
+def _says(model: dict[str, Any]) -> str:
+    return f"{model['summary']}, for terraclick map" if model["kind"] == "map" else str(model["summary"])
+
+
+def _print_costs(names: tuple[str, ...], threads: int, as_json: bool) -> None:
+
+    from terraclick.cost import cost_lines, costs
+
+    found = []
+    for one in costs(names, threads):
+        tell(f"{one.name}: {one.ms_view:.0f} ms a view, {one.ms_click:.0f} ms a click", err=True)
+        found.append(one)
+    print_answer([asdict(one) for one in found], as_json, cost_lines(found, threads))
+
+
+def _lacks(model: dict[str, Any]) -> str:
+    if model["needs"] is not None:
+        return f" - needs {model['needs']}"
+    return "" if model["available"] else " - not available: its files are missing"
