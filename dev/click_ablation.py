@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from terraclick.benchmark import EvalProtocol, Report, draw_tasks, run_task
 from terraclick.core.division import divide
 from terraclick.core.masks import iou
 from terraclick.core.predictor import Predictor
@@ -28,6 +27,9 @@ from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import class_tasks, open_dataset
 from terraclick.data.sample import Task
+from terraclick.evaluate.protocol import EvalProtocol
+from terraclick.evaluate.report import Report
+from terraclick.evaluate.task import draw_tasks, run_task
 from terraclick.predictors.wrappers import Cached, Modulated
 from terraclick.terra.models import OBJECT_SIDE, PATCH_SIDE, fused_classes, terra_graphs
 from terraclick.terra.predictor import TerraGraphs, TerraPredictor

@@ -13,13 +13,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from terraclick.benchmark import EvalProtocol, draw_tasks
 from terraclick.catalogue import load
 from terraclick.classmap.model import load_map
 from terraclick.core.masks import iou
 from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_dataset
+from terraclick.evaluate.protocol import EvalProtocol
+from terraclick.evaluate.task import draw_tasks
 from terraclick.values import Target, View
 
 

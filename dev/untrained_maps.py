@@ -15,9 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from terraclick.benchmark import EvalProtocol, draw_tasks
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_datasets
+from terraclick.evaluate.protocol import EvalProtocol
+from terraclick.evaluate.task import draw_tasks
 from terraclick.terra.evidence import marked, score_maps
 from terraclick.terra.models import terra_graphs
 from terraclick.terra.patches import ENCODER_SIDE, GREY, cut, encode_squares

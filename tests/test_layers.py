@@ -35,12 +35,8 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "networks": {"blocks", "core", "inference", "predictors", "terra"},  # one folder for each family of a paper
     "catalogue": {"core", "methods", "networks", "predictors", "terra"},  # every predictor by its name
     "cost": {"catalogue", "core", "networks", "predictors"},
-    "published": {"core"},
-    "results": {"benchmark", "data", "published"},
-    "compare": {"benchmark", "catalogue", "cost", "predictors"},
-    "figures": {"benchmark", "catalogue", "core", "data"},
     "train": {
-        "benchmark",
+        "evaluate",
         "blocks",
         "catalogue",
         "classmap",
@@ -52,7 +48,7 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
         "terra",
     },
     "scale": {"core", "geo"},
-    "benchmark": {"catalogue", "core", "data", "offline", "predictors", "scale"},
+    "evaluate": {"api", "catalogue", "core", "cost", "data", "datasets", "geo", "offline", "predictors", "store"},
     "api": {"catalogue", "core", "geo", "predictors"},
     "classmap": {"core", "exchange", "geo", "inference", "predictors", "scale", "store", "terra"},
     "preview": {"core", "geo"},
@@ -146,7 +142,7 @@ def test_imports_go_one_way(path):
         ("blocks", "from terraclick.values import Click"),
         ("predictors", "def f():\n    from terraclick.geo import grid"),
         ("train", "from terraclick import outline"),
-        ("benchmark", "from terraclick.geo.raster import read_view"),
+        ("evaluate", "from terraclick.app.main import prepare"),
         ("data", "from ..geo import grid"),
         ("errors", "import terraclick.values"),
         ("predictors", "import rasterio"),

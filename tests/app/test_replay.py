@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 from tests_app_help import Bright, outline_house, ring
 
-from terraclick.app.replay import replay
 from terraclick.cli import cli
 from terraclick.errors import BadData
+from terraclick.evaluate.replay import replay
 
 
 def test_the_same_model_gives_what_was_accepted(serve, town, tmp_path):

@@ -7,10 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from terraclick.benchmark import EvalProtocol, draw_tasks, preset, run_benchmark
 from terraclick.data.combinations import combination_tasks
 from terraclick.data.datasets import open_dataset
 from terraclick.data.sample import coarse_outline
+from terraclick.evaluate.protocol import EvalProtocol, preset
+from terraclick.evaluate.run import run_benchmark
+from terraclick.evaluate.task import draw_tasks
 from terraclick.values import Target
 
 SHAPE = (60, 120)

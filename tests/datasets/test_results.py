@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 from make_sources import make_source
 
-from terraclick.benchmark import preset, run_benchmark
 from terraclick.cli import main
 from terraclick.datasets.catalogue import declaration_of
 from terraclick.datasets.preparation import prepare
 from terraclick.errors import BadData, UnknownName
-from terraclick.published import TABLES, table_of
-from terraclick.results import prepared_sets
+from terraclick.evaluate.protocol import preset
+from terraclick.evaluate.published import TABLES, table_of
+from terraclick.evaluate.results import prepared_sets
+from terraclick.evaluate.run import run_benchmark
 
 MADE = {  # dataset of a table: (name to prepare, protocol, settings of the miniature)
     "isaid": ("isaid", {}),

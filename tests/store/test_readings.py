@@ -12,8 +12,8 @@ from affine import Affine
 from click.testing import CliRunner
 
 from terraclick.app.images import open_scenes
-from terraclick.app.replay import replay
 from terraclick.cli import cli
+from terraclick.evaluate.replay import replay
 from terraclick.exchange.export_session import export_session
 from terraclick.exchange.import_session import import_session
 from terraclick.geo.reading import PLAIN, Reading

@@ -74,9 +74,10 @@ __all__ = ["benchmark", "protocol_of", "weights_of"]
 @click.option("--figures", type=NEW, metavar="FOLDER", help="Draw curves and some tasks, all predictors, into it.")
 def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any) -> None:
     """Count the clicks a robot needs with one predictor or several: NoC, NoF, mIoU, boundary IoU, seconds per click."""
-    from terraclick import benchmark as room
-    from terraclick.compare import compared, cost_columns
     from terraclick.data.datasets import open_datasets
+    from terraclick.evaluate.compare import compared, cost_columns
+    from terraclick.evaluate.figures import draw_figures, plot
+    from terraclick.evaluate.run import run_benchmark
     from terraclick.files import check_output, write_text
     from terraclick.predictors.variants import composed
     from terraclick.values import Target
@@ -99,7 +100,7 @@ def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any
         if journal is not None and len(names) > 1:
             journal = journal.with_name(f"{journal.stem}.{name}{journal.suffix}")
         options = {"weights": weights[name]} if name in weights else {}
-        found = room.run_benchmark(
+        found = run_benchmark(
             name, Target(target), datasets, protocol, journal, words["workers"], progress_of("tasks"), options
         )
         reports.append(found)
@@ -115,18 +116,16 @@ def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any
     if words["markdown"] is not None:
         write_text(words["markdown"], text)
     if words["plot_file"] is not None:
-        room.plot(reports, words["plot_file"])
+        plot(reports, words["plot_file"])
     if words["figures"] is not None:
-        from terraclick.figures import draw_figures
-
         loaded = {name: {"weights": path} for name, path in weights.items()}
         draw_figures(names, Target(target), datasets, protocol, words["figures"], loaded)
-        room.plot(reports, words["figures"] / "miou.png")
+        plot(reports, words["figures"] / "miou.png")
 
 
 def protocol_of(preset: str, words: Mapping[str, Any]) -> Any:
     """The preset's `EvalProtocol` with what was asked for in its place; percentages become shares."""
-    from terraclick import benchmark as room
+    from terraclick.evaluate.protocol import preset as preset_of
 
     fields = [
         *("limit", "seed", "chance_draws", "references", "max_clicks", "min_area", "max_area", "size_groups"),
@@ -141,7 +140,7 @@ def protocol_of(preset: str, words: Mapping[str, Any]) -> Any:
         chosen["stop_at"] = _stop(words["stop_at"])
     if words.get("miou_at") is not None:
         chosen["miou_at"] = words["miou_at"]
-    protocol = replace(room.preset(preset), **chosen)
+    protocol = replace(preset_of(preset), **chosen)
     if words.get("miou_at") is not None and protocol.clicks_shown != protocol.miou_at:
         raise BadConfig(f"--miou-at {protocol.miou_at} must lie in 1 to {protocol.max_clicks}, the most clicks.")
     return protocol
@@ -149,7 +148,7 @@ def protocol_of(preset: str, words: Mapping[str, Any]) -> Any:
 
 def _stop(text: str) -> float:
     """An IoU in percent, or never. Raises BadConfig."""
-    from terraclick.benchmark import NEVER
+    from terraclick.evaluate.protocol import NEVER
 
     try:
         return NEVER if text == "never" else float(text) / 100

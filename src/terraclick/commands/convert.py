@@ -9,7 +9,7 @@ import click
 from terraclick.commands.options import (
     verb,
 )
-from terraclick.commands.output import import_room, warn
+from terraclick.commands.output import import_room, tell, warn
 from terraclick.commands.parameters import EXISTING, NEW
 
 __all__ = ["convert"]

@@ -28,11 +28,11 @@ __all__ = ["replay"]
 @json_option
 def replay(session: Path, model: str, weights: Path | None, images: Path | None, reading: Any, as_json: bool) -> None:
     """Answer the clicks stored in SESSION (a .gpkg) again: NoC, IoU with what was accepted, seconds per object."""
-    from terraclick.app import replay as room
     from terraclick.catalogue import load
+    from terraclick.evaluate.replay import replay as answer_again
     from terraclick.store.geopackage import GeoPackageStore
 
     predictor = load(model) if weights is None else load(model, weights=weights)
     with GeoPackageStore.open(session) as store:
-        found = room.replay(store, predictor, model, images, progress_of("objects"), reading, warn)
+        found = answer_again(store, predictor, model, images, progress_of("objects"), reading, warn)
     print_answer(found.to_json(), as_json, found.lines())

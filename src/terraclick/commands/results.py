@@ -30,9 +30,9 @@ def results(tables: tuple[str, ...], data: Path | None, out: Path | None, **word
     Tasks that are finished are kept in OUT: the same command goes on after a stop.
     """
     from terraclick.commands.benchmark import weights_of
+    from terraclick.evaluate.published import TABLES, table_of
+    from terraclick.evaluate.results import page, prepared_sets, run_table
     from terraclick.files import write_text
-    from terraclick.published import TABLES, table_of
-    from terraclick.results import page, prepared_sets, run_table
 
     if not tables:
         for table in TABLES.values():

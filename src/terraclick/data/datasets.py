@@ -152,11 +152,13 @@ class Dataset:
     classes: dict[int, str]
     true_instances: bool
     pictures: tuple[Picture, ...]
+    no_task: frozenset[str] = NO_TASK
+    """Names of the classes that are never asked for."""
 
     @property
     def task_classes(self) -> tuple[int, ...]:
-        """Ids of the classes that may be asked for (ground, land, clutter and background are not)."""
-        return tuple(number for number, name in self.classes.items() if name not in NO_TASK)
+        """Ids of the classes that may be asked for."""
+        return tuple(number for number, name in self.classes.items() if name not in self.no_task)
 
 
 def open_dataset(folder: Path | str) -> Dataset:

@@ -1,41 +1,32 @@
-"""The datasets that can be prepared, by name. A new one: its module, and its module's name here."""
+"""The datasets that can be prepared, by name. A new one is a module of this folder with `DECLARATIONS`."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from pkgutil import iter_modules
 
 from terraclick.datasets.declaration import Declaration
 from terraclick.errors import UnknownName
 
 __all__ = ["DATASETS", "declaration_of", "markdown", "summary"]
 
-DATASETS: dict[str, str] = {
-    "isaid": "isaid",
-    "deepglobe": "deepglobe",
-    "inria": "inria",
-    "potsdam": "isprs",
-    "vaihingen": "isprs",
-    "loveda": "loveda",
-    "whu": "whu",
-    "nwpu": "nwpu",
-    "sandbar": "sandbar",
-    "sbd": "sbd",
-    "coco-lvis": "coco_lvis",
-    "partimagenet": "partimagenet",
-    "pascal-part": "pascal_part",
-    "tda": "tda",
-    "session": "session",
-}
-"""Name → the module of this package that declares it."""
+
+def _declared() -> dict[str, Declaration]:
+    """What the modules of this folder declare, by name."""
+    home = __name__.rpartition(".")[0]
+    files = [file.name for file in iter_modules(import_module(home).__path__, f"{home}.") if file.name != __name__]
+    return {one.name: one for file in files for one in getattr(import_module(file), "DECLARATIONS", ())}
+
+
+DATASETS: dict[str, Declaration] = _declared()
+"""Every dataset that can be prepared, by name."""
 
 
 def declaration_of(name: str) -> Declaration:
     """The declaration of a dataset. Raises UnknownName with the list."""
     if name not in DATASETS:
         raise UnknownName(f"no dataset {name!r} can be prepared. Known: {', '.join(DATASETS)}.")
-    module = import_module(f"terraclick.datasets.{DATASETS[name]}")
-    found: Declaration = next(one for one in module.DECLARATIONS if one.name == name)
-    return found
+    return DATASETS[name]
 
 
 def summary() -> str:

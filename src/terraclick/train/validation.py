@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from terraclick.benchmark import EvalProtocol, run_benchmark
 from terraclick.data.datasets import open_datasets
 from terraclick.errors import BadConfig
+from terraclick.evaluate.protocol import EvalProtocol
+from terraclick.evaluate.run import run_benchmark
 from terraclick.train.export import export
 from terraclick.values import Target
 

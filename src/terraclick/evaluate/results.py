@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from terraclick.benchmark import Report, preset, run_benchmark
 from terraclick.data.datasets import Dataset, open_dataset
 from terraclick.errors import BadData
-from terraclick.published import Table
+from terraclick.evaluate.protocol import preset
+from terraclick.evaluate.published import Table
+from terraclick.evaluate.report import Report
+from terraclick.evaluate.run import run_benchmark
 
 __all__ = ["page", "prepared_sets", "run_table"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from terraclick.api import clean
 from terraclick.core.masks import iou
 from terraclick.core.noc import number_of_clicks
 from terraclick.core.predictor import Predictor
-from terraclick.core.session import Session
+from terraclick.core.session import Session, fold
 from terraclick.errors import BadData, BadInput
 from terraclick.geo.affine import through
 from terraclick.geo.grid import Grid
@@ -29,7 +29,7 @@ from terraclick.store.fields import MapObject
 from terraclick.store.identity import base_name, find_image
 from terraclick.store.protocol import Store
 from terraclick.store.readings import readings_of
-from terraclick.store.values import StoredImage, StoredView
+from terraclick.store.values import StoredClick, StoredImage, StoredView
 from terraclick.values import Click, Target
 
 __all__ = ["Replay", "Replayed", "replay"]
@@ -130,6 +130,40 @@ def replay(
     items = store.objects()
     if not items:
         raise BadData("the session holds no object: there is nothing to replay.")
+    find = _finder(store, folder, reading, warn)
+    done: list[Replayed] = []
+    skipped: list[tuple[str, str]] = []
+    shown: _Shown | None = None
+    for number, item in enumerate(sorted(items, key=lambda item: item.image), start=1):
+        progress(number, len(items))
+        clicks, view = store.clicks_of(item.uuid), store.view_of(item.uuid)
+        if not clicks or view is None:
+            skipped.append((item.uuid, "it has no clicks"))
+            continue
+        try:
+            if shown is None or shown.view != view:
+                shown = _shown(view, *find(view.image), predictor)
+            done.append(_again(item, clicks, shown, store, predictor))
+        except BadInput as error:
+            skipped.append((item.uuid, str(error)))
+    return Replay(model, tuple(done), tuple(skipped))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """A view of a session as it was: its grid, the encoding, where it holds a picture (H, W), and the image's grid."""
+
+    view: StoredView
+    grid: Grid
+    encoded: Any
+    valid: NDArray[np.bool_] | None
+    whole: Grid
+
+
+def _finder(
+    store: Store, folder: Path | None, reading: Reading, warn: Callable[[str], None]
+) -> Callable[[str], tuple[Path, Reading]]:
+    """A function from an image's key to where it lies now and how it is read; finding raises BadInput."""
     images = {image.path: image for image in store.images()}
     readings = readings_of(store, reading)
     read_as: dict[str, Reading] = {}
@@ -142,76 +176,37 @@ def replay(
     places = [] if folder is None else [folder]
     home = getattr(store, "path", None)
     beside = None if home is None else Path(home).parent
-    done: list[Replayed] = []
-    skipped: list[tuple[str, str]] = []
-    shown: tuple[Any, Grid, Any, Any, Any] | None = None
-    for number, item in enumerate(sorted(items, key=lambda item: item.image), start=1):
-        progress(number, len(items))
-        clicks, view = store.clicks_of(item.uuid), store.view_of(item.uuid)
-        if not clicks or view is None:
-            skipped.append((item.uuid, "it has no clicks"))
-            continue
-        try:
-            if shown is None or shown[0] != view:
-                path = find_image(images.get(view.image, StoredImage(view.image)), places, beside)
-                shown = (view, *_encoded(view, path, predictor, read_as.get(view.image, reading)))
-            _, grid, encoded, valid, whole = shown
-            done.append(
-                _again(
-                    item,
-                    [Click(c.row, c.col, c.positive) for c in clicks],
-                    grid,
-                    encoded,
-                    valid,
-                    whole,
-                    store,
-                    predictor,
-                    _seconds(item, clicks[0].time),
-                )
-            )
-        except BadInput as error:
-            skipped.append((item.uuid, str(error)))
-    return Replay(model, tuple(done), tuple(skipped))
+
+    def find(key: str) -> tuple[Path, Reading]:
+        return find_image(images.get(key, StoredImage(key)), places, beside), read_as.get(key, reading)
+
+    return find
 
 
-def _encoded(
-    view: StoredView, path: Path, predictor: Predictor, reading: Reading
-) -> tuple[Grid, Any, NDArray[np.bool_] | None, Grid]:
+def _shown(view: StoredView, path: Path, reading: Reading, predictor: Predictor) -> _Shown:
+    """Read and encode a view. Raises BadData where the image gives another one now."""
     seen, grid = read_view(path, view.bounds, view.gsd, view.bands, view.stretch, MAX_VIEW_PX, reading)
     if grid.shape != view.shape:
         raise BadData(f"{path.name} now gives a view of {grid.shape} pixels, not {view.shape}: it is another file.")
-    return grid, predictor.encode(seen), seen.valid, read_info(path, reading).grid
+    return _Shown(view, grid, predictor.encode(seen), seen.valid, read_info(path, reading).grid)
 
 
 def _again(
-    item: MapObject,
-    clicks: list[Click],
-    grid: Grid,
-    encoded: Any,
-    valid: NDArray[np.bool_] | None,
-    whole: Grid,
-    store: Store,
-    predictor: Predictor,
-    person_s: float | None,
+    item: MapObject, stored: Sequence[StoredClick], shown: _Shown, store: Store, predictor: Predictor
 ) -> Replayed:
+    """One object's clicks answered again, and compared with its outline."""
     if store.crs is None:
-        geometry = through(item.geometry, whole.transform)
+        geometry = through(item.geometry, shown.whole.transform)
     else:
-        geometry = reproject(item.geometry, store.crs, grid.crs)
-    truth = rasterize([geometry], grid)
-    session, found = Session(Target(item.target)), []
-    begun = time.perf_counter()
-    for click in clicks:
-        session = session.add(click, predictor, encoded)
-        found.append(iou(clean(session, valid), truth))
-    return Replayed(
-        item.uuid,
-        item.class_name,
-        item.target,
-        tuple(found),
-        person_s,
-        (time.perf_counter() - begun) / len(clicks),
-    )
+        geometry = reproject(item.geometry, store.crs, shown.grid.crs)
+    truth = rasterize([geometry], shown.grid)
+    clicks = [Click(click.row, click.col, click.positive) for click in stored]
+    found, seconds = [], 0.0
+    for step in fold(Session(Target(item.target)), clicks, predictor, shown.encoded, time.perf_counter):
+        found.append(iou(clean(step.session, shown.valid), truth))
+        seconds += step.seconds
+    person_s, each = _seconds(item, stored[0].time), seconds / len(clicks)
+    return Replayed(item.uuid, item.class_name, item.target, tuple(found), person_s, each)
 
 
 def _seconds(item: MapObject, first: str) -> float | None:

@@ -8,19 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
-from terraclick.benchmark import (
-    NEVER,
-    PRESETS,
-    EvalProtocol,
-    Report,
-    TaskResult,
-    draw_tasks,
-    plot,
-    preset,
-    run_benchmark,
-)
+from terraclick.catalogue import load
 from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData, UnknownName
+from terraclick.evaluate.figures import plot
+from terraclick.evaluate.journal import key_of
+from terraclick.evaluate.protocol import NEVER, PRESETS, EvalProtocol, preset
+from terraclick.evaluate.report import Report, TaskResult
+from terraclick.evaluate.robots import CHANCE, DEEPEST, ROBOTS
+from terraclick.evaluate.run import run_benchmark
+from terraclick.evaluate.task import asked, draw_tasks
 from terraclick.values import Target
 
 
@@ -62,7 +59,6 @@ def test_the_protocol_is_locked():
         "max_area": None,
         "class_fill": (0.005, 0.80),
         "no_task": ("background", "clutter", "ground", "land"),
-        "ignore": 255,
         "robot": "RITM: deepest point of the deeper error",
         "chance_draws": 0,
         "limit": None,
@@ -288,7 +284,7 @@ def test_settings_that_do_not_fit_are_one_sentence(words, said, squares, capsys)
 
 
 def test_agreement_has_a_colour_for_each_kind_of_pixel():
-    from terraclick.figures import AGREED, MISSED, TOO_MUCH, agreement
+    from terraclick.evaluate.figures import AGREED, MISSED, TOO_MUCH, agreement
 
     truth, mask = np.array([[1, 1, 0, 0, 1]], bool), np.array([[1, 0, 1, 0, 0]], bool)
     ignore = np.array([[0, 0, 0, 0, 1]], bool)
@@ -297,3 +293,26 @@ def test_agreement_has_a_colour_for_each_kind_of_pixel():
         np.round(0.55 * np.array(colour, np.float32)) for colour in (AGREED, MISSED, TOO_MUCH, (0, 0, 0), (0, 0, 0))
     ]
     assert np.array_equal(shown, np.array(wanted, np.uint8))
+
+
+def test_the_robot_of_the_protocol_clicks(squares):
+    task, *_ = draw_tasks(open_dataset(squares), Target.OBJECT, EvalProtocol())
+    laid = asked(task, load("grabcut"), EvalProtocol())
+    first = {robot: laid.clicked(EvalProtocol(robot=robot, max_clicks=1)).clicks for robot in ROBOTS}
+    assert len(set(first.values())) == len(ROBOTS) > 1
+    again = laid.clicked(EvalProtocol(robot=CHANCE, max_clicks=1), [7]).clicks
+    assert again != first[CHANCE] and laid.clicked(EvalProtocol(max_clicks=1), [7]).clicks == first[DEEPEST]
+    with pytest.raises(BadConfig, match="RITM"):
+        EvalProtocol(robot="somebody")
+
+
+def test_what_is_no_task_is_the_protocols_to_say(squares):
+    dataset = open_dataset(squares)
+    asked_for = lambda *names: {t.cls for t in draw_tasks(dataset, Target.CLASS, EvalProtocol(no_task=names))}  # noqa: E731
+    assert asked_for("ground") == {"roof"} and asked_for("roof") <= {"ground"}
+    assert draw_tasks(dataset, Target.OBJECT, EvalProtocol(no_task=("roof",))) == []
+
+
+def test_journals_from_before_go_on(squares, tmp_path):
+    """The key of the default protocol is what it was when the protocol held the number of ignored pixels."""
+    assert key_of("grabcut", Target.OBJECT, EvalProtocol(), {}) == "7e2bef61365c39fc"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from terraclick.datasets.catalogue import declaration_of
 from terraclick.errors import UnknownName
 from terraclick.values import Target
 
@@ -58,7 +59,7 @@ def _columns(
 
 CROSSCUT = ("isaid", "deepglobe", "inria")
 ISREFINER = ("isaid", "sandbar", "nwpu", "loveda", "whu")
-DRAWN = {"isaid": 844, "sandbar": 663, "nwpu": 2049, "loveda": 851, "whu": 2559}
+DRAWN = {name: declaration_of(name).drawn["isrefiner"] for name in ISREFINER}
 PARTS = ("partimagenet", "pascal-part", "tda")
 LAND = ("impervious_surface", "building", "low_vegetation", "tree", "car")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from terraclick.benchmark import Report
 from terraclick.catalogue import NETWORKS
+from terraclick.evaluate.report import Report
 from terraclick.predictors.variants import base_name
 
 __all__ = ["compared", "cost_columns"]

@@ -10,14 +10,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.benchmark import Clicked, EvalProtocol, click_through, draw_tasks
 from terraclick.catalogue import load
 from terraclick.data.datasets import Dataset
 from terraclick.data.sample import Task
+from terraclick.errors import require_extra
+from terraclick.evaluate.protocol import EvalProtocol
+from terraclick.evaluate.report import Report
+from terraclick.evaluate.task import Clicked, asked, draw_tasks
 from terraclick.files import replace_whole, writing
+from terraclick.offline import packaged_fonts
 from terraclick.values import Target
 
-__all__ = ["AGREED", "MISSED", "TOO_MUCH", "agreement", "draw_figures"]
+__all__ = ["AGREED", "MISSED", "TOO_MUCH", "agreement", "draw_figures", "plot"]
 
 AGREED = (60, 200, 80)
 """RGB of pixels that truth and mask share."""
@@ -57,7 +61,7 @@ def draw_figures(
         folder.mkdir(parents=True, exist_ok=True)
     for dataset in datasets:
         for number, task in enumerate(draw_tasks(dataset, target, protocol)[:MOST]):
-            answers = {name: click_through(task, predictor, protocol) for name, predictor in predictors.items()}
+            answers = {name: asked(task, one, protocol).clicked(protocol) for name, one in predictors.items()}
             path = folder / f"{dataset.name}-{number + 1:02d}.png"
             done, coded = cv2.imencode(".png", np.ascontiguousarray(_row(task, answers)[..., ::-1]))
             assert done
@@ -107,3 +111,29 @@ def _panel(image: NDArray[np.uint8], window: tuple[int, int, int], clicks: Seque
     said = title.encode("ascii", "replace").decode()
     cv2.putText(head, said[:56], (4, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20), 1, cv2.LINE_AA)
     return np.vstack([head, out])
+
+
+def plot(reports: Sequence[Report], path: Path) -> None:
+    """Draw the mean IoU after each click of some reports (mean over datasets) to a picture file."""
+    with require_extra("benchmark"):
+        import matplotlib
+    matplotlib.use("Agg")
+    with packaged_fonts():
+        from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    for report in reports:
+        miou = report.average()["miou"]
+        axes.plot([int(k) for k in miou], list(miou.values()), marker=".", label=report.predictor)
+    axes.set(
+        xlabel="clicks",
+        ylabel="mean IoU",
+        title=f"{reports[0].target.value} target",
+        ylim=(0, 1),
+        xticks=range(0, reports[0].protocol.max_clicks + 1, 2 if reports[0].protocol.max_clicks <= 20 else 10),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    with replace_whole(path) as part:
+        figure.savefig(part, dpi=120)
+    pyplot.close(figure)
