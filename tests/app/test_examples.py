@@ -82,6 +82,46 @@ def test_find_the_rest(client):
     assert client.delete(f"/api/proposals/{found['id']}").status_code == 204
 
 
+def test_refusing_a_proposal_is_an_act_that_undo_takes_back(client):
+    feature = outline_house(client, **{"class": "house"})
+    client.post("/api/references", json={"object": feature["id"]})
+    found = client.post("/api/proposals", json={"image": "town", "class": "house", "view": VIEW}).json()
+    where = f"/api/proposals/{found['id']}"
+    change = client.post(f"{where}/refuse", json={"items": [1]}).json()
+    assert [item["item"] for item in change["proposals"]["items"]] == [0, 2] and change["objects"] == []
+    assert (change["proposals"]["kept"], change["proposals"]["refused"], change["image"]) == (0, 1, "town")
+    kept = client.post(f"{where}/accept", json={"items": [0]}).json()
+    assert [item["item"] for item in kept["proposals"]["items"]] == [2]
+    for gone in (0, 1):
+        assert client.post(f"{where}/refuse", json={"items": [gone]}).status_code == 404
+        assert client.post(f"{where}/accept", json={"items": [gone]}).status_code == 404
+    assert client.get("/api/undo").json()["undo"][:2] == ["accept 1 proposal", "refuse 1 proposal"]
+    assert client.delete(where).status_code == 204
+    assert client.post(f"{where}/refuse", json={"items": [2]}).status_code == 404  # closed
+    undone = client.post("/api/undo").json()
+    assert undone["deleted"] == [kept["objects"][0]["id"]]
+    assert [item["item"] for item in undone["proposals"]["items"]] == [0, 2]  # open again
+    undone = client.post("/api/undo").json()
+    assert undone["proposals"]["items"] == found["items"] and undone["proposals"]["refused"] == 0
+    again = client.post("/api/redo").json()["proposals"]
+    assert [item["item"] for item in again["items"]] == [0, 2] and again["refused"] == 1
+    assert client.post("/api/redo").json()["proposals"]["kept"] == 1
+    assert client.post(f"{where}/refuse", json={"items": [2]}).json()["proposals"]["items"] == []
+
+
+def test_a_refusal_whose_list_is_forgotten_is_left_out_of_the_history(client):
+    feature = outline_house(client, **{"class": "house"})
+    client.post("/api/references", json={"object": feature["id"]})
+    body = {"image": "town", "class": "house", "view": VIEW}
+    found = client.post("/api/proposals", json=body).json()
+    client.post(f"/api/proposals/{found['id']}/refuse", json={"items": [0]})
+    for _ in range(32):
+        client.post("/api/proposals", json=body)
+    answer = client.post("/api/undo")
+    assert answer.status_code == 409 and "ask for them again" in answer.json()["message"]
+    assert client.get("/api/undo").json()["undo"][0] == "add an example"
+
+
 def test_without_an_example_nothing_is_found(same_client):
     answer = same_client.post("/api/proposals", json={"image": "town", "class": "house", "view": VIEW})
     assert (answer.status_code, answer.json()["error"]) == (422, "BadClick")

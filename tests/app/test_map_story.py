@@ -348,7 +348,7 @@ def test_the_whole_job_and_its_export_against_the_truth(driver, town):
         if right:
             kept += len(driver.press("y", "/accept")["objects"])
         else:
-            driver.key("n")
+            driver.press("n", "/refuse")
         page.wait_for_timeout(120)
     driver.key("Escape")
     assert driver.listed == 4 + kept

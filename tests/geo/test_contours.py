@@ -158,3 +158,17 @@ def test_wrong_shapes_and_nothing():
     assert contours(np.zeros((5, 5), dtype=bool), grid) == []
     with pytest.raises(BadGrid, match="one view"):
         contours(np.zeros((5, 5), dtype=bool), grid, np.zeros((4, 5), dtype=np.float32))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_very_ragged_building_has_no_more_than_20_corners(seed):
+    """The tolerance grew in steps that jumped over the one that would do: 21 to 23 corners at an overlap of .98."""
+    gsd, rng = 0.2, np.random.default_rng(seed)
+    probs, grid = seen(affinity.translate(affinity.rotate(L_SHAPE, 24, origin=(0, 0)), 500000, 5e6), gsd)
+    waves = cv2.GaussianBlur(rng.normal(0, 1, probs.shape).astype(np.float32), (0, 0), 2)
+    probs = np.clip(probs + 0.2 * waves / waves.std() * (probs > 0.02) * (probs < 0.98), 0, 1).astype(np.float32)
+    largest = max(polygonize(probs > 0.5, grid), key=lambda polygon: polygon.area)
+    mask = rasterize([shapely.Polygon(largest.exterior)], grid)
+    (found,) = contours(mask, grid, probs, 0.5)
+    assert 4 <= corners(found) <= 20
+    assert mask_iou(rasterize([found], grid), mask) >= 0.97

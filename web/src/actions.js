@@ -1,13 +1,13 @@
 /** Everything that can be done to objects, classes and examples, for tools, panels and keys alike. */
 
 import { api } from "./api.js";
+import { createProposals } from "./proposals.js";
 import { signal } from "./signal.js";
 
 const count = (n, word, one = word) => (n === 1 ? one : `${n} ${word}s`);
 
-export function createActions({ project, stage, clicking, toast }) {
+export function createActions({ project, stage, clicking, toast, words }) {
   const { act, revised } = project;
-  const proposals = signal(null);
   const reviewing = signal(false);
 
   const quietly = (work) => work.catch(() => null);
@@ -19,18 +19,14 @@ export function createActions({ project, stage, clicking, toast }) {
   const addDrawn = (geometry) => {
     const image = project.image.value.id;
     const name = project.className.value;
-    const attributes = Object.fromEntries(
-      Object.entries(clicking.attributes.value).filter(([, value]) => value !== null),
-    );
     const feature = {
       type: "Feature",
       geometry,
-      properties: { image, class: name, label: clicking.label.value, status: "accepted", attributes },
+      properties: { image, class: name, status: "accepted", ...words.said() },
     };
     return quietly(
       act(`draw ${name || "object"}`, () => api.addObject(image, feature)).then((change) => {
-        clicking.label.set("");
-        clicking.attributes.set({});
+        words.kept(name);
         return change;
       }),
     );
@@ -247,101 +243,11 @@ export function createActions({ project, stage, clicking, toast }) {
       }),
     );
 
-  async function findRest() {
-    if (!project.image.value) return null;
-    let name = project.className.value;
-    const [chosen] = project.selected();
-    if (chosen && !project.references.value.some((item) => item.class === chosen.properties.class && item.positive))
-      await addExample(true);
-    if (chosen) name = chosen.properties.class;
-    if (!project.references.value.some((item) => item.class === name && item.positive))
-      return toast.note(`Show what to look for: select an object${name ? ` of class ${name}` : ""} and press F again.`);
-    clicking.hovering.cancel();
-    const stop = toast.progress(`Looking for more ${name || "of it"} in this view…`);
-    try {
-      const found = await api.propose({
-        image: project.image.value.id,
-        class: name,
-        view: stage.view(),
-        references: "class",
-        limit: 200,
-        ...clicking.wantedShape(),
-      });
-      if (proposals.value) api.closeProposals(proposals.value.id).catch(() => {});
-      const items = found.items.filter((item) => !item.outline.empty);
-      if (!items.length) {
-        proposals.set(null);
-        return toast.note(`Nothing more like your examples of ${name || "this"} was found in this view.`);
-      }
-      proposals.set(among({ id: found.id, class: name, all: items, least: 0, at: 0, accepted: 0, rejected: 0 }));
-      showCurrent();
-      return found;
-    } catch (error) {
-      return project.explain(error);
-    } finally {
-      stop();
-    }
-  }
-
-  /** Of all proposals those that are sure enough are shown and decided. */
-  function among(current) {
-    const items = current.all.filter((item) => item.score >= current.least);
-    return { ...current, items, at: Math.min(current.at, Math.max(0, items.length - 1)) };
-  }
-  const setLeast = (least) => proposals.value && proposals.set(among({ ...proposals.value, least }));
-
-  function showCurrent() {
-    const item = proposals.value?.items[proposals.value.at];
-    if (!item) return;
-    const feature = stage.sources.proposals.getFeatureById(item.item);
-    const extent = feature?.getGeometry().getExtent();
-    if (extent && !(stage.isInView([extent[0], extent[1]]) && stage.isInView([extent[2], extent[3]])))
-      stage.centreOn([(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2]);
-  }
-
-  const deciding = { busy: false };
-  async function decide(chosen, yes) {
-    const current = proposals.value;
-    if (!current || deciding.busy || !chosen.length) return;
-    deciding.busy = true;
-    try {
-      if (yes)
-        await act(`accept ${count(chosen.length, "proposal")}`, () =>
-          api.acceptProposals(current.id, { items: chosen.map((item) => item.item), class: current.class }),
-        );
-      const gone = new Set(chosen.map((item) => item.item));
-      const next = among({
-        ...current,
-        all: current.all.filter((item) => !gone.has(item.item)),
-        accepted: current.accepted + (yes ? chosen.length : 0),
-        rejected: current.rejected + (yes ? 0 : chosen.length),
-      });
-      proposals.set(next);
-      showCurrent();
-      if (!next.all.length) closeProposals();
-    } catch {
-      // said by a toast already
-    } finally {
-      deciding.busy = false;
-    }
-  }
-  const decideCurrent = (yes) =>
-    decide(proposals.value ? [proposals.value.items[proposals.value.at]].filter(Boolean) : [], yes);
-  const focusProposal = (at) => {
-    const current = proposals.value;
-    if (!current?.items.length) return;
-    proposals.set({ ...current, at: (at + current.items.length) % current.items.length });
-    showCurrent();
-  };
-
-  function closeProposals() {
-    const current = proposals.value;
-    if (!current) return false;
-    api.closeProposals(current.id).catch(() => {});
-    proposals.set(null);
-    if (current.accepted || current.rejected) toast.good(`${current.accepted} kept, ${current.rejected} refused.`);
-    return true;
-  }
+  const addExampleOf = (feature) =>
+    project.references.value.some((item) => item.class === feature.properties.class && item.positive)
+      ? null
+      : addExample(true);
+  const found = createProposals({ project, stage, clicking, toast, addExampleOf });
 
   // --- classes ----------------------------------------------------------------------------------------------------
 
@@ -382,7 +288,7 @@ export function createActions({ project, stage, clicking, toast }) {
   }
 
   return {
-    proposals,
+    ...found,
     reviewing,
     addDrawn,
     place,
@@ -408,12 +314,6 @@ export function createActions({ project, stage, clicking, toast }) {
     addExample,
     addReference,
     removeReference,
-    findRest,
-    decide,
-    decideCurrent,
-    focusProposal,
-    setLeast,
-    closeProposals,
     saveClass,
     deleteClass,
     importFile,

@@ -83,6 +83,7 @@ export const api = {
     (image, { id, version }) =>
     (z, x, y) =>
       `api/images/${part(image)}/layers/${part(id)}/tiles/pixels/${z}/${x}/${y}${query({ v: version })}`,
+  place: (image, at) => get(`images/${part(image)}/place`, at),
   prefetch: (image, body) => post(`images/${part(image)}/prefetch`, body),
 
   openSession: (body) => post("sessions", body),
@@ -133,6 +134,7 @@ export const api = {
 
   propose: (body) => post("proposals", body),
   acceptProposals: (id, body) => post(`proposals/${part(id)}/accept`, body),
+  refuseProposals: (id, body) => post(`proposals/${part(id)}/refuse`, body),
   closeProposals: (id) => request("DELETE", `proposals/${part(id)}`),
 
   import: (file, parameters) =>

@@ -6,15 +6,14 @@
  */
 
 import { api } from "./api.js";
+import { createHovering } from "./hovering.js";
 import { debounce, latest, signal } from "./signal.js";
 import { memory } from "./window.js";
 
-export function createClicking({ project, stage, history, toast }) {
+export function createClicking({ project, stage, history, toast, words }) {
   const session = signal(null);
   const busy = signal(0);
   const shape = signal(readShape());
-  const label = signal("");
-  const attributes = signal({});
   const useExamples = signal(true);
   const waiting = [];
   const { inOrder } = history;
@@ -92,16 +91,12 @@ export function createClicking({ project, stage, history, toast }) {
   function remember(image, id) {
     if (!image) return;
     memory.set("open", { ...memory.get("open"), [image]: id });
-    const words = memory.get("words");
-    if (id && words?.id === id) {
-      label.set(words.label);
-      attributes.set(words.attributes);
-    }
+    const known = memory.get("words");
+    if (id && known?.id === id) words.set(known);
   }
-  const rememberWords = () =>
-    session.value && memory.set("words", { id: session.value.id, label: label.value, attributes: attributes.value });
-  label.on(rememberWords, { now: false });
-  attributes.on(rememberWords, { now: false });
+  const rememberWords = () => session.value && memory.set("words", { id: session.value.id, ...words.said() });
+  words.label.on(rememberWords, { now: false });
+  words.attributes.on(rememberWords, { now: false });
 
   function draw() {
     const current = session.value;
@@ -183,15 +178,10 @@ export function createClicking({ project, stage, history, toast }) {
   const accept = () =>
     finish(async (current) => {
       const feature = await project.keeping(() =>
-        api.accept(current.id, {
-          class: project.className.value,
-          label: label.value,
-          attributes: filled(attributes.value),
-        }),
+        api.accept(current.id, { class: project.className.value, ...words.said() }),
       );
       adopt(null);
-      label.set("");
-      attributes.set({});
+      words.kept(feature.properties.class);
       project.apply({ objects: [feature] });
       return feature;
     });
@@ -210,6 +200,7 @@ export function createClicking({ project, stage, history, toast }) {
         inOrder(() =>
           working(async () => {
             adopt(null);
+            words.begin();
             await api.closeSession(current.id);
             project.refreshState();
           }),
@@ -232,8 +223,7 @@ export function createClicking({ project, stage, history, toast }) {
     stage.display.opened.set(null);
     draw();
     if (!id) api.closeSession(current.id).catch(() => {});
-    label.set("");
-    attributes.set({});
+    words.begin();
     parked.update((n) => n + 1);
   }
 
@@ -269,56 +259,14 @@ export function createClicking({ project, stage, history, toast }) {
       working(async () => {
         park();
         inHand({ class: feature.properties.class, target: feature.properties.target });
-        label.set(feature.properties.label ?? "");
-        attributes.set({ ...feature.properties.attributes });
+        words.set(feature.properties);
         await open({ object: feature.id });
       }),
     );
   }
 
-  // --- the outline under the cursor, before the click -------------------------------------------------------------
-
-  let asked = null;
-  const look = latest(async (point) => {
-    if (begun() || busy.value || !stage.isOnImage(point)) return;
-    try {
-      const current = await ensure({ looking: true });
-      if (begun()) return;
-      asked = new AbortController();
-      const answer = await api.preview(current.id, { x: point[0], y: -point[1], positive: true }, asked.signal);
-      if (begun() || session.value?.id !== current.id) return;
-      if (answer.ready) stage.showOutline("preview", answer.outline?.empty ? null : answer.outline?.geometry);
-      else warm(point);
-    } catch (error) {
-      if (error.status === 404) adopt(null);
-    }
-  });
-  const warm = debounce((point) => {
-    const { image, target, view } = body();
-    api.prefetch(image, { x: point[0], y: -point[1], target, view }).catch(() => {});
-  }, 220);
-  const soon = debounce((point) => look(point), 45);
-  const rested = debounce((point) => look(point), 600); // everything alike is much work: only where the mouse rests
-  const lookSoon = (point) => (project.target.value === "class" ? rested : soon)(point);
-  let under = null;
-  const hovering = {
-    at(point) {
-      under = point;
-      if (!begun()) lookSoon(point);
-    },
-    /** The model has looked at more of the image: the outline under the cursor may be known now. */
-    again() {
-      if (under && !begun()) lookSoon(under);
-    },
-    cancel({ keep = false } = {}) {
-      under = null;
-      soon.cancel();
-      rested.cancel();
-      warm.cancel();
-      asked?.abort();
-      if (!keep) stage.showOutline("preview", null);
-    },
-  };
+  const gone = () => adopt(null);
+  const hovering = createHovering({ project, stage, session, busy, begun, ensure, body, gone });
 
   // --- the shape of the outline: simplified, with square corners --------------------------------------------------
 
@@ -375,8 +323,6 @@ export function createClicking({ project, stage, history, toast }) {
     session,
     busy,
     shape,
-    label,
-    attributes,
     useExamples,
     begun,
     click,
@@ -424,8 +370,6 @@ const frame = (bounds) => {
     ],
   };
 };
-
-const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
 
 function readShape() {
   try {

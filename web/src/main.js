@@ -28,6 +28,7 @@ import { imagesDialog, markImage } from "./dialogs/images.js";
 import { keysDialog } from "./dialogs/keys.js";
 import { toMap } from "./geometry.js";
 import { lasting, memory, windowName } from "./window.js";
+import { createWords } from "./words.js";
 import Feature from "ol/Feature.js";
 import MultiPolygon from "ol/geom/MultiPolygon.js";
 import { createEmpty, extend } from "ol/extent.js";
@@ -53,8 +54,9 @@ const element = h("div.map", {
 });
 const stage = createStage(element, project, display);
 stage.display = display;
-const clicking = createClicking({ project, stage, history, toast });
-const actions = createActions({ project, stage, clicking, toast });
+const words = createWords({ project });
+const clicking = createClicking({ project, stage, history, toast, words });
+const actions = createActions({ project, stage, clicking, toast, words });
 const sketches = createSketches({ project, history });
 const brushSize = signal(18);
 const excluding = signal(false);
@@ -63,6 +65,7 @@ const context = {
   project,
   stage,
   clicking,
+  words,
   actions,
   history,
   sketches,

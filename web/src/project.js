@@ -21,6 +21,8 @@ export function createProject({ history, toast }) {
     target: signal("object"),
     saved: signal({ kind: "saved", at: null }),
     loading: signal(false),
+    /** The list of proposals that an act, or its undoing, concerned: as it is now. */
+    proposed: signal(null),
   };
 
   const newer = (feature, known) => !known || feature.properties.rev >= known.properties.rev;
@@ -140,6 +142,7 @@ export function createProject({ history, toast }) {
       kept();
       refreshState();
     }
+    if (change.proposals) project.proposed.set(change.proposals);
     if (change.reload || change.renamed) project.loadObjects().catch(explain);
     if (change.classes) project.loadClasses();
     if (change.references || change.renamed) project.loadReferences();

@@ -81,6 +81,7 @@ CHANGE = _object(
     references=FLAG,
     marks=FLAG,
     sketches=_list(_ref("Sketch")),
+    proposals=_maybe(_ref("Proposals")),
 )
 SCHEMAS: dict[str, Schema] = {
     "Error": _object(error=TEXT, message=TEXT),
@@ -170,6 +171,7 @@ SCHEMAS: dict[str, Schema] = {
             ),
         ]
     },
+    "Place": _object(x=NUMBER, y=NUMBER),
     "Preview": _object(ready=FLAG, outline=_maybe(_ref("Outline")), ms=_maybe(NUMBER)),
     "Cancelled": _object(cancelled=FLAG),
     "SegMapError": {"type": "object", "required": ["error"], "properties": {"error": {}}},
@@ -201,6 +203,8 @@ SCHEMAS: dict[str, Schema] = {
         image=TEXT,
         class_=TEXT,
         items=_list(_object(item=WHOLE, score=NUMBER, outline=_ref("Outline"))),
+        kept=WHOLE,
+        refused=WHOLE,
         ms=NUMBER,
     ),
     "Formats": _object(
@@ -233,6 +237,7 @@ ANSWERS: dict[tuple[str, str], str] = {
     ("get", "/api/images/{image}/layers"): "Layers",
     ("get", "/api/images/{image}/layers/{layer}/tiles/pixels/{z}/{x}/{place}"): "png",
     ("post", "/api/images/{image}/prefetch"): "Wanted",
+    ("get", "/api/images/{image}/place"): "Place",
     ("get", "/v1/models"): "SegMapModels",
     ("post", "/v1/segment"): "SegMapAnswer",
     ("get", "/api/sessions"): "Sessions",
@@ -269,7 +274,7 @@ ANSWERS: dict[tuple[str, str], str] = {
     ("post", "/api/references"): "Reference",
     ("get", "/api/references/{uuid}/picture"): "png",
     ("post", "/api/proposals"): "Proposals",
-    ("post", "/api/proposals/{name}/accept"): "Change",
+    **{("post", f"/api/proposals/{{name}}/{act}"): "Change" for act in ("accept", "refuse")},
     ("post", "/api/import"): "Imported",
     ("get", "/api/formats"): "Formats",
     ("post", "/api/exports"): "Export",

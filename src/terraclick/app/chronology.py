@@ -38,7 +38,10 @@ async def _deed(space: Workspace, by: Actor, word: str, entry: Entry, deed: Deed
     began = time.perf_counter()
 
     def back() -> Deed:
+        if not (deed.changes or deed.draft):
+            space.proposals.check(deed.decisions)
         turned = revert(space.store, deed, space.telling_of(by))
+        space.proposals.decide(turned.decisions)
         space.journal.turned(by, word, entry, turned)
         space.tell(turned, by)
         return turned

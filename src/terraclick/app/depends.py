@@ -10,13 +10,26 @@ from urllib.parse import unquote
 
 from fastapi import Depends, Request
 
+from terraclick.app.features import outline_json
 from terraclick.app.journal import Actor, Change, Deed
+from terraclick.app.proposals import ProposalList
 from terraclick.app.workspace import MANY, Workspace
 from terraclick.errors import BadInput
 from terraclick.store.fields import COLUMNS
 from terraclick.store.values import StoredDraft
 
-__all__ = ["Json", "Space", "User", "change_json", "counted", "features_of", "given_of", "sketch_json", "tenth"]
+__all__ = [
+    "Json",
+    "Space",
+    "User",
+    "change_json",
+    "counted",
+    "features_of",
+    "given_of",
+    "proposals_json",
+    "sketch_json",
+    "tenth",
+]
 
 WINDOW, ACT, HAND = "TerraClick-Window", "TerraClick-Act", "TerraClick-Hand"
 """Headers of the map: the window a request comes from, the act it is a part of, what was in the hand."""
@@ -86,6 +99,24 @@ def change_json(space: Workspace, act: str, deed: Deed, session: Json | None = N
         "references": bool(deed.references),
         "marks": bool(deed.marks),
         "sketches": [sketch_json(space, swap.after, swap.before) for swap in deed.sketches],
+        "proposals": next((proposals_json(one) for one in space.proposals.of(deed.decisions)), None),
+    }
+
+
+def proposals_json(found: ProposalList) -> Json:
+    """Proposals that are open, best first, and how many were kept and refused."""
+    fates = list(found.decided.values())
+    return {
+        "id": found.id,
+        "image": found.scene.id,
+        "class": found.class_name,
+        "items": [
+            {"item": number, "score": round(shape.score, 4), "outline": outline_json(shape, found.scene)}
+            for number, shape in found.open().items()
+        ],
+        "kept": fates.count("kept"),
+        "refused": fates.count("refused"),
+        "ms": round(found.ms, 1),
     }
 
 

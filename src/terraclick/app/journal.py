@@ -24,6 +24,7 @@ from terraclick.store.values import MapClass, StoredClick, StoredDraft, StoredRe
 __all__ = [
     "Actor",
     "Change",
+    "Decision",
     "Deed",
     "Edit",
     "Entry",
@@ -106,6 +107,16 @@ class Mark:
     state: str
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a proposal, on an image (its key): kept, refused, or "" where it is open."""
+
+    proposals: str
+    image: str
+    number: int
+    fate: str
+
+
 @dataclass(frozen=True, eq=False)
 class Deed:
     """Changes that belong together, named for people; draft is the click session an accept closed."""
@@ -117,6 +128,7 @@ class Deed:
     references: tuple[Swap[StoredReference], ...] = ()
     sketches: tuple[Swap[StoredDraft], ...] = ()
     marks: tuple[Swap[Mark], ...] = ()
+    decisions: tuple[Swap[Decision], ...] = ()
 
     @property
     def image(self) -> str:
@@ -125,9 +137,10 @@ class Deed:
             snapshot = change.after or change.before
             if snapshot is not None and snapshot.item.image:
                 return snapshot.item.image
-        found: list[StoredDraft | Mark | None] = [self.draft]
+        found: list[StoredDraft | Mark | Decision | None] = [self.draft]
         found += [swap.after or swap.before for swap in self.sketches]
         found += [swap.after or swap.before for swap in self.marks]
+        found += [swap.after or swap.before for swap in self.decisions]
         return next((one.image for one in found if one is not None), "")
 
     @property
@@ -145,6 +158,7 @@ class Deed:
             self.references + other.references,
             self.sketches + other.sketches,
             self.marks + other.marks,
+            self.decisions + other.decisions,
         )
 
 
@@ -307,6 +321,7 @@ def revert(store: Store, deed: Deed, tell: Tell = quiet) -> Deed:
         swapped(deed.references),
         swapped(deed.sketches),
         swapped(deed.marks),
+        swapped(deed.decisions),
     )
 
 
@@ -484,7 +499,7 @@ class Journal:
             return (
                 isinstance(deed, Deed)
                 and bool(deed.sketches)
-                and not (deed.changes or deed.draft or deed.classes or deed.references or deed.marks)
+                and not (deed.changes or deed.draft or deed.classes or deed.references or deed.marks or deed.decisions)
                 and all((swap.after or swap.before).uuid == uuid for swap in deed.sketches)  # type: ignore[union-attr]
             )
 

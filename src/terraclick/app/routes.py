@@ -12,6 +12,7 @@ from fastapi import Path as ApiPath
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import Field, FiniteFloat
+from shapely import Point
 
 from terraclick.app import (
     routes_adding,
@@ -34,8 +35,10 @@ from terraclick.app.schemas import (
 )
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadInput, UnknownName
-from terraclick.geo.lonlat import lonlat_bounds
+from terraclick.geo.affine import apply
+from terraclick.geo.lonlat import WGS84, lonlat_bounds
 from terraclick.geo.raster import read_statistics
+from terraclick.geo.reproject import reproject
 from terraclick.store.rows import SetAside
 from terraclick.store.values import STATUSES
 from terraclick.values import Target
@@ -270,6 +273,21 @@ def layer_tile(
         raise BadInput(f"tiles of kind {kind!r} were asked for: layers are png.")
     scene, shown = space.scene(image), request.app.state.layers
     return Response(shown.tile(scene, shown.layer(scene, layer), z, x, row), media_type="image/png", headers=_kept(v))
+
+
+@router.get("/api/images/{image}/place", tags=["images"])
+def place(
+    image: str,
+    space: Space,
+    user: User,
+    lon: Annotated[FiniteFloat, Query(ge=-180, le=180)],
+    lat: Annotated[FiniteFloat, Query(ge=-90, le=90)],
+) -> Json:
+    """Where on an image a longitude and latitude (WGS 84) lie, in its pixels; it may be beside the image."""
+    scene = space.scene(image)
+    at = reproject(Point(lon, lat), WGS84, scene.grid.crs)
+    x, y = apply(~scene.grid.transform, at.x, at.y)
+    return {"x": round(x, 3), "y": round(y, 3)}
 
 
 @router.post("/api/images/{image}/prefetch", status_code=202, tags=["images"])

@@ -155,10 +155,10 @@ def _opened(body: OpenBody, space: Workspace, user: str) -> Live:
     else:
         scene = space.scene(body.image)
     if isinstance(body.seed, SeedOfProposal):
-        found = space.proposals(body.seed.proposal, user)
-        if found.scene is not scene or body.seed.item not in found.items:
+        found = space.proposals.get(body.seed.proposal, user)
+        if found.scene is not scene:
             raise UnknownName(f"no proposal {body.seed.item} on this image: ask for them again.")
-        seed = found.items[body.seed.item].shape.pixels
+        seed = found.shape(body.seed.item).pixels
     elif body.seed is not None:
         seed = surface_of(body.seed)
     class_name = body.class_name if body.class_name is not None else (item.class_name if item else "")

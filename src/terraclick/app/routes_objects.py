@@ -459,7 +459,7 @@ def set_many(body: SetBody, space: Space, user: User) -> Json:
 
     def edits() -> list[Edit]:
         known.update(_all_fetched(space, body.objects))
-        return [Edit(_set(item, given, user), item.rev) for item in known.values()]
+        return [Edit(_set(item, given, user, merge=True), item.rev) for item in known.values()]
 
     deed = space.change(user, f"change {counted(len(unlike(body.objects)))}", edits, known=known)
     return change_json(space, "set", deed, brief=bool(user.window))

@@ -17,8 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from terraclick.app import files, importing, shaping
 from terraclick.app.asking import StrictRoute
-from terraclick.app.depends import Json, Space, User, change_json, counted
-from terraclick.app.features import outline_json
+from terraclick.app.depends import Json, Space, User, change_json, counted, proposals_json
 from terraclick.app.images import Scene
 from terraclick.app.journal import Actor, Deed, Edit, Swap
 from terraclick.app.routes_clicks import setup_of
@@ -27,6 +26,7 @@ from terraclick.app.schemas import (
     ExportBody,
     ProposalAcceptBody,
     ProposalBody,
+    ProposalRefuseBody,
     ReferenceBody,
     ViewBody,
 )
@@ -172,31 +172,19 @@ async def proposals(body: ProposalBody, space: Space, user: User) -> Json:
     view = body.view or ViewBody(bounds=[0, 0, cols, rows])
     setup = setup_of(Target.CLASS, names, view)
     found = await space.propose(user, scene, body.class_name, setup, body.limit, body.simplify_m, body.square)
-    entries = [
-        {"item": number, "score": round(item.shape.score, 4), "outline": outline_json(item.shape, scene)}
-        for number, item in found.items.items()
-    ]
-    return {
-        "id": found.id,
-        "image": scene.id,
-        "class": found.class_name,
-        "items": entries,
-        "ms": round(found.ms, 1),
-    }
+    return proposals_json(found)
 
 
 @router.post("/api/proposals/{name}/accept", tags=["examples"])
 def accept_proposals(name: str, body: ProposalAcceptBody, space: Space, user: User) -> Json:
     """Keep proposals as objects."""
-    found = space.proposals(name, user)
+    found = space.proposals.get(name, user)
     found.scene.check()
     class_name = found.class_name if body.class_name is None else body.class_name
     model = space.model
-    edits = []
+    edits, decisions = [], []
     for number in dict.fromkeys(body.items):
-        if number not in found.items:
-            raise UnknownName(f"no proposal {number}: it was taken, or never made.")
-        shape = found.items[number].shape
+        shape = found.shape(number)
         geometry = space.to_store(shape, found.scene)
         item = MapObject(
             geometry=space.bordered(geometry, shape.pixels.area, class_name, found.scene, None),
@@ -210,17 +198,26 @@ def accept_proposals(name: str, body: ProposalAcceptBody, space: Space, user: Us
             model_hash=model.hash,
         )
         edits.append(Edit(item, None, (), found.view, "add"))
-    deed = space.change(user, f"accept {len(edits)} proposals", edits)
-    for number in body.items:
-        found.items.pop(number, None)
+        decisions.append(found.decision(number, "kept"))
+    deed = space.change(user, f"accept {counted(len(edits), 'proposal')}", edits, decisions=decisions)
     return change_json(space, "accept", deed)
 
 
+@router.post("/api/proposals/{name}/refuse", tags=["examples"])
+def refuse_proposals(name: str, body: ProposalRefuseBody, space: Space, user: User) -> Json:
+    """Take proposals out of the list; undo puts them back."""
+    found = space.proposals.get(name, user)
+    decisions = [found.decision(number, "refused") for number in dict.fromkeys(body.items)]
+    deed = Deed(f"refuse {counted(len(decisions), 'proposal')}", decisions=tuple(decisions))
+    space.proposals.decide(decisions)
+    space.record(user, deed)
+    return change_json(space, "refuse", deed)
+
+
 @router.delete("/api/proposals/{name}", status_code=204, tags=["examples"])
-def drop_proposals(name: str, space: Space, user: User) -> Response:
-    """Forget proposals."""
-    space.proposals(name, user)
-    space.drop_proposals(name)
+def close_proposals(name: str, space: Space, user: User) -> Response:
+    """Show proposals no longer."""
+    space.proposals.close(name, user)
     return Response(status_code=204)
 
 

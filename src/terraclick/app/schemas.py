@@ -31,6 +31,7 @@ __all__ = [
     "PrefetchBody",
     "ProposalAcceptBody",
     "ProposalBody",
+    "ProposalRefuseBody",
     "ReferenceBody",
     "SetBody",
     "ShapeBody",
@@ -355,10 +356,20 @@ class ProposalBody(Body):
     square: bool = False
 
 
+<<<<<<< HEAD
 class ProposalAcceptBody(Settable):
     """Which proposals to keep."""
+=======
+class ProposalRefuseBody(Body):
+    """Which proposals are wrong."""
+>>>>>>> e50aefd (The map: attributes offered again, comments, places in degrees, refusals undone; at most 20 corners a building)
 
     items: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=1000)]
+
+
+class ProposalAcceptBody(ProposalRefuseBody):
+    """Which proposals to keep."""
+
     class_name: Annotated[Text | None, Field(alias="class")] = None
     status: Status = "accepted"
 

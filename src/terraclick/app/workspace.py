@@ -46,7 +46,8 @@ from terraclick.app.engine import Cancelled, Encoded, Encodings, Frame, Priority
 from terraclick.app.events import Hub
 from terraclick.app.features import Places, as_surface, outline_json
 from terraclick.app.images import Scene, Tiles, settled
-from terraclick.app.journal import Actor, Deed, Edit, Journal, Stand, Step, Swap, Tell, do, find
+from terraclick.app.journal import Actor, Decision, Deed, Edit, Journal, Stand, Step, Swap, Tell, do, find
+from terraclick.app.proposals import ProposalList, Proposals
 from terraclick.app.watching import Watch
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, Conflict, UnknownName
@@ -215,26 +216,6 @@ def live_of(draft: StoredDraft, scene: Scene) -> Live | None:
         return None
 
 
-@dataclass(frozen=True, eq=False)
-class Proposal:
-    """One thing that looks like the examples."""
-
-    shape: Shape
-
-
-@dataclass(frozen=True, eq=False)
-class Proposals:
-    """All things in a view that look like the examples of a class, best first; items may be taken one by one."""
-
-    id: str
-    author: str
-    scene: Scene
-    class_name: str
-    view: StoredView
-    items: dict[int, Proposal]
-    ms: float
-
-
 class Workspace:
     """Scenes, store, model and all that is going on between them; see the top of this file."""
 
@@ -263,7 +244,7 @@ class Workspace:
         self.encodings = Encodings(encoding_bytes)
         self._clock = clock
         self._live: OrderedDict[str, Live] = OrderedDict()
-        self._proposals: OrderedDict[str, Proposals] = OrderedDict()
+        self.proposals = Proposals()
         self._examples: OrderedDict[tuple[str, ...], tuple[Reference, ...]] = OrderedDict()
         self._lock = threading.RLock()
         self._model: Model | None = None
@@ -714,6 +695,7 @@ class Workspace:
         corners: bool = False,
         tell: Tell | None = None,
         known: Mapping[str, MapObject] | None = None,
+        decisions: Sequence[Swap[Decision]] = (),
     ) -> Deed:
         """Carry out edits in one transaction, remember them for undo, tell everybody.
 
@@ -721,7 +703,7 @@ class Workspace:
         Classes that come with the objects are part of it. Raises Conflict for a stale revision; an outline that would
         be lost is first kept as an object of its own with status `conflict`, whose uuid is the conflict's `kept`.
         What `tell` raises leaves everything as it was. Edits may be made by a function that is called in the
-        transaction, and leaves the objects that it read there in `known`.
+        transaction, and leaves the objects that it read there in `known`. `decisions` are what proposals became by it.
         """
         made: Sequence[Edit] = ()
         try:
@@ -739,9 +721,10 @@ class Workspace:
                     for name in dict.fromkeys((*listed, *now))
                     if listed.get(name) != now.get(name)
                 )
-                deed = Deed(name, changes, draft, classes)
+                deed = Deed(name, changes, draft, classes, decisions=tuple(decisions))
         except Conflict as conflict:
             raise self._both_kept(user, conflict, made) from None
+        self.proposals.decide(deed.decisions)
         self.record(user, deed)
         return deed
 
@@ -889,26 +872,6 @@ class Workspace:
 
     # -- find the rest
 
-    def hold_proposals(self, found: Proposals) -> None:
-        """Remember proposals; the oldest beyond 32 are forgotten."""
-        with self._lock:
-            self._proposals[found.id] = found
-            while len(self._proposals) > 32:
-                self._proposals.popitem(last=False)
-
-    def proposals(self, name: str, user: str) -> Proposals:
-        """Proposals by id. Raises UnknownName."""
-        with self._lock:
-            found = self._proposals.get(name)
-        if found is None or found.author != user:
-            raise UnknownName(f"no proposals {name[:80]!r} of yours: ask for them again.")
-        return found
-
-    def drop_proposals(self, name: str) -> None:
-        """Forget proposals."""
-        with self._lock:
-            self._proposals.pop(name, None)
-
     async def propose(
         self,
         user: str,
@@ -918,11 +881,11 @@ class Workspace:
         limit: int,
         simplify_m: float | None,
         square: bool,
-    ) -> Proposals:
+    ) -> ProposalList:
         """Everything in a view that looks like the examples (or, without any, like the class's objects there)."""
         from terraclick.app.proposing import propose
 
-        def ask() -> Proposals:
+        def ask() -> ProposalList:
             begun = time.perf_counter()
             scene.check()
             frame = frame_for(setup, Target.CLASS, (), scene)
@@ -941,12 +904,11 @@ class Workspace:
                 square,
             )
             seen = StoredView(scene.key, frame.bounds, frame.gsd, frame.bands, frame.stretch, (), view.grid.shape)
-            items = {number: Proposal(shape) for number, shape in enumerate(shapes)}
             spent = 1e3 * (time.perf_counter() - begun)
-            return Proposals(uuid4().hex[:16], user, scene, class_name, seen, items, spent)
+            return ProposalList(uuid4().hex[:16], user, scene, class_name, seen, dict(enumerate(shapes)), spent)
 
         found = await asyncio.wrap_future(self.worker.submit(Priority.PROPOSAL, ask))
-        self.hold_proposals(found)
+        self.proposals.hold(found)
         return found
 
     def _known_in(self, scene: Scene, grid: Grid) -> list[tuple[MapObject, Surface]]:

@@ -44,6 +44,16 @@ SPARED_PX = 2.0
 that and as many pixels more."""
 STEP = 1.8
 """Growth of the tolerance from one try to the next."""
+MOST = 20
+"""An outline of the length of a building, which may not have more than this by its length, gets a second look for
+fewer corners where it has more."""
+CLOSER = 1.2
+"""Growth of the tolerance in that second look, which ends at MOST corners, or at FARTHEST_PX."""
+FARTHEST_PX = 4.6
+ENOUGH_IOU = 0.9755
+"""The overlap with the full outline, or with the pixels of the mask, that the second look keeps."""
+TRIANGLES_PX = (0.5, 0.7, 1.0, 1.5, 2.2, 3.3, 5.0, 8.0)
+"""Where that leaves too many: corners whose triangle is smaller than the square of these go, the smallest first."""
 SURE = 0.6
 """A probability this far from the threshold to 0 or 1 counts as certain: beside its opposite it is crossed half way."""
 EDGE = 0.02
@@ -243,7 +253,53 @@ def _fewer(rings: _Rings, exact: Sequence[Polygon], pixels: Sequence[Polygon], g
             break
         waiting = waiting[good & (shapely.get_num_coordinates(fitted) > allowed[waiting])]
         tolerance = min(tolerance * STEP, cap)
-    return list(found)
+    return list(_few_enough(found, full, edges, rings, np.flatnonzero(allowed <= MOST)))
+
+
+def _few_enough(
+    found: NDArray[np.object_],
+    full: NDArray[np.object_],
+    edges: NDArray[np.object_],
+    rings: _Rings,
+    waiting: NDArray[np.int64],
+) -> NDArray[np.object_]:
+    """Polygons, those waiting that have more than MOST corners with fewer, as far as their overlap can spare them.
+
+    Straight lines are laid with a tolerance that grows in small steps; small triangles go where that does not do.
+    """
+    kept: NDArray[np.object_] = found.copy()
+    waiting = waiting[_corners(kept[waiting]) > MOST]
+    tolerance = FINEST_PX
+    while waiting.size and tolerance <= FARTHEST_PX:
+        tried = np.array(_polygons(_fitted(rings.of(waiting), tolerance)), dtype=object)
+        _take_fewer(kept, waiting, tried, (full, edges))
+        waiting = waiting[_corners(kept[waiting]) > MOST]
+        tolerance *= CLOSER
+    for side in TRIANGLES_PX:
+        if not waiting.size:
+            break
+        tried = np.asarray(shapely.coverage_simplify(kept[waiting], side), dtype=object)
+        _take_fewer(kept, waiting, tried, (full, edges))
+        waiting = waiting[_corners(kept[waiting]) > MOST]
+    return kept
+
+
+def _take_fewer(
+    kept: NDArray[np.object_],
+    at: NDArray[np.int64],
+    tried: NDArray[np.object_],
+    wholes: Sequence[NDArray[np.object_]],
+) -> None:
+    """Put into `kept` those of the tried polygons that have fewer corners, are valid and overlap one of `wholes`."""
+    better = (_corners(tried) < _corners(kept[at])) & shapely.is_valid(tried) & (shapely.area(tried) > 0)
+    better[better] = np.any([_overlapping(tried[better], whole[at[better]], ENOUGH_IOU) for whole in wholes], axis=0)
+    kept[at[better]] = tried[better]
+
+
+def _corners(polygons: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Vertices without the closing ones of each polygon's rings."""
+    rings = 1 + shapely.get_num_interior_rings(polygons)
+    return np.asarray(shapely.get_num_coordinates(polygons) - rings, dtype=np.int64)
 
 
 def _barely(whole: NDArray[np.object_], pixels: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -260,10 +316,16 @@ def _barely(whole: NDArray[np.object_], pixels: NDArray[np.object_]) -> NDArray[
 
 def _alike(fitted: NDArray[np.object_], whole: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Which polygons overlap others enough, pair by pair: one pixel more or less counts for more in a small one."""
-    area = shapely.area(whole)
+    least = np.minimum(LEAST_IOU + SPARED_PX / np.maximum(shapely.area(whole), 1), 1 - 1e-9)
+    return _overlapping(fitted, whole, least)
+
+
+def _overlapping(
+    fitted: NDArray[np.object_], whole: NDArray[np.object_], least: float | NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which polygons have at least this intersection over union with others, pair by pair."""
     shared = shapely.area(shapely.intersection(fitted, whole))
-    least = np.minimum(LEAST_IOU + SPARED_PX / np.maximum(area, 1), 1 - 1e-9)
-    alike: NDArray[np.bool_] = shared >= least * (shapely.area(fitted) + area - shared)
+    alike: NDArray[np.bool_] = shared >= least * (shapely.area(fitted) + shapely.area(whole) - shared)
     return alike
 
 

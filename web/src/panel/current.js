@@ -22,7 +22,7 @@ export const areaText = (outline) => {
 const toSlider = (value, most) => Math.sqrt(value / most) * 100;
 const fromSlider = (at, most) => (at / 100) ** 2 * most;
 
-export function currentCard({ project, clicking, actions, keys, dialogs, tools }) {
+export function currentCard({ project, clicking, words, actions, keys, dialogs, tools }) {
   const swatch = h("span.swatch");
   const pick = h("select", {
     "aria-label": "Class",
@@ -86,10 +86,10 @@ export function currentCard({ project, clicking, actions, keys, dialogs, tools }
     placeholder: "Label (optional)",
     "aria-label": "Label",
     maxLength: 200,
-    oninput: () => clicking.label.set(label.value),
+    oninput: () => words.label.set(label.value),
     onkeydown: (event) => event.key === "Enter" && (label.blur(), clicking.begun() && clicking.accept()),
   });
-  clicking.label.on((text) => text !== label.value && (label.value = text));
+  words.label.on((text) => text !== label.value && (label.value = text));
   const examples = h(
     "label.check",
     h("input", {
@@ -103,14 +103,20 @@ export function currentCard({ project, clicking, actions, keys, dialogs, tools }
   const drawColumns = () =>
     fill(
       columns,
-      attributeFields(project.classOf(project.className.value)?.schema, clicking.attributes.value, (name, value) =>
-        clicking.attributes.set({ ...clicking.attributes.value, [name]: value }),
-      ),
+      attributeFields(project.classOf(project.className.value)?.schema, words.attributes.value, (name, value) => {
+        typing = true;
+        words.change(name, value);
+        typing = false;
+      }),
     );
+  let typing = false; // what is typed is there already: the field keeps its cursor
   for (const value of [project.className, project.classes]) value.on(drawColumns);
-  clicking.attributes.on((now, before) => before && !Object.keys(now).length && drawColumns(), { now: false });
+  words.attributes.on(() => !typing && drawColumns(), { now: false });
+  const empty = h("button.button.quiet.small", { onclick: () => words.empty() }, "Empty them");
+  const again = h("p.row.muted.again", h("span.grow", "Columns as for the last object"), empty);
+  words.repeated.on((is) => (again.hidden = !is));
   const decide = h("div.row", accept, clear);
-  const open = h("div.stack", { hidden: true }, facts, meter, label, columns, decide);
+  const open = h("div.stack", { hidden: true }, facts, meter, label, again, columns, decide);
   const head = h("h2");
 
   const draw = () => {

@@ -104,8 +104,8 @@ export function examplesPage({ project, actions, keys, dialogs }) {
     fill(
       head,
       h("b.grow", `${current.all.length} more of ${current.class || "this"}`),
-      h("span.badge.good", `${current.accepted} kept`),
-      h("span.badge.bad", `${current.rejected} refused`),
+      h("span.badge.good", `${current.kept} kept`),
+      h("span.badge.bad", `${current.refused} refused`),
     );
     fill(
       decisions,

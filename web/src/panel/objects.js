@@ -5,9 +5,11 @@ import { area, toMap } from "../geometry.js";
 import { debounce, signal } from "../signal.js";
 import { pretty } from "../keys.js";
 import { areaText } from "./current.js";
+import { commentField, commentOf } from "./comments.js";
 import { attributeFields } from "./fields.js";
 
 const ROW = 46;
+const COMMENTED = "+comment"; // no state has such a name
 const SORTS = {
   newest: ["Newest", (a, b) => (b.created < a.created ? -1 : 1)],
   unsure: ["Least certain", (a, b) => (a.score ?? -1) - (b.score ?? -1)],
@@ -73,6 +75,7 @@ export function objectsPage({ project, actions, keys, tools, clicking, dialogs }
     fill(
       byStatus,
       h("option", { value: "*" }, "All states"),
+      h("option", { value: COMMENTED }, "with a comment"),
       (project.state.value?.statuses ?? []).map((name) => h("option", { value: name }, name)),
     );
     byClass.value = names.includes(keep[0]) ? keep[0] : "*";
@@ -83,8 +86,8 @@ export function objectsPage({ project, actions, keys, tools, clicking, dialogs }
     const { text, class: name, status } = filter.value;
     const matches = ({ properties: p }) =>
       (name === "*" || p.class === name) &&
-      (status === "*" || p.status === status) &&
-      (!text || `${p.class} ${p.label}`.toLowerCase().includes(text));
+      (status === "*" || (status === COMMENTED ? commentOf(p) : p.status === status)) &&
+      (!text || `${p.class} ${p.label} ${commentOf(p)}`.toLowerCase().includes(text));
     const compare = SORTS[sort.value][1];
     rows = [...project.objects.value.values()].filter(matches).sort((a, b) => compare(a.properties, b.properties));
     paint(true);
@@ -183,6 +186,7 @@ export function objectsPage({ project, actions, keys, tools, clicking, dialogs }
       ),
       h(
         "div.side",
+        commentOf(p) && h("span.comment", { title: commentOf(p) }, icon("comment", 15)),
         p.status !== "accepted" &&
           h(
             "span.badge",
@@ -289,14 +293,21 @@ export function objectsPage({ project, actions, keys, tools, clicking, dialogs }
       onchange: () => save({ label: label.value }, "the label"),
     });
     const fields = attributeFields(schema, p.attributes, (name, value) =>
-      save({ attributes: { ...p.attributes, [name]: value } }, name),
+      save({ attributes: { [name]: value } }, name),
     );
-    return h("div.attributes", { style: { width: "100%" } }, h("label", "Label"), label, fields);
+    return h(
+      "div.attributes",
+      { style: { width: "100%" } },
+      h("label", "Label"),
+      label,
+      fields,
+      commentField(p, schema, save),
+    );
   }
 
   project.objects.on(() => (drawFilters(), collect(), drawBulk()));
   project.classes.on(() => (drawFilters(), paint(true)));
-  project.state.on(() => byStatus.options.length < 2 && drawFilters());
+  project.state.on(() => byStatus.options.length < 3 && drawFilters());
   filter.on(collect, { now: false });
   sort.on(() => ((order.value = sort.value), collect()), { now: false });
   project.selection.on((chosen, before) => {
