@@ -356,13 +356,8 @@ class ProposalBody(Body):
     square: bool = False
 
 
-<<<<<<< HEAD
-class ProposalAcceptBody(Settable):
-    """Which proposals to keep."""
-=======
 class ProposalRefuseBody(Body):
     """Which proposals are wrong."""
->>>>>>> e50aefd (The map: attributes offered again, comments, places in degrees, refusals undone; at most 20 corners a building)
 
     items: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=1000)]
 
