@@ -362,7 +362,7 @@ class ProposalRefuseBody(Body):
     items: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=1000)]
 
 
-class ProposalAcceptBody(ProposalRefuseBody):
+class ProposalAcceptBody(ProposalRefuseBody, Settable):
     """Which proposals to keep."""
 
     class_name: Annotated[Text | None, Field(alias="class")] = None
