@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terraclick.blocks.convnext import RENAMES, UNUSED
-from terraclick.errors import BadConfig, BadData, BadWeights
-from terraclick.inference.graph import Graph
-from terraclick.networks.bicor.model import ENCODERS, Bicor, BicorConfig, BicorDecoder
+from terraclick.errors import BadConfig, BadWeights
+from terraclick.networks.bicor.model import ENCODERS, Bicor, BicorConfig
 from terraclick.networks.checkpoint import read_published, rename, reshaped
-from terraclick.predictors.spec import WEIGHTS
-from terraclick.terra.patches import ENCODER_SIDE, encode_picture
 from terraclick.train.export import read_checkpoint
 from terraclick.train.loop import initial_backbone
+from terraclick.train.map_features import (
+    BalancedCrops,
+    Features,
+    FrozenEncoder,
+    cut_features,
+    encode_all,
+    encode_to,
+    feature_square,
+    judged_squares,
+    standardise,
+)
 from terraclick.train.saving import save_checkpoint, save_json
-from terraclick.train.semantic_data import Labelled, draw_crop, read_parts, turned
+from terraclick.train.semantic_data import Labelled, draw_crop, judged_parts, training_parts
 from terraclick.train.semantic_losses import total_loss
-from terraclick.train.semantic_recipes import SemanticConfig
+from terraclick.train.semantic_recipes import SemanticConfig, Views
 
 __all__ = [
     "ARCH",
@@ -192,122 +201,6 @@ def _rate(config: SemanticConfig, step: int, steps: int) -> float:
     return config.min_rate + (config.rate - config.min_rate) * share
 
 
-# --- frozen encoders: every picture encoded once ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """What a frozen encoder says of a picture in one of its turns: four maps (C, h, w) float16, labels (S, S) uint8."""
-
-    maps: tuple[NDArray[np.float16], ...]
-    labels: NDArray[np.uint8]
-
-
-def encode_all(
-    config: SemanticConfig, network: Bicor, samples: Sequence[Labelled], variants: int, report: Report | None = None
-) -> list[Features]:
-    """Every sample in its first `variants` turns, resized to the recipe's side, through the encoder."""
-    side = config.side or config.crop
-    vit = Graph(WEIGHTS / "terra_encoder.onnx", config.threads) if config.encoder == "vit-s14" else None
-    turns = [0, 5, 2, 7, 1, 4, 3, 6][:variants]
-    found = []
-    encoder = network.encoder.eval()
-    for index, sample in enumerate(samples):
-        image, labels = sample.both()
-        how = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_LINEAR
-        image = np.asarray(cv2.resize(image, (side, side), interpolation=how), np.uint8)
-        truth = np.asarray(cv2.resize(labels, (side, side), interpolation=cv2.INTER_NEAREST), np.uint8)
-        for turn in turns:
-            picture = turned(image, turn)
-            tokens = None
-            if vit is not None:
-                small = cv2.resize(picture, (ENCODER_SIDE, ENCODER_SIDE), interpolation=how)
-                tokens = torch.from_numpy(encode_picture(vit, np.asarray(small, np.uint8)))[None]
-            with torch.no_grad():
-                tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
-                maps = encoder(tensor, tokens)
-            found.append(Features(tuple(m[0].numpy().astype(np.float16) for m in maps), turned(truth, turn)))
-        if report is not None:
-            report("encode", index + 1, len(samples), {})
-    return found
-
-
-def standardise(decoder: BicorDecoder, features: Sequence[Features]) -> None:
-    """Let every projection start from features of mean 0 and deviation 1, folded into its weight and bias."""
-    with torch.no_grad():
-        for level, layer in enumerate(decoder.aggregate.project):
-            seen = np.concatenate(
-                [f.maps[level].reshape(len(f.maps[level]), -1)[:, ::7] for f in features[:64]], axis=1
-            )
-            seen = seen.astype(np.float32)
-            mean, deviation = torch.from_numpy(seen.mean(1)), torch.from_numpy(seen.std(1) + 1e-3)
-            layer.weight.div_(deviation)
-            layer.bias.sub_(layer.weight @ mean)
-
-
-LATTICE = 56
-"""Crops of kept features start at multiples of so many pixels, where all maps' cells end."""
-
-
-def cut_features(feature: Features, config: SemanticConfig, rng: np.random.Generator) -> Features:
-    """A square of the recipe's crop out of kept features, anywhere on the lattice."""
-    side = feature.labels.shape[0]
-    if config.crop >= side:
-        return feature
-    row, col = (int(rng.integers((side - config.crop) // LATTICE + 1)) * LATTICE for _ in range(2))
-    return feature_square(feature, row, col, config.crop)
-
-
-def feature_square(feature: Features, row: int, col: int, crop: int) -> Features:
-    """The square of `crop` pixels from (row, col) on, in labels and every map."""
-    side = feature.labels.shape[0]
-    maps = []
-    for m in feature.maps:
-        share = m.shape[-1] / side
-        cells = round(crop * share)
-        top, left = round(row * share), round(col * share)
-        maps.append(m[:, top : top + cells, left : left + cells])
-    return Features(tuple(maps), feature.labels[row : row + crop, col : col + crop])
-
-
-@dataclass(frozen=True, eq=False)
-class BalancedCrops:
-    """All squares of the lattice, each with a chance: a class weighs its share of the pixels to a power below one.
-
-    With power 0 every class teaches as much as every other, with power 1 every pixel; a class's weight is dealt out
-    among the squares by how much of the class each shows.
-    """
-
-    places: tuple[tuple[int, int, int], ...]
-    """(sample, row, col)."""
-    chances: NDArray[np.float64]
-    """Running sum of the chances, up to 1."""
-
-    @staticmethod
-    def of(features: Sequence[Features], config: SemanticConfig, power: float) -> BalancedCrops:
-        """Count every class in every square. Raises BadData where no label is a class."""
-        classes = len(config.classes)
-        places, counts = [], []
-        for index, feature in enumerate(features):
-            starts = range(0, max(feature.labels.shape[0] - config.crop, 0) + 1, LATTICE)
-            for row, col in ((r, c) for r in starts for c in starts):
-                part = feature.labels[row : row + config.crop, col : col + config.crop]
-                counts.append(np.bincount(part.ravel(), minlength=256)[:classes])
-                places.append((index, row, col))
-        table = np.array(counts, np.float64)
-        total = table.sum(axis=0)
-        if not total.any():
-            raise BadData("no label of the training pictures is one of the recipe's classes: check the masks.")
-        shown = total > 0
-        chances = (table[:, shown] / total[shown]) @ (total[shown] / total.sum()) ** power
-        return BalancedCrops(tuple(places), np.cumsum(chances / chances.sum()))
-
-    def draw(self, rng: np.random.Generator) -> tuple[int, int, int]:
-        """(sample, row, col) of a square."""
-        at = int(np.searchsorted(self.chances, rng.random(), side="right"))
-        return self.places[min(at, len(self.places) - 1)]
-
-
 # --- the loop --------------------------------------------------------------------------------------------------------
 
 
@@ -423,7 +316,8 @@ def train(
 ) -> Path:
     """Train a class map by a recipe and return the file of its weights, `map_net.pt`.
 
-    out receives config.json, log.jsonl, checkpoint.pt, scores.json and map_net.pt. With `resume` an earlier run of the
+    out receives config.json, log.jsonl, checkpoint.pt, scores.json and map_net.pt, and of a frozen encoder the kept
+    features/, which may be deleted after the run. With `resume` an earlier run of the
     same recipe goes on; `stop_after` ends this call at that step. Under torchrun (WORLD_SIZE > 1) the batch is shared.
     Raises BadConfig (another recipe's folder), BadData, BadWeights, MissingExtra.
     """
@@ -433,17 +327,20 @@ def train(
     if world > 1:
         if config.batch % world:
             raise BadConfig(f"a batch of {config.batch} cannot be shared by {world} processes: change one of them.")
-        torch.distributed.init_process_group("gloo")
+        torch.distributed.init_process_group("gloo", timeout=timedelta(days=1))
     try:
-        samples = read_parts(config, data, config.train_on)
-        judged = read_parts(config, data, config.judge_on)
+        samples, judged = training_parts(config, data), judged_parts(config, data)
         if rank == 0:
             _claim(out, config, resume)
         if world > 1:
             torch.distributed.barrier()
         network = build_network(config)
         if config.frozen:
-            features = encode_all(config, network, samples, config.variants, report)
+            if rank == 0:
+                encode_to(out / "features", config, network, samples, report)
+            if world > 1:
+                torch.distributed.barrier()
+            features = encode_to(out / "features", config, network, samples)
             standardise(network.decoder, features)
             draw, count = _draw_features(config, features), len(features)
         else:
@@ -498,28 +395,41 @@ def evaluate(
     samples: Sequence[Labelled] | Sequence[Features],
     report: Report | None = None,
 ) -> Scores:
-    """Name every pixel of some pictures and count: whole pictures at the scale of training, one at a time."""
+    """Name every pixel of some pictures and count: at the scale of training, one at a time."""
     network.eval()
-    classes = len(config.classes)
-    total = np.zeros((classes, classes), np.int64)
+    total = np.zeros((len(config.classes), len(config.classes)), np.int64)
+    encoder = FrozenEncoder(config, network) if config.frozen else None
     for index, sample in enumerate(samples):
-        if isinstance(sample, Features):
-            feature, truth = sample, sample.labels
-        elif config.frozen:
-            feature = encode_all(config, network, [sample], 1)[0]
-            truth = sample.labels()
-        else:
-            total += confusion(_answer(network, sample.image()), sample.labels(), classes)
-            continue
-        with torch.no_grad():
-            logits = network.decoder([torch.from_numpy(m.astype(np.float32))[None] for m in feature.maps]).logits
-            size = (truth.shape[0], truth.shape[1])
-            if logits.shape[-2:] != torch.Size(size):
-                logits = functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-        total += confusion(logits[0].argmax(0).numpy(), truth, classes)
+        for answer, truth in _answers(config, network, sample, encoder):
+            total += confusion(answer, truth, len(config.classes))
         if report is not None:
             report("judge", index + 1, len(samples), {})
     return Scores(total, config.names, config.uncounted)
+
+
+def _answers(
+    config: SemanticConfig, network: Bicor, sample: Labelled | Features, encoder: FrozenEncoder | None
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Class index of every pixel and the truth, of a picture or of the squares that it is judged by."""
+    if isinstance(sample, Features):
+        yield _decoded(network, sample, sample.labels), sample.labels
+    elif encoder is None:
+        yield _answer(network, sample.image()), sample.labels()
+    else:
+        whole = config.view_of(sample.dataset) is None
+        for piece, labels in judged_squares(config, sample):
+            truth = sample.labels() if whole else labels
+            yield _decoded(network, encoder(piece, labels), truth), truth
+
+
+def _decoded(network: Bicor, feature: Features, truth: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Class index of every pixel of the truth's size."""
+    with torch.no_grad():
+        logits = network.decoder([torch.from_numpy(m.astype(np.float32))[None] for m in feature.maps]).logits
+        size = (truth.shape[0], truth.shape[1])
+        if logits.shape[-2:] != torch.Size(size):
+            logits = functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    return np.asarray(logits[0].argmax(0).numpy())
 
 
 def _answer(network: Bicor, image: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -536,7 +446,8 @@ def restored(checkpoint: Path) -> tuple[SemanticConfig, Bicor, dict[str, Any]]:
     content = read_checkpoint(checkpoint)
     if content.get("arch") != ARCH:
         raise BadWeights(f"{checkpoint} holds {content.get('arch')!r}, not a class map.")
-    recipe = {name: _tuples(value) for name, value in content["recipe"].items()}
+    recipe = {name: _tuples(value) for name, value in content["recipe"].items() if name != "views"}
+    recipe["views"] = tuple(Views(**view) for view in content["recipe"].get("views", ()))
     config = SemanticConfig(**recipe)
     network = Bicor(config.encoder, decoder_config(config))
     try:

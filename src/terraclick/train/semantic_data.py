@@ -22,7 +22,7 @@ from terraclick.data.pictures import LARGEST_NUMBER, read_numbers, read_picture
 from terraclick.errors import BadData
 from terraclick.train.semantic_recipes import SemanticConfig
 
-__all__ = ["IGNORE", "Labelled", "draw_crop", "read_parts", "turned"]
+__all__ = ["IGNORE", "Labelled", "draw_crop", "judged_parts", "read_parts", "training_parts", "turned"]
 
 IGNORE = 255
 """Label of pixels that teach and count nothing."""
@@ -40,7 +40,7 @@ Image = NDArray[np.uint8]
 class Labelled:
     """One picture and its labels; files are read when asked for. `table` maps mask values to class indices.
 
-    Values beyond the table are ignored; bands and stretch as in `geo.raster.read_view`.
+    Values beyond the table are ignored; `dataset` is its folder's name; bands, stretch: see `geo.raster.read_view`.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Labelled:
     table: tuple[int, ...]
     bands: tuple[int, ...] | None = None
     stretch: str | tuple[tuple[float, float], ...] = "auto"
+    dataset: str = ""
 
     def image(self) -> Image:
         """(H, W, 3) uint8 RGB. Raises BadData."""
@@ -79,6 +80,19 @@ def read_parts(config: SemanticConfig, root: Path, parts: Sequence[str]) -> list
     return found
 
 
+def training_parts(config: SemanticConfig, root: Path) -> list[Labelled]:
+    """What a recipe trains on. Raises BadData."""
+    return [s for s in read_parts(config, root, config.train_on) if not s.name.startswith(config.held_out or ("\0",))]
+
+
+def judged_parts(config: SemanticConfig, root: Path) -> list[Labelled]:
+    """What a recipe is judged on: its own parts, and what it holds out of those it trains on. Raises BadData."""
+    found = read_parts(config, root, config.judge_on)
+    if config.held_out:
+        found += [s for s in read_parts(config, root, config.train_on) if s.name.startswith(config.held_out)]
+    return found
+
+
 def _pairs(images: Path, masks: Path, ending: str, table: tuple[int, ...], prefix: str) -> list[Labelled]:
     files = sorted(images.glob(f"*{ending}"))
     return [Labelled(f"{prefix}{file.stem}", file, masks / f"{file.stem}.png", table) for file in files]
@@ -100,11 +114,15 @@ def _isprs(config: SemanticConfig, folder: Path) -> list[Labelled]:
 def _terraclick(config: SemanticConfig, folder: Path) -> list[Labelled]:
     dataset = open_dataset(folder)
     table = [IGNORE] * (max(dataset.classes, default=0) + 1)
-    for number, name in dataset.classes.items():
+    renamed = dict(config.merged)
+    for number, own in dataset.classes.items():
+        name = renamed.get(own, own)
         if name in config.names:
             table[number] = config.names.index(name)
     return [
-        Labelled(p.id, p.folder / p.image_file, p.folder / p.mask_files[0], tuple(table), p.bands, p.stretch)
+        Labelled(
+            p.id, p.folder / p.image_file, p.folder / p.mask_files[0], tuple(table), p.bands, p.stretch, folder.name
+        )
         for p in dataset.pictures
     ]
 

@@ -7,10 +7,29 @@ from dataclasses import dataclass
 
 from terraclick.errors import BadConfig
 
-__all__ = ["SEMANTIC_RECIPES", "SemanticConfig", "drone_map", "loveda", "potsdam", "vaihingen"]
+__all__ = ["SEMANTIC_RECIPES", "SemanticConfig", "Views", "drone_map", "land_cover", "loveda", "potsdam", "vaihingen"]
 
 Classes = tuple[tuple[str, str], ...]
 """(name, #rrggbb) in the order of the logits."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """How the pictures of a dataset are cut into squares for a frozen encoder."""
+
+    dataset: str
+    """Its folder's name."""
+    squares: int
+    """Squares of each picture, at places and scales drawn by the seed; all but the first in another light."""
+    least: float
+    """Smallest scale: pixels of the picture to a pixel that the encoder sees."""
+    most: float
+    """Largest scale; the scales between are drawn by their logarithm."""
+
+    def __post_init__(self) -> None:
+        if self.squares < 1 or not 0 < self.least <= self.most:
+            raise BadConfig(f"views of {self.dataset}: at least one square, and scales 0 < least <= most, are needed.")
+
 
 LOVEDA: Classes = (
     ("background", "#ffffff"),
@@ -28,6 +47,13 @@ ISPRS: Classes = (
     ("tree", "#2fae3d"),
     ("car", "#f2e341"),
     ("clutter", "#d23b2f"),
+)
+LAND_COVER: Classes = (
+    ("building", "#c0392b"),
+    ("road", "#8d8d8d"),
+    ("vegetation", "#2e9e45"),
+    ("water", "#2f6fd0"),
+    ("bare ground", "#d8c9a8"),
 )
 DRONE: Classes = (
     ("building", "#c0392b"),
@@ -53,6 +79,10 @@ class SemanticConfig:
     """Parts that are trained on; for the terraclick layout names of datasets."""
     judge_on: tuple[str, ...] = ("val",)
     """Parts that are judged on."""
+    merged: tuple[tuple[str, str], ...] = ()
+    """`terraclick` layout only: (class of a dataset, class of the recipe) where the names differ."""
+    held_out: tuple[str, ...] = ()
+    """Pictures of `train_on` whose names begin so are judged on and not trained on."""
     uncounted: tuple[str, ...] = ()
     """Classes left out of the means (ISPRS: clutter)."""
     encoder: str = "convnext-base"
@@ -65,6 +95,8 @@ class SemanticConfig:
     """Frozen only: how many turned and mirrored copies of each picture are encoded (of the 8 there are)."""
     crop: int = 512
     """Side of a training crop in pixels; frozen: of the cut from the kept features, a multiple of 56."""
+    views: tuple[Views, ...] = ()
+    """Frozen only: how the pictures of a dataset are cut; those of other datasets are encoded whole."""
     side: int | None = None
     """Frozen only: pictures are resized to this side, a multiple of 56, before they are encoded."""
     balance: float | None = None
@@ -116,6 +148,11 @@ class SemanticConfig:
             raise BadConfig(f"balance {self.balance} was given: 0 to 1, and for frozen encoders only.")
         if self.frozen and (self.side is None or self.side % 56 or self.crop % 56 or self.crop > self.side):
             raise BadConfig("frozen features need side and crop as multiples of 56, crop at most side: correct them.")
+        if self.views and not self.frozen:
+            raise BadConfig("views are for frozen encoders: leave them out, or set frozen=True.")
+        strangers = {name for _, name in self.merged} - set(self.names)
+        if strangers:
+            raise BadConfig(f"merged leads to {', '.join(sorted(strangers))}: no class of the recipe is called so.")
         if not self.frozen and self.crop % 32:
             raise BadConfig(f"a crop of {self.crop} pixels was given: a multiple of 32 was expected.")
 
@@ -123,6 +160,15 @@ class SemanticConfig:
     def names(self) -> tuple[str, ...]:
         """Class names in the order of the logits."""
         return tuple(name for name, _ in self.classes)
+
+    def view_of(self, dataset: str) -> Views | None:
+        """How a dataset's pictures are cut; None where each is encoded whole."""
+        return next((view for view in self.views if view.dataset == dataset), None)
+
+    def squares_of(self, dataset: str) -> int:
+        """How many squares each picture of a dataset gives."""
+        view = self.view_of(dataset)
+        return self.variants if view is None else view.squares
 
 
 def loveda() -> SemanticConfig:
@@ -132,12 +178,12 @@ def loveda() -> SemanticConfig:
 
 def vaihingen() -> SemanticConfig:
     """Vaihingen as published: 1024² pieces, clutter trained on and not counted."""
-    return SemanticConfig("vaihingen-bicor", "isprs", ISPRS, ("train",), ("test",), ("clutter",))
+    return SemanticConfig("vaihingen-bicor", "isprs", ISPRS, ("train",), ("test",), uncounted=("clutter",))
 
 
 def potsdam() -> SemanticConfig:
     """Potsdam as published."""
-    return SemanticConfig("potsdam-bicor", "isprs", ISPRS, ("train",), ("test",), ("clutter",))
+    return SemanticConfig("potsdam-bicor", "isprs", ISPRS, ("train",), ("test",), uncounted=("clutter",))
 
 
 def drone_map() -> SemanticConfig:
@@ -163,10 +209,39 @@ def drone_map() -> SemanticConfig:
     )
 
 
+def land_cover() -> SemanticConfig:
+    """The shipped map model: five classes from Czech orthophotos and pictures of Dubai, on the click model's encoder.
+
+    Both sets are used at 0.15 to 0.7 m as far as their resolution is known; three Czech map sheets are held out.
+    """
+    return SemanticConfig(
+        "land-cover",
+        "terraclick",
+        LAND_COVER,
+        ("train/cz_ortho", "train/dubai_tiles"),
+        ("devtest/dubai_tile1",),
+        merged=(("land", "bare ground"), ("unpaved", "bare ground")),
+        held_out=("VYSK303_", "KROM371_", "OLOM88_"),
+        views=(Views("cz_ortho", 3, 1.2, 5.0), Views("dubai_tiles", 4, 0.6, 1.6), Views("dubai_tile1", 1, 0.7, 1.4)),
+        encoder="vit-s14",
+        frozen=True,
+        crop=112,
+        side=336,
+        balance=0.5,
+        embed=128,
+        rate=2e-3,
+        min_rate=1e-5,
+        lookahead=False,
+        batch=8,
+        epochs=20,
+    )
+
+
 SEMANTIC_RECIPES: dict[str, Callable[[], SemanticConfig]] = {
     "loveda-bicor": loveda,
     "vaihingen-bicor": vaihingen,
     "potsdam-bicor": potsdam,
     "drone-map": drone_map,
+    "land-cover": land_cover,
 }
 """Recipes by name."""
