@@ -42,7 +42,7 @@ def command_line() -> str:
         "Exit codes: 0 done, 1 something failed, 2 the input or an option cannot be used, 130 interrupted."
         " Every error is one sentence on standard error."
     ]
-    for name, command in sorted(cli.commands.items()):
+    for name, command in _verbs(cli):
         context = click.Context(command, info_name=f"terraclick {name}")
         parts.append(f"## {name}\n\n```text\n{command.get_usage(context).removeprefix('Usage: ')}\n```")
         parts.append("\n\n".join(" ".join(block.split()) for block in (command.help or "").split("\n\n")))
@@ -50,6 +50,14 @@ def command_line() -> str:
         if options:
             parts.append(_table(("option", "value", "default", "what it does"), [_option(one) for one in options]))
     return "\n\n".join(parts) + "\n"
+
+
+def _verbs(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every verb with its whole name, those below others after them."""
+    for name, command in sorted(group.commands.items()):
+        yield f"{before}{name}", command
+        if isinstance(command, click.Group):
+            yield from _verbs(command, f"{before}{name} ")
 
 
 def _option(option: click.Option) -> tuple[object, ...]:
@@ -180,6 +188,13 @@ def models() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def recipes() -> str:
+    """Every recipe of a paper's network or class map beside its source: what is the same, what differs and why."""
+    from terraclick.train.recipe_table import recipe_page
+
+    return recipe_page()
+
+
 def python() -> str:
     """Every public name of the package, from its docstring."""
     import terraclick
@@ -208,6 +223,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/http.md": http,
     "reference/formats.md": formats,
     "reference/models.md": models,
+    "reference/recipes.md": recipes,
     "reference/python.md": python,
 }
 

@@ -38,6 +38,8 @@ def test_commands_in_the_docs_parse():
             words = shlex.split(line.split(" > ")[0], comments=True)
             if words and Path(words[0]).name == "terraclick":
                 command = cli.commands[words[1]]
+                if hasattr(command, "commands"):  # a verb with verbs below it, the first of which need not be said
+                    command = command.commands.get(words[2] if len(words) > 2 else "", command.commands["list"])
                 known = {name for option in command.params for name in option.opts} | {"--help"}
                 assert {word for word in words if word.startswith("--")} <= known, line
 
@@ -83,7 +85,9 @@ def reference(page):
 
 def test_every_option_is_in_the_reference():
     text = reference("reference/command-line.md")
-    for name, command in cli.commands.items():
+    below = [(f"{n} {m}", c) for n, g in cli.commands.items() for m, c in getattr(g, "commands", {}).items()]
+    assert below
+    for name, command in [*cli.commands.items(), *below]:
         section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
         for option in command.params:
             if option.param_type_name == "option" and not option.hidden:
@@ -99,6 +103,18 @@ def test_every_field_of_http_is_in_the_reference():
     for body in bodies:
         for name, field in body.model_fields.items():
             assert f"`{field.alias or name}`" in text, (body.__name__, name)
+
+
+def test_every_recipe_is_in_the_reference_with_its_differences():
+    pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
+    from terraclick.networks.recipe import differing
+    from terraclick.train.recipe_table import ALL_RECIPES
+
+    text = reference("reference/recipes.md")
+    for name, made in ALL_RECIPES.items():
+        assert f"| `{name}` |" in text
+        for setting in differing(made()):
+            assert setting.why in text.split(f"## {name}\n")[1].split("\n## ")[0]
 
 
 def test_every_format_and_model_is_in_the_reference():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from inspect import Signature, signature
@@ -17,11 +17,12 @@ from terraclick.errors import UnknownName
 from terraclick.networks.families import FAMILIES, part
 from terraclick.networks.spec import NetworkSpec
 from terraclick.predictors.foreign import FromFolder, opening
+from terraclick.predictors.installed import Installed, installed
 from terraclick.predictors.spec import PredictorSpec
 from terraclick.predictors.variants import base_name, varied
 from terraclick.terra.models import TERRA
 
-__all__ = ["NETWORKS", "PREDICTORS", "load", "readers_of_references", "spec_of"]
+__all__ = ["NETWORKS", "PREDICTORS", "added_model", "load", "readers_of_references", "spec_of"]
 
 
 def _methods() -> list[PredictorSpec]:
@@ -75,10 +76,19 @@ NETWORKS: dict[str, PredictorSpec] = {spec.name: spec for spec in _networks()}
 """The papers' networks: they need torch and a file of weights, or a folder of `terraclick export` alone."""
 
 
+def added_model(name: str) -> Installed | None:
+    """What `terraclick models add` put under a name, settings left aside; None where it added nothing that clicks."""
+    known_as = base_name(name)
+    found = None if known_as in PREDICTORS else installed(known_as)
+    return found if found is not None and found.kind == "clicks" and found.network in NETWORKS else None
+
+
 def spec_of(name: str) -> PredictorSpec:
     """What is said of a predictor, settings in its name included. Raises UnknownName with the list, BadConfig."""
-    known_as = base_name(name)
+    known_as, added = base_name(name), added_model(name)
     spec = PREDICTORS.get(known_as) or NETWORKS.get(known_as)
+    if spec is None and added is not None:
+        spec = replace(NETWORKS[added.network], name=known_as, licence=added.licence)
     if spec is None:
         known = ", ".join((*PREDICTORS, *NETWORKS))
         raise UnknownName(f"no model {known_as!r}. Known: {known} (see: terraclick models).")
@@ -93,9 +103,13 @@ def readers_of_references() -> list[str]:
 def load(name: str, **options: Any) -> Predictor:
     """A predictor by name, which may carry settings (`predictors.variants`).
 
+    A paper's network is read from `weights`, or from what `terraclick models add` put under the name.
     Raises UnknownName with the list, BadConfig for a setting and TypeError for an option it does not have.
     """
     spec = spec_of(name)
+    if options.get("weights") is None and options.get("random") is None:
+        added = added_model(name)
+        options = options if added is None else {**options, "weights": added.folder}
     weights = options.get("weights")
     if not isinstance(weights, str | Path) or not Path(weights).is_dir():
         return spec.build(**options)

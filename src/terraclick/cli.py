@@ -16,7 +16,7 @@ from pkgutil import iter_modules
 import click
 
 from terraclick import __version__, commands
-from terraclick.commands.options import Verb
+from terraclick.commands.options import Verb, VerbGroup
 from terraclick.commands.output import tell
 from terraclick.console import speak_utf8
 from terraclick.errors import TerraClickError
@@ -92,7 +92,7 @@ def cli(traceback: bool) -> None:
 
 for _file in iter_modules(commands.__path__, f"{commands.__name__}."):
     for _value in vars(import_module(_file.name)).values():
-        if isinstance(_value, Verb):
+        if isinstance(_value, Verb | VerbGroup):
             cli.add_command(_value)
 
 

@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from statistics import median
 from typing import Any
 
@@ -19,6 +19,7 @@ from terraclick.catalogue import NETWORKS, PREDICTORS
 from terraclick.classmap.model import MAP_MODELS, map_files
 from terraclick.core.predictor import Predictor
 from terraclick.inference.runtime import onnx_runtime
+from terraclick.predictors.installed import installed_models
 from terraclick.predictors.spec import WEIGHTS
 from terraclick.values import Click, Prompt, Target, View
 
@@ -56,7 +57,10 @@ def models() -> list[dict[str, Any]]:
         size = sum(file.stat().st_size for file in files if file.is_file())
         about = _about(name, "clicks", spec, round(size / 1e6, 1))
         found.append({**about, "available": all(file.is_file() for file in files), "needs": None})
+    taken = installed_models()
     for name, spec in NETWORKS.items():
+        if name in taken:  # listed below, with its weights
+            continue
         about = _about(name, "clicks", spec, 0.0)
         found.append(
             {
@@ -65,6 +69,11 @@ def models() -> list[dict[str, Any]]:
                 "needs": f"terraclick[{spec.extra}] and --weights PATH, or an exported folder",
             }
         )
+    for added in taken.values():
+        about = {"name": added.name, "kind": added.kind, "summary": f"{added.network}, added", "licence": added.licence}
+        ready = all((added.folder / file.name).is_file() for file in added.files)
+        about |= {"mb": round(added.nbytes / 1e6, 1), "available": ready, "needs": None}
+        found.append({**about, "folder": str(added.folder), "files": [asdict(file) for file in added.files]})
     for name, kind in MAP_MODELS.items():
         files = map_files(name)
         size = sum(file.stat().st_size for file in files if file.is_file())

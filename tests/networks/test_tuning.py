@@ -35,7 +35,7 @@ def test_lora_starts_as_the_network_and_folds_back():
     with torch.no_grad():
         assert torch.equal(tuned(*inputs), plain(*inputs))
     layers = [module for module in tuned.modules() if isinstance(module, LoraLinear)]
-    assert len(layers) == 4 * VIT.depth
+    assert len(layers) == 2 * VIT.depth and {layer.down.shape[0] for layer in layers} == {1, 3}
     tuned(*inputs).square().mean().backward()
     trained = [name for name, weight in tuned.named_parameters() if weight.grad is not None and weight.grad.any()]
     assert len(trained) == len(layers) and all(name.endswith(".up") for name in trained)
@@ -52,6 +52,7 @@ def test_lora_starts_as_the_network_and_folds_back():
 def test_the_size_of_lora_on_vit_b():
     with torch.device("meta"):
         tuned = tune(SimpleClick(SIMPLECLICK["simpleclick-b"]), "lora")
+    assert count_parameters(tuned)[1] == 12 * 4 * 2 * 16 * 768  # rank 16, queries, keys, values, projection
     assert count_parameters(tuned)[1] == pytest.approx(1.1e6, rel=0.1)  # table V
 
 

@@ -32,7 +32,7 @@ from terraclick.app.routes_segmap import segmap_error
 from terraclick.app.tokens import kept_file, kept_tokens, tokens_for
 from terraclick.app.window_cache import WindowCache
 from terraclick.app.workspace import Model, Workspace
-from terraclick.catalogue import NETWORKS, load, spec_of
+from terraclick.catalogue import NETWORKS, added_model, load, spec_of
 from terraclick.errors import (
     BadConfig,
     BadImage,
@@ -289,7 +289,10 @@ def model_of(name: str, weights: Path | None = None) -> Model:
     except TypeError:
         raise BadConfig(f"{name} has no weights: leave --weights out, or choose another --model.") from None
     rough = None if rough_options is None else load("terra-single", **options, **rough_options)
-    if base_name(name) in NETWORKS:
+    added = None if weights is not None else added_model(name)
+    if added is not None:
+        digest = added.hash
+    elif base_name(name) in NETWORKS:
         digest = image_hash(weights)[:16] if weights is not None and weights.is_file() else ""
     else:
         digest = files_hash([(weights or WEIGHTS) / file for file in spec.files])

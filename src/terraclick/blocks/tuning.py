@@ -1,8 +1,9 @@
 """Which weights of a network are trained: none, all, low-rank additions to its ViT, or its adapter.
 
-The four rows of RS-ISRefiner's tables III and V. Low-rank additions are LoRA (Hu et al. 2021): every linear layer of
-the blocks keeps its weights and gets the product of two thin matrices beside it, the second of which starts at zero.
-The paper does not print its rank; 8 gives 1.2 million numbers on ViT-B where it counts 1.1.
+The four rows of RS-ISRefiner's tables III and V. Low-rank additions are LoRA (Hu et al. 2021): a linear layer keeps
+its weights and gets the product of two thin matrices beside it, the second of which starts at zero. The caption of
+table III says rank 16. Where the additions lie it does not say; queries, keys, values and the projection after them,
+each apart, have 1.18 million numbers on ViT-B, and the paper counts 1.1.
 """
 
 from __future__ import annotations
@@ -21,28 +22,38 @@ TUNINGS = ("none", "full", "lora", "adapter")
 
 
 class LoraLinear(nn.Module):
-    """A frozen linear layer and a trained low-rank one beside it; starts as the layer alone."""
+    """A frozen linear layer and trained low-rank ones beside it; starts as the layer alone.
 
-    def __init__(self, layer: nn.Linear, rank: int, alpha: float) -> None:
+    parts: how many layers of equal size the frozen one stands for (queries, keys and values: 3), each with its own.
+    """
+
+    def __init__(self, layer: nn.Linear, rank: int, alpha: float, parts: int = 1) -> None:
         super().__init__()
         self.layer = layer.requires_grad_(False)
         self.scale = alpha / rank
-        self.down = nn.Parameter(torch.empty(rank, layer.in_features))
-        self.up = nn.Parameter(torch.zeros(layer.out_features, rank))
-        nn.init.kaiming_uniform_(self.down, a=5**0.5)
+        self.down = nn.Parameter(torch.empty(parts, rank, layer.in_features))
+        self.up = nn.Parameter(torch.zeros(parts, layer.out_features // parts, rank))
+        for down in self.down:
+            nn.init.kaiming_uniform_(down, a=5**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, C) → (…, D)."""
-        return self.layer(x) + self.scale * functional.linear(functional.linear(x, self.down), self.up)
+        pairs = zip(self.down, self.up, strict=True)
+        added = [functional.linear(functional.linear(x, down), up) for down, up in pairs]
+        return self.layer(x) + self.scale * torch.cat(added, dim=-1)
 
     def merged(self) -> nn.Linear:
         """One plain linear layer that answers the same."""
         with torch.no_grad():
-            self.layer.weight += self.scale * self.up @ self.down
+            self.layer.weight += self.scale * (self.up @ self.down).flatten(0, 1)
         return self.layer
 
 
-def tune(network: nn.Module, kind: str, rank: int = 8, alpha: float | None = None) -> nn.Module:
+ATTENTION = {"attn.qkv": 3, "attn.proj": 1}
+"""Linear layers of a block that get low-rank additions, and how many layers each stands for."""
+
+
+def tune(network: nn.Module, kind: str, rank: int = 16, alpha: float | None = None) -> nn.Module:
     """Set what is trained, in place: none, full, lora (`alpha` None = the rank) or adapter; returns the network.
 
     An adapter is trained by networks that have one, with everything else frozen. Raises BadConfig for another kind, a
@@ -65,9 +76,10 @@ def tune(network: nn.Module, kind: str, rank: int = 8, alpha: float | None = Non
             raise BadConfig(f"{type(network).__name__} has no plain ViT for lora: train it with full.")
         for vit in vits:
             for block in vit.blocks:
-                for name, layer in [*block.named_modules()]:
+                for name, parts in ATTENTION.items():
+                    layer = block.get_submodule(name)
                     if isinstance(layer, nn.Linear):
-                        _replace(block, name, LoraLinear(layer, rank, rank if alpha is None else alpha))
+                        _replace(block, name, LoraLinear(layer, rank, rank if alpha is None else alpha, parts))
     return network
 
 

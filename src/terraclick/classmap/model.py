@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from terraclick.errors import BadWeights, UnknownName
 from terraclick.inference.graph import Graph
 from terraclick.inference.timed import TIME_LIMIT, run_within
+from terraclick.predictors.installed import installed, installed_models
 from terraclick.predictors.spec import WEIGHTS
 from terraclick.terra.patches import ENCODER_SIDE, encode_picture
 
@@ -238,19 +239,26 @@ MAP_MODELS: dict[str, MapModelSpec] = {
 
 @lru_cache(maxsize=2)
 def load_map(name: str, threads: int | None = None, heat: bool = False) -> MapModel:
-    """A map model by name, or from the folder of an exported one; kept, so that asking again is free.
+    """A map model by name, shipped or added, or from the folder of an exported one; kept, so asking again is free.
 
     heat: whether its heatmaps are wanted too.
     Raises UnknownName with the list, BadWeights for a folder that holds no map model.
     """
     if name in MAP_MODELS:
         return MAP_MODELS[name].build(threads)
-    folder = Path(name)
+    folder = _folder_of(name)
     if not folder.is_dir():
         if folder.is_file():
             raise BadWeights(f"{name} is a file: give the folder that `terraclick export` made of the checkpoint.")
-        raise UnknownName(f"no map model {name!r}. Known: {', '.join(MAP_MODELS)}, or the folder of an exported one.")
+        known = (*MAP_MODELS, *(added.name for added in installed_models().values() if added.kind == "map"))
+        raise UnknownName(f"no map model {name!r}. Known: {', '.join(known)}, or the folder of an exported one.")
     return open_map(folder, threads, heat)
+
+
+def _folder_of(name: str) -> Path:
+    """The folder of a map model that was added under a name; else the name taken for a folder."""
+    added = installed(name)
+    return added.folder if added is not None and added.kind == "map" else Path(name)
 
 
 def open_map(folder: Path, threads: int | None = None, heat: bool = False) -> OnnxMap:
@@ -271,7 +279,7 @@ def open_map(folder: Path, threads: int | None = None, heat: bool = False) -> On
 
 def map_files(name: str) -> list[Path]:
     """The files that decide what a map model answers; none for a method without weights."""
-    folder = MAP_MODELS[name].folder if name in MAP_MODELS else Path(name)
+    folder = MAP_MODELS[name].folder if name in MAP_MODELS else _folder_of(name)
     if folder is None:
         return []
     graphs = [folder / name for name in ("map_net.onnx", "map_heat.onnx")]

@@ -1,4 +1,4 @@
-"""The verb `models`: which models there are."""
+"""The verb `models`: which models there are; `adding.py` adds to them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from terraclick.commands.options import (
+    VerbGroup,
     json_option,
     variant_of,
     variant_options,
-    verb,
 )
 from terraclick.commands.output import print_answer, tell
 from terraclick.errors import BadConfig, UnknownName
@@ -19,31 +19,40 @@ from terraclick.errors import BadConfig, UnknownName
 __all__ = ["models"]
 
 
-@verb("models", short_help="List the models.")
+@click.group("models", cls=VerbGroup, short_help="List the models, add published weights, remove them.")
+def models() -> None:
+    """List the models (`terraclick models` alone does that too), add published weights under a name, or remove them."""
+
+
+@models.command("list", short_help="List the models (what terraclick models does by itself).")
 @click.argument("names", nargs=-1)
 @click.option("--cost", is_flag=True, help="Measure the papers' networks (all, or NAMES) here: minutes. Needs torch.")
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Threads to measure with.")
 @variant_options
 @json_option
-def models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool, **words: Any) -> None:
+def list_models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool, **words: Any) -> None:
     """List the models, or NAMES of them: what they are, their licence, their size, and what they need.
 
     With --cost: parameters, trainable parameters, FLOPs, milliseconds and memory, with random weights.
     """
-    from terraclick.doctor import models
+    from terraclick.doctor import models as listed_models
 
     if cost:
         _print_costs(tuple(variant_of(name, dict(words)) for name in names), threads, as_json)
         return
     if any(words.values()):
         raise BadConfig("--divisions and --cfr belong to what --cost measures: give it and the NAMES to measure.")
-    listed = models()
+    listed = listed_models()
     known = [m["name"] for m in listed]
     for name in names:
         if name not in known:
             raise UnknownName(f"no model {name!r}. Known: {', '.join(known)}.")
     found = [m for m in listed if m["name"] in names or not names]
     lines = [f"{m['name']:<20} {_says(m)} ({_weighs(m)}{m['licence']}){_lacks(m)}" for m in found]
+    for m in found:
+        if "files" in m:
+            lines += [f"{m['name']} in {m['folder']}:"]
+            lines += [f"  {file['name']:<16} {file['bytes']:>12} bytes  sha256 {file['sha256']}" for file in m["files"]]
     print_answer(found, as_json, lines)
 
 

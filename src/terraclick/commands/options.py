@@ -21,6 +21,7 @@ __all__ = [
     "TARGET",
     "WEIGHTS_HELP",
     "Verb",
+    "VerbGroup",
     "json_option",
     "reading_options",
     "stretch_of",
@@ -122,6 +123,16 @@ def _check_apart(ctx: click.Context, outputs: Sequence[Path]) -> None:
     inputs = [path for name in read for path in _paths(ctx.params.get(name))]
     images = [path for name in IMAGES for path in _paths(ctx.params.get(name))]
     check_apart(outputs, [*inputs, *(file for path in images for file in sidecar_files(path))])
+
+
+class VerbGroup(click.Group):
+    """A verb with verbs below it, of which `list` need not be said."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `list` in front of what begins with none of the verbs below."""
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
 
 
 verb = partial(click.command, cls=Verb)

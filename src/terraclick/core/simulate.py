@@ -85,13 +85,15 @@ def _draw(pixels: Mask, rng: np.random.Generator, positive: bool) -> Click | Non
     return Click(float(row), float(col), positive)
 
 
-def random_error_click(mask: Mask, truth: Mask, rng: np.random.Generator, ignore: Mask | None = None) -> Click | None:
-    """A training click among pixels deeper than half the depth of the deeper error kind; None when perfect."""
+def random_error_click(
+    mask: Mask, truth: Mask, rng: np.random.Generator, ignore: Mask | None = None, share: float = 2.0
+) -> Click | None:
+    """A training click where the deeper error kind is deeper than its largest depth / `share`; None when perfect."""
     missing, excess = error_depth(mask, truth, ignore)
     positive = bool(missing.max(initial=0) > excess.max(initial=0))
     depth = missing if positive else excess
-    # depth > max / 2 on squared values
-    return _draw(4 * depth > depth.max(initial=0), rng, positive)
+    # depth > max / share on squared values
+    return _draw(share**2 * depth > depth.max(initial=0), rng, positive)
 
 
 def sample_clicks(
@@ -102,12 +104,16 @@ def sample_clicks(
     max_positives: int = 24,
     max_negatives: int = 24,
     decay: float = 0.8,
+    erode: float = 0.0,
 ) -> tuple[Click, ...]:
     """Random clicks to start a training sample: positives first, then negatives; empty if the truth is.
 
     Counts fall off with weights `decay ** k` (at least one positive). The first positive is near the middle half the
     time; the rest fall anywhere inside, one in ten near the rim. Negatives fall on the band around the truth (half),
     on `others` (H, W; other objects, .4) or on the background (.1). `ignore` pixels are never clicked.
+
+    With `erode` positives fall as published instead: anywhere inside the truth, which with this chance is first eroded
+    by three pixels, if more than ten are left.
     """
     counted = np.ones(truth.shape, dtype=np.bool_) if ignore is None else ~ignore
     inside = truth & counted
@@ -119,11 +125,16 @@ def sample_clicks(
     positives = 1 + _count(max_positives - 1, decay, rng)
     negatives = _count(max_negatives, decay, rng)
     drawn: list[Click | None] = []
+    if erode and rng.random() < erode:
+        smaller = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=3) > 0
+        inside = smaller if np.count_nonzero(smaller) > 10 else inside
+    if erode:
+        core = rim = inside
     for order in range(positives):
         near_middle = order == 0 and rng.random() < 0.5
         near_rim = not near_middle and rng.random() < 0.1
         drawn.append(_draw(core if near_middle else rim if near_rim else inside, rng, True) or _draw(inside, rng, True))
-    width = int(np.ceil(0.1 * np.sqrt(inside.sum())))
+    width = int(np.ceil(0.1 * np.sqrt((truth & counted).sum())))
     around = cv2.dilate(truth.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=width) > 0
     outside = ~truth & counted
     band = outside & around

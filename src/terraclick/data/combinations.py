@@ -15,7 +15,7 @@ from terraclick.data.pictures import LARGEST_NUMBER
 from terraclick.data.sample import Task
 from terraclick.values import Target
 
-__all__ = ["KINDS", "Combination", "combination_tasks"]
+__all__ = ["KINDS", "Combination", "combination_tasks", "objects_with_parts"]
 
 KINDS = ("part", "dual", "whole")
 """A single part, two connected parts, all parts: the columns of RefCut's table 4."""
@@ -49,7 +49,7 @@ class Combination(Task):
         pictures = sorted(dataset.pictures, key=lambda picture: picture.image_file)
         here = [picture.image_file for picture in pictures].index(self.picture.image_file)
         for picture in pictures[here + 1 :] + pictures[:here]:
-            for _, parts in _objects(picture):
+            for _, parts in objects_with_parts(picture):
                 if wanted <= {part.cls for part in parts} and (
                     self.cls != "whole" or len(wanted) == len(_kinds(parts))
                 ):
@@ -70,7 +70,7 @@ def combination_tasks(dataset: Dataset, min_area: int = 1) -> list[Combination]:
     """
     tasks = []
     for picture in dataset.pictures:
-        for whole, parts in _objects(picture):
+        for whole, parts in objects_with_parts(picture):
             groups = [tuple(part.id for part in parts if part.cls == cls) for cls in _kinds(parts)]
             masks = [_union(picture, group) for group in groups]
             kept = [n for n, mask in enumerate(masks) if np.count_nonzero(mask) >= min_area]
@@ -93,7 +93,7 @@ def combination_tasks(dataset: Dataset, min_area: int = 1) -> list[Combination]:
     return tasks
 
 
-def _objects(picture: Picture) -> list[tuple[Thing, list[Thing]]]:
+def objects_with_parts(picture: Picture) -> list[tuple[Thing, list[Thing]]]:
     """Objects with their parts, in the order of their ids."""
     owned: dict[int, list[Thing]] = {}
     for thing in picture.objects:

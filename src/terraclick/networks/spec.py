@@ -39,6 +39,8 @@ class FamilySpec:
     """Its sizes and variants."""
     licence: str = PAPER_LICENCE
     """Of weights and network, one line for people."""
+    weights_licence: str = "under their authors' terms: read them where the file came from"
+    """Of the published weights, one line for people."""
     reads_references: bool = False
     """Whether references change an answer."""
     builds_on: str | None = None

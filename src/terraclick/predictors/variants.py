@@ -54,6 +54,7 @@ SETTINGS: dict[str, Setting] = {
     "divisions": Setting(_divisions, "CrossCut's divisions, such as 2 or 2,3,4 (their fusion)"),
     "device": Setting(str, "where a paper's network runs: cpu or cuda"),
     "precision": Setting(str, "float32, float16 or bfloat16"),
+    "level": Setting(str, "SAM's first mask: best, part, whole or group"),
     "flip": Setting(_yes, "yes or no: whether the mirrored picture is asked too"),
 }
 """Settings by their names."""

@@ -12,7 +12,7 @@ from affine import Affine
 from pyproj import CRS
 
 from terraclick.api import Outline, outlines
-from terraclick.catalogue import NETWORKS, PREDICTORS, load, readers_of_references, spec_of
+from terraclick.catalogue import NETWORKS, PREDICTORS, added_model, load, readers_of_references, spec_of
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, UnknownName
 from terraclick.exchange.export import check_target, export
@@ -307,6 +307,9 @@ def _load_own(model: str, weights: Path) -> Predictor:
 
 def _model_hash(model: str, weights: Path | None) -> str:
     """Says which weights answered: the start of a hash over the model's files; "" without any."""
+    added = None if weights is not None else added_model(model)
+    if added is not None:
+        return added.hash
     if base_name(model) in NETWORKS:
         return image_hash(weights)[:16] if weights is not None and weights.is_file() else ""
     return files_hash([(weights or WEIGHTS) / name for name in PREDICTORS[base_name(model)].files])

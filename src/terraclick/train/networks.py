@@ -53,18 +53,18 @@ def training_loss(
 ) -> Tensor:
     """The loss (scalar) of a batch of episodes, the clicks drawn and placed with `rng`."""
     image, truth = _tensors(episodes, device)
-    clicks = [_first_clicks(episode, recipe.first, rng) for episode in episodes]
+    clicks = [_first_clicks(episode, recipe, rng) for episode in episodes]
     previous = torch.zeros_like(image[:, :1])
     if recipe.loss == "icl":
         encoded, extra = network.encode(image), _references(network, episodes, device)
         losses = []
-        for _ in range(int(rng.integers(1, recipe.next_clicks + 1))):
+        for _ in range(max(1, _passes(recipe, rng))):
             logits = network.answer(encoded, previous, _points(clicks, device), **extra)
             losses.append(_focal(logits, truth))
             previous = torch.sigmoid(logits.detach().float())
             clicks = _further(clicks, previous, episodes, rng)
         return iterative_click_loss(losses).mean()
-    passes = int(rng.integers(recipe.next_clicks + 1))
+    passes = _passes(recipe, rng)
     encoded = network.encode(image) if getattr(network, "ENCODES_ALIKE", False) else None
     if passes:
         network.eval()
@@ -95,11 +95,20 @@ def _focal(logits: Tensor, truth: Tensor) -> Tensor:
     return normalized_focal_loss(logits[:, 0].float(), (truth == 1).float(), truth != IGNORE)
 
 
-def _first_clicks(episode: Episode, first: str, rng: np.random.Generator) -> Clicks:
+def _passes(recipe: NetworkRecipe, rng: np.random.Generator) -> int:
+    """How many clicks a step places in the network's own errors."""
+    if not recipe.passes:
+        return int(rng.integers(1 if recipe.loss == "icl" else 0, recipe.next_clicks + 1))
+    weights = np.array(recipe.passes)
+    return int(rng.choice(len(weights), p=weights / weights.sum()))
+
+
+def _first_clicks(episode: Episode, recipe: NetworkRecipe, rng: np.random.Generator) -> Clicks:
     truth, ignore = episode.truth == 1, episode.truth == IGNORE
-    if first == "random":
-        return sample_clicks(truth, rng, ignore)
-    click = random_error_click(np.zeros_like(truth), truth, rng, ignore)
+    if recipe.first == "random":
+        others = None if episode.others is None or not recipe.others else episode.others > 0
+        return sample_clicks(truth, rng, ignore, others, erode=recipe.erode)
+    click = random_error_click(np.zeros_like(truth), truth, rng, ignore, recipe.first_depth)
     return () if click is None else (click,)
 
 
@@ -198,7 +207,7 @@ def train_network(
         for step in range(done, last):
             rng = np.random.default_rng([recipe.seed, 3, step])
             torch.manual_seed(int(rng.integers(2**31)))
-            episodes = [draw_episode(datasets, read, recipe.episodes, rng) for _ in range(recipe.batch)]
+            episodes = [draw_episode(datasets, read, recipe.episodes, rng, recipe.shares) for _ in range(recipe.batch)]
             for group, share in zip(optimizer.param_groups, shares, strict=True):
                 group["lr"] = share * recipe.rate * _rate(recipe, step)
             loss = training_loss(network, episodes, recipe, rng, device)
@@ -232,13 +241,15 @@ def _optimizer(network: nn.Module, recipe: NetworkRecipe) -> tuple[torch.optim.O
 
 def _rate(recipe: NetworkRecipe, step: int) -> float:
     """Share of the learning rate at a step (from 0)."""
-    return min(1.0, (step + 1) / max(recipe.warm_up, 1)) * (0.1 if step >= 0.9 * recipe.steps else 1.0)
+    passed = sum(step >= share * recipe.steps for share in recipe.milestones)
+    return min(1.0, (step + 1) / max(recipe.warm_up, 1)) * 0.1**passed
 
 
 def _claim(out: Path, recipe: NetworkRecipe, resume: bool) -> None:
     """Make the out folder this run's own, or check that it is."""
     out.mkdir(parents=True, exist_ok=True)
-    path, mine = out / "recipe.json", json.dumps(asdict(recipe), indent=1)
+    settings = {name: value for name, value in asdict(recipe).items() if name != "sources"}
+    path, mine = out / "recipe.json", json.dumps(settings, indent=1)
     if not path.exists():
         write_text(path, mine + "\n")
     elif json.loads(path.read_text(encoding="utf-8")) != json.loads(mine):

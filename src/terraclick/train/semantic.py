@@ -42,7 +42,7 @@ from terraclick.train.map_features import (
     standardise,
 )
 from terraclick.train.saving import save_checkpoint, save_json
-from terraclick.train.semantic_data import Labelled, draw_crop, judged_parts, training_parts
+from terraclick.train.semantic_data import Labelled, draw_crop, draw_mosaic, judged_parts, training_parts
 from terraclick.train.semantic_losses import total_loss
 from terraclick.train.semantic_recipes import SemanticConfig, Views
 
@@ -248,7 +248,8 @@ class _Run:
             group["lr"] = _rate(config, self.step, self.steps)
         self.fast.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.trained.parameters(), 5.0)
+        if config.clip is not None:
+            nn.utils.clip_grad_norm_(self.trained.parameters(), config.clip)
         self.optimizer.step()
         self.step += 1
         return {"loss": float(loss.detach())}
@@ -299,7 +300,11 @@ def _draw_pictures(
     config: SemanticConfig, samples: Sequence[Labelled]
 ) -> Callable[[int, np.random.Generator], tuple[Any, Tensor]]:
     def draw(index: int, rng: np.random.Generator) -> tuple[Any, Tensor]:
-        image, truth = draw_crop(samples[index], config.crop, rng)
+        if config.mosaic and rng.random() < config.mosaic:
+            others = [samples[int(rng.integers(len(samples)))] for _ in range(3)]
+            image, truth = draw_mosaic([samples[index], *others], config.crop, rng)
+        else:
+            image, truth = draw_crop(samples[index], config.crop, rng)
         return torch.from_numpy(image).permute(2, 0, 1).float() / 255, torch.from_numpy(truth.astype(np.int64))
 
     return draw
@@ -364,7 +369,7 @@ def train(
             scores = evaluate(config, network, judged, report)
             each = scores.by_class(scores.iou) | {"f1": scores.by_class(scores.f1)}
             save_json(out / "scores.json", scores.figures() | each)
-            content = {"arch": ARCH, "recipe": asdict(config), "step": run.step, "weights": network.state_dict()}
+            content = {"arch": ARCH, "recipe": _settings(config), "step": run.step, "weights": network.state_dict()}
             save_checkpoint(weights, content)
         if world > 1:
             torch.distributed.barrier()
@@ -374,10 +379,15 @@ def train(
             torch.distributed.destroy_process_group()
 
 
+def _settings(config: SemanticConfig) -> dict[str, Any]:
+    """A recipe as plain values, without its table."""
+    return {name: value for name, value in asdict(config).items() if name != "sources"}
+
+
 def _claim(out: Path, config: SemanticConfig, resume: bool) -> None:
     """Make the out folder this run's own, or check that it is. Raises BadConfig."""
     out.mkdir(parents=True, exist_ok=True)
-    path, mine = out / "config.json", json.loads(json.dumps(asdict(config)))
+    path, mine = out / "config.json", json.loads(json.dumps(_settings(config)))
     if not path.exists():
         save_json(path, mine)
     elif json.loads(path.read_text(encoding="utf-8")) != mine:

@@ -22,7 +22,7 @@ from terraclick.data.pictures import LARGEST_NUMBER, read_numbers, read_picture
 from terraclick.errors import BadData
 from terraclick.train.semantic_recipes import SemanticConfig
 
-__all__ = ["IGNORE", "Labelled", "draw_crop", "judged_parts", "read_parts", "training_parts", "turned"]
+__all__ = ["IGNORE", "Labelled", "draw_crop", "draw_mosaic", "judged_parts", "read_parts", "training_parts", "turned"]
 
 IGNORE = 255
 """Label of pixels that teach and count nothing."""
@@ -170,3 +170,14 @@ def draw_crop(sample: Labelled, side: int, rng: np.random.Generator) -> tuple[Im
         truth = cv2.resize(truth, (side, side), interpolation=cv2.INTER_NEAREST)
     turn = int(rng.integers(8))
     return turned(np.asarray(piece), turn), turned(np.asarray(truth), turn)
+
+
+def draw_mosaic(samples: Sequence[Labelled], side: int, rng: np.random.Generator) -> tuple[Image, Image]:
+    """Pieces of four pictures around a point of the middle half: image (S, S, 3), labels (S, S)."""
+    row, col = (int(rng.integers(side // 4, side - side // 4 + 1)) for _ in range(2))
+    image, labels = np.zeros((side, side, 3), np.uint8), np.full((side, side), IGNORE, np.uint8)
+    corners = [(rows, cols) for rows in (slice(0, row), slice(row, side)) for cols in (slice(0, col), slice(col, side))]
+    for sample, place in zip(samples, corners, strict=True):
+        piece, truth = draw_crop(sample, side, rng)
+        image[place], labels[place] = piece[place], truth[place]
+    return image, labels

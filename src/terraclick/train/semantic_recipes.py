@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 from terraclick.errors import BadConfig
+from terraclick.networks.recipe import Setting, check_published, same_as
 
 __all__ = ["SEMANTIC_RECIPES", "SemanticConfig", "Views", "drone_map", "land_cover", "loveda", "potsdam", "vaihingen"]
 
@@ -55,6 +58,7 @@ LAND_COVER: Classes = (
     ("water", "#2f6fd0"),
     ("bare ground", "#d8c9a8"),
 )
+ISPRS_SET: dict[str, Any] = {"epochs": 45, "batch": 4, "crop": 768, "top_k": 1.0, "mosaic": 0.25}
 DRONE: Classes = (
     ("building", "#c0392b"),
     ("clutter", "#8e7cc3"),
@@ -134,6 +138,14 @@ class SemanticConfig:
     """Of weights, order and crops."""
     threads: int = 1
     """Numeric threads of a process."""
+    clip: float | None = None
+    """Largest norm of the gradient, None = any."""
+    mosaic: float = 0.0
+    """Chance that a training crop is made of four pictures' pieces."""
+    published: bool = False
+    """Whether it is called "as published": nothing in `sources` differs from it then."""
+    sources: tuple[Setting, ...] = field(default=(), compare=False, repr=False)
+    """Its settings beside those of the authors' configuration."""
 
     def __post_init__(self) -> None:
         if self.layout not in ("loveda", "isprs", "terraclick"):
@@ -148,6 +160,9 @@ class SemanticConfig:
             raise BadConfig(f"balance {self.balance} was given: 0 to 1, and for frozen encoders only.")
         if self.frozen and (self.side is None or self.side % 56 or self.crop % 56 or self.crop > self.side):
             raise BadConfig("frozen features need side and crop as multiples of 56, crop at most side: correct them.")
+        check_published(self)
+        if not 0 <= self.mosaic <= 1 or (self.mosaic and self.frozen):
+            raise BadConfig("mosaic is a chance from 0 to 1, and not for frozen encoders: correct the recipe.")
         if self.views and not self.frozen:
             raise BadConfig("views are for frozen encoders: leave them out, or set frozen=True.")
         strangers = {name for _, name in self.merged} - set(self.names)
@@ -171,19 +186,80 @@ class SemanticConfig:
         return self.variants if view is None else view.squares
 
 
+CODE = "the authors' configuration"
+SETTLED = (
+    "crop",
+    "epochs",
+    "batch",
+    "rate",
+    "min_rate",
+    "decay",
+    "optimizer",
+    "lookahead",
+    "layers",
+    "top_k",
+    "mosaic",
+)
+SETTLED += ("heat", "fisher", "clip", "embed", "encoder", "decoder", "setting", "uncounted")
+
+
+def _told(recipe: SemanticConfig, *differences: Setting) -> SemanticConfig:
+    """The recipe with its table: what differs, and the rest as the authors have it."""
+    paths = {setting.path for setting in differences}
+    same = same_as(recipe, CODE, *(name for name in (*SETTLED, "train_on") if name not in paths))
+    return replace(recipe, sources=(*differences, *same))
+
+
 def loveda() -> SemanticConfig:
-    """LoveDA as published: ConvNeXt-B, trained on Train, judged on Val."""
-    return SemanticConfig("loveda-bicor", "loveda", LOVEDA, ("Train",), ("Val",))
+    """LoveDA: ConvNeXt-B, trained on Train and Val as the authors do for the test server; judged on Val."""
+    recipe = SemanticConfig("loveda-bicor", "loveda", LOVEDA, ("Train", "Val"), ("Val",))
+    why = "the test server alone has the labels of Test; terraclick map writes its masks"
+    return _told(recipe, Setting("judge_on", ("Test",), CODE, why))
+
+
+def loveda_val() -> SemanticConfig:
+    """LoveDA trained on Train alone and judged on Val, which it has not seen."""
+    return replace(loveda(), name="loveda-val", train_on=("Train",), sources=())
+
+
+def loveda_paper() -> SemanticConfig:
+    """LoveDA by the paper's text where the code departs from it: Adam without Lookahead, the `paper` setting."""
+    settings: dict[str, Any] = {"setting": "paper", "optimizer": "adam", "lookahead": False, "decay": 0.0}
+    return replace(loveda(), name="loveda-paper", sources=(), **settings)
 
 
 def vaihingen() -> SemanticConfig:
-    """Vaihingen as published: 1024² pieces, clutter trained on and not counted."""
-    return SemanticConfig("vaihingen-bicor", "isprs", ISPRS, ("train",), ("test",), uncounted=("clutter",))
+    """Vaihingen: 1024² pieces, crops of 768, 45 epochs, clutter trained on and not counted."""
+    recipe = SemanticConfig(
+        "vaihingen-bicor", "isprs", ISPRS, ("train",), ("test",), uncounted=("clutter",), **ISPRS_SET
+    )
+    why = "best on the test pieces: the authors keep the best on one picture of the training set"
+    return _told(replace(recipe, rate=5e-5), Setting("judge_on", ("val",), CODE, why))
 
 
 def potsdam() -> SemanticConfig:
-    """Potsdam as published."""
-    return SemanticConfig("potsdam-bicor", "isprs", ISPRS, ("train",), ("test",), uncounted=("clutter",))
+    """Potsdam: the same with three layers and twice the rate."""
+    base = vaihingen()
+    recipe = replace(base, name="potsdam-bicor", layers=3, rate=1e-4, sources=())
+    return _told(recipe, base.sources[0])
+
+
+def _ablation(name: str, **settings: Any) -> SemanticConfig:
+    return replace(loveda_val(), name=f"loveda-{name}", **settings)
+
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "attention": {"decoder": "attention", "heat": 0.0, "fisher": 0.0},
+    "hbis": {"heat": 0.0, "fisher": 0.0},
+    "hbis-fisher": {"heat": 0.0},
+    "hbis-heat": {"fisher": 0.0},
+    "layers-1": {"layers": 1},
+    "layers-3": {"layers": 3},
+    "top-k-0.005": {"top_k": 0.005},
+    "top-k-0.1": {"top_k": 0.1},
+    "top-k-0.5": {"top_k": 0.5},
+}
+"""Rows of tables 4 and 5 and of figure 3, each trained on Train and judged on Val."""
 
 
 def drone_map() -> SemanticConfig:
@@ -204,6 +280,7 @@ def drone_map() -> SemanticConfig:
         rate=2e-3,
         min_rate=1e-5,
         lookahead=False,
+        clip=5.0,
         batch=8,
         epochs=12,
     )
@@ -232,6 +309,7 @@ def land_cover() -> SemanticConfig:
         rate=2e-3,
         min_rate=1e-5,
         lookahead=False,
+        clip=5.0,
         batch=8,
         epochs=20,
     )
@@ -241,6 +319,9 @@ SEMANTIC_RECIPES: dict[str, Callable[[], SemanticConfig]] = {
     "loveda-bicor": loveda,
     "vaihingen-bicor": vaihingen,
     "potsdam-bicor": potsdam,
+    "loveda-val": loveda_val,
+    "loveda-paper": loveda_paper,
+    **{f"loveda-{name}": partial(_ablation, name, **settings) for name, settings in ABLATIONS.items()},
     "drone-map": drone_map,
     "land-cover": land_cover,
 }

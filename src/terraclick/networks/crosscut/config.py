@@ -24,7 +24,8 @@ class CrossCutConfig:
     weights: tuple[float, ...] | None = None
     """Share of each division in the fusion, None = equal; they are scaled to sum to 1."""
     prompt_from: str = "pass"
-    """A click's features: "pass" = from the ViT without clicks (published), "embedding" = patch embedding (paper)."""
+    """A click's features: "pass" = from the ViT without clicks (published), "embedding" = patch embedding (paper),
+    "none" = no prompt at all: the paper's baseline without CPE."""
     batch_quirk: bool = True
     """In parity, whether patch i reads the prompts of sample i mod B as published."""
     overlap: int = 56
@@ -37,10 +38,10 @@ class CrossCutConfig:
     given back to it, is no change. Needs a batch of 1."""
 
     def __post_init__(self) -> None:
-        if self.setting not in ("parity", "paper") or self.prompt_from not in ("pass", "embedding"):
+        if self.setting not in ("parity", "paper") or self.prompt_from not in ("pass", "embedding", "none"):
             raise BadConfig(
                 f"setting {self.setting!r} and prompt_from {self.prompt_from!r}: choose parity or paper, "
-                "pass or embedding."
+                "pass, embedding or none."
             )
         if self.divisions is not None and (not self.divisions or min(self.divisions) < 1):
             raise BadConfig(f"divisions {self.divisions} cut nothing: give whole numbers from 1 such as 2, 3, 4.")

@@ -150,7 +150,7 @@ class CrossCut(SimpleClick):
     @torch.no_grad()
     def _features(self, pictures: Tensor, tokens: Tensor) -> Tensor:
         """Maps (B · patches, C, h, w) of patches without clicks; in the paper's way without positions either."""
-        if self.settings.prompt_from == "embedding":
+        if self.settings.prompt_from in ("embedding", "none"):
             return self.backbone.patch_embed(pictures)
         return torch.cat([self.backbone(tokens[part], self._grid) for part in self._parts(len(tokens))])
 
@@ -244,6 +244,8 @@ class CrossCut(SimpleClick):
         placed = self._place(points, shape, cut.size)
         canvas = torch.cat([self._shrink(previous, cut.size), click_disk_maps(placed, cut.size, self.config.radius)], 1)
         asked = to_windows(self.embed_clicks(self._cut(canvas, cut)), self.config.vit.window)
+        if self.settings.prompt_from == "none":
+            return asked, placed
         return asked + self._prompts(patches, placed, n), placed
 
     def _place(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:

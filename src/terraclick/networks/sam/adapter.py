@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from terraclick.core.predictor import Predictor
 from terraclick.errors import BadConfig, require_extra
 from terraclick.networks.exported import is_exported
 from terraclick.networks.sam.onnx import EXPORT
+from terraclick.networks.sam.view import BEST, LEVELS
 
 __all__ = ["build"]
 
@@ -21,17 +23,22 @@ def build(
     config: Any = None,
     device: str = "cpu",
     precision: str = "float32",
+    level: str = BEST,
 ) -> Predictor:
-    """A network of the SAM family, nothing around it: see `load_sam`. Raises MissingExtra.
+    """A network of the SAM family, nothing around it: see `load_sam`. Raises BadConfig for a level, MissingExtra.
 
     An exported folder as `weights` needs neither torch nor `transformers`.
     """
+    if level not in LEVELS:
+        raise BadConfig(f"level {level!r} was given: choose one of {', '.join(LEVELS)}.")
     if weights is not None and is_exported(weights):
         if precision != "float32" or device != "cpu":
             raise BadConfig(
                 f"{weights} is an exported network, which runs on the CPU in float32 only: give weights instead."
             )
-        return EXPORT.read(name, weights)
+        return replace(EXPORT.read(name, weights), level=level)
     with require_extra("sam"):
         from terraclick.networks.sam.model import load_sam
-    return load_sam(name, weights=weights, random=random, config=config, device=device, precision=precision)
+    return load_sam(
+        name, weights=weights, random=random, config=config, device=device, precision=precision, level=level
+    )

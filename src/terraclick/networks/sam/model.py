@@ -5,7 +5,8 @@ SAM 2, 2024. The image encoder runs once per view; a click costs the prompt enco
 
 How a view comes into the input square and an answer back onto it: `sam_view.py`.
 
-Nothing is ever fetched: a folder with `config.json` and `model.safetensors` is read, strictly.
+Nothing is ever fetched: a published file is read as data (`published.py`), or a folder with `config.json` and
+`model.safetensors`, both strictly.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from numpy.typing import NDArray
 
 from terraclick.blocks.layers import normalise
 from terraclick.errors import BadConfig, BadWeights, require_extra
+from terraclick.networks.checkpoint import fit, read_published
 from terraclick.networks.predictor import PRECISIONS
-from terraclick.networks.sam.view import SamView
+from terraclick.networks.sam.published import transformers_names
+from terraclick.networks.sam.view import BEST, SamView
 
 __all__ = ["SAM", "SamFeatures", "SamPredictor", "SamSize", "kept_features", "load_sam", "tensors_in"]
 
@@ -96,6 +99,8 @@ class SamPredictor(SamView):
     """Where the network runs."""
     precision: str = "float32"
     """float32, bfloat16 or float16 arithmetic (autocast) of the image encoder; clicks are answered in float32."""
+    level: str = BEST
+    """Which of the first answer's masks is taken, see `LEVELS`."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -178,8 +183,9 @@ def load_sam(
     config: Any = None,
     device: str = "cpu",
     precision: str = "float32",
+    level: str = BEST,
 ) -> SamPredictor:
-    """A predictor of the SAM family: `weights` a local folder, or `random` a seed for tests and benchmarks.
+    """A predictor of the SAM family: `weights` a published file or a folder of `transformers`, or `random` a seed.
 
     `config` (of `transformers`) replaces the published size. Raises BadWeights without either, or when the folder does
     not fit; MissingExtra without `transformers`.
@@ -187,20 +193,22 @@ def load_sam(
     size = SAM[name]
     if weights is None and random is None:
         raise BadWeights(
-            f"{name} needs weights, which are not shipped: download its folder in the transformers layout "
-            f"(config.json, model.safetensors) and give its path (--weights PATH, or load({name!r}, weights=PATH))."
+            f"{name} needs weights, which are not shipped: download the published file, or its folder in the "
+            f"transformers layout, and give its path (--weights PATH, or load({name!r}, weights=PATH))."
         )
     with require_extra("sam"):
         import transformers
     kind = getattr(transformers, size.network)
-    if weights is not None:
+    if weights is not None and Path(weights).is_file():
+        network = _read_published(kind, name, size, Path(weights), config)
+    elif weights is not None:
         network = _read(kind, name, size, Path(weights), config is None)
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(random or 0))
             network = kind(config or _published(kind, size))
             _stir(network)
-    return SamPredictor(network, size.stretch, device, precision)
+    return SamPredictor(network, size.stretch, device, precision, level)
 
 
 def _published(kind: Any, size: SamSize) -> Any:
@@ -224,6 +232,19 @@ def _stir(network: Any) -> None:
     for parameter in network.parameters():
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=float(np.prod(parameter.shape[1:])) ** -0.5)
+
+
+def _read_published(kind: Any, name: str, size: SamSize, path: Path, config: Any) -> Any:
+    """A network from its authors' file; strict."""
+    state = read_published(path)
+    try:
+        state = transformers_names(state, size.stretch)
+    except BadWeights:
+        raise BadWeights(f"{path.name} is no published file of {name}: its image_encoder is missing.") from None
+    with torch.random.fork_rng(devices=[]):
+        network = kind(config or _published(kind, size))
+    fit(network, state, path.name)
+    return network
 
 
 def _read(kind: Any, name: str, size: SamSize, folder: Path, check_width: bool) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from terraclick.errors import BadConfig, BadWeights, require_extra
 from terraclick.inference.graph import Graph
 from terraclick.networks.exported import DESCRIPTION, read_description, side_of
-from terraclick.networks.sam.view import SamView
+from terraclick.networks.sam.view import BEST, SamView
 
 __all__ = ["EXPORT", "ExportedSam"]
 
@@ -50,6 +50,8 @@ class ExportedSam(SamView):
     """Side of the input square in pixels."""
     stretch: bool
     """Whether the view is stretched to the input square (SAM 2) or padded (SAM, SAM-HQ)."""
+    level: str = BEST
+    """Which of the first answer's masks is taken, see `LEVELS`."""
 
     @property
     def side(self) -> int:

@@ -21,5 +21,6 @@ SPEC = FamilySpec(
     ),
     licence="weights: not shipped, under their authors' terms; network: transformers, Apache-2.0",
     extra="sam",
-    weights="a folder in the transformers layout",
+    weights="a published file, or a folder in the transformers layout",
+    weights_licence="Apache-2.0 (SAM, SAM-HQ and SAM 2 as published)",
 )

@@ -4,8 +4,8 @@ What is settled here:
 - SAM and SAM-HQ see the view with its longer side at 1024 pixels, padded below and right; SAM 2 sees it stretched;
 - clicks keep their place under the resize to the sub-pixel (the published code is up to half a pixel off);
 - the previous answer enters as the mask prompt: its logits, at most ±10, at a quarter of the input's side;
-- one click without a previous answer gives three masks, of which the one with the best predicted IoU is taken; later
-  clicks give the single mask.
+- one click without a previous answer gives three masks, of which the one with the best predicted IoU is taken, or the
+  smallest, middle or largest where a level (part, whole, group) is chosen; later clicks give the single mask.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from terraclick.errors import BadClick
 from terraclick.predictors.inputs import logit, picture, sigmoid
 from terraclick.values import Prediction, Prompt, View
 
-__all__ = ["SamEncoded", "SamView"]
+__all__ = ["BEST", "LEVELS", "SamEncoded", "SamView", "chosen_mask"]
 
 SURE = 10.0
 """Logits of a previous answer are clipped to this; padding counts as surely not the object."""
@@ -33,6 +33,11 @@ MEAN = (0.485, 0.456, 0.406)
 
 THRESHOLD = 0.5
 """Probability above which a pixel belongs to the mask: logit 0, as published."""
+
+BEST = "best"
+LEVELS = (BEST, "part", "whole", "group")
+"""Which of three masks answers the first clicks: the one with the best predicted IoU, or the smallest, the middle, the
+largest."""
 
 FloatArray = NDArray[np.float32]
 
@@ -51,11 +56,21 @@ class SamEncoded:
         return int(self.kept.nbytes)
 
 
+def chosen_mask(masks: FloatArray, scores: FloatArray, level: str) -> int:
+    """Which of the masks (M, h, w) a level means; the sizes decide, so that an order of the masks matters nothing."""
+    if level == BEST or len(masks) < 3:
+        return int(scores.argmax())
+    sizes = (masks > 0).reshape(len(masks), -1).sum(axis=1)
+    return int(np.argsort(sizes, kind="stable")[LEVELS.index(level) - 1])
+
+
 class SamView(ABC):
     """A Predictor around an image encoder (`features`) and a mask decoder (`masks`)."""
 
     stretch: bool
     """Whether the view is stretched to the input square (SAM 2) or padded (SAM, SAM-HQ)."""
+    level: str
+    """Which of the first answer's masks is taken, see `LEVELS`."""
 
     @property
     @abstractmethod
@@ -87,14 +102,17 @@ class SamView(ABC):
         """Probabilities of the whole view."""
         if not prompt.clicks or (not prompt.positives and previous is None):
             raise BadClick("SAM needs a click on the thing you want: add a positive click.")
-        first = previous is None and len(prompt.clicks) == 1
+        first = previous is None and (len(prompt.clicks) == 1 or self.level != BEST)
         down, across = (filled / side for filled, side in zip(encoded.filled, encoded.size, strict=True))
         # (x, y); the network itself adds the half pixel to the centre
         places = [((c.col + 0.5) * across - 0.5, (c.row + 0.5) * down - 0.5) for c in prompt.clicks]
         labels = np.array([int(c.positive) for c in prompt.clicks], dtype=np.int64)
         mask = None if previous is None else self._mask_prompt(previous, encoded)
         found, scores = self.masks(encoded.kept, np.array(places, np.float32), labels, mask, first)
-        best = np.ascontiguousarray(found[int(scores.argmax())])
+        rows, cols = (
+            -(-filled * size // self.side) for filled, size in zip(encoded.filled, found.shape[1:], strict=True)
+        )
+        best = np.ascontiguousarray(found[chosen_mask(found[:, :rows, :cols], scores, self.level if first else BEST)])
         logits = cv2.resize(best, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
         logits = np.ascontiguousarray(logits[: encoded.filled[0], : encoded.filled[1]])
         full = cv2.resize(logits, encoded.size[::-1], interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,67 @@
+"""Recipes beside their sources, as a page: for each what is the same, what differs, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from terraclick.networks.recipe import Setting, differing, value_at
+from terraclick.train.networks import NETWORK_RECIPES
+from terraclick.train.semantic_recipes import SEMANTIC_RECIPES
+
+__all__ = ["ALL_RECIPES", "recipe_page", "summary"]
+
+ALL_RECIPES: Mapping[str, Callable[[], Any]] = {**NETWORK_RECIPES, **SEMANTIC_RECIPES}
+"""Recipes of the papers' networks and of class maps by name."""
+
+
+def summary(name: str) -> str:
+    """What a recipe is, in the words of its function's first line; that of a named variant by its name."""
+    made = ALL_RECIPES[name]
+    said = getattr(made, "__doc__", None) if not hasattr(made, "func") else None
+    return said.splitlines()[0] if said else f"the variant {name} of the paper's tables"
+
+
+def recipe_page() -> str:
+    """The page in Markdown: an overview, then a table for each recipe that has a source."""
+    heads = "| recipe | what it is | settings compared | that differ |\n|---|---|---|---|"
+    rows, parts = [], []
+    for name, made in ALL_RECIPES.items():
+        recipe = made()
+        differs = differing(recipe)
+        count = len(recipe.sources) or "–"
+        shown = "none" if recipe.published else ", ".join(f"`{s.path}`" for s in differs) or "–"
+        rows.append(f"| `{name}` | {_cell(summary(name))} | {count} | {shown} |")
+        if recipe.sources:
+            parts.append(_section(name, recipe))
+    said = (
+        "Each recipe that follows a paper is compared with the paper or its authors' configuration, setting by setting."
+        " Variants without a table change what their name says, and are otherwise the recipe they are named after."
+    )
+    return "\n\n".join(["# Recipes beside their sources", said, "\n".join([heads, *rows]), *parts]) + "\n"
+
+
+def _section(name: str, recipe: Any) -> str:
+    ordered = sorted(recipe.sources, key=lambda setting: not setting.why)
+    lines = [_row(recipe, setting) for setting in ordered]
+    heads = "| setting | source says | where | ours | why it differs |\n|---|---|---|---|---|"
+    return f"## {name}\n\n{_cell(summary(name))}\n\n{heads}\n" + "\n".join(lines)
+
+
+def _row(recipe: Any, setting: Setting) -> str:
+    ours = value_at(recipe, setting.path)
+    cells = (f"`{setting.path}`", _value(setting.source), setting.where, _value(ours), setting.why)
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _value(value: Any) -> str:
+    """A setting for people: shares to four digits, tuples in words."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple):
+        return ", ".join(" ".join(map(_value, v)) if isinstance(v, tuple) else _value(v) for v in value) or "none"
+    return "none" if value is None else str(value)
+
+
+def _cell(text: object) -> str:
+    return " ".join(str(text).split()).replace("|", "\\|")

@@ -1,0 +1,91 @@
+"""Recipes beside their sources: every setting is listed, what differs says why, "published" means no difference."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
+
+from terraclick.errors import BadConfig  # noqa: E402
+from terraclick.networks.recipe import SETTLED, EpisodeRule, NetworkRecipe, Setting, differing, value_at  # noqa: E402
+from terraclick.train.networks import NETWORK_RECIPES, _rate  # noqa: E402
+from terraclick.train.recipe_table import ALL_RECIPES, recipe_page, summary  # noqa: E402
+from terraclick.train.semantic_recipes import SEMANTIC_RECIPES  # noqa: E402
+
+COMPARED = [name for name, made in ALL_RECIPES.items() if made().sources]
+
+
+def test_the_papers_recipes_are_compared():
+    paper = {"crosscut-b", "isrefiner-b", "mfp-b", "refcut-b", "simpleclick-b", "simpleclick-icl"}
+    assert paper | {"loveda-bicor", "vaihingen-bicor", "potsdam-bicor"} <= set(COMPARED)
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_a_difference_says_why_and_nothing_else_does(name):
+    recipe = ALL_RECIPES[name]()
+    for setting in recipe.sources:
+        differs = value_at(recipe, setting.path) != setting.source
+        assert differs == bool(setting.why), setting.path
+        assert setting.where
+    assert len({setting.path for setting in recipe.sources}) == len(recipe.sources)
+    if recipe.published:
+        assert not differing(recipe)
+
+
+@pytest.mark.parametrize("name", [name for name in COMPARED if name in NETWORK_RECIPES and name.endswith("-b")])
+def test_no_setting_is_left_out_of_a_table(name):
+    recipe = NETWORK_RECIPES[name]()
+    listed = {setting.path for setting in recipe.sources}
+    rule = {f"episodes.{field.name}" for field in fields(EpisodeRule) if field.name not in SETTLED}
+    own = {field.name for field in fields(NetworkRecipe) if field.name not in (*SETTLED, "episodes")}
+    if not recipe.episodes.references:
+        rule -= {"episodes.no_reference", "episodes.one_mask"}
+    if recipe.first == "one":
+        own -= {"erode", "others"}
+    assert (rule | own) - listed == set()
+
+
+def test_a_recipe_that_differs_cannot_be_called_published():
+    same = NetworkRecipe("x", "simpleclick", None, sources=(Setting("rate", 5e-5, "paper"),), published=True)
+    assert same.published
+    with pytest.raises(BadConfig, match=r"x is called published, but differs .* in rate"):
+        replace(same, rate=1e-4)
+    loveda = SEMANTIC_RECIPES["loveda-bicor"]()
+    with pytest.raises(BadConfig, match="judge_on"):
+        replace(loveda, published=True)
+
+
+@pytest.mark.parametrize("name", ALL_RECIPES)
+def test_only_published_recipes_are_called_so(name):
+    assert "as published" not in summary(name) or ALL_RECIPES[name]().published
+
+
+def test_the_rate_falls_where_the_papers_let_it_fall():
+    refiner = NETWORK_RECIPES["isrefiner-b"]()
+    at = {epoch: refiner.rate * _rate(refiner, round(epoch / 60 * refiner.steps)) for epoch in (0, 9, 11, 49, 51, 59)}
+    assert at == pytest.approx({0: 5e-5, 9: 5e-5, 11: 5e-6, 49: 5e-6, 51: 5e-7, 59: 5e-7})
+    crosscut = NETWORK_RECIPES["crosscut-b"]()
+    at = {epoch: crosscut.rate * _rate(crosscut, round(epoch / 55 * crosscut.steps)) for epoch in (0, 49, 51)}
+    assert at == pytest.approx({0: 5e-5, 49: 5e-5, 51: 5e-6})
+
+
+def test_nobody_clips_where_the_authors_do_not():
+    assert {NETWORK_RECIPES[name]().clip for name in COMPARED if name in NETWORK_RECIPES} == {None}
+    assert {SEMANTIC_RECIPES[name]().clip for name in COMPARED if name in SEMANTIC_RECIPES} == {None}
+
+
+def test_the_three_sets_have_settings_of_their_own():
+    loveda, vaihingen, potsdam = (SEMANTIC_RECIPES[f"{name}-bicor"]() for name in ("loveda", "vaihingen", "potsdam"))
+    assert loveda.train_on == ("Train", "Val")
+    told = [(c.epochs, c.batch, c.rate, c.layers, c.crop, c.top_k, c.mosaic) for c in (loveda, vaihingen, potsdam)]
+    assert told == [
+        (30, 8, 8e-5, 2, 512, 0.02, 0.0),
+        (45, 4, 5e-5, 2, 768, 1.0, 0.25),
+        (45, 4, 1e-4, 3, 768, 1.0, 0.25),
+    ]
+
+
+def test_the_page_names_each_difference():
+    page = recipe_page()
+    assert page.count("\n## ") == len(COMPARED)
+    assert "| `milestones` | 0.1667, 0.8333 | section IV | 0.1667, 0.8333 |  |" in page
