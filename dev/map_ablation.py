@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from terraclick.train import semantic
+from terraclick.train import map_features, semantic
 from terraclick.train.semantic_data import read_parts
 from terraclick.train.semantic_recipes import drone_map
 
@@ -45,7 +45,7 @@ PARTS = {"train": BASE.train_on, "devtest": BASE.judge_on, "dubai": ("devtest/du
 def encode(data, work):
     network = semantic.build_network(BASE)
     for part, folders in PARTS.items():
-        features = semantic.encode_all(BASE, network, read_parts(BASE, data, folders), 1)
+        features = map_features.encode_all(BASE, network, read_parts(BASE, data, folders), 1)
         arrays = {f"map{k}": np.stack([f.maps[k] for f in features]) for k in range(4)}
         np.savez(work / f"{part}.npz", labels=np.stack([f.labels for f in features]), **arrays)
         print(part, len(features), flush=True)
@@ -58,7 +58,7 @@ def load(work, part, coarse):
     if coarse:
         maps[:2] = [halved(m) for m in maps[:2]]
         labels = labels[:, ::2, ::2]
-    return [semantic.Features(tuple(m[i] for m in maps), labels[i]) for i in range(len(labels))]
+    return [map_features.Features(tuple(m[i] for m in maps), labels[i]) for i in range(len(labels))]
 
 
 def halved(m):

@@ -18,7 +18,7 @@ from terraclick.blocks.convnext import CONVNEXT, ConvNeXtConfig  # noqa: E402
 from terraclick.classmap.model import load_map, open_map  # noqa: E402
 from terraclick.errors import BadConfig, BadData, BadWeights  # noqa: E402
 from terraclick.inference.runtime import onnx_runtime  # noqa: E402
-from terraclick.train import semantic  # noqa: E402
+from terraclick.train import map_features, semantic  # noqa: E402
 from terraclick.train.export_map import export_map  # noqa: E402
 from terraclick.train.semantic_data import IGNORE, draw_crop, read_parts, turned  # noqa: E402
 from terraclick.train.semantic_recipes import SEMANTIC_RECIPES, SemanticConfig, loveda, vaihingen  # noqa: E402
@@ -269,10 +269,10 @@ def test_frozen_features_are_cut_where_all_maps_cells_end(tmp_path):
     )
     data = write_isprs(tmp_path / "data")
     network = semantic.build_network(config)
-    features = semantic.encode_all(config, network, read_parts(config, data, ("train",)), 2)
+    features = map_features.encode_all(config, network, read_parts(config, data, ("train",)), 2)
     assert [m.shape for m in features[0].maps] == [(24, 28, 28), (40, 14, 14), (384, 24, 24), (384, 24, 24)]
     whole = features[0]
-    cut = semantic.cut_features(whole, config, np.random.default_rng(1))
+    cut = map_features.cut_features(whole, config, np.random.default_rng(1))
     assert [m.shape[-1] for m in cut.maps] == [14, 7, 12, 12]
     place = [
         i for i in (0, 14) for j in (0, 14) if np.array_equal(cut.maps[0], whole.maps[0][:, i : i + 14, j : j + 14])
@@ -287,10 +287,10 @@ def test_balanced_crops_show_rare_classes_as_often_as_the_recipe_asks():
     """One of eight pictures is half class 1, the others all class 0: class 1 has a sixteenth of the pixels."""
     labels = [np.zeros((112, 112), np.uint8) for _ in range(8)]
     labels[5][:, 56:] = 1
-    features = [semantic.Features((np.zeros((1, 2, 2), np.float16),), label) for label in labels]
+    features = [map_features.Features((np.zeros((1, 2, 2), np.float16),), label) for label in labels]
     config = replace(loveda(), frozen=True, side=112, crop=56)
     for power in (0.0, 0.5, 1.0):
-        crops = semantic.BalancedCrops.of(features, config, power)
+        crops = map_features.BalancedCrops.of(features, config, power)
         rng = np.random.default_rng(0)
         drawn = [crops.draw(rng) for _ in range(4000)]
         share = np.mean([labels[i][row : row + 56, col : col + 56].mean() for i, row, col in drawn])

@@ -133,6 +133,10 @@ class NetworkRecipe:
     loss: str = "last"
     """"last" = normalised focal loss of the last answer, "dice" = soft dice added to it, "icl" = focal loss of every
     answer, later ones weighing more."""
+    auxiliary: float = 0.0
+    """Weight of the cross-entropy of an auxiliary answer, for networks that have one (RITM)."""
+    refine: float = 0.0
+    """Weight of the second stage's loss in a window around the thing, for networks that have one (FocalClick)."""
     tuning: str = "full"
     """What is trained: full, lora, adapter."""
     rank: int = 16
@@ -156,7 +160,8 @@ class NetworkRecipe:
             raise BadConfig(f"milestones {self.milestones}: give rising shares of the steps between 0 and 1.")
 
 
-SETTLED = ("name", "family", "config", "seed", "published", "sources", "backbone_rate", "warm_up", "rank", "references")
+SETTLED = ("name", "family", "config", "seed", "published", "sources", "rank", "references")
+SETTLED += ("backbone_rate", "warm_up", "auxiliary", "refine")
 """Fields that a table need not list: names, and what is off unless a recipe says so."""
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from terraclick.blocks.tuning import count_parameters, merge_lora, tune
 from terraclick.core.masks import iou
@@ -38,8 +39,11 @@ __all__ = ["NETWORK_RECIPES", "click_curve", "start_from", "train_network", "tra
 IGNORE = 255
 CHECKPOINT_EVERY = 100
 
-BEFORE_THE_HEAD = ("backbone.", "embed_clicks.", "prompt.")
+BEFORE_THE_HEAD = ("backbone.", "embed_clicks.", "prompt.", "feature_extractor.")
 """Parts of names of weights that learn at `backbone_rate`; a prompt that learns faster soon drowns the tokens."""
+
+HRNET_HEADS = (".aux_head.", ".conv3x3_ocr.", ".ocr_gather_head.", ".ocr_distri_head.", ".cls_head.")
+"""Parts of names within RITM's feature extractor that are its head."""
 
 Clicks = tuple[Click, ...]
 
@@ -77,8 +81,17 @@ def training_loss(
         network.train()
     encoded = network.encode(image) if encoded is None else encoded
     extra = _references(network, episodes, device)
-    logits = network.answer(encoded, previous, _points(clicks, device), **extra)
-    loss = _focal(logits, truth)
+    points = _points(clicks, device)
+    if recipe.auxiliary and hasattr(network, "both"):
+        logits, aux = network.both(encoded, previous, points)
+        loss = _focal(logits, truth) + recipe.auxiliary * _cross_entropy(aux, truth)
+    elif recipe.refine and hasattr(network, "refine"):
+        coarse = network.coarse(encoded, previous, points)
+        logits = coarse.logits
+        loss = _focal(logits, truth) + recipe.refine * _refined(network, image, truth, points, coarse, rng)
+    else:
+        logits = network.answer(encoded, previous, points, **extra)
+        loss = _focal(logits, truth)
     if recipe.loss == "dice":
         loss = loss + dice_loss(logits[:, 0].float(), (truth == 1).float(), truth != IGNORE)
     return loss.mean()
@@ -93,6 +106,50 @@ def _tensors(episodes: Sequence[Episode], device: str) -> tuple[Tensor, Tensor]:
 
 def _focal(logits: Tensor, truth: Tensor) -> Tensor:
     return normalized_focal_loss(logits[:, 0].float(), (truth == 1).float(), truth != IGNORE)
+
+
+def _cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
+    """Mean cross-entropy of each sample (B,) over known pixels."""
+    known = (truth != IGNORE).float()
+    loss = functional.binary_cross_entropy_with_logits(logits[:, 0].float(), (truth == 1).float(), reduction="none")
+    return (loss * known).sum((1, 2)) / known.sum((1, 2)).clamp_min(1)
+
+
+def _refined(
+    network: Any, image: Tensor, truth: Tensor, points: Tensor, coarse: Any, rng: np.random.Generator
+) -> Tensor:
+    """FocalClick's second stage: focal loss (B,) of the refined answer in a window around the thing, its size drawn.
+
+    The window is 1 to 2 times the thing's box, moved by up to a tenth, as the crops of the predictor vary.
+    """
+    size = (image.shape[-2], image.shape[-1])
+    boxes = torch.tensor([_window(one == 1, rng) for one in truth.cpu().numpy()], device=image.device)
+    scale = (boxes[:, 2:] - boxes[:, :2]) / torch.tensor(size, device=image.device)
+    placed = (points[..., :2] - boxes[:, None, :2]) / scale[:, None]
+    used = points[..., 2:] >= 0
+    inside = ((placed >= 0) & (placed < torch.tensor(size, device=image.device))).all(-1, keepdim=True) & used
+    cut_points = torch.where(inside, torch.cat([placed, points[..., 2:]], dim=-1), torch.full_like(points, -1.0))
+    from terraclick.networks.focalclick.model import roi_align
+
+    crop = roi_align(image, boxes, size)
+    labels = roi_align((truth == 1).float()[:, None], boxes, size)[:, 0] > 0.5
+    known = roi_align((truth == IGNORE).float()[:, None], boxes, size)[:, 0] < 0.01
+    logits = network.refine(crop, cut_points, coarse, boxes)
+    return normalized_focal_loss(logits[:, 0].float(), labels.float(), known)
+
+
+def _window(mask: NDArray[np.bool_], rng: np.random.Generator) -> list[float]:
+    """(top, left, bottom, right) of a window around a mask, within its picture."""
+    box = []
+    for axis, length in enumerate(mask.shape):
+        places = np.flatnonzero(mask.any(axis=1 - axis))
+        first, last = (float(places[0]), float(places[-1] + 1)) if len(places) else (0.0, float(length))
+        side = max((last - first) * rng.uniform(1, 2), 8.0)
+        middle = (first + last) / 2 + side * rng.uniform(-0.1, 0.1)
+        low = min(max(middle - side / 2, 0.0), length - 8.0)
+        box.append((low, min(max(middle + side / 2, low + 8.0), float(length))))
+    (top, bottom), (left, right) = box
+    return [top, left, bottom, right]
 
 
 def _passes(recipe: NetworkRecipe, rng: np.random.Generator) -> int:
@@ -231,7 +288,11 @@ def train_network(
 def _optimizer(network: nn.Module, recipe: NetworkRecipe) -> tuple[torch.optim.Optimizer, tuple[float, ...]]:
     """Adam over what is trained, and the share of the learning rate of each of its groups."""
     trained = [weight for weight in network.parameters() if weight.requires_grad]
-    slow = {id(weight) for name, weight in network.named_parameters() if any(part in name for part in BEFORE_THE_HEAD)}
+    slow = {
+        id(weight)
+        for name, weight in network.named_parameters()
+        if any(part in name for part in BEFORE_THE_HEAD) and not any(part in name for part in HRNET_HEADS)
+    }
     groups = [[w for w in trained if (id(w) in slow) == within] for within in (False, True)]
     shares: tuple[float, ...] = (1.0, recipe.backbone_rate)
     if recipe.backbone_rate == 1:

@@ -18,7 +18,7 @@ ALL_RECIPES: Mapping[str, Callable[[], Any]] = {**NETWORK_RECIPES, **SEMANTIC_RE
 def summary(name: str) -> str:
     """What a recipe is, in the words of its function's first line; that of a named variant by its name."""
     made = ALL_RECIPES[name]
-    said = getattr(made, "__doc__", None) if not hasattr(made, "func") else None
+    said = getattr(made, "func", made).__doc__
     return said.splitlines()[0] if said else f"the variant {name} of the paper's tables"
 
 

@@ -35,7 +35,6 @@ from terraclick.train.map_features import (
     Features,
     FrozenEncoder,
     cut_features,
-    encode_all,
     encode_to,
     feature_square,
     judged_squares,
@@ -48,13 +47,11 @@ from terraclick.train.semantic_recipes import SemanticConfig, Views
 
 __all__ = [
     "ARCH",
-    "Features",
     "Lookahead",
     "Scores",
     "build_network",
     "confusion",
     "decoder_config",
-    "encode_all",
     "evaluate",
     "restored",
     "train",

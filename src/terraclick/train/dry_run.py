@@ -1,0 +1,190 @@
+"""What a recipe costs before days are spent on it: real steps at its full size, on pictures made by chance.
+
+Time and memory are measured with `probe` pictures a step and scaled to the recipe's batch. Days on a GPU are reckoned
+from the arithmetic of a step, counted while it runs: they are a forecast, and say so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from terraclick.blocks.tuning import count_parameters, tune
+from terraclick.networks.bicor.model import Bicor
+from terraclick.networks.checkpoint import build
+from terraclick.networks.recipe import NetworkRecipe
+from terraclick.train.episodes import Episode, Example
+from terraclick.train.networks import training_loss
+from terraclick.train.semantic import decoder_config
+from terraclick.train.semantic_losses import total_loss
+from terraclick.train.semantic_recipes import SemanticConfig
+
+__all__ = ["GPU_FLOPS", "DryRun", "dry_run"]
+
+GPU_FLOPS = 40e12
+"""Sustained floating-point operations a second of one GPU of the class that the papers used, in mixed precision."""
+
+ADAM = 16
+"""Bytes of a trained number: itself, its gradient, and two averages, in float32."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a recipe costs."""
+
+    recipe: str
+    """Its name."""
+    parameters: int
+    """Numbers of the network."""
+    trained: int
+    """Those that are trained."""
+    shapes: dict[str, tuple[int, ...]]
+    """Inputs of a step by name, at the recipe's batch."""
+    loss: float
+    """Of the last step tried; a number where everything fits together."""
+    gflops_step: float
+    """Of a step at the recipe's batch, forwards and backwards; no-gradient passes included."""
+    seconds_step: float
+    """Of a step at the recipe's batch here, with the threads of this process."""
+    memory_mb: float
+    """Reckoned for the recipe's batch: weights, gradients, averages, and what a step keeps for its gradient."""
+    steps: int
+    """Of the whole run."""
+    days_here: float
+    """On this machine, with the threads of this process."""
+    days_gpu: float
+    """Forecast for one GPU at `GPU_FLOPS`."""
+
+    def lines(self) -> list[str]:
+        """For people."""
+        threads = torch.get_num_threads()
+        shapes = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in self.shapes.items())
+        return [
+            f"{self.recipe}: {self.parameters / 1e6:.2f} M parameters, {self.trained / 1e6:.2f} M trained",
+            f"a step: {shapes}; {self.gflops_step:.0f} GFLOP, loss {self.loss:.4g}",
+            f"about {self.memory_mb:.0f} MB, {self.seconds_step:.2f} s a step with {threads} threads here",
+            f"{self.steps} steps: {self.days_here:.1f} days here, about {self.days_gpu:.2f} days on one GPU",
+        ]
+
+
+def dry_run(
+    recipe: NetworkRecipe | SemanticConfig, probe: int = 1, clock: Callable[[], float] = time.perf_counter
+) -> DryRun:
+    """Two steps of a recipe at its size, with `probe` pictures each. Raises BadConfig, or torch's error for a shape."""
+    torch.manual_seed(recipe.seed)
+    made = _map_step(recipe, probe) if isinstance(recipe, SemanticConfig) else _click_step(recipe, probe)
+    network, steps, shapes, step = made
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=recipe.rate)
+    kept = _Kept()
+
+    def once(number: int) -> float:
+        with kept:
+            loss = step(number)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    with FlopCounterMode(display=False) as counter:
+        once(0)
+    started = clock()
+    loss = once(1)
+    scale = recipe.batch / probe
+    seconds = (clock() - started) * scale
+    flops = counter.get_total_flops() * scale
+    everything, few = count_parameters(network)
+    memory = (4 * everything + (ADAM - 4) * few + kept.nbytes * scale) / 1e6
+    return DryRun(
+        recipe.name,
+        everything,
+        few,
+        {name: (recipe.batch, *shape) for name, shape in shapes.items()},
+        loss,
+        flops / 1e9,
+        seconds,
+        memory,
+        steps,
+        steps * seconds / 86_400,
+        steps * flops / GPU_FLOPS / 86_400,
+    )
+
+
+class _Kept:
+    """Counts the bytes that a forward pass keeps for its gradient, each row of numbers once; weights are left out."""
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+
+    def __enter__(self) -> None:
+        self._seen: set[int] = set()
+        self.nbytes = 0
+        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
+        self._hooks.__enter__()
+
+    def _pack(self, tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._seen and not tensor.is_leaf:
+            self._seen.add(storage.data_ptr())
+            self.nbytes += storage.nbytes()
+        return tensor
+
+    def __exit__(self, *found: Any) -> None:
+        self._hooks.__exit__(*found)
+
+
+Step = Callable[[int], torch.Tensor]
+
+
+def _click_step(recipe: NetworkRecipe, probe: int) -> tuple[nn.Module, int, dict[str, tuple[int, ...]], Step]:
+    network = tune(build(recipe.family, recipe.config)[0], recipe.tuning, recipe.rank).train()
+    side = recipe.episodes.side
+
+    def step(number: int) -> torch.Tensor:
+        rng = np.random.default_rng([recipe.seed, 7, number])
+        episodes = [_episode(side, recipe.episodes.references, rng) for _ in range(probe)]
+        return training_loss(network, episodes, recipe, rng)
+
+    return network, recipe.steps, {"image": (3, side, side), "answer": (1, side, side)}, step
+
+
+def _episode(side: int, references: bool, rng: np.random.Generator) -> Episode:
+    """A disc on noise, with the same disc as its example."""
+    image = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+    row, col, radius = rng.integers(side // 4, 3 * side // 4), rng.integers(side // 4, 3 * side // 4), side // 6
+    rows, cols = np.ogrid[:side, :side]
+    inside = (rows - row) ** 2 + (cols - col) ** 2 < radius**2
+    image[inside] //= 3
+    example = Example(image, inside, ~inside) if references else None
+    return Episode(image, inside.astype(np.uint8), example, np.zeros((side, side), np.uint8))
+
+
+PICTURES = 2000
+"""Pictures that the steps of a class map's recipe are reckoned for: a published training set is about so large."""
+
+
+def _map_step(config: SemanticConfig, probe: int) -> tuple[nn.Module, int, dict[str, tuple[int, ...]], Step]:
+    whole = Bicor(config.encoder, decoder_config(config))
+    trained: nn.Module = whole.decoder if config.frozen else whole
+    trained.train()
+    channels, side = whole.decoder.config.channels, config.crop
+    sides = [side // 4, side // 8, side // 14, side // 14] if config.frozen else []
+    shapes = {"image": (3, side, side)}
+    if config.frozen:
+        shapes = {f"map {k}": (c, s, s) for k, (c, s) in enumerate(zip(channels, sides, strict=True))}
+
+    def step(number: int) -> torch.Tensor:
+        rng = torch.Generator().manual_seed(config.seed + number)
+        given: Any = [torch.randn(probe, *shape, generator=rng) for shape in shapes.values()]
+        labels = torch.randint(0, len(config.classes), (probe, side, side), generator=rng)
+        output = trained(given if config.frozen else given[0].sigmoid())
+        return total_loss(output, labels, whole.decoder.config, config.heat, config.fisher)
+
+    return trained, max(1, round(config.epochs * PICTURES / config.batch)), shapes, step

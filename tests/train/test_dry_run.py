@@ -1,0 +1,76 @@
+"""A recipe tried at its size: shapes, parameters, memory and time of its real steps."""
+
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
+
+from click.testing import CliRunner  # noqa: E402
+
+from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
+from terraclick.cli import cli  # noqa: E402
+from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
+from terraclick.networks.recipe import EpisodeRule, NetworkRecipe  # noqa: E402
+from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.train.dry_run import GPU_FLOPS, dry_run  # noqa: E402
+from terraclick.train.networks import NETWORK_RECIPES  # noqa: E402
+from terraclick.train.semantic_recipes import SEMANTIC_RECIPES  # noqa: E402
+
+BASE = SimpleClickConfig(ClickViTConfig(dim=32, depth=4, heads=4, size=224), (8, 16, 32, 64), 16)
+TINY = NetworkRecipe("tiny", "simpleclick", BASE, EpisodeRule(side=64), steps=100, batch=4, passes=(1.0,))
+
+
+def test_what_it_says_follows_from_what_it_ran():
+    ticks = iter(range(10))
+    found = dry_run(TINY, probe=2, clock=lambda: float(next(ticks)))
+    assert found.parameters == found.trained == sum(p.numel() for p in _network(TINY).parameters())
+    assert found.shapes == {"image": (4, 3, 64, 64), "answer": (4, 1, 64, 64)}
+    assert found.seconds_step == 2.0, "one tick for two pictures of four"
+    assert found.days_here == pytest.approx(100 * 2 / 86_400)
+    assert found.days_gpu == pytest.approx(100 * found.gflops_step * 1e9 / GPU_FLOPS / 86_400, rel=0.01)
+    assert 0 < found.loss < 10 and found.gflops_step > 0.1
+
+
+def _network(recipe):
+    from terraclick.networks.checkpoint import build
+
+    return build(recipe.family, recipe.config)[0]
+
+
+def test_more_pictures_cost_more_memory_and_arithmetic_but_no_parameters():
+    one, four = dry_run(replace(TINY, batch=1)), dry_run(replace(TINY, batch=4))
+    assert one.parameters == four.parameters
+    assert four.gflops_step == pytest.approx(4 * one.gflops_step, rel=0.02) and four.memory_mb > one.memory_mb
+
+
+def test_tuning_and_second_looks_are_counted():
+    lora = dry_run(replace(TINY, tuning="lora", rank=2))
+    assert 0 < lora.trained < 0.2 * lora.parameters
+    looks = [
+        dry_run(replace(TINY, family="mfp", config=MfpConfig(BASE), first="one", passes=p))
+        for p in ((1.0,), (0.0, 1.0))
+    ]
+    assert looks[1].gflops_step > 1.2 * looks[0].gflops_step
+
+
+@pytest.mark.parametrize("name", ["simpleclick-small", "ritm-small", "focalclick-small", "land-cover"])
+def test_recipes_of_every_kind_run_dry(name):
+    recipe = NETWORK_RECIPES[name]() if name in NETWORK_RECIPES else SEMANTIC_RECIPES[name]()
+    found = dry_run(recipe)
+    assert found.recipe == name and 0 < found.loss < 1000 and found.memory_mb > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*NETWORK_RECIPES, *SEMANTIC_RECIPES])
+def test_every_recipe_runs_dry_at_its_size(name):
+    recipe = NETWORK_RECIPES[name]() if name in NETWORK_RECIPES else SEMANTIC_RECIPES[name]()
+    assert dry_run(recipe).days_gpu < 60
+
+
+def test_from_the_command_line_without_data():
+    done = CliRunner().invoke(cli, ["train", "simpleclick-small", "--dry-run"])
+    assert done.exit_code == 0, done.output
+    assert "M parameters" in done.stdout and "days on one GPU" in done.stdout and "8×3×224×224" in done.stdout
+    for words in (["train", "simpleclick-small", "--data", "."], ["train", "simpleclick-small", "--out", "x"]):
+        assert CliRunner().invoke(cli, words).exit_code != 0
