@@ -89,8 +89,11 @@ def _same(path: Path, file: InstalledFile) -> bool:
 
 def hash_of(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
+    digest = hashlib.sha256()
     with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        while block := content.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def models_folder(environ: Mapping[str, str] = os.environ) -> Path:

@@ -75,7 +75,7 @@ class DryRun:
 
 
 def dry_run(
-    recipe: NetworkRecipe | SemanticConfig, probe: int = 1, clock: Callable[[], float] = time.perf_counter
+    recipe: NetworkRecipe | SemanticConfig, probe: int = 2, clock: Callable[[], float] = time.perf_counter
 ) -> DryRun:
     """Two steps of a recipe at its size, with `probe` pictures each. Raises BadConfig, or torch's error for a shape."""
     torch.manual_seed(recipe.seed)
