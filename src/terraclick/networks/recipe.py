@@ -160,7 +160,7 @@ class NetworkRecipe:
             raise BadConfig(f"milestones {self.milestones}: give rising shares of the steps between 0 and 1.")
 
 
-SETTLED = ("name", "family", "config", "seed", "published", "sources", "rank", "references")
+SETTLED: tuple[str, ...] = ("name", "family", "config", "seed", "published", "sources", "rank", "references")
 SETTLED += ("backbone_rate", "warm_up", "auxiliary", "refine")
 """Fields that a table need not list: names, and what is off unless a recipe says so."""
 

@@ -176,7 +176,7 @@ def _map_step(config: SemanticConfig, probe: int) -> tuple[nn.Module, int, dict[
     trained.train()
     channels, side = whole.decoder.config.channels, config.crop
     sides = [side // 4, side // 8, side // 14, side // 14] if config.frozen else []
-    shapes = {"image": (3, side, side)}
+    shapes: dict[str, tuple[int, ...]] = {"image": (3, side, side)}
     if config.frozen:
         shapes = {f"map {k}": (c, s, s) for k, (c, s) in enumerate(zip(channels, sides, strict=True))}
 

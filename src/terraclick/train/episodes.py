@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -102,7 +103,7 @@ def draw_episode(
     chances = share_of(datasets, shares)
     for _ in range(DRAWS):
         number = int(rng.choice(len(datasets), p=chances) if shares else rng.integers(len(datasets)))
-        episode = _draw(datasets[number], lambda picture, n=number: read(n, picture), rule, rng)
+        episode = _draw(datasets[number], partial(read, number), rule, rng)
         if episode is None:
             continue
         if (rule.copy_paste and rng.random() < rule.copy_paste) or (rule.image_mix and rng.random() < rule.image_mix):
@@ -148,6 +149,7 @@ def _draw(
         return None
     labels = read(number)
     side = _drawn_side(rule, rng)
+    chosen: tuple[int, ...]
     thing = things[rng.integers(len(things))]
     if rule.asked == "object":
         around = labels.layers[thing.layer][1] == thing.id
@@ -221,7 +223,7 @@ def _draw_parts(
     kinds = sorted({part.cls for part in parts})
     chosen = set(rng.choice(kinds, int(rng.integers(1, len(kinds) + 1)), replace=False).tolist())
     labels = read(number)
-    window = _around(_parts_mask(labels, parts), side, rng)
+    window = _around(_parts_mask(labels, parts) > 0, side, rng)
     asked, rest = (
         _labels(_parts_mask(labels, [part for part in parts if (part.cls in chosen) == within]), window, rule.side, 0)
         for within in (True, False)
@@ -262,7 +264,7 @@ def _example_of_parts(
         return None
     n, _, parts = others[rng.integers(len(others))]
     labels = read(n)
-    window = _around(_parts_mask(labels, parts), _drawn_side(rule, rng), rng)
+    window = _around(_parts_mask(labels, parts) > 0, _drawn_side(rule, rng), rng)
     masks = tuple(
         _labels(_parts_mask(labels, [p for p in parts if (p.cls in chosen) == within]), window, rule.side, 0)
         for within in (True, False)
@@ -297,12 +299,13 @@ def _example(
     classes = labels.classes(chosen)
     window = _around(np.isin(classes, chosen), side, rng, whole=False)
     kinds = _labels(classes, window, rule.side, IGNORE)
-    masks = (np.isin(kinds, chosen), np.isin(kinds, [kind for kind in dataset.task_classes if kind not in wanted]))
+    rest = [kind for kind in dataset.task_classes if kind not in wanted]
+    masks = [np.isin(kinds, shown).astype(np.uint8) for shown in (chosen, rest)]
     if rng.random() < rule.one_mask:
         dropped = int(rng.integers(2))
-        masks = tuple(mask & (sign != dropped) for sign, mask in enumerate(masks))
+        masks[dropped] = np.zeros_like(masks[dropped])
     image, (positive, negative) = _laid(cut(labels.image, window, rule.side, GREY), masks, rule, rng)
-    return Example(image, positive, negative)
+    return Example(image, positive > 0, negative > 0)
 
 
 def _around(mask: NDArray[np.bool_], side: int, rng: np.random.Generator, whole: bool = True) -> Window:
@@ -322,7 +325,7 @@ def _around(mask: NDArray[np.bool_], side: int, rng: np.random.Generator, whole:
     for (first, last), size in zip(boxes, mask.shape, strict=True):
         start = int(rng.integers(last + 1 - side, first + 1)) if last + 1 - side <= first else first
         starts.append(min(max(start, min(0, size - side)), max(0, size - side)))
-    return Window(*starts, side, side)
+    return Window(starts[0], starts[1], side, side)
 
 
 def _labels(array: NDArray[Number], window: Window, side: int, fill: int) -> NDArray[Number]:
@@ -337,7 +340,7 @@ def _labels(array: NDArray[Number], window: Window, side: int, fill: int) -> NDA
 
 def _laid(
     image: NDArray[np.uint8],
-    maps: Sequence[NDArray[np.uint8] | NDArray[np.bool_]],
+    maps: Sequence[NDArray[np.uint8]],
     rule: EpisodeRule,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], tuple[NDArray[np.uint8], ...]]:

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from terraclick.data.augment import jitter_light
 from terraclick.errors import BadData
@@ -90,7 +91,8 @@ def _square(image: Image, labels: Image, window: tuple[int, int, int], side: int
         if fill is None:
             truth = _mirror(truth, below, right)
         else:
-            truth = cv2.copyMakeBorder(truth, 0, below, 0, right, cv2.BORDER_CONSTANT, value=float(fill))
+            grown = cv2.copyMakeBorder(truth, 0, below, 0, right, cv2.BORDER_CONSTANT, value=float(fill))
+            truth = np.asarray(grown, np.uint8)
     how = cv2.INTER_AREA if take > side else cv2.INTER_LINEAR
     resized = cv2.resize(piece, (side, side), interpolation=how)
     return np.asarray(resized, np.uint8), np.asarray(
@@ -169,7 +171,8 @@ def encode_to(
     key = _key(config, samples)
     path = folder / "features.json"
     folder.mkdir(parents=True, exist_ok=True)
-    state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"key": key, "pictures": 0, "rows": 0}
+    fresh = {"key": key, "pictures": 0, "rows": 0}
+    state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else fresh
     if state["key"] != key:
         raise BadData(f"{folder} holds features of another recipe or of other pictures: delete it, or choose another.")
     encoder = FrozenEncoder(config, network)
@@ -179,7 +182,7 @@ def encode_to(
         row = state["rows"]
         for piece, truth in _drawn_squares(config, samples[index], index, config.variants):
             feature = encoder(piece, truth)
-            arrays = (*feature.maps, feature.labels)
+            arrays: list[NDArray[Any]] = [*feature.maps, feature.labels]
             files = files or _make(folder, arrays, total)
             for file, array in zip(files, arrays, strict=True):
                 file[row] = array
@@ -217,6 +220,7 @@ def standardise(decoder: BicorDecoder, features: Sequence[Features]) -> None:
     some = features[:: max(1, len(features) // 64)][:64]
     with torch.no_grad():
         for level, layer in enumerate(decoder.aggregate.project):
+            assert isinstance(layer, nn.Linear)
             seen = np.concatenate([f.maps[level].reshape(len(f.maps[level]), -1)[:, ::7] for f in some], axis=1)
             seen = seen.astype(np.float32)
             mean, deviation = torch.from_numpy(seen.mean(1)), torch.from_numpy(seen.std(1) + 1e-3)

@@ -49,7 +49,7 @@ Clicks = tuple[Click, ...]
 
 
 def training_loss(
-    network: nn.Module,
+    network: Any,
     episodes: Sequence[Episode],
     recipe: NetworkRecipe,
     rng: np.random.Generator,
@@ -187,7 +187,7 @@ def _points(clicks: Sequence[Clicks], device: str) -> Tensor:
     return torch.from_numpy(np.concatenate([click_points(given, max(slots, 1)) for given in clicks])).to(device)
 
 
-def _references(network: nn.Module, episodes: Sequence[Episode], device: str) -> dict[str, Tensor]:
+def _references(network: Any, episodes: Sequence[Episode], device: str) -> dict[str, Tensor]:
     """The keyword input of a network that reads references, zero rows where an episode has none."""
     if not hasattr(network, "represent") or all(episode.example is None for episode in episodes):
         return {}
@@ -204,16 +204,15 @@ def _references(network: nn.Module, episodes: Sequence[Episode], device: str) ->
 
 
 @torch.no_grad()
-def click_curve(
-    network: nn.Module, episodes: Sequence[Episode], clicks: int = 5, device: str = "cpu"
-) -> NDArray[np.float64]:
+def click_curve(network: Any, episodes: Sequence[Episode], clicks: int = 5, device: str = "cpu") -> NDArray[np.float64]:
     """IoU (episodes, clicks) of a network after each click of the evaluation robot, whole crops, no zoom-in."""
     network.eval()
     curve = np.zeros((len(episodes), clicks))
     for row, episode in enumerate(episodes):
         image, _ = _tensors([episode], device)
         encoded, extra = network.encode(image), _references(network, [episode], device)
-        truth, ignore, given = episode.truth == 1, episode.truth == IGNORE, ()
+        truth, ignore = episode.truth == 1, episode.truth == IGNORE
+        given: Clicks = ()
         previous, mask = torch.zeros_like(image[:, :1]), np.zeros(episode.truth.shape, np.bool_)
         for step in range(clicks):
             click = next_click(mask, truth, ignore, given)

@@ -137,22 +137,23 @@ def build_network(config: SemanticConfig) -> Bicor:
     """The network before the first step. Raises BadWeights for weights that do not fit, MissingExtra."""
     torch.manual_seed(config.seed)
     network = Bicor(config.encoder, decoder_config(config))
+    encoder: Any = network.encoder
     if config.encoder.startswith("convnext"):
         if config.weights is not None:
             state = rename(read_published(config.weights), RENAMES, UNUSED)
-            state = reshaped(state, network.encoder.net.state_dict())
+            state = reshaped(state, encoder.net.state_dict())
             try:
-                network.encoder.net.load_state_dict(state)
+                encoder.net.load_state_dict(state)
             except RuntimeError as error:
                 reason = str(error).splitlines()[-1].strip()
                 raise BadWeights(f"{config.weights} does not fit {config.encoder}: {reason}") from None
         return network
     published = initial_backbone()
     if config.encoder == "efficientnet-lite0":
-        network.encoder.net.load_state_dict(published)
+        encoder.net.load_state_dict(published)
     else:
         kept = {k: v for k, v in published.items() if k.split(".")[0] == "stem" or k.startswith(STAGES_OF_DETAIL)}
-        network.encoder.detail.load_state_dict(kept)
+        encoder.detail.load_state_dict(kept)
     return network
 
 
@@ -218,7 +219,7 @@ class _Run:
         self.fast = fast
         self.optimizer = Lookahead(fast) if config.lookahead else fast
         self.rank, self.world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-        self.module = self.trained
+        self.module: nn.Module = self.trained
         if self.world > 1:
             self.module = nn.parallel.DistributedDataParallel(self.trained)
 
@@ -399,7 +400,7 @@ def _claim(out: Path, config: SemanticConfig, resume: bool) -> None:
 def evaluate(
     config: SemanticConfig,
     network: Bicor,
-    samples: Sequence[Labelled] | Sequence[Features],
+    samples: Sequence[Labelled | Features],
     report: Report | None = None,
 ) -> Scores:
     """Name every pixel of some pictures and count: at the scale of training, one at a time."""

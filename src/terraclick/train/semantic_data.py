@@ -155,8 +155,9 @@ def draw_crop(sample: Labelled, side: int, rng: np.random.Generator) -> tuple[Im
     take = max(1, round(side / scale))
     below, right = max(take - image.shape[0], 0), max(take - image.shape[1], 0)
     if below or right:
-        image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REFLECT_101)
-        labels = cv2.copyMakeBorder(labels, 0, below, 0, right, cv2.BORDER_CONSTANT, value=IGNORE)
+        image = np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.uint8)
+        grown = cv2.copyMakeBorder(labels, 0, below, 0, right, cv2.BORDER_CONSTANT, value=float(IGNORE))
+        labels = np.asarray(grown, np.uint8)
     for _ in range(10):
         row = int(rng.integers(image.shape[0] - take + 1))
         col = int(rng.integers(image.shape[1] - take + 1))
@@ -166,10 +167,11 @@ def draw_crop(sample: Labelled, side: int, rng: np.random.Generator) -> tuple[Im
             break
     piece = image[row : row + take, col : col + take]
     if take != side:
-        piece = cv2.resize(piece, (side, side), interpolation=cv2.INTER_AREA if take > side else cv2.INTER_LINEAR)
-        truth = cv2.resize(truth, (side, side), interpolation=cv2.INTER_NEAREST)
+        how = cv2.INTER_AREA if take > side else cv2.INTER_LINEAR
+        piece = np.asarray(cv2.resize(piece, (side, side), interpolation=how), np.uint8)
+        truth = np.asarray(cv2.resize(truth, (side, side), interpolation=cv2.INTER_NEAREST), np.uint8)
     turn = int(rng.integers(8))
-    return turned(np.asarray(piece), turn), turned(np.asarray(truth), turn)
+    return turned(piece, turn), turned(truth, turn)
 
 
 def draw_mosaic(samples: Sequence[Labelled], side: int, rng: np.random.Generator) -> tuple[Image, Image]:

@@ -187,7 +187,7 @@ class SemanticConfig:
 
 
 CODE = "the authors' configuration"
-SETTLED = (
+SETTLED: tuple[str, ...] = (
     "crop",
     "epochs",
     "batch",

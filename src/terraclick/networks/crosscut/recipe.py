@@ -28,7 +28,7 @@ def crosscut_b() -> NetworkRecipe:
 
 
 def _sources(recipe: NetworkRecipe) -> tuple[Setting, ...]:
-    code = (
+    code: tuple[str, ...] = (
         "episodes.side",
         "episodes.scale",
         "episodes.scale_evenly",

@@ -27,7 +27,15 @@ def isrefiner_b() -> NetworkRecipe:
 
 def _sources(recipe: NetworkRecipe) -> tuple[Setting, ...]:
     paper = ("steps", "batch", "rate", "milestones", "episodes.side", "loss", "tuning")
-    code = ("first", "first_depth", "next_clicks", "passes", "clip", "episodes.scale", "episodes.scale_evenly")
+    code: tuple[str, ...] = (
+        "first",
+        "first_depth",
+        "next_clicks",
+        "passes",
+        "clip",
+        "episodes.scale",
+        "episodes.scale_evenly",
+    )
     code += ("episodes.min_area", "episodes.merge", "episodes.augment", "erode", "others")
     return (
         *same_as(recipe, PAPER, *paper),

@@ -22,7 +22,18 @@ def mfp_b() -> NetworkRecipe:
     """MFP ViT-B, from SimpleClick: one first click, then its own errors."""
     recipe = NetworkRecipe("mfp-b", "mfp", MfpConfig(), PLAIN, steps=51_562, milestones=(50 / 55,), **MFP_CLICKS)
     drawn = ("side", "scale", "scale_evenly", "min_area", "merge", "turns", "colours", "augment")
-    told = ("steps", "batch", "rate", "milestones", "clip", "first", "first_depth", "next_clicks", "passes", "loss")
+    told: tuple[str, ...] = (
+        "steps",
+        "batch",
+        "rate",
+        "milestones",
+        "clip",
+        "first",
+        "first_depth",
+        "next_clicks",
+        "passes",
+        "loss",
+    )
     told += ("tuning", "erode", "others", "episodes.copy_paste", "episodes.image_mix")
     same = same_as(recipe, CODE, *(f"episodes.{name}" for name in drawn), *told)
     shares = Setting("shares", "COCO+LVIS, or SBD, alone", CODE, "whatever datasets are given, all alike")

@@ -24,7 +24,13 @@ def refcut_b() -> NetworkRecipe:
 
 
 def _sources(recipe: NetworkRecipe) -> tuple[Setting, ...]:
-    base = ("episodes.side", "episodes.scale", "episodes.scale_evenly", "episodes.turns", "episodes.colours")
+    base: tuple[str, ...] = (
+        "episodes.side",
+        "episodes.scale",
+        "episodes.scale_evenly",
+        "episodes.turns",
+        "episodes.colours",
+    )
     base += (
         "episodes.augment",
         "steps",

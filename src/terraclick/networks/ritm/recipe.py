@@ -24,7 +24,18 @@ def ritm(size: str) -> NetworkRecipe:
     settings: dict[str, Any] = {"batch": 28, "rate": 5e-4, "backbone_rate": 0.1, "auxiliary": 0.4, **RITM_CLICKS}
     name = f"ritm-{size}"
     recipe = NetworkRecipe(name, "ritm", RITM[name], rule, steps=58_928, milestones=(50 / 55,), **settings)
-    told = ("batch", "backbone_rate", "auxiliary", "clip", "first", "erode", "others", "loss", "next_clicks", "passes")
+    told: tuple[str, ...] = (
+        "batch",
+        "backbone_rate",
+        "auxiliary",
+        "clip",
+        "first",
+        "erode",
+        "others",
+        "loss",
+        "next_clicks",
+        "passes",
+    )
     told += ("tuning", "episodes.scale", "episodes.scale_evenly", "episodes.min_area")
     told += ("episodes.merge", "episodes.turns", "episodes.colours", "episodes.augment")
     side = Setting("episodes.side", "320 by 480", CODE, "crops are squares of about as many pixels")
