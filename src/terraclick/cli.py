@@ -92,7 +92,7 @@ def cli(traceback: bool) -> None:
 
 for _file in iter_modules(commands.__path__, f"{commands.__name__}."):
     for _value in vars(import_module(_file.name)).values():
-        if isinstance(_value, Verb | VerbGroup):
+        if isinstance(_value, Verb | VerbGroup) and _value.name == _file.name.rpartition(".")[2].replace("_", "-"):
             cli.add_command(_value)
 
 

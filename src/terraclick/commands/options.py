@@ -128,6 +128,8 @@ def _check_apart(ctx: click.Context, outputs: Sequence[Path]) -> None:
 class VerbGroup(click.Group):
     """A verb with verbs below it, of which `list` need not be said."""
 
+    command_class = Verb
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `list` in front of what begins with none of the verbs below."""
         if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
