@@ -15,7 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from terraclick.data.synthetic import CLASSES, SAMPLE_SEED, make_town
+from terraclick.data.synthetic import SAMPLE_SEED, make_town
+from terraclick.data.town.painter import CLASSES
 
 
 def write_towns(folder: Path, count: int, seed: int, side: int) -> None:

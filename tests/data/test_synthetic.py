@@ -10,7 +10,8 @@ from rasterio.features import rasterize
 from rasterio.warp import transform_geom
 
 import terraclick.data.synthetic as synthetic
-from terraclick.data.synthetic import CLASSES, SAMPLE_SEED, make_square_scene, make_town, truth_features, write_sample
+from terraclick.data.synthetic import SAMPLE_SEED, make_square_scene, make_town, truth_features, write_sample
+from terraclick.data.town.painter import CLASSES
 
 PACKAGED = Path(synthetic.__file__).with_name("sample.tif")
 

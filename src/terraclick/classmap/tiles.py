@@ -6,18 +6,18 @@ The lattice starts at the image's first corner, so a part of the scene gets the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.classmap.model import MapSpec, load_map
-from terraclick.errors import BadConfig, BadGrid
+from terraclick.errors import BadConfig
 from terraclick.geo.grid import Grid
+from terraclick.geo.lattice import factor_of, lattice_shape, window_of
 from terraclick.geo.raster import read_info, read_tile
 from terraclick.geo.reading import PLAIN, Reading
-from terraclick.values import Bounds, Window
+from terraclick.values import Bounds, Stretch, Window
 
 __all__ = ["MapJob", "TileMapper", "TilePlan", "layout", "plan_tiles"]
 
@@ -41,7 +41,7 @@ class MapJob:
     """Metres per pixel to map at; None = the scene's own."""
     bands: tuple[int, ...] | None = None
     """Bands seen as red, green, blue."""
-    stretch: Any = "auto"
+    stretch: Stretch = "auto"
     """How values become 0–255, see `read_view`."""
     reading: Reading = PLAIN
     """What the user says of the file: nodata, page, alpha, coordinate system."""
@@ -146,25 +146,10 @@ def plan_tiles(shape: tuple[int, int], part: Window, side: int, overlap: float) 
 def layout(job: MapJob, spec: MapSpec) -> tuple[TilePlan, float, Grid]:
     """The tiles, image pixels per output pixel, and the grid of the output."""
     info = read_info(job.scene, job.reading)
-    native = info.grid.metres_per_pixel
-    factor = 1.0
-    if job.gsd is not None:
-        if not job.gsd > 0:
-            raise BadGrid(f"a gsd of {job.gsd} was given; a positive number of metres per pixel was expected.")
-        factor = job.gsd / native if native is not None else job.gsd
-        whole = max(1.0, round(factor)) if factor >= 1 else 1 / max(1.0, round(1 / factor))
-        factor = whole if abs(factor / whole - 1) < 1e-3 else factor
-    shape = tuple(max(1, int(np.ceil(side / factor - 1e-3))) for side in info.grid.shape)
+    factor = 1.0 if job.gsd is None else factor_of(job.gsd, info.grid.metres_per_pixel)
+    shape = lattice_shape(info.grid.shape, factor)
     part = Window(0, 0, *shape)
     if job.bounds is not None:
-        left, bottom, right, top = job.bounds
-        corners = [info.grid.to_click(x, y) for x in (left, right) for y in (bottom, top)]
-        places = [c.row for c in corners], [c.col for c in corners]
-        first = [int(np.floor((min(axis) + 0.5) / factor + 1e-3)) for axis in places]
-        last = [int(np.ceil((max(axis) + 0.5) / factor - 1e-3)) for axis in places]
-        first, last = [max(v, 0) for v in first], [min(v, s) for v, s in zip(last, shape, strict=True)]
-        if last[0] <= first[0] or last[1] <= first[1]:
-            raise BadGrid(f"the bounds {job.bounds} miss the scene, which covers {info.grid.bounds}.")
-        part = Window(first[0], first[1], last[0] - first[0], last[1] - first[1])
-    plan = plan_tiles((shape[0], shape[1]), part, spec.side, job.overlap)
+        part = window_of(info.grid, job.bounds, factor, "the scene")
+    plan = plan_tiles(shape, part, spec.side, job.overlap)
     return plan, factor, info.grid.coarsened(factor, part)
