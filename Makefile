@@ -5,7 +5,7 @@ FULL := .venv-test
 export OMP_NUM_THREADS ?= 2
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: setup programs demo test test-slow lint docs clean
+.PHONY: setup programs demo test test-slow coverage lint docs clean
 
 setup: $(BASE)/.made
 
@@ -38,6 +38,12 @@ test: lint
 
 test-slow: $(FULL)/.made
 	$(FULL)/bin/python -m pytest -q -m slow
+
+# Slower than test by the tracing: the share of lines that the tests run through, with the floor of pyproject.toml.
+coverage: $(FULL)/.made web-modules
+	rm -f .coverage .coverage.*
+	$(FULL)/bin/python -m pytest -q -m "not slow" --cov --cov-report=term
+	rm -f .coverage.*
 
 docs: $(FULL)/.made
 	NO_MKDOCS_2_WARNING=1 $(FULL)/bin/mkdocs build

@@ -11,7 +11,7 @@ from pyproj import CRS
 from rasterio.enums import ColorInterp, Resampling
 
 from terraclick.errors import BadGrid, BadImage, BadInput
-from terraclick.geo import raster
+from terraclick.geo import pixels
 from terraclick.geo.raster import read_bands, read_info, read_limits, read_statistics, read_tile, read_view
 from terraclick.values import Window
 
@@ -231,7 +231,7 @@ def test_same_ground_same_pixels(big, gsd, row, col, rows, cols):
 
 def test_chunks_change_no_pixel(big, monkeypatch):
     before = [read_view(big, gsd=gsd)[0].image for gsd in (0.3, 0.5, 0.7, 1.7)]
-    monkeypatch.setattr(raster, "CHUNK_SAMPLES", 3000)
+    monkeypatch.setattr(pixels, "CHUNK_SAMPLES", 3000)
     after = [read_view(big, gsd=gsd)[0].image for gsd in (0.3, 0.5, 0.7, 1.7)]
     assert all((a == b).all() for a, b in zip(before, after, strict=True))
 
