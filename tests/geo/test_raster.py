@@ -11,7 +11,7 @@ from pyproj import CRS
 from rasterio.enums import ColorInterp, Resampling
 
 from terraclick.errors import BadGrid, BadImage, BadInput
-from terraclick.geo import pixels
+from terraclick.geo import pixels, raster
 from terraclick.geo.raster import read_bands, read_info, read_limits, read_statistics, read_tile, read_view
 from terraclick.values import Window
 
