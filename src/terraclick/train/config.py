@@ -53,7 +53,9 @@ class TrainConfig:
     """The same for the last `late_share` of the run."""
     late_share: float = 0.3
     """Share of the run that is trained on the late sides."""
-    region_share: float = 0.25
+    fitted_share: float = 0.85
+    """Share of object crops cut about the object as the zoom-in cuts them; the others show more around it."""
+    region_share: float = 0.12
     """Share of episodes that ask for a region of like pixels (Felzenszwalb), of no class: edges and obedience."""
     paste_share: float = 0.12
     """Share of crops with a thing of another picture pasted in."""
@@ -131,17 +133,17 @@ def terra_long() -> TrainConfig:
     return TrainConfig(
         name="terra-long",
         sources=(
-            Source("nwpu_vhr10", 5.0, objects=0.75),
-            Source("hot_fair_oam", 2.4, objects=0.75),
-            Source("cz_ortho", 2.0, objects=0.4),
-            Source("dubai_tiles", 1.6, objects=0.45),
-            Source("jkpg_buildings", 1.2),
-            Source("dronedeploy_sample", 1.2, objects=0.5),
-            Source("pv_panels", 1.2, objects=0.7),
-            Source("bsds_regions", 1.2, objects=1.0, regions=True),
+            Source("nwpu_vhr10", 5.0, objects=0.8),
+            Source("hot_fair_oam", 1.8, objects=0.75),
+            Source("cz_ortho", 2.4, objects=0.5),
+            Source("dubai_tiles", 1.8, objects=0.55),
+            Source("jkpg_buildings", 1.5, objects=0.7),
+            Source("dronedeploy_sample", 1.4, objects=0.55),
+            Source("pv_panels", 0.8, objects=0.7),
+            Source("bsds_regions", 0.8, objects=1.0, regions=True),
             Source("pools", 0.8, objects=0.75),
             Source("flood_drone", 0.8, objects=0.4),
-            Source("cil_roads", 1.2, objects=0.45),
+            Source("cil_roads", 0.8, objects=0.1, border=2.0),
             Source("s2_water", 0.5, objects=0.5),
             Source("dead_trees", 0.5, objects=0.5),
             Source("mass_roads", 0.5, objects=0.2, border=2.0),

@@ -52,6 +52,19 @@ class Asked:
     truth: NDArray[np.uint8]
     cls: int
 
+    @property
+    def extent(self) -> float:
+        """The longer side of what is asked for, as a share of the crop's side."""
+        mask = self.truth == 1
+        spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1)]
+        return float(max((span[-1] - span[0] + 1 for span in spans if len(span)), default=0)) / mask.shape[0]
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it reaches the crop's edge."""
+        mask = self.truth == 1
+        return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+
 
 @dataclass(frozen=True, eq=False)
 class Crop:
@@ -156,7 +169,7 @@ def _draw(
         return []
     thing = objects[rng.integers(len(objects))]
     labels = picture.image(), *picture.labels_for(thing.cls, thing.layer)
-    windows = {(0, 0): _object_window(labels[2] == thing.id, rng)}
+    windows = {(0, 0): _object_window(labels[2] == thing.id, config.fitted_share, rng)}
     if not wants_object:
         windows = _class_windows(labels[1].shape, config.sheet_share, rng)
     sensor = int(rng.integers(2**31))
@@ -184,16 +197,16 @@ def _draw(
     return crops
 
 
-def _object_window(mask: NDArray[np.bool_], rng: np.random.Generator) -> Window:
+def _object_window(mask: NDArray[np.bool_], fitted_share: float, rng: np.random.Generator) -> Window:
     """A square around an object: as the zoom-in would cut it, or wider with the object anywhere inside."""
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     height, width = rows[-1] - rows[0] + 1, cols[-1] - cols[0] + 1
     longest = max(height, width)
-    side = longest * rng.uniform(1.15, 2.4) if rng.random() < 0.6 else ENCODER_SIDE * 2.0 ** rng.uniform(-0.7, 1.0)
+    side = longest * rng.uniform(1.2, 2.3) if rng.random() < fitted_share else ENCODER_SIDE * 2.0 ** rng.uniform(-0.7, 1.0)
     side = int(min(max(side, 48, longest * 0.8), max(mask.shape)))
     slack_row, slack_col = max(side - height, 0), max(side - width, 0)
-    row = rows[0] - int(slack_row * rng.uniform(0.1, 0.9)) - max(height - side, 0) // 2
-    col = cols[0] - int(slack_col * rng.uniform(0.1, 0.9)) - max(width - side, 0) // 2
+    row = rows[0] - int(slack_row * rng.uniform(0.2, 0.8)) - max(height - side, 0) // 2
+    col = cols[0] - int(slack_col * rng.uniform(0.2, 0.8)) - max(width - side, 0) // 2
     return Window(_inside(int(row), side, mask.shape[0]), _inside(int(col), side, mask.shape[1]), side, side)
 
 

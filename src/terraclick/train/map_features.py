@@ -96,7 +96,7 @@ def _square(image: Image, labels: Image, window: tuple[int, int, int], side: int
     how = cv2.INTER_AREA if take > side else cv2.INTER_LINEAR
     resized = cv2.resize(piece, (side, side), interpolation=how)
     return np.asarray(resized, np.uint8), np.asarray(
-        cv2.resize(truth, (side, side), interpolation=cv2.INTER_NEAREST), np.uint8
+        cv2.resize(truth, (side, side), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
     )
 
 
@@ -115,7 +115,7 @@ def _drawn_squares(
     if view is None:
         how = cv2.INTER_AREA if rows > side else cv2.INTER_LINEAR
         image = np.asarray(cv2.resize(image, (side, side), interpolation=how), np.uint8)
-        truth = np.asarray(cv2.resize(labels, (side, side), interpolation=cv2.INTER_NEAREST), np.uint8)
+        truth = np.asarray(cv2.resize(labels, (side, side), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
         for turn in TURNS[:variants]:
             yield turned(image, turn), turned(truth, turn)
         return

@@ -30,6 +30,12 @@ __all__ = ["Episode", "Pool", "sample"]
 FRESH_DRAWS = 10_000
 """Draws without a target worth clicking before the crops are called empty."""
 
+SMALL = 0.3
+"""Extent below which an object is small in its crop. After its first answer the zoom-in would have moved there."""
+
+FILLING, BESIDE = 3.0, 0.3
+"""How often a whole object that fills its window is asked for, and what else such a window shows."""
+
 WHOLE = Window(0, 0, ENCODER_SIDE, ENCODER_SIDE)
 
 
@@ -156,7 +162,7 @@ class Pool:
             truth = np.where(unknown, np.uint8(255), np.uint8(0))
         else:
             truth = asked.truth
-        return episode.turn.picture(cv2.resize(truth, (side, side), interpolation=cv2.INTER_NEAREST))
+        return episode.turn.picture(cv2.resize(truth, (side, side), interpolation=cv2.INTER_NEAREST_EXACT))
 
     def fresh(self) -> Episode:
         """A new target with its first clicks: where the robot would click, anywhere well inside, or several at once."""
@@ -183,11 +189,19 @@ class Pool:
         raise BadData(f"{FRESH_DRAWS} draws found no target to click in the crops: give datasets with larger things.")
 
     def _choose(self, asked: tuple[Asked, ...]) -> int:
-        """A thing or class of a crop, or one of its regions as often as the recipe says."""
+        """A thing or class of a crop, or one of its regions as often as the recipe says.
+
+        What the predictor meets most is asked most: objects that fill their window, classes in crops that no object
+        fills.
+        """
         regions = [i for i, one in enumerate(asked) if one.target is None]
         others = [i for i, one in enumerate(asked) if one.target is not None]
-        pick = regions if not others or (regions and self.rng.random() < self.config.region_share) else others
-        return int(pick[self.rng.integers(len(pick))])
+        if not others or (regions and self.rng.random() < self.config.region_share):
+            return int(regions[self.rng.integers(len(regions))])
+        weights = np.array([_weight(one) for one in (asked[i] for i in others)])
+        if weights.max() >= FILLING:
+            weights[[asked[i].target is Target.CLASS for i in others]] = BESIDE
+        return int(self.rng.choice(others, p=weights / weights.sum()))
 
     def _first(self, episode: Episode) -> tuple[Click, ...]:
         side = ENCODER_SIDE
@@ -223,6 +237,9 @@ class Pool:
         """The episode one click on, given its answer (side, side), or a fresh one."""
         if self.rng.random() >= self.config.go_on:
             return self.fresh()
+        asked = self.asked(episode)
+        if asked is not None and asked.target is Target.OBJECT and asked.extent < SMALL:
+            return self.fresh()  # the zoom-in would look closer now
         side = mask.shape[0]
         truth = self.truth(episode, side)
         ignore = truth == 255
@@ -234,6 +251,15 @@ class Pool:
             return self.fresh()
         placed = _scaled(click, side, ENCODER_SIDE)
         return replace(episode, clicks=(*episode.clicks, placed), previous=np.rint(probs * 255).astype(np.uint8))
+
+
+def _weight(one: Asked) -> float:
+    """How often a thing or class is asked for, relative to the others of its crop."""
+    if one.target is Target.CLASS:
+        return 1.0
+    if one.extent < SMALL:
+        return 0.35
+    return BESIDE if one.cut_off else FILLING
 
 
 def _scaled(click: Click, old: int, new: int) -> Click:

@@ -169,7 +169,7 @@ def draw_crop(sample: Labelled, side: int, rng: np.random.Generator) -> tuple[Im
     if take != side:
         how = cv2.INTER_AREA if take > side else cv2.INTER_LINEAR
         piece = np.asarray(cv2.resize(piece, (side, side), interpolation=how), np.uint8)
-        truth = np.asarray(cv2.resize(truth, (side, side), interpolation=cv2.INTER_NEAREST), np.uint8)
+        truth = np.asarray(cv2.resize(truth, (side, side), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
     turn = int(rng.integers(8))
     return turned(piece, turn), turned(truth, turn)
 
