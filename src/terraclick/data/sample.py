@@ -100,5 +100,5 @@ def _resized(array: NDArray[Any], scale: float) -> NDArray[Any]:
     """A picture or mask at another size: by area or linear for pictures, nearest for masks."""
     size = max(1, round(array.shape[1] * scale)), max(1, round(array.shape[0] * scale))
     if array.dtype == np.bool_:
-        return np.asarray(cv2.resize(array.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0)
+        return np.asarray(cv2.resize(array.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0)
     return np.asarray(cv2.resize(array, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))

@@ -202,7 +202,9 @@ def _object_window(mask: NDArray[np.bool_], fitted_share: float, rng: np.random.
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     height, width = rows[-1] - rows[0] + 1, cols[-1] - cols[0] + 1
     longest = max(height, width)
-    side = longest * rng.uniform(1.2, 2.3) if rng.random() < fitted_share else ENCODER_SIDE * 2.0 ** rng.uniform(-0.7, 1.0)
+    side = (
+        longest * rng.uniform(1.2, 2.3) if rng.random() < fitted_share else ENCODER_SIDE * 2.0 ** rng.uniform(-0.7, 1.0)
+    )
     side = int(min(max(side, 48, longest * 0.8), max(mask.shape)))
     slack_row, slack_col = max(side - height, 0), max(side - width, 0)
     row = rows[0] - int(slack_row * rng.uniform(0.2, 0.8)) - max(height - side, 0) // 2
