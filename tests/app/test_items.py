@@ -192,7 +192,12 @@ def test_coverage_classes_share_their_borders(client):
 @pytest.mark.parametrize(
     "geometry",
     [
-        {"type": "Point", "coordinates": [1, 2]},
+        {"type": "Point", "coordinates": [1]},
+        {"type": "Point", "coordinates": [1, None]},
+        {"type": "MultiPoint", "coordinates": []},
+        {"type": "LineString", "coordinates": [[1, 2]]},
+        {"type": "LineString", "coordinates": [[1, 2], [1, 2]]},
+        {"type": "MultiLineString", "coordinates": [[1, 2], [3, 4]]},
         {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]},
         {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [2, 2], [0, 0]]]},
         {"type": "Polygon", "coordinates": []},

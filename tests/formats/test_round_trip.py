@@ -312,7 +312,7 @@ def test_a_geopackage_of_several_layers_is_read_whole(tmp_path):
         columns = [np.array([name], dtype=object)]
         pyogrio.raw.write(tmp_path / "x.gpkg", shapes, columns, ["class"], append=name != "dots", **options)
     import_session([tmp_path / "x.gpkg"], tmp_path / "s.gpkg")
-    assert [item.class_name for item in objects(tmp_path / "s.gpkg")[0].values()] == ["a", "b"]
+    assert [item.class_name for item in objects(tmp_path / "s.gpkg")[0].values()] == ["dots", "a", "b"]
 
 
 def test_masks_have_names_colours_overviews_and_uuids(session, tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import shapely
 from pyproj import CRS
-from shapely.geometry import MultiPolygon, Point, Polygon, box
+from shapely.geometry import GeometryCollection, MultiPolygon, Point, Polygon, box
 
 from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
 from terraclick.store.fields import MapObject
@@ -225,7 +225,7 @@ def test_many_at_once_are_all_or_none(store):
     good = (MapObject(geometry=SQUARE), (), None)
     assert len(store.add_many([good] * 50)) == 50
     with pytest.raises(BadData):
-        store.add_many([good, (MapObject(geometry=Point(1, 2)), (), None)])
+        store.add_many([good, (MapObject(geometry=Point()), (), None)])
     assert len(store.objects()) == 50
 
 
@@ -240,10 +240,10 @@ def test_backup(store, tmp_path):
 
 @pytest.mark.parametrize(
     "geometry",
-    [Point(0, 0), Polygon(), Polygon([(0, 0), (1, float("inf")), (2, 0)])],
-    ids=["point", "empty", "not a number"],
+    [GeometryCollection([Point(0, 0)]), Polygon(), Polygon([(0, 0), (1, float("inf")), (2, 0)])],
+    ids=["collection", "empty", "not a number"],
 )
-def test_only_polygons_are_kept(store, geometry):
+def test_only_shapes_are_kept(store, geometry):
     with pytest.raises(BadData):
         store.add(MapObject(geometry=geometry))
 

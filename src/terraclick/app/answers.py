@@ -61,6 +61,7 @@ BRIEF: dict[str, Schema] = {
     "window": TEXT,
     "elsewhere": FLAG,
 }
+GEOMETRIES = [f"{many}{one}" for one in ("Polygon", "LineString", "Point") for many in ("", "Multi")]
 _OF_KIND: dict[Kind, Schema] = {"text": TEXT, "number": _maybe(NUMBER), "count": WHOLE, "time": TEXT, "json": {}}
 PROPERTIES: dict[str, Schema] = {column.name: _OF_KIND[column.kind] for column in COLUMNS} | {"image": _maybe(TEXT)}
 FEATURE = _object(
@@ -86,7 +87,7 @@ CHANGE = _object(
 SCHEMAS: dict[str, Schema] = {
     "Error": _object(error=TEXT, message=TEXT),
     "Link": _object(href=TEXT, rel=TEXT, type=TEXT, title=TEXT),
-    "Geometry": _object(type={"type": "string", "enum": ["Polygon", "MultiPolygon"]}, coordinates=_list({})),
+    "Geometry": _object(type={"type": "string", "enum": GEOMETRIES}, coordinates=_list({})),
     "ObjectProperties": _object(**{f"{name}_": schema for name, schema in PROPERTIES.items()}),
     "Feature": FEATURE | {"properties": FEATURE["properties"] | {"links": LINKS}},
     "FeatureCollection": _object(

@@ -20,6 +20,7 @@ from terraclick.app.clicking import Surface, parts_of
 from terraclick.app.features import as_surface
 from terraclick.app.journal import Edit, find
 from terraclick.errors import BadData
+from terraclick.geo.kinds import kind_of
 from terraclick.store.fields import MapObject
 from terraclick.store.protocol import Store
 
@@ -42,7 +43,11 @@ def with_borders(edits: Sequence[Edit], store: Store, pixel: float | None = None
     an object is left then.
     """
     covering = {item.name for item in store.classes() if item.kind == "coverage"}
-    acted = [edit for edit in edits if edit.kind != "delete" and edit.item.class_name in covering]
+    acted = [
+        edit
+        for edit in edits
+        if edit.kind != "delete" and edit.item.class_name in covering and kind_of(edit.item.geometry) == "polygon"
+    ]
     if not covering or not 0 < len(acted) <= MOST:
         return list(edits)
     before = [None if edit.kind == "add" else find(store, edit.item.uuid) for edit in acted]
@@ -84,7 +89,8 @@ def _near(
     left, bottom, right, top = shapely.total_bounds(geometries)
     more = 1e-6 * max(right - left, top - bottom)
     box = (left - more, bottom - more, right + more, top + more)
-    return [item for item in store.objects(image, bbox=box) if item.class_name in covering and item.uuid not in own]
+    near = [item for item in store.objects(image, bbox=box) if kind_of(item.geometry) == "polygon"]
+    return [item for item in near if item.class_name in covering and item.uuid not in own]
 
 
 def _same(one: Surface, other: Surface) -> bool:

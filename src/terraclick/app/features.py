@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from shapely.geometry import LineString, MultiPolygon, Polygon
+from shapely.geometry import LineString, MultiLineString, MultiPoint, MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.app.clicking import Hint, Shape, Surface, parts_of, to_map, to_pixels
 from terraclick.app.images import Scene
 from terraclick.errors import BadConfig, BadData, BadInput, NotGeoreferenced
+from terraclick.geo.kinds import kind_of, parts_of_kind, simple
 from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.reproject import reproject, to_lonlat
 from terraclick.geo.rings import ring_of
@@ -29,10 +30,12 @@ __all__ = [
     "MAX_VERTICES",
     "Places",
     "TooLarge",
+    "as_shape",
     "as_surface",
     "hint_json",
     "line_of",
     "outline_json",
+    "shape_of",
     "surface_of",
 ]
 
@@ -84,6 +87,41 @@ def as_surface(geometry: BaseGeometry) -> Surface:
     return parts[0] if len(parts) == 1 else MultiPolygon(parts)
 
 
+def shape_of(value: Any, degrees: bool = False, north_first: bool = False) -> BaseGeometry:
+    """A GeoJSON area, line or point, of one or several parts, as an object can have; else as `surface_of`."""
+    name = value.get("type") if isinstance(value, Mapping) else None
+    if name in ("Polygon", "MultiPolygon"):
+        return surface_of(value, degrees, north_first)
+    kind, coordinates = _kind(
+        value, ("Polygon", "MultiPolygon", "LineString", "MultiLineString", "Point", "MultiPoint")
+    )
+    budget = [MAX_VERTICES]
+    try:
+        if kind.endswith("Point"):
+            paths = [_points([coordinates] if kind == "Point" else coordinates, budget)]
+        else:
+            paths = [_points(path, budget) for path in ([coordinates] if kind == "LineString" else coordinates)]
+        if degrees:
+            for path in paths:
+                check_lonlat(path[:, ::-1] if north_first else path)
+        whole = (
+            MultiPoint(paths[0]) if kind.endswith("Point") else MultiLineString([LineString(path) for path in paths])
+        )
+    except (TypeError, ValueError, IndexError, shapely.errors.GEOSException):
+        raise BadData("a line or a point was expected: [x, y] with finite numbers, at least two for a line.") from None
+    return as_shape(whole)
+
+
+def as_shape(geometry: BaseGeometry) -> BaseGeometry:
+    """An area, line or point, simple where it is of one part. Raises BadData for one without extent."""
+    kind = kind_of(geometry)
+    if kind not in ("line", "point"):
+        return as_surface(geometry)
+    if geometry.is_empty or (kind == "line" and geometry.length == 0):
+        raise BadData("a line of no length was given: draw from one place to another.")
+    return simple(geometry)
+
+
 def line_of(value: Any) -> LineString:
     """A GeoJSON LineString. Raises BadData."""
     _, coordinates = _kind(value, ("LineString",))
@@ -114,17 +152,23 @@ def _points(ring: Any, budget: list[int]) -> np.ndarray[Any, np.dtype[np.float64
 
 
 def _geojson(geometry: BaseGeometry, decimals: int) -> dict[str, Any]:
-    """Polygon or MultiPolygon, outer rings anticlockwise in their own axes."""
-    rings = [
-        [
-            [[round(x, decimals), round(y, decimals)] for x, y in shapely.get_coordinates(ring).tolist()]
-            for ring in (part.exterior, *part.interiors)
-        ]
-        for part in (shapely.orient_polygons(part) for part in parts_of(geometry))
-    ]
-    if len(rings) == 1:
-        return {"type": "Polygon", "coordinates": rings[0]}
-    return {"type": "MultiPolygon", "coordinates": rings}
+    """An area with its outer rings anticlockwise in their own axes, a line or a point."""
+
+    def placed(part: BaseGeometry) -> list[list[float]]:
+        return [[round(x, decimals), round(y, decimals)] for x, y in shapely.get_coordinates(part).tolist()]
+
+    kind = kind_of(geometry)
+    parts: list[Any]
+    if kind == "point":
+        parts, name = placed(geometry), "Point"
+    elif kind == "line":
+        parts, name = [placed(part) for part in parts_of_kind(geometry)], "LineString"
+    else:
+        areas = [shapely.orient_polygons(part) for part in parts_of(geometry)]
+        parts, name = [[placed(ring) for ring in (part.exterior, *part.interiors)] for part in areas], "Polygon"
+    return (
+        {"type": name, "coordinates": parts[0]} if len(parts) == 1 else {"type": f"Multi{name}", "coordinates": parts}
+    )
 
 
 def outline_json(shape: Shape | None, scene: Scene) -> dict[str, Any] | None:
@@ -241,22 +285,29 @@ class Places:
     def pixels(self, geometry: BaseGeometry, scene: Scene | None) -> Surface:
         """Geometry in the store's crs in pixels of an image; as it is where the store keeps pixels."""
         if self.store.crs is None:
-            return as_surface(geometry)
+            return as_shape(geometry)
         if scene is None:
             raise BadConfig("pixels of which image? Add image=ID.")
-        return to_pixels(as_surface(reproject(geometry, self.store.crs, scene.grid.crs)), scene.grid)
+        return to_pixels(as_shape(reproject(geometry, self.store.crs, scene.grid.crs)), scene.grid)
 
     def into(self, geometry: Surface, mode: str, scene: Scene | None) -> Surface:
         """Geometry as a request gave it, in the store's crs. Raises BadConfig, NotGeoreferenced, BadData."""
         if self._swapped(mode):
             geometry = shapely.transform(geometry, lambda xy: xy[:, ::-1])
         if mode in ("CRS84", EPSG_4326):
-            return as_surface(reproject(geometry, WGS84, self.store.crs))
+            return as_shape(reproject(geometry, WGS84, self.store.crs))
         if mode != "pixels" or self.store.crs is None:
             return geometry
         if scene is None:
             raise BadConfig("pixels of which image? Add image=ID.")
-        return as_surface(reproject(to_map(geometry, scene.grid), scene.grid.crs, self.store.crs))
+        return as_shape(reproject(to_map(geometry, scene.grid), scene.grid.crs, self.store.crs))
+
+    def surface(self, item: MapObject, scene: Scene | None) -> Surface:
+        """The area of an object in pixels of an image. Raises BadData for a line or a point."""
+        kind = kind_of(item.geometry)
+        if kind in ("line", "point"):
+            raise BadData(f"the object {item.uuid[:8]} is a {kind}: this can be done to areas alone.")
+        return self.pixels(item.geometry, scene)
 
     def from_pixels(self, geometries: Sequence[Surface], scene: Scene) -> list[Surface]:
         """Many outlines in pixels of an image in the store's crs."""
@@ -271,7 +322,7 @@ class Places:
         moved = shapely.transform(np.array(geometries, dtype=object), to_map).tolist()
         if crs is not None and crs.equals(self.store.crs, ignore_axis_order=True):
             return list(moved)
-        return [as_surface(reproject(geometry, crs, self.store.crs)) for geometry in moved]
+        return [as_shape(reproject(geometry, crs, self.store.crs)) for geometry in moved]
 
     def feature_or_none(
         self, item: MapObject, mode: str = "pixels", scene: Scene | None = None
@@ -319,10 +370,10 @@ def _turned(value: Any) -> Any:
 
 
 def as_multi_json(geometry: dict[str, Any]) -> dict[str, Any]:
-    """Always a MultiPolygon: readers take the first feature's kind for that of all."""
-    if geometry["type"] != "Polygon":
+    """Always of several parts: readers take the first feature's kind for that of all."""
+    if geometry["type"].startswith("Multi"):
         return geometry
-    return {"type": "MultiPolygon", "coordinates": [geometry["coordinates"]]}
+    return {"type": f"Multi{geometry['type']}", "coordinates": [geometry["coordinates"]]}
 
 
 def _attributes_text(attributes: dict[str, Any]) -> str:

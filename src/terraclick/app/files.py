@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from terraclick.errors import BadConfig, NotGeoreferenced, UnknownName
-from terraclick.exchange.export import check_target, write_collection
+from terraclick.exchange.export import carried, check_target, write_collection
 from terraclick.exchange.registry import FORMATS, installed
 from terraclick.files import check_apart, files_beside
 from terraclick.formats.common.collection import Collection
@@ -102,6 +102,7 @@ class Exports:
         if kind.pixels and not kind.many and not whole.pictures:
             raise BadConfig(f"{format_name} is written in pixels: say with image which ones.")
         one_each = kind.pixels and not kind.many and len(whole.pictures) > 1
+        held, lacking = carried(whole, kind)
         with self._lock:
             if one_each:
                 name, parts = f"{stem}.zip", self._one_each(whole, stem, format_name, overwrite)
@@ -112,7 +113,8 @@ class Exports:
             self._written[name] = parts
         return {
             "name": name,
-            "objects": len(whole.items),
+            "objects": len(held.items),
+            "left_out": lacking,
             "bytes": sum(file.stat().st_size for file in parts),
             "url": f"/api/exports/{quote(name)}",
         }
@@ -122,7 +124,7 @@ class Exports:
         kind = FORMATS[format_name]
         wanted = []
         for picture in whole.pictures:
-            items = tuple(item for item in whole.items if item.image == picture.key)
+            items = tuple(item for item in carried(whole, kind)[0].items if item.image == picture.key)
             if items:
                 name = "".join(
                     letter if letter.isalnum() or letter in "._-" else "_" for letter in Path(picture.name).stem

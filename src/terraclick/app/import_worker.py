@@ -99,7 +99,8 @@ def read(folder: Path, ask: dict[str, Any]) -> tuple[list[Any], dict[str, int]]:
     left = dict(found.left_out)
     kept = []
     for item in found.items:
-        shape = item.geometry if item.geometry.is_valid and item.geometry.area > 0 else repaired(item.geometry)
+        whole = item.geometry.is_valid and item.geometry.area > 0
+        shape = item.geometry if whole else repaired(item.geometry)
         if shape is None:
             left["it encloses nothing"] = left.get("it encloses nothing", 0) + 1
         else:

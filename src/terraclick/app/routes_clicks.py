@@ -149,7 +149,7 @@ def _opened(body: OpenBody, space: Workspace, user: str) -> Live:
         scene = space.places.scene_of(item) if body.image is None else space.scene(body.image)
         if scene is None:
             raise BadConfig("this object belongs to no image of this server: give the image to look at.")
-        seed = space.places.pixels(item.geometry, scene)
+        seed = space.places.surface(item, scene)
     elif body.image is None:
         raise BadConfig("an image is needed: give image, or object to reopen one.")
     else:

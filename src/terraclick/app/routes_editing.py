@@ -9,13 +9,13 @@ import shapely
 from fastapi import APIRouter
 
 from terraclick.app.asking import StrictRoute
-from terraclick.app.clicking import parts_of
 from terraclick.app.depends import Json, Space, User, change_json, counted
-from terraclick.app.features import as_surface, surface_of
+from terraclick.app.features import as_shape, shape_of
 from terraclick.app.journal import Edit
 from terraclick.app.routes_objects import fetched, unlike
 from terraclick.app.schemas import CopyBody, ManyBody, PlacedBody
 from terraclick.errors import BadData
+from terraclick.geo.kinds import extent_of, parts_of_kind
 
 __all__ = ["router"]
 
@@ -28,7 +28,7 @@ def place(body: PlacedBody, space: Space, user: User) -> Json:
     edits = []
     for which in body.objects:
         item = space.store.get(which.id)
-        geometry = space.places.into(surface_of(which.geometry), "pixels", space.places.scene_of(item))
+        geometry = space.places.into(shape_of(which.geometry), "pixels", space.places.scene_of(item))
         edits.append(Edit(replace(item, geometry=geometry, author=user), which.rev))
     name = f"{'edit' if body.corners else 'move'} {counted(len(edits))}"
     return change_json(space, "place", space.change(user, name, edits, corners=body.corners))
@@ -46,7 +46,7 @@ def copy(body: CopyBody, space: Space, user: User) -> Json:
             item,
             uuid="",
             rev=0,
-            geometry=space.places.into(as_surface(pixels), "pixels", target),
+            geometry=space.places.into(as_shape(pixels), "pixels", target),
             image="" if target is None else target.key,
             author=user,
             created="",
@@ -62,12 +62,13 @@ def explode(body: ManyBody, space: Space, user: User) -> Json:
     edits = []
     for which in unlike(body.objects):
         item, _ = fetched(space, which.id, which.rev)
-        parts = sorted(parts_of(item.geometry), key=lambda part: -part.area)
+        parts = parts_of_kind(item.geometry)
+        parts = [parts[at] for at in np.argsort(-extent_of(parts), kind="stable")]
         if len(parts) < 2:
             continue
-        edits.append(Edit(replace(item, geometry=as_surface(parts[0]), author=user), item.rev))
+        edits.append(Edit(replace(item, geometry=as_shape(parts[0]), author=user), item.rev))
         for part in parts[1:]:
-            fresh = replace(item, geometry=as_surface(part), uuid="", rev=0, created="", updated="", author=user)
+            fresh = replace(item, geometry=as_shape(part), uuid="", rev=0, created="", updated="", author=user)
             edits.append(Edit(fresh, None, (), None, "add"))
     if not edits:
         raise BadData("none of these objects has several parts: there is nothing to take apart.")

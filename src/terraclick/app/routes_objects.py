@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import shapely
 from fastapi import APIRouter, Query, Request, Response
+from shapely.geometry.base import BaseGeometry
 
 from terraclick.app import shaping
 from terraclick.app.asking import StrictRoute
 from terraclick.app.chronology import turn
 from terraclick.app.clicking import Surface
 from terraclick.app.depends import Json, Space, User, change_json, counted, given_of, tenth
-from terraclick.app.features import CRS84, EPSG_4326, line_of, surface_of
+from terraclick.app.features import CRS84, EPSG_4326, as_shape, line_of, shape_of, surface_of
 from terraclick.app.images import Scene
 from terraclick.app.journal import Deed, Edit, find
 from terraclick.app.ogc import (
@@ -40,7 +42,8 @@ from terraclick.app.schemas import (
     Which,
 )
 from terraclick.app.workspace import Workspace
-from terraclick.errors import BadConfig, Conflict, UnknownName
+from terraclick.errors import BadConfig, BadData, Conflict, UnknownName
+from terraclick.geo.kinds import kind_of
 from terraclick.geo.lonlat import Box, box_of, lonlat_bounds
 from terraclick.geo.reproject import to_lonlat
 from terraclick.store.fields import MapObject, edited
@@ -124,8 +127,6 @@ def _collection(request: Request, space: Workspace) -> Json:
 
 def _extent(space: Workspace) -> Box | None:
     """The box around all objects in degrees; None without any, or where they have no place on the globe."""
-    import shapely
-
     crs, geometries = space.store.crs, [item.geometry for item in space.store.objects()]
     if crs is None or not geometries:
         return None
@@ -245,15 +246,13 @@ def _geometry_of(request: Request, space: Workspace, value: Any, mode: str, scen
     """The geometry of a body in the store's coordinates."""
     given = _body_mode(request, space, mode)
     north_first = given == EPSG_4326
-    return space.places.into(surface_of(value, north_first or given == "CRS84", north_first), given, scene)
+    return space.places.into(shape_of(value, north_first or given == "CRS84", north_first), given, scene)
 
 
 def _in_box(
     space: Workspace, text: str, mode: str, scene: Scene | None, wanted: tuple[str | None, str | None, str | None]
 ) -> list[MapObject]:
     """Objects of an image, class and status whose box meets a box given as text."""
-    import shapely
-
     store = space.store
     bounds = numbers_of(text)
     if mode == EPSG_4326:
@@ -311,7 +310,7 @@ def create(
 
 
 def _bordered(space: Workspace, geometry: Surface, class_name: str, scene: Scene | None, uuid: str | None) -> Surface:
-    if scene is None:
+    if scene is None or kind_of(geometry) != "polygon":
         return geometry
     return space.bordered(geometry, space.places.pixels(geometry, scene).area, class_name, scene, uuid)
 
@@ -438,10 +437,22 @@ def merge(body: MergeBody, space: Space, user: User) -> Json:
     """One object of several."""
     found = list(_all_fetched(space, body.objects).values())
     first, *rest = found
-    geometry = shaping.merged([item.geometry for item in found])
+    geometry = _merged([item.geometry for item in found])
     edits = [Edit(replace(first, geometry=geometry, author=user), first.rev)]
     edits += [Edit(item, item.rev, kind="delete") for item in rest]
     return change_json(space, "merge", space.change(user, f"merge {counted(len(found))}", edits))
+
+
+def _merged(geometries: Sequence[BaseGeometry]) -> BaseGeometry:
+    """One geometry of several of one kind. Raises BadData."""
+    kinds = {kind_of(geometry) for geometry in geometries}
+    if len(kinds) > 1:
+        raise BadData("areas, lines and points cannot be one object: select objects of one kind.")
+    if kinds == {"polygon"}:
+        return shaping.merged(geometries)
+    return as_shape(
+        shapely.line_merge(shapely.union_all(geometries)) if kinds == {"line"} else shapely.union_all(geometries)
+    )
 
 
 def unlike(objects: Sequence[Which]) -> list[Which]:
@@ -486,7 +497,7 @@ def reshape_many(body: ShapeManyBody, space: Space, user: User) -> Json:
 def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
     """An object in parts along a line."""
     item, scene = fetched(space, uuid, body.rev)
-    parts = shaping.split(space.places.pixels(item.geometry, scene), line_of(body.line))
+    parts = shaping.split(space.places.surface(item, scene), line_of(body.line))
     first, *rest = (space.places.into(part, "pixels", scene) for part in parts)
     edits = [Edit(replace(item, geometry=first, author=user), item.rev)]
     for part in rest:
@@ -499,7 +510,7 @@ def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
 def cut(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
     """A hole in an object, or a piece off."""
     item, scene = fetched(space, uuid, body.rev)
-    left = shaping.without(space.places.pixels(item.geometry, scene), surface_of(body.geometry))
+    left = shaping.without(space.places.surface(item, scene), surface_of(body.geometry))
     return _reshaped(space, user, "cut", item, space.places.into(left, "pixels", scene))
 
 
@@ -507,7 +518,7 @@ def cut(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
 def add(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
     """A piece painted on."""
     item, scene = fetched(space, uuid, body.rev)
-    whole = shaping.merged([space.places.pixels(item.geometry, scene), surface_of(body.geometry)])
+    whole = shaping.merged([space.places.surface(item, scene), surface_of(body.geometry)])
     geometry = _bordered(space, space.places.into(whole, "pixels", scene), item.class_name, scene, uuid)
     return _reshaped(space, user, "add", item, geometry)
 
@@ -524,7 +535,7 @@ def _reshaped_geometry(space: Workspace, item: MapObject, simplify_m: float, squ
     scene = space.places.scene_of(item)
     if scene is None:
         raise BadConfig("this object belongs to no image of this server: it cannot be reshaped here.")
-    shape = shaping.reshaped(space.places.pixels(item.geometry, scene), scene, simplify_m, square)
+    shape = shaping.reshaped(space.places.surface(item, scene), scene, simplify_m, square)
     return space.to_store(shape, scene)
 
 

@@ -284,7 +284,7 @@ def _imported(
     report = [{"reason": reason, "count": number} for reason, number in left.items()]
     if not edits:
         said = "; ".join(f"{number}: {reason}" for reason, number in left.items())
-        raise BadData(f"{name[:80]} holds no polygon that can be kept ({said or 'it is empty'}).")
+        raise BadData(f"{name[:80]} holds no object that can be kept ({said or 'it is empty'}).")
     deed = space.change(user, f"import {counted(len(edits))}", edits)
     answer = change_json(space, "import", deed, brief=bool(user.window))
     by_image: dict[str, int] = {}

@@ -52,6 +52,7 @@ from terraclick.app.watching import Watch
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadData, Conflict, UnknownName
 from terraclick.geo.grid import Grid
+from terraclick.geo.kinds import kind_of
 from terraclick.geo.pictures import decoded
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_view
@@ -668,6 +669,7 @@ class Workspace:
         pixel = (geometry.area / max(area_px, 1.0)) ** 0.5
         left, bottom, right, top = geometry.buffer(2 * pixel).bounds
         near = self.store.objects(scene.key, bbox=(left, bottom, right, top))
+        near = [item for item in near if kind_of(item.geometry) == "polygon"]
         others = [item.geometry for item in near if item.class_name in covering and item.uuid != uuid]
         if not others:
             return geometry
@@ -732,7 +734,7 @@ class Workspace:
         """The length of a pixel of the first edit's image in the store's coordinates; None without an image."""
         item = edits[0].item
         scene = self.places.scene_of(item)
-        if scene is None:
+        if scene is None or kind_of(item.geometry) != "polygon":
             return None
         return float((item.geometry.area / max(self.places.pixels(item.geometry, scene).area, 1e-9)) ** 0.5)
 
@@ -833,8 +835,8 @@ class Workspace:
         scene = self.places.scene_of(item)
         if scene is None:
             raise BadConfig("this object belongs to no image of this server: there is no picture to keep with it.")
-        outline = to_map(self.places.pixels(item.geometry, scene), scene.grid)
-        pixels = self.places.pixels(item.geometry, scene)
+        outline = to_map(self.places.surface(item, scene), scene.grid)
+        pixels = self.places.surface(item, scene)
         left, top, right, bottom = pixels.bounds
         side = max(right - left, bottom - top, 32.0)
         margin = 0.5 * side
@@ -916,7 +918,7 @@ class Workspace:
         whole = shapely.box(*grid.bounds)
         found = []
         for item in self.store.objects(scene.key):
-            surface = to_map(self.places.pixels(item.geometry, scene), scene.grid)
+            surface = to_map(self.places.surface(item, scene), scene.grid)
             if surface.intersects(whole):
                 found.append((item, surface))
         return found

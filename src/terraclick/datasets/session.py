@@ -12,6 +12,7 @@ from terraclick.datasets.sources import stacked
 from terraclick.datasets.splits import by_shares
 from terraclick.errors import BadConfig, BadData
 from terraclick.formats.common.collection import Picture, collected, in_pixels
+from terraclick.geo.kinds import kind_of
 from terraclick.geo.raster import rasterized, read_info
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.identity import find_image, unique_names
@@ -27,7 +28,7 @@ def scan(source: Path, settings: Settings) -> Scan:
     if not source.is_file():
         raise BadConfig(f"{source} is no file: give the .gpkg of a session.")
     with GeoPackageStore.open(source) as store:
-        items = store.objects(status="accepted")
+        items = [item for item in store.objects(status="accepted") if kind_of(item.geometry) == "polygon"]
         if not items:
             raise BadData(f"{source} holds no accepted object: accept some in the map or with segment first.")
         whole = collected(store, items, work=False)

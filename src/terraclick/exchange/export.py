@@ -20,7 +20,9 @@ from terraclick.errors import BadConfig, NotGeoreferenced
 from terraclick.exchange.registry import FORMATS, format_of
 from terraclick.files import check_output, replace_whole
 from terraclick.formats.common.collection import Collection, Picture, numbered
+from terraclick.formats.common.declaration import Format
 from terraclick.geo.grid import Grid
+from terraclick.geo.kinds import KINDS, kind_of
 from terraclick.geo.legend import raster_errors
 from terraclick.geo.lonlat import WGS84
 from terraclick.geo.reproject import reproject, to_lonlat
@@ -28,8 +30,10 @@ from terraclick.store.fields import MapObject
 from terraclick.store.values import MapClass, StoredImage, new_uuid, utc_now
 
 __all__ = [
+    "carried",
     "check_target",
     "export",
+    "left_out_note",
     "write_collection",
 ]
 
@@ -71,6 +75,9 @@ def write_collection(
     name = format_of(path.name, format)
     kind = FORMATS[name]
     check_target(path, name, overwrite)
+    collection, lacking = carried(collection, kind)
+    if lacking and not collection.items:
+        raise BadConfig(f"{name} holds {_names(kind)} alone, and there is none: choose {_carriers()}.")
     source = collection.crs
     if kind.pixels:
         if not collection.pictures:
@@ -97,9 +104,29 @@ def write_collection(
     return path
 
 
+def carried(collection: Collection, kind: Format) -> tuple[Collection, int]:
+    """The objects whose shapes a format can hold, and how many others there are."""
+    held = tuple(item for item in collection.items if kind_of(item.geometry) in kind.carries)
+    return replace(collection, items=held), len(collection.items) - len(held)
+
+
+def left_out_note(name: str, number: int) -> str:
+    """What to say of objects that a format cannot hold."""
+    said = "1 object is" if number == 1 else f"{number} objects are"
+    return f"{name} holds {_names(FORMATS[name])} alone: {said} left out"
+
+
+def _names(kind: Format) -> str:
+    return " and ".join({"polygon": "areas", "line": "lines", "point": "points"}[shape] for shape in kind.carries)
+
+
+def _carriers() -> str:
+    return " or ".join(name for name, kind in FORMATS.items() if set(kind.carries) == set(KINDS))
+
+
 def _carried(geometry: BaseGeometry, source: CRS | None, target: CRS | None, name: str) -> BaseGeometry:
     """A geometry in the file's CRS; GeoJSON's longitudes lie within -180 … 180 whatever the image's are."""
-    if name == "geojson" and source is not None and target == WGS84:
+    if FORMATS[name].lonlat and source is not None and target == WGS84:
         return to_lonlat(geometry, source)
     return reproject(geometry, source, target)
 

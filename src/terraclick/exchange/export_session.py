@@ -20,7 +20,7 @@ from affine import Affine
 from pyproj import CRS
 
 from terraclick.errors import BadConfig, BadData, BadOutput, UnknownName
-from terraclick.exchange.export import write_collection
+from terraclick.exchange.export import carried, left_out_note, write_collection
 from terraclick.exchange.registry import FORMATS, format_of, installed
 from terraclick.files import check_output, sync, write_text, writing
 from terraclick.formats.common.collection import Collection, Picture, collected, of_pictures, renamed, stem_of
@@ -96,6 +96,7 @@ def export_session(
     whole = _with_pictures(whole, images, beside, any(FORMATS[name].pixels for name in names), read_as)
     for note in _accuracy(whole, names, crs):
         warn(f"Note on {out.name}: {note}.")
+    names = _told_left_out(whole, names, single is None, out.name, warn)
     if single:
         write_collection(whole, out, single, crs, overwrite)
         return Exported(out.parent, (out.name,), len(items), len(whole.images), (), _cut(whole))
@@ -112,6 +113,20 @@ def export_session(
         told = {"made_by": "terraclick export-session", "objects": len(items), "files": files, "classes": _told(whole)}
         write_text(scratch / MANIFEST, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     return Exported(out, (*files, MANIFEST), len(items), len(whole.images), left_out, _cut(whole))
+
+
+def _told_left_out(
+    whole: Collection, names: Sequence[str], several: bool, out: str, warn: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Say how many objects each format leaves out; of several formats, those that would hold none are left out."""
+    kept = []
+    for name in names:
+        held, lacking = carried(whole, FORMATS[name])
+        if lacking:
+            warn(f"Note on {out}: {left_out_note(name, lacking)}.")
+        if held.items or not several:
+            kept.append(name)
+    return tuple(kept)
 
 
 def parse_split(text: str) -> dict[str, float]:
@@ -239,7 +254,7 @@ def _write_pixels(
     """A data set, or a file for all pictures where the format can, else one a picture. It will lie in `final`."""
     folder.mkdir()
     if kind.write_set is not None:
-        kind.write_set(whole, folder, parts)
+        kind.write_set(carried(whole, kind)[0], folder, parts)
         return
     for part, pictures in parts.items():
         if kind.many:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from pyproj import CRS
 from pyproj.exceptions import CRSError
-from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry import MultiLineString, MultiPoint, MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData, TerraClickError, UnknownName
@@ -23,6 +23,7 @@ from terraclick.formats.common.pixels import MAX_BYTES
 from terraclick.formats.common.texts import text_in
 from terraclick.geo.grid import horizontal
 from terraclick.geo.keyholes import polygons_in
+from terraclick.geo.kinds import as_multi, kind_of, parts_of_kind, simple
 from terraclick.geo.lonlat import check_lonlat
 from terraclick.geo.reproject import reproject
 from terraclick.store.fields import COLUMNS, FIELDS, Kind, MapObject, like
@@ -71,7 +72,10 @@ def import_polygons(path: str | Path, crs: CRS | None = None) -> list[MapObject]
     if crs is not None:
         check_places(found, path)
     kept = []
-    for item in found.items:
+    areas = [item for item in found.items if kind_of(item.geometry) == "polygon"]
+    if not areas:
+        raise BadData(f"{path} holds no polygon: expected Polygon or MultiPolygon features.")
+    for item in areas:
         geometry = item.geometry if crs is None else reproject(item.geometry, found.crs, crs)
         image = item.image if found.pixels else ""
         kept.append(
@@ -103,7 +107,7 @@ def import_some(path: str | Path, crs: CRS | None = None, source: CRS | None = N
     for item in found.items:
         try:
             if not pixels and given is not None and horizontal(given).is_geographic:
-                for ring in shapely.get_rings(item.geometry):
+                for ring in _paths(item.geometry):
                     check_lonlat(shapely.get_coordinates(ring), "it")
             geometry = item.geometry if crs is None else reproject(item.geometry, given, crs)
         except BadData as error:
@@ -113,6 +117,13 @@ def import_some(path: str | Path, crs: CRS | None = None, source: CRS | None = N
     if not kept:
         raise BadData(f"{path}: no feature of it can be used ({_counted(left)}).")
     return Imported(tuple(kept), tuple(left.items()))
+
+
+def _paths(geometry: BaseGeometry) -> list[BaseGeometry]:
+    """The rings of an area, the lines of a line, the points of a point."""
+    if kind_of(geometry) == "polygon":
+        return [*shapely.get_rings(geometry)]
+    return parts_of_kind(geometry)
 
 
 def _counted(left: Mapping[str, int]) -> str:
@@ -130,7 +141,7 @@ def check_places(found: Labels, path: str | Path) -> None:
     if not horizontal(found.crs).is_geographic:
         return
     for item in found.items:
-        for ring in shapely.get_rings(item.geometry):
+        for ring in _paths(item.geometry):
             check_lonlat(shapely.get_coordinates(ring), f"a polygon of {path}")
 
 
@@ -180,22 +191,22 @@ def _labels(path: Path, read: Read, lenient: bool) -> Labels:
     vertices, seen = 0, set[str]()
     left: Counter[str] = Counter()
     for geometry, fields in read.pairs:
-        parts = polygons_in(geometry) if isinstance(geometry, Polygon | MultiPolygon) else []
+        parts = _parts_of(geometry)
         if not parts:
             if LEFT_OUT in fields and not lenient and geometry is None and "ring" in fields[LEFT_OUT]:
                 raise BadData(f"{path} is not a file that can be read: {fields[LEFT_OUT]}.")
-            left[fields.get(LEFT_OUT) or _no_polygon(geometry)] += 1
+            left[fields.get(LEFT_OUT) or _no_shape(geometry)] += 1
             continue
         vertices += sum(int(shapely.get_num_coordinates(part)) for part in parts)
         if vertices > MAX_VERTICES:
             raise BadData(f"{path} holds more than {MAX_VERTICES} vertices: split it, or import a part of it.")
-        flat = shapely.force_2d(parts[0] if len(parts) == 1 else MultiPolygon(parts))
+        flat = shapely.force_2d(simple(as_multi(parts[0]) if len(parts) == 1 else _joined(parts)))
         item = _item(flat, fields)
         items.append(replace(item, uuid="") if item.uuid in seen else item)
         seen.add(item.uuid)
     if not items:
         why = f" ({_counted(left)})" if left else ""
-        raise BadData(f"{path} holds no polygon: expected Polygon or MultiPolygon features{why}.")
+        raise BadData(f"{path} holds no object: expected features that are areas, lines or points{why}.")
     return Labels(tuple(items), read.crs, read.pixels, tuple(map(_numbered, read.classes)), tuple(left.items()))
 
 
@@ -204,11 +215,31 @@ def _numbered(kind: MapClass) -> MapClass:
     return kind if kind.number <= LARGEST_NUMBER else replace(kind, number=0)
 
 
-def _no_polygon(geometry: BaseGeometry | None) -> str:
+def _parts_of(geometry: BaseGeometry | None) -> list[BaseGeometry]:
+    """The parts of an area, a line or a point that an object can be of; none for anything else."""
+    kind = None if geometry is None else kind_of(geometry)
+    if geometry is None or kind is None:
+        return []
+    if kind == "polygon":
+        return [*polygons_in(geometry)]
+    return [part for part in parts_of_kind(geometry) if kind == "point" or part.length > 0]
+
+
+def _joined(parts: Sequence[BaseGeometry]) -> BaseGeometry:
+    """Several parts of one kind as one geometry."""
+    kinds = {"Polygon": MultiPolygon, "LineString": MultiLineString, "Point": MultiPoint}
+    return kinds[parts[0].geom_type](parts)
+
+
+def _no_shape(geometry: BaseGeometry | None) -> str:
     """Why a geometry is no object."""
     if geometry is None:
         return "it has no geometry"
-    return "it is empty" if geometry.is_empty else f"it is a {geometry.geom_type}, not a polygon"
+    if geometry.is_empty:
+        return "it is empty"
+    if kind_of(geometry) == "line":
+        return "it is a line of no length"
+    return f"it is a {geometry.geom_type}, not an area, a line or a point"
 
 
 def _item(geometry: BaseGeometry, fields: dict[str, Any]) -> MapObject:

@@ -17,6 +17,7 @@ from terraclick.formats.common.texts import (
     restored,
 )
 from terraclick.geo.crs_text import crs_of_text
+from terraclick.geo.kinds import KINDS
 from terraclick.store.fields import FIELDS, record
 
 __all__ = ["FORMAT"]
@@ -72,6 +73,7 @@ FORMAT = Format(
     label="CSV",
     note="one row an object, geometry as text",
     endings=(".csv",),
+    carries=KINDS,
     write=_write,
     read=_read,
 )

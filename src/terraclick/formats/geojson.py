@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import shapely
-from shapely.geometry import MultiPolygon, Polygon
+from numpy.typing import NDArray
+from shapely.geometry import MultiLineString, MultiPoint, MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadConfig, BadData
@@ -18,6 +20,7 @@ from terraclick.formats.common.texts import (
 )
 from terraclick.geo.crs_text import crs_of_text
 from terraclick.geo.keyholes import polygons_in
+from terraclick.geo.kinds import KINDS, kind_of, parts_of_kind
 from terraclick.geo.lonlat import WGS84
 from terraclick.geo.rings import ring_of
 from terraclick.store.fields import record
@@ -31,10 +34,7 @@ def _write(job: Collection, path: Path) -> None:
     features = []
     own = own_columns(job.items)
     for place, (item, shape) in enumerate(zip(job.items, uniform(job.items), strict=True)):
-        parts = [shapely.orient_polygons(part) for part in polygons_in(shape)]
-        rings = [[_ring(r, decimals) for r in (part.exterior, *part.interiors)] for part in parts]
-        single = shape.geom_type == "Polygon"
-        geometry = {"type": shape.geom_type, "coordinates": rings[0] if single else rings}
+        geometry = {"type": shape.geom_type, "coordinates": _coordinates(shape, decimals)}
         told = record(item) | {name: values[place] for name, values in own.items()}
         features.append({"type": "Feature", "id": item.uuid, "properties": told, "geometry": geometry})
     top: dict[str, Any] = {"type": "FeatureCollection"}
@@ -47,6 +47,20 @@ def _write(job: Collection, path: Path) -> None:
         top["crs"] = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{code}"}}
     dump_json({**top, "features": features}, path)
     expect(len(read_json(path)["features"]), job)
+
+
+def _coordinates(shape: BaseGeometry, decimals: int) -> Any:
+    """The coordinates of a geometry, outer rings of areas anticlockwise."""
+    found: list[Any]
+    kind = kind_of(shape)
+    if kind == "polygon":
+        parts = [shapely.orient_polygons(part) for part in polygons_in(shape)]
+        found = [[_ring(ring, decimals) for ring in (part.exterior, *part.interiors)] for part in parts]
+    elif kind == "line":
+        found = [_ring(part, decimals) for part in parts_of_kind(shape)]
+    else:
+        found = _ring(shape, decimals)
+    return found if shape.geom_type.startswith("Multi") else found[0]
 
 
 def _ring(ring: Any, decimals: int) -> list[list[float]]:
@@ -71,12 +85,32 @@ def _feature(shape: Any, fields: dict[str, Any]) -> Pair:
     """A feature's polygon and fields; why it is none where it is none."""
     if not isinstance(shape, dict):
         return None, {LEFT_OUT: "it has no geometry"}
-    if shape.get("type") not in ("Polygon", "MultiPolygon"):
-        return None, {LEFT_OUT: f"it is a {str(shape.get('type'))[:20]}, not a polygon"}
+    name = str(shape.get("type"))
+    if name not in ("Polygon", "MultiPolygon", "LineString", "MultiLineString", "Point", "MultiPoint"):
+        return None, {LEFT_OUT: f"it is a {name[:20]}, not an area, a line or a point"}
+    if not name.endswith("Polygon"):
+        return _line_or_point(name, shape.get("coordinates")), fields
     try:
         return _shape(shape), fields
     except (BadData, shapely.errors.GEOSException, ValueError, TypeError, KeyError, IndexError):
         return None, {LEFT_OUT: "a ring of it is not a closed line of at least four points with finite numbers"}
+
+
+def _line_or_point(name: str, coordinates: Any) -> BaseGeometry | None:
+    """A line or a point of one or several parts; None for one without finite numbers."""
+    try:
+        if name.endswith("Point"):
+            return MultiPoint(_places([coordinates] if name == "Point" else coordinates))
+        return MultiLineString([_places(path) for path in ([coordinates] if name == "LineString" else coordinates)])
+    except (shapely.errors.GEOSException, ValueError, TypeError, KeyError, IndexError):
+        return None
+
+
+def _places(points: Any) -> NDArray[np.float64]:
+    found = np.array([[float(point[0]), float(point[1])] for point in points], dtype=np.float64)
+    if not np.isfinite(found).all():
+        raise ValueError("a coordinate is not finite")
+    return found
 
 
 def _shape(shape: dict[str, Any]) -> BaseGeometry:
@@ -94,6 +128,7 @@ FORMAT = Format(
     label="GeoJSON",
     note="longitude and latitude, for the web",
     endings=(".geojson",),
+    carries=KINDS,
     write=_write,
     lonlat=True,
     of_json=_is_geojson,

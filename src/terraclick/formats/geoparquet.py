@@ -13,6 +13,7 @@ from terraclick.errors import BadData, require_extra
 from terraclick.formats.common.collection import Collection, own_columns, uniform
 from terraclick.formats.common.declaration import Format, Read, Shapes, expect
 from terraclick.geo.crs_text import crs_of_text, crs_of_wkt
+from terraclick.geo.kinds import KINDS
 from terraclick.geo.lonlat import WGS84
 from terraclick.store.fields import COLUMNS, record
 
@@ -84,6 +85,7 @@ FORMAT = Format(
     note="for data analysis",
     endings=(".parquet", ".geoparquet"),
     needs="pyarrow",
+    carries=KINDS,
     write=_write,
     read=_read,
 )

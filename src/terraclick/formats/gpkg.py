@@ -8,6 +8,7 @@ from pathlib import Path
 from terraclick.formats.common.collection import UNNAMED, Collection, own_columns
 from terraclick.formats.common.declaration import Format, expect
 from terraclick.formats.common.ogr import read_with_ogr
+from terraclick.geo.kinds import KINDS
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.values import StoredImage
 
@@ -41,6 +42,7 @@ FORMAT = Format(
     label="GeoPackage",
     note="for QGIS and any GIS",
     endings=(".gpkg",),
+    carries=KINDS,
     write=_write,
     read=read_with_ogr,
 )

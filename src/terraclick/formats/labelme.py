@@ -18,6 +18,7 @@ from terraclick.formats.common.texts import (
     read_json,
 )
 from terraclick.geo.keyholes import from_ring, one_ring, polygons_in
+from terraclick.geo.kinds import KINDS, kind_of, parts_of_kind
 from terraclick.store.fields import COLUMNS, FIELDS, record
 from terraclick.store.values import MapClass
 
@@ -39,13 +40,13 @@ def _write(job: Collection, path: Path) -> None:
     shapes = []
     for number, item in enumerate(sheet.items):
         values = record(item)
-        for part in polygons_in(item.geometry):
+        for name, points in _drawn(item.geometry):
             shapes.append(
                 {
                     "label": item.class_name or UNNAMED,
-                    "points": np.round(one_ring([part]), 3).tolist(),
+                    "points": np.round(points, 3).tolist(),
                     "group_id": number,
-                    "shape_type": "polygon",
+                    "shape_type": name,
                     "description": item.label,
                     "flags": {},
                     "class_number": job.number(item.class_name),
@@ -57,6 +58,15 @@ def _write(job: Collection, path: Path) -> None:
     dump_json({**top, "imageData": None, "imageHeight": rows, "imageWidth": cols}, path)
     if len(read_json(path)["shapes"]) != len(shapes):
         raise OSError(None, "shapes are missing in the written file")
+
+
+def _drawn(geometry: BaseGeometry) -> list[tuple[str, NDArray[np.float64]]]:
+    """The shapes of an object: their type in labelme and their points (n, 2)."""
+    kind = kind_of(geometry)
+    if kind == "polygon":
+        return [("polygon", one_ring([part])) for part in polygons_in(geometry)]
+    name = "linestrip" if kind == "line" else "point"
+    return [(name, shapely.get_coordinates(part)) for part in parts_of_kind(geometry)]
 
 
 def _read(top: dict[str, Any]) -> Read:
@@ -75,7 +85,15 @@ def _read(top: dict[str, Any]) -> Read:
         key = ("alone", place) if group is None else (group, shape["label"])
         groups.setdefault(key, ([], fields))[0].append(outline)
     classes = tuple(MapClass(name, number=number) for name, number in sorted(numbers.items(), key=lambda pair: pair[1]))
-    return Read([(joined(parts), fields) for parts, fields in groups.values()], None, True, classes)
+    return Read([(_whole(parts), fields) for parts, fields in groups.values()], None, True, classes)
+
+
+def _whole(parts: list[BaseGeometry]) -> BaseGeometry:
+    """The parts of a group as one shape of the kind of its first."""
+    same = [part for part in parts if kind_of(part) == kind_of(parts[0])]
+    if kind_of(parts[0]) == "polygon":
+        return joined(same)
+    return shapely.MultiLineString(same) if kind_of(parts[0]) == "line" else shapely.MultiPoint(same)
 
 
 def _labelme_outline(kind: str, points: NDArray[np.float64]) -> BaseGeometry | None:
@@ -85,7 +103,9 @@ def _labelme_outline(kind: str, points: NDArray[np.float64]) -> BaseGeometry | N
         return shapely.box(*points.min(axis=0), *points.max(axis=0))
     if kind == "circle" and len(points) == 2:
         return shapely.Point(points[0]).buffer(float(np.hypot(*(points[1] - points[0]))))
-    return None
+    if kind in ("line", "linestrip") and len(points) >= 2:
+        return shapely.LineString(points)
+    return shapely.Point(points[0]) if kind == "point" and len(points) == 1 else None
 
 
 def _is_labelme(top: dict[str, Any]) -> bool:
@@ -100,6 +120,7 @@ FORMAT = Format(
     pixels=True,
     many=False,
     names_pictures=True,
+    carries=KINDS,
     write=_write,
     of_json=_is_labelme,
     read_json=_read,

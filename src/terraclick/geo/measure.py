@@ -50,14 +50,23 @@ def measured_many(geometries: Sequence[BaseGeometry], crs: CRS | None) -> list[t
     geodetic = to_geodetic(crs)
     if geodetic is None:
         metre = crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1.0
-        return [(geometry.area * metre**2, geometry.length * metre) for geometry in geometries]
+        return [_of_its_kind(g, (g.area * metre**2, g.length * metre)) for g in geometries]
     transformer, geod = geodetic
     try:
-        return _on_planes(list(geometries), transformer, geod)
+        sizes = _on_planes(list(geometries), transformer, geod)
+        return [_of_its_kind(geometry, size) for geometry, size in zip(geometries, sizes, strict=True)]
     except ProjError:
         if len(geometries) == 1:
             return [(None, None)]
         return [measured_many([geometry], crs)[0] for geometry in geometries]  # one of them has no place there
+
+
+def _of_its_kind(geometry: BaseGeometry, size: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
+    """A line has a length and no area; a point has neither."""
+    kind = geometry.geom_type
+    if kind.endswith("Polygon") or kind == "GeometryCollection":
+        return size
+    return (None, None) if kind.endswith("Point") else (None, size[1])
 
 
 def _on_planes(
@@ -101,6 +110,8 @@ def _along(geometry: BaseGeometry, transformer: Transformer, geod: Geod) -> tupl
         return shapely.transform(dense, lambda xy: _project(transformer, xy))
 
     whole = on_ground(geometry)
+    if not geometry.geom_type.endswith("Polygon"):
+        return None, float(sum(geod.line_length(*shapely.get_coordinates(part).T) for part in shapely.get_parts(whole)))
     area, length = _of_rings(whole, geod)
     if whole.bounds[2] - whole.bounds[0] > 180 and geometry.is_valid:  # what may be more than half the world
         xs, ys = np.linspace(left, right, 5), np.linspace(bottom, top, 5)

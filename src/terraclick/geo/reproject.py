@@ -31,13 +31,16 @@ def reproject(geometry: BaseGeometry, source: CRS | None, target: CRS | None) ->
     transformer = _way(source, target)
     if transformer is None:
         return geometry
-    whole = joined(geometry) if source.is_geographic else geometry
+    area = geometry.geom_type.endswith("Polygon")
+    whole = joined(geometry) if source.is_geographic and area else geometry
     moved: BaseGeometry = shapely.transform(whole, transformer.transform, interleaved=False)
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise BadData(f"a geometry lies outside the area where {target.name} is defined: choose another CRS.")
-    if target.is_geographic:
+    if target.is_geographic and area:
         return wrapped(whole, source, moved, target)
-    if source.is_geographic and not moved.is_valid and geometry.is_valid:  # a cap over a pole has a seam in degrees
+    if (
+        area and source.is_geographic and not moved.is_valid and geometry.is_valid
+    ):  # a cap over a pole has a seam in degrees
         moved = shapely.make_valid(moved, method="structure", keep_collapsed=False)
     return moved
 
@@ -68,6 +71,6 @@ def _way(source: CRS, target: CRS) -> Transformer | None:
 
 def to_lonlat(geometry: BaseGeometry, source: CRS) -> BaseGeometry:
     """The geometry as longitude and latitude in -180 … 180 degrees, as GeoJSON has it; else as `reproject`."""
-    if source.equals(WGS84, ignore_axis_order=True):
+    if source.equals(WGS84, ignore_axis_order=True) and geometry.geom_type.endswith("Polygon"):
         return wrapped(geometry, source, geometry, WGS84)
     return reproject(geometry, source, WGS84)

@@ -11,7 +11,6 @@ from typing import Any
 
 import shapely
 from pyproj import CRS
-from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData, BadOutput, NotGeoreferenced
@@ -20,7 +19,7 @@ from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.geo.reproject import reproject
 from terraclick.store.fields import MapObject
 from terraclick.store.geopackage_file import GeoPackageFile
-from terraclick.store.geopackage_tables import VERSION, create_tables
+from terraclick.store.geopackage_tables import VERSION, create_tables, declare_any_kind
 from terraclick.store.migrations import migrate_geopackage, renumber_classes
 from terraclick.store.rows import (
     BadRow,
@@ -30,6 +29,7 @@ from terraclick.store.rows import (
 from terraclick.store.shapes import (
     decode_geometries,
     decode_geometry,
+    encode_geometries,
     encode_geometry,
     encode_point,
 )
@@ -220,8 +220,19 @@ class GeoPackageStore(GeoPackageFile):
         for uuid, image in db.execute(query).fetchall():
             self._clicks_placed(db, uuid, self._crs_of_clicks(db, image))
 
-    def _pack(self, geometry: MultiPolygon) -> bytes:
+    def _pack(self, geometry: BaseGeometry) -> bytes:
         return encode_geometry(geometry, self._srs_id)
+
+    def _pack_many(self, geometries: Sequence[BaseGeometry]) -> list[bytes]:
+        return encode_geometries(geometries, self._srs_id)
+
+    def _any_kind(self, db: Any) -> bool:
+        query = "SELECT geometry_type_name FROM gpkg_geometry_columns WHERE table_name = 'objects'"
+        return str(db.execute(query).fetchone()[0]).upper() == "GEOMETRY"
+
+    def _take_any_kind(self, db: Any) -> None:
+        db.execute("UPDATE gpkg_geometry_columns SET geometry_type_name = 'GEOMETRY' WHERE table_name = 'objects'")
+        declare_any_kind(db)
 
     def _unpack(self, value: bytes) -> BaseGeometry:
         return decode_geometry(value)

@@ -11,7 +11,16 @@ from pyproj.exceptions import CRSError
 
 from terraclick.store.fields import COLUMNS, declared
 
-__all__ = ["CONTENTS", "DRAFTS_TABLE", "STYLES_TABLE", "SYSTEMS_TABLE", "VERSION", "create_tables", "renew_triggers"]
+__all__ = [
+    "CONTENTS",
+    "DRAFTS_TABLE",
+    "STYLES_TABLE",
+    "SYSTEMS_TABLE",
+    "VERSION",
+    "create_tables",
+    "declare_any_kind",
+    "renew_triggers",
+]
 
 VERSION = 1
 """Layout of the session tables; a file with a higher number is refused."""
@@ -215,3 +224,20 @@ def renew_triggers(db: sqlite3.Connection) -> None:
     for name, statement in wanted.items():
         if there.get(name, "").strip().rstrip(";") != statement:
             db.execute(statement)
+
+
+def declare_any_kind(db: sqlite3.Connection) -> None:
+    """Name the column of objects' geometry GEOMETRY, as the standard asks of a layer of any kind.
+
+    SQLite has no statement for that: the text of the table is changed, which keeps every row as it is.
+    """
+    (version,) = db.execute("PRAGMA schema_version").fetchone()
+    db.execute("PRAGMA writable_schema = ON")
+    try:
+        db.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'geom MULTIPOLYGON', 'geom GEOMETRY') "
+            "WHERE type = 'table' AND name = 'objects'"
+        )
+        db.execute(f"PRAGMA schema_version = {version + 1}")
+    finally:
+        db.execute("PRAGMA writable_schema = OFF")

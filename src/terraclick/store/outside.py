@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData
 from terraclick.geo.boxes import somewhere
+from terraclick.geo.kinds import as_multi, extent_of, kind_of
 from terraclick.geo.tangles import made_valid
 from terraclick.store.rows import BadRow, SetAside
 
@@ -101,10 +102,17 @@ class Outside:
         return found
 
 
-def usable(geometry: BaseGeometry) -> MultiPolygon:
-    """A polygon that another program stored, repaired where it crosses itself. Raises BadRow if it encloses nothing."""
+def usable(geometry: BaseGeometry) -> BaseGeometry:
+    """A shape that another program stored, an area repaired where it crosses itself.
+
+    Raises BadRow if it encloses nothing, or is a line of no length.
+    """
     if geometry.is_empty or not np.isfinite(shapely.get_coordinates(geometry)).all():
         raise BadRow("its geometry is empty or has a coordinate that is no number")
+    if kind_of(geometry) in ("line", "point"):
+        if kind_of(geometry) == "line" and geometry.length == 0:
+            raise BadRow("its line has no length")
+        return as_multi(geometry)
     try:
         geometry = made_valid(geometry)
     except BadData as error:
@@ -121,12 +129,21 @@ def image_at(geometry: BaseGeometry, footprints: Mapping[str, BaseGeometry], fir
     preferred = set(first)
     best: tuple[float, bool] = (0.0, False)
     found = None
+    (whole,) = extent_of([geometry])
     for key, footprint in footprints.items():
-        shared = footprint.intersection(geometry).area if footprint.intersects(geometry) else 0.0
-        rank = (round(shared / max(geometry.area, 1e-300), 6), key in preferred)
+        meets = footprint.intersects(geometry)
+        shared = float(extent_of([_of_kind(footprint.intersection(geometry), geometry)])[0]) if meets else 0.0
+        rank = (round(shared / max(whole, 1e-300), 6), key in preferred)
         if shared > 0 and rank > best:
             best, found = rank, key
     return found
+
+
+def _of_kind(geometry: BaseGeometry, like: BaseGeometry) -> BaseGeometry:
+    """The parts of a geometry that are of the same dimension as another one."""
+    dimension = shapely.get_dimensions(like)
+    parts = [part for part in shapely.get_parts(geometry).tolist() if shapely.get_dimensions(part) == dimension]
+    return shapely.union_all(parts) if parts else shapely.Polygon()
 
 
 def in_chunks(fids: Sequence[int], size: int = 500) -> Iterable[str]:
@@ -139,7 +156,7 @@ def in_chunks(fids: Sequence[int], size: int = 500) -> Iterable[str]:
 class Judged:
     """What a row of `objects` came to: its geometry and whether that had to be repaired, or why it is set aside."""
 
-    geometry: MultiPolygon | None
+    geometry: BaseGeometry | None
     crooked: bool = False
     reason: str = ""
 

@@ -17,7 +17,6 @@ from typing import Any
 import shapely
 from pyproj import CRS
 from pyproj.exceptions import CRSError
-from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadConfig, BadData, BadOutput, UnknownName, require_extra
@@ -197,8 +196,18 @@ class PostgisStore(SqlStore):
             (item.path, item.hash, wkt, json.dumps(item.bounds), item.reading.to_text() or None),
         )
 
-    def _pack(self, geometry: MultiPolygon) -> bytes:
+    def _pack(self, geometry: BaseGeometry) -> bytes:
         return bytes(shapely.to_wkb(geometry))
+
+    def _any_kind(self, db: Any) -> bool:
+        query = (
+            "SELECT type FROM geometry_columns "
+            "WHERE f_table_schema = %s AND f_table_name = 'objects' AND f_geometry_column = 'geom'"
+        )
+        return str(db.execute(query, (self._schema,)).fetchone()[0]).upper() == "GEOMETRY"
+
+    def _take_any_kind(self, db: Any) -> None:
+        db.execute(f"ALTER TABLE objects ALTER COLUMN geom TYPE geometry(Geometry, {self._srid})")
 
     def _unpack(self, value: bytes) -> BaseGeometry:
         return shapely.from_wkb(bytes(value))

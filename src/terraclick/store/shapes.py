@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 import shapely
-from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData
+from terraclick.geo.kinds import as_multi
 
 __all__ = [
-    "as_multi",
+    "check_geometries",
     "check_geometry",
     "decode_geometries",
     "decode_geometry",
+    "encode_geometries",
     "encode_geometry",
     "encode_point",
     "register_functions",
@@ -29,10 +30,21 @@ _ENVELOPE_DOUBLES = {0: 0, 1: 4, 2: 6, 3: 6, 4: 8}
 
 
 def encode_geometry(geometry: BaseGeometry, srs_id: int) -> bytes:
-    """Any polygon as a GeoPackage MultiPolygon: header with XY envelope, little endian, then WKB."""
+    """A geometry as GeoPackage keeps it, of several parts: header with XY envelope, little endian, then WKB."""
     min_x, min_y, max_x, max_y = geometry.bounds
     header = b"GP" + struct.pack("<BBi4d", 0, 0b011, srs_id, min_x, max_x, min_y, max_y)
     return header + bytes(shapely.to_wkb(as_multi(geometry), byte_order=1, output_dimension=2))
+
+
+def encode_geometries(geometries: Sequence[BaseGeometry], srs_id: int) -> list[bytes]:
+    """`encode_geometry` for many at once; they are multi-geometries already."""
+    if not len(geometries):
+        return []
+    array = np.array(geometries, dtype=object)
+    boxes = shapely.bounds(array)[:, [0, 2, 1, 3]].tolist()
+    blobs = shapely.to_wkb(array, byte_order=1, output_dimension=2).tolist()
+    begin = b"GP" + struct.pack("<BBi", 0, 0b011, srs_id)
+    return [begin + struct.pack("<4d", *box) + blob for box, blob in zip(boxes, blobs, strict=True)]
 
 
 def encode_point(x: float, y: float, srs_id: int) -> bytes:
@@ -49,8 +61,8 @@ def _header_length(blob: bytes) -> int:
     return 8 + 8 * doubles
 
 
-def decode_geometry(blob: bytes) -> MultiPolygon:
-    """The polygons in a GeoPackage geometry, height and measure left out. Raises BadData if it is damaged."""
+def decode_geometry(blob: bytes) -> BaseGeometry:
+    """The shape in a GeoPackage geometry, height and measure left out. Raises BadData if it is damaged."""
     try:
         geometry = shapely.from_wkb(blob[_header_length(blob) :])
     except shapely.errors.GEOSException:
@@ -59,36 +71,37 @@ def decode_geometry(blob: bytes) -> MultiPolygon:
 
 
 def decode_geometries(blobs: Sequence[bytes]) -> list[BaseGeometry] | None:
-    """`decode_geometry` for many at once; None where one of them is not a flat MultiPolygon as we write them."""
+    """`decode_geometry` for many at once; None where one is not flat, or not of several parts, as we write them."""
     try:
         shapes = shapely.from_wkb([blob[_header_length(blob) :] for blob in blobs])
     except (BadData, shapely.errors.GEOSException, TypeError, struct.error, IndexError):
         return None
     if len(blobs) and (
-        not (shapely.get_type_id(shapes) == 6).all() or shapely.has_z(shapes).any() or shapely.has_m(shapes).any()
+        not np.isin(shapely.get_type_id(shapes), (4, 5, 6)).all()
+        or shapely.has_z(shapes).any()
+        or shapely.has_m(shapes).any()
     ):
         return None
     found: list[BaseGeometry] = shapes.tolist() if len(blobs) else []
     return found
 
 
-def as_multi(geometry: BaseGeometry) -> MultiPolygon:
-    """A (Multi)Polygon as MultiPolygon. Raises BadData for other kinds."""
-    if isinstance(geometry, Polygon):
-        geometry = MultiPolygon([] if geometry.is_empty else [geometry])
-    if not isinstance(geometry, MultiPolygon):
+def check_geometry(geometry: BaseGeometry) -> BaseGeometry:
+    """An area, a line or a point as a store keeps it. Raises BadData for what is empty, not finite, or a collection."""
+    return check_geometries([geometry])[0]
+
+
+def check_geometries(geometries: Sequence[BaseGeometry]) -> list[BaseGeometry]:
+    """`check_geometry` for many at once."""
+    found = [as_multi(geometry) for geometry in geometries]
+    array = np.array(found, dtype=object)
+    finite = np.isfinite(shapely.get_coordinates(array)).all()
+    lines = array[shapely.get_dimensions(array) == 1]
+    if not finite or shapely.is_empty(array).any() or (shapely.length(lines) == 0).any():
         raise BadData(
-            f"a {geometry.geom_type} was given where a session keeps polygons: pass a Polygon or MultiPolygon."
+            "an empty shape, a line of no length, or a coordinate that is not a number was given: nothing to store."
         )
-    return geometry
-
-
-def check_geometry(geometry: BaseGeometry) -> MultiPolygon:
-    """A polygon as a store keeps it. Raises BadData for what is empty, not finite, or no polygon."""
-    multi = as_multi(geometry)
-    if multi.is_empty or not np.isfinite(shapely.get_coordinates(multi)).all():
-        raise BadData("an empty polygon, or one with a coordinate that is not a number, was given: nothing to store.")
-    return multi
+    return found
 
 
 def _extent(blob: bytes | None) -> tuple[float, float, float, float] | None:

@@ -23,6 +23,9 @@ from terraclick.store.sql_work import SqlWork
 __all__ = ["SqlStore"]
 
 
+_ADOPTED = ("uuid", "rev", "image", "area_m2", "perimeter_m")
+
+
 class SqlStore(SqlObjects, SqlWork):
     """A session in a database; a subclass is the connection and the few places where SQL differs."""
 
@@ -115,11 +118,10 @@ class SqlStore(SqlObjects, SqlWork):
         for row in rows:
             fid, item = row[-2], self._object(row)
             geometry = usable(item.geometry) if fid in self._outside.crooked else item.geometry
-            image = row[place_of("image")]
-            image = image_at(geometry, footprints, self._present) if image is None else image
+            uuid, rev, known_image, *sizes = (row[place_of(name)] for name in _ADOPTED)
+            image = image_at(geometry, footprints, self._present) if known_image is None else known_image
             area, perimeter = measured(geometry, self._crs) if self._crs is not None else (None, None)
-            uuid, rev, known_area = (row[place_of(name)] for name in ("uuid", "rev", "area_m2"))
-            if uuid and rev is not None and image is None and known_area == area:
+            if uuid and rev is not None and image == known_image and sizes == [area, perimeter]:
                 continue  # nothing to be known
             changes.append((uuid or self._new_uuid(), image, area, perimeter, fid))
         if changes:

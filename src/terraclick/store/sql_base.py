@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, TypeVar
 
+import shapely
 from pyproj import CRS
-from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.store.outside import Outside
@@ -83,7 +83,24 @@ class SqlBase(ABC):
         """The same: all or nothing, and durable when it ends. May stand inside another."""
 
     @abstractmethod
-    def _pack(self, geometry: MultiPolygon) -> bytes: ...
+    def _pack(self, geometry: BaseGeometry) -> bytes: ...
+
+    def _pack_many(self, geometries: Sequence[BaseGeometry]) -> list[bytes]:
+        """`_pack` for many."""
+        return [self._pack(geometry) for geometry in geometries]
+
+    def _admit(self, db: Any, geometries: Sequence[BaseGeometry]) -> None:
+        """Called before geometries come in: the first that is no area makes the layer one of any kind."""
+        if not (shapely.get_dimensions(geometries) == 2).all() and not self._any_kind(db):
+            self._take_any_kind(db)
+
+    @abstractmethod
+    def _any_kind(self, db: Any) -> bool:
+        """Whether the layer of objects takes more than areas."""
+
+    @abstractmethod
+    def _take_any_kind(self, db: Any) -> None:
+        """Let it; a session of areas alone is left to be a layer of areas, which every program can draw."""
 
     @abstractmethod
     def _unpack(self, value: bytes) -> BaseGeometry: ...

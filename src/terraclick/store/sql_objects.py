@@ -21,6 +21,7 @@ from terraclick.store.rows import (
     number_of,
 )
 from terraclick.store.shapes import (
+    check_geometries,
     check_geometry,
 )
 from terraclick.store.sql_base import parts_of
@@ -72,7 +73,9 @@ class SqlObjects(SqlClasses, SqlImages):
                     raise Conflict(f"object {item.uuid} is already stored: update it instead.", given, theirs)
             marks = ", ".join([self._geometry_in, *"?" * len(FIELDS)])
             query = f"INSERT INTO objects (geom, {', '.join(FIELDS)}) VALUES ({marks})"
-            self._run_many(db, query, [(self._pack(check_geometry(i.geometry)), *values_of(i)) for i in stored])
+            self._admit(db, [item.geometry for item in stored])
+            packed = self._pack_many([item.geometry for item in stored])
+            self._run_many(db, query, [(blob, *values_of(i)) for blob, i in zip(packed, stored, strict=True)])
             self._outside.own |= {item.uuid for item in stored}
             self._registered_all(db, [item.class_name for item in stored])
             for item, clicks, view, _ in fresh:
@@ -130,14 +133,16 @@ class SqlObjects(SqlClasses, SqlImages):
                 stored.append(like(item, **fresh))
             drawn = {item.uuid for item in stored if item.geometry is not known[item.uuid].geometry}
             reshaped = self._measured_many(
-                [replace(item, geometry=check_geometry(item.geometry)) for item in stored if item.uuid in drawn]
+                [like(item, geometry=check_geometry(item.geometry)) for item in stored if item.uuid in drawn]
             )
             anew = {item.uuid: item for item in reshaped}
             stored = [anew.get(item.uuid, item) for item in stored]
             names = ", ".join(f"{name} = ?" for name in FIELDS)
             rows = [(*values_of(item), item.uuid) for item in stored if item.uuid not in drawn]
             self._run_many(db, f"UPDATE objects SET {names} WHERE uuid = ?", rows)
-            whole = [(self._pack(check_geometry(item.geometry)), *values_of(item), item.uuid) for item in reshaped]
+            self._admit(db, [item.geometry for item in reshaped])
+            packed = self._pack_many([item.geometry for item in reshaped])
+            whole = [(blob, *values_of(item), item.uuid) for blob, item in zip(packed, reshaped, strict=True)]
             self._run_many(db, f"UPDATE objects SET geom = {self._geometry_in}, {names} WHERE uuid = ?", whole)
             self._registered_all(db, [item.class_name for item in stored])
             for item, clicks, view in items:
@@ -255,10 +260,10 @@ class SqlObjects(SqlClasses, SqlImages):
         now: str,
     ) -> list[tuple[MapObject, Sequence[StoredClick], StoredView | None, MapObject]]:
         """New objects as they are stored, their clicks and views, and the objects as they were given."""
+        sources = [crs or (self._crs_of_image(db, item.image) if item.image else self._crs) for item, _, _ in items]
+        moved = [reproject(item.geometry, source, self._crs) for (item, *_), source in zip(items, sources, strict=True)]
         found = []
-        for item, clicks, view in items:
-            image_crs = self._crs_of_image(db, item.image) if item.image else self._crs
-            geometry = check_geometry(reproject(item.geometry, crs or image_crs, self._crs))
+        for (item, clicks, view), geometry in zip(items, check_geometries(moved), strict=True):
             fresh = like(
                 item,
                 uuid=item.uuid or self._new_uuid(),

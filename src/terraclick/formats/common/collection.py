@@ -21,6 +21,7 @@ from terraclick.geo.affine import through
 from terraclick.geo.colours import palette_colour
 from terraclick.geo.grid import Grid
 from terraclick.geo.keyholes import polygons_in
+from terraclick.geo.kinds import ShapeKind, as_multi, kind_of, parts_of_kind, simple
 from terraclick.geo.reproject import reproject
 from terraclick.store.fields import COLUMNS, FIELDS, MapObject
 from terraclick.store.protocol import Store
@@ -36,6 +37,7 @@ __all__ = [
     "collected",
     "in_pixels",
     "numbered",
+    "of_kind",
     "of_pictures",
     "own_columns",
     "renamed",
@@ -159,10 +161,14 @@ def in_pixels(items: Sequence[MapObject], crs: CRS | None, picture: Picture) -> 
         left, top, right, bottom = geometry.bounds
         if left < 0 or top < 0 or right > cols or bottom > rows:
             cut += 1
-            parts = polygons_in(shapely.make_valid(geometry).intersection(frame))
+            kind = kind_of(geometry)
+            inside = shapely.make_valid(geometry).intersection(frame)
+            parts = polygons_in(inside) if kind == "polygon" else of_kind(inside, kind)
             if not parts:
                 continue
-            geometry = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+            geometry = shapely.union_all(parts) if kind != "polygon" and len(parts) > 1 else parts[0]
+            if kind == "polygon" and len(parts) > 1:
+                geometry = shapely.MultiPolygon(parts)
         found.append(replace(item, geometry=geometry))
     return Sheet(picture, tuple(found), cut)
 
@@ -194,12 +200,16 @@ def own_columns(items: Sequence[MapObject]) -> dict[str, list[Any]]:
     return found
 
 
+def of_kind(geometry: BaseGeometry, kind: ShapeKind | None) -> list[BaseGeometry]:
+    """The parts of a geometry that are of a kind."""
+    return [part for part in parts_of_kind(geometry) if kind_of(part) == kind]
+
+
 def uniform(items: Sequence[MapObject]) -> list[BaseGeometry]:
-    """Geometries of one kind: polygons if each has one part, else multipolygons."""
-    parts = [polygons_in(item.geometry) for item in items]
-    if all(len(polygons) == 1 for polygons in parts):
-        return [polygons[0] for polygons in parts]
-    return [shapely.MultiPolygon(polygons) for polygons in parts]
+    """Geometries alike in every kind: of one part if each of that kind has one, else of several."""
+    whole = [as_multi(item.geometry) for item in items]
+    many = {kind_of(geometry) for geometry in whole if shapely.get_num_geometries(geometry) != 1}
+    return [geometry if kind_of(geometry) in many else simple(geometry) for geometry in whole]
 
 
 def class_lines(job: Collection) -> list[str]:

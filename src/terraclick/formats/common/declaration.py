@@ -11,6 +11,7 @@ from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.formats.common.collection import Collection, Picture
+from terraclick.geo.kinds import ShapeKind
 from terraclick.store.values import MapClass
 
 __all__ = ["LEFT_OUT", "Format", "Pair", "Read", "Shapes", "expect"]
@@ -39,9 +40,10 @@ class Format:
     """A format: a file of `formats/` calls its own FORMAT.
 
     endings: the usual one first; of two formats that fit, the one with the longer ending is meant. pixels: it counts in
-    pixels of a picture. many: one file can hold several pictures. needs: the package that must be installed. beside:
-    endings, after the file's stem, of what is written with it. lonlat: longitude and latitude unless another system is
-    asked for. may_be_empty: a file of no object is whole. names_pictures: a file says where its picture lies.
+    pixels of a picture. many: one file can hold several pictures. carries: the kinds of shapes that it can hold;
+    objects of another kind are left out and counted. needs: the package that must be installed. beside: endings, after
+    the file's stem, of what is written with it. lonlat: longitude and latitude unless another system is asked for.
+    may_be_empty: a file of no object is whole. names_pictures: a file says where its picture lies.
 
     write takes objects and a path, and reads again what it wrote (OSError). read takes a path and the sizes of
     pictures. A JSON format has `of_json`, whether the object at its top is its own, and `read_json` instead.
@@ -55,6 +57,7 @@ class Format:
     write: Callable[[Collection, Path], None]
     pixels: bool = False
     many: bool = True
+    carries: tuple[ShapeKind, ...] = ("polygon",)
     needs: str = ""
     beside: tuple[str, ...] = ()
     lonlat: bool = False

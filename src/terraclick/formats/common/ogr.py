@@ -40,10 +40,11 @@ def read_with_ogr(path: Path, shapes: Shapes) -> Read:
         import pyogrio
     try:
         layers = pyogrio.list_layers(path)
+        names = {str(name) for name, _ in layers.tolist()}
         wanted = [
             str(name)
             for name, kind in layers.tolist()
-            if kind is not None and any(word in str(kind) for word in ("Polygon", "Unknown", "Surface", "Collection"))
+            if kind is not None and not (name == "clicks" and "objects" in names)
         ]
         found = [pyogrio.raw.read(path, layer=name, datetime_as_string=True) for name in wanted]
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
