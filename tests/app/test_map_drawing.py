@@ -325,3 +325,37 @@ def test_by_touch(driver, town):
     page.click('.touchbar [data-brush="larger"]')
     driver.key("p")
     page.wait_for_selector(".touchbar [data-finish]")
+
+
+def test_a_line_and_a_point_are_drawn_listed_edited_and_undone(driver):
+    """Kept as they are drawn, a line with its length in the list; a corner moves, and undo brings it back."""
+    page = driver.page
+    driver.show(300, 300, 2)
+    driver.key("i")
+    for at in ((250, 300), (330, 300), (330, 360)):
+        page.mouse.move(*driver.at(*at), steps=3)
+        page.mouse.click(*driver.at(*at))
+        page.wait_for_timeout(300)
+    driver.press("Enter", "/items")
+    line = only(driver)
+    assert line.geom_type == "LineString" and len(line.coords) == 3
+    assert abs(line.length - 140) < 4
+    row = page.locator(".item .detail").first.inner_text()
+    assert " m" in row and "m²" not in row, row
+    driver.key(".")
+    x, y = driver.at(280, 340)
+    driver.act(lambda: page.mouse.click(x, y), "/items")
+    kinds = {shape_of(feature).geom_type for feature in driver.objects()}
+    assert kinds == {"LineString", "Point"}
+    assert any("point" in text for text in page.locator(".item .detail").all_inner_texts())
+    driver.press("Control+z", "/undo")
+    assert only(driver).geom_type == "LineString"
+    driver.key("v")
+    x, y = driver.at(290, 300)
+    page.mouse.click(x, y)
+    driver.settle()
+    driver.key("e")
+    driver.act(lambda: drag(driver, (330, 360), (350, 390)), "/place")
+    assert abs(only(driver).coords[-1][0] - 350) < 3 and abs(only(driver).coords[-1][1] - 390) < 3
+    driver.press("Control+z", "/undo")
+    assert abs(only(driver).coords[-1][0] - 330) < 3

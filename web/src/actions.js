@@ -70,7 +70,7 @@ export function createActions({ project, stage, clicking, toast, words }) {
   }
 
   async function explode() {
-    const features = project.selected().filter(({ geometry }) => geometry?.type === "MultiPolygon");
+    const features = project.selected().filter(({ geometry }) => geometry?.type.startsWith("Multi"));
     if (!features.length) return toast.note("Select an object of several parts to separate them.");
     const change = await quietly(
       act(`separate the parts of ${count(features.length, "object")}`, () =>

@@ -7,12 +7,20 @@ import { union } from "polyclip-ts";
 export const flip = (coordinates) =>
   typeof coordinates[0] === "number" ? [coordinates[0], -coordinates[1]] : coordinates.map(flip);
 
-/** Polygon or MultiPolygon geometry of the server (y down) → MultiPolygon coordinates of the map (y up), and back. */
-export const toMap = (geometry) => flip(geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates);
-export const toServer = (shape) =>
-  shape.length === 1
-    ? { type: "Polygon", coordinates: flip(shape[0]) }
-    : { type: "MultiPolygon", coordinates: flip(shape) };
+/** How deep coordinates are nested: 2 for points, 3 for lines, 4 for areas. */
+export const depthOf = (coordinates) => (Array.isArray(coordinates) ? 1 + depthOf(coordinates[0]) : 0);
+const NAMES = { 2: "Point", 3: "LineString", 4: "Polygon" };
+export const isArea = (geometry) => Boolean(geometry?.type.endsWith("Polygon"));
+
+/** A geometry of the server (y down) → a list of its parts, coordinates of the map (y up), and back. */
+export const toMap = (geometry) =>
+  flip(geometry.type.startsWith("Multi") ? geometry.coordinates : [geometry.coordinates]);
+export const toServer = (shape) => {
+  const name = NAMES[depthOf(shape)] ?? "Polygon";
+  return shape.length === 1
+    ? { type: name, coordinates: flip(shape[0]) }
+    : { type: `Multi${name}`, coordinates: flip(shape) };
+};
 
 export function ringArea(ring) {
   let sum = 0;
@@ -20,7 +28,9 @@ export function ringArea(ring) {
   return sum / 2;
 }
 
-export const area = (shape) =>
+export const area = (shape) => (depthOf(shape) < 4 ? 0 : areaOf(shape));
+
+const areaOf = (shape) =>
   shape.reduce(
     (sum, [outer, ...holes]) =>
       sum + Math.abs(ringArea(outer)) - holes.reduce((all, ring) => all + Math.abs(ringArea(ring)), 0),
@@ -70,6 +80,12 @@ export function thin(path, step) {
 
 const distance = ([x0, y0], [x1, y1]) => Math.hypot(x1 - x0, y1 - y0);
 
+/** The length of a line on the map, in pixels of the image; 0 for anything else. */
+export const lengthOf = (shape) =>
+  depthOf(shape) === 3
+    ? shape.reduce((sum, line) => sum + line.slice(1).reduce((all, point, i) => all + distance(point, line[i]), 0), 0)
+    : 0;
+
 /** Every point of nested coordinates through `change`. */
 export const mapPoints = (coordinates, change) =>
   typeof coordinates[0] === "number" ? change(coordinates) : coordinates.map((part) => mapPoints(part, change));
@@ -80,6 +96,10 @@ export const shifted = (shape, wanted, [dx, dy]) =>
 
 /** A shape without the corners that are `unwanted`; holes and parts of fewer than three corners go, none left is []. */
 export function dropped(shape, unwanted) {
+  const depth = depthOf(shape);
+  if (depth === 2) return shape.filter((corner) => !unwanted(corner));
+  if (depth === 3)
+    return shape.map((line) => line.filter((corner) => !unwanted(corner))).filter((line) => line.length > 1);
   const rings = (polygon) =>
     polygon.map((ring) => {
       const open = ring.slice(0, -1).filter((corner) => !unwanted(corner));

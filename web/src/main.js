@@ -27,10 +27,10 @@ import { exampleDialog, exportDialog, importDialog } from "./dialogs/files.js";
 import { imagesDialog, markImage } from "./dialogs/images.js";
 import { keysDialog } from "./dialogs/keys.js";
 import { toMap } from "./geometry.js";
+import { shapeOf } from "./map/shapes.js";
 import { lasting, memory, windowName } from "./window.js";
 import { createWords } from "./words.js";
 import Feature from "ol/Feature.js";
-import MultiPolygon from "ol/geom/MultiPolygon.js";
 import { createEmpty, extend } from "ol/extent.js";
 
 const app = document.getElementById("app");
@@ -221,7 +221,7 @@ actions.proposals.on(
     if (!current) return;
     source.addFeatures(
       current.items.map((item, at) => {
-        const feature = new Feature(new MultiPolygon(toMap(item.outline.geometry)));
+        const feature = new Feature(shapeOf(toMap(item.outline.geometry)));
         feature.setId(item.item);
         feature.set("current", at === current.at, true);
         return feature;

@@ -6,7 +6,6 @@
 import OlMap from "ol/Map.js";
 import View from "ol/View.js";
 import Feature from "ol/Feature.js";
-import MultiPolygon from "ol/geom/MultiPolygon.js";
 import Point from "ol/geom/Point.js";
 import TileLayer from "ol/layer/Tile.js";
 import VectorImageLayer from "ol/layer/VectorImage.js";
@@ -22,6 +21,7 @@ import PinchZoom from "ol/interaction/PinchZoom.js";
 import Kinetic from "ol/Kinetic.js";
 import { api } from "../api.js";
 import { toMap } from "../geometry.js";
+import { shapeOf } from "./shapes.js";
 import { signal } from "../signal.js";
 import { createStyles } from "./styles.js";
 
@@ -237,10 +237,10 @@ export function createStage(element, project, display) {
         const known = source.getFeatureById(uuid);
         const feature = known ?? new Feature();
         feature.setId(uuid);
-        feature.setGeometry(object.geometry ? new MultiPolygon(toMap(object.geometry)) : undefined);
+        feature.setGeometry(object.geometry ? shapeOf(toMap(object.geometry)) : undefined);
         const { class: name, status, score } = object.properties;
         feature.setProperties(
-          { class: name, status, score, label: object.properties.label, area: feature.getGeometry()?.getArea() ?? 0 },
+          { class: name, status, score, label: object.properties.label, area: feature.getGeometry()?.getArea?.() ?? 0 },
           true,
         );
         if (!known) fresh.push(feature);
@@ -256,7 +256,7 @@ export function createStage(element, project, display) {
         if (known) source.removeFeature(known);
         return;
       }
-      const shape = new MultiPolygon(toMap(geometry));
+      const shape = shapeOf(toMap(geometry));
       if (known) known.setGeometry(shape);
       else {
         const feature = new Feature(shape);

@@ -51,10 +51,17 @@ export function createStyles(project, display) {
       stroke: new Stroke({ color: `rgba(8, 10, 14, ${Math.min(0.85, 0.4 + shown * 0.5)})`, width: 4 }),
       zIndex: 1,
     });
-    if (!selected) return [below, new Style({ fill, stroke, zIndex: 2 })];
+    // a point is a dot in the colour of its class
+    const dot = (radius, border) =>
+      new Circle({
+        radius,
+        fill: new Fill({ color: rgba(colour, 1) }),
+        stroke: new Stroke({ color: border, width: 2 }),
+      });
+    if (!selected) return [below, new Style({ fill, stroke, image: dot(5, "rgba(8, 10, 14, 0.8)"), zIndex: 2 })];
     return [
       casing(6),
-      new Style({ fill, stroke: new Stroke({ color: "#ffffff", width: 3 }), zIndex: 6 }),
+      new Style({ fill, stroke: new Stroke({ color: "#ffffff", width: 3 }), image: dot(7, "#ffffff"), zIndex: 6 }),
       new Style({ stroke: new Stroke({ color: colour, width: 1.5 }), zIndex: 7 }),
     ];
   }
@@ -164,7 +171,7 @@ export function createStyles(project, display) {
     const geometry = feature.getGeometry();
     const type = geometry.getType();
     if (type === "Point") return geometry;
-    const depth = { LineString: 0, Polygon: 1, MultiPolygon: 2 }[type];
+    const depth = { MultiPoint: 0, LineString: 0, MultiLineString: 1, Polygon: 1, MultiPolygon: 2 }[type];
     return new MultiPoint(depth === undefined ? [] : geometry.getCoordinates().flat(depth));
   };
   const sketchLine = [

@@ -1,7 +1,8 @@
 /** The list of objects: filter, sort, jump to, select many, relabel; only the rows in sight exist. */
 
 import { fill, h, icon } from "../dom.js";
-import { area, toMap } from "../geometry.js";
+import { area, isArea, lengthOf, toMap } from "../geometry.js";
+import { lengthText } from "../tools/guides.js";
 import { debounce, signal } from "../signal.js";
 import { pretty } from "../keys.js";
 import { areaText } from "./current.js";
@@ -142,11 +143,19 @@ export function objectsPage({ project, actions, keys, tools, clicking, dialogs }
   /** Whether a model made the outline: only then is it so and so sure. */
   const modelled = ({ model, n_clicks }) => n_clicks > 0 || !["", "hand", "import", undefined, null].includes(model);
 
+  /** How large an area is, how long a line; a point is called one. */
+  function sizeText({ geometry, properties: p }) {
+    if (!geometry || isArea(geometry))
+      return areaText({ ...p, area_px: p.area_m2 === null && geometry ? area(toMap(geometry)) : undefined });
+    if (geometry.type.endsWith("Point")) return "point";
+    return p.perimeter_m === null ? lengthText(lengthOf(toMap(geometry)), null) : lengthText(p.perimeter_m, { gsd: 1 });
+  }
+
   function row(feature, at) {
     const p = feature.properties;
     const chosen = project.selection.value.has(feature.id);
     const [outline, sure] = [
-      areaText({ ...p, area_px: p.area_m2 === null && feature.geometry ? area(toMap(feature.geometry)) : undefined }),
+      sizeText(feature),
       p.score === null || p.score === undefined || !modelled(p) ? "" : `${Math.round(p.score * 100)} %`,
     ];
     return h(
@@ -259,7 +268,7 @@ export function objectsPage({ project, actions, keys, tools, clicking, dialogs }
       h("b", chosen.length === 1 ? "1 selected" : `${chosen.length} selected`),
       chosen.length === 1 && act("click", "Go on clicking on it", "reopen", () => actions.reopen(chosen[0].id)),
       chosen.length > 1 && act("merge", "Combine", "merge", () => actions.merge()),
-      chosen.some(({ geometry }) => geometry?.type === "MultiPolygon") &&
+      chosen.some(({ geometry }) => geometry?.type.startsWith("Multi")) &&
         act("parts", "Separate the parts", "explode", () => actions.explode()),
       act("copy", "Copy", "copy", () => actions.copy()),
       h(

@@ -8,7 +8,7 @@ import { brushTool } from "./brush.js";
 import { clickTool } from "./click.js";
 import { moveTool } from "./move.js";
 import { selectTool } from "./select.js";
-import { drawTool, holeTool, measureTool, splitTool } from "./sketch.js";
+import { drawTool, holeTool, lineTool, measureTool, pointTool, splitTool } from "./sketch.js";
 import { vertexTool } from "./vertex.js";
 
 /**
@@ -22,6 +22,8 @@ export function createTools(context) {
     selectTool(context),
     moveTool(context),
     drawTool(context),
+    lineTool(context),
+    pointTool(context),
     vertexTool(context),
     splitTool(context),
     holeTool(context),

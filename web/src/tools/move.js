@@ -2,10 +2,10 @@
 
 import Feature from "ol/Feature.js";
 import LineString from "ol/geom/LineString.js";
-import MultiPolygon from "ol/geom/MultiPolygon.js";
 import Point from "ol/geom/Point.js";
 import { boundingExtent, getCenter } from "ol/extent.js";
 import { mapPoints, toMap, toServer } from "../geometry.js";
+import { shapeOf } from "../map/shapes.js";
 
 const HANDLE_PX = 26;
 const REACH_PX = 12;
@@ -54,7 +54,7 @@ export function moveTool({ stage, project, actions }) {
         ghosts.set(object.id, ghost);
         sources.sketch.addFeature(ghost);
       }
-      ghost.setGeometry(new MultiPolygon(shape));
+      ghost.setGeometry(shapeOf(shape));
     }
   }
   function clear() {

@@ -3,7 +3,7 @@
 import Draw from "ol/interaction/Draw.js";
 import LineString from "ol/geom/LineString.js";
 import Polygon from "ol/geom/Polygon.js";
-import { shapeOfRing, toServer, area, flip } from "../geometry.js";
+import { shapeOfRing, toServer, area, flip, lengthOf } from "../geometry.js";
 import { h } from "../dom.js";
 import { guided, lengthText } from "./guides.js";
 import { Snapping, SNAP_PX } from "./snapping.js";
@@ -66,12 +66,13 @@ function sketchTool({ stage, project, sketches = FORGETFUL }, { type, finish, ..
       type,
       style: stage.styles.sketchLine,
       stopClick: true,
-      geometryFunction: shaped,
+      geometryFunction: type === "Point" ? undefined : shaped,
       freehandCondition: ({ originalEvent }) =>
         tool.id !== "measure" && originalEvent.shiftKey && originalEvent.pointerType !== "touch",
       condition: ({ originalEvent }) => originalEvent.button === 0 && !stage.panningByKey,
     });
     draw.on("drawstart", ({ feature }) => {
+      if (type === "Point") return;
       points = 1;
       let kept = 0;
       feature.getGeometry().on("change", () => {
@@ -185,6 +186,41 @@ export const drawTool = (context) =>
       await context.actions.addDrawn(toServer(shape));
     },
   });
+
+export const lineTool = (context) =>
+  sketchTool(context, {
+    id: "line",
+    label: "Draw a line",
+    icon: "line",
+    keys: ["i"],
+    order: 32,
+    type: "LineString",
+    advice: () => [["", "click along the line"], ...HOW, ["", "Shift: freehand"]],
+    async finish(line) {
+      const length = lengthOf([line]);
+      if (!(length > 0)) return context.toast.note("That line has no length.");
+      await context.actions.addDrawn(toServer([line]));
+      return undefined;
+    },
+  });
+
+export const pointTool = (context) =>
+  sketchTool(
+    { ...context, sketches: FORGETFUL },
+    {
+      id: "point",
+      label: "Set a point",
+      icon: "point",
+      keys: ["."],
+      order: 34,
+      type: "Point",
+      advice: () => [
+        ["", "click where the thing is"],
+        ["", "Alt: no snapping"],
+      ],
+      finish: (place) => context.actions.addDrawn(toServer([place])),
+    },
+  );
 
 export const holeTool = (context) =>
   sketchTool(context, {

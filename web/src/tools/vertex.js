@@ -6,16 +6,19 @@
 
 import Feature from "ol/Feature.js";
 import MultiPoint from "ol/geom/MultiPoint.js";
-import MultiPolygon from "ol/geom/MultiPolygon.js";
 import Collection from "ol/Collection.js";
 import DragBox from "ol/interaction/DragBox.js";
 import Modify from "ol/interaction/Modify.js";
 import { altKeyOnly, click } from "ol/events/condition.js";
 import { containsCoordinate } from "ol/extent.js";
-import { dropped, sameShape, shifted, toMap, toServer } from "../geometry.js";
+import { depthOf, dropped, sameShape, shifted, toMap, toServer } from "../geometry.js";
+import { shapeOf } from "../map/shapes.js";
 import { Snapping } from "./snapping.js";
 
 const REACH_PX = 9;
+
+/** Every corner of the parts of a shape. */
+const mapCorners = (shape) => shape.flat(depthOf(shape) - 2);
 
 export function vertexTool({ stage, project, actions }) {
   const { map, sources } = stage;
@@ -35,7 +38,7 @@ export function vertexTool({ stage, project, actions }) {
     edited.clear();
     for (const object of project.selected()) {
       if (!object.geometry) continue;
-      const feature = new Feature(new MultiPolygon(toMap(object.geometry)));
+      const feature = new Feature(shapeOf(toMap(object.geometry)));
       feature.setId(object.id);
       feature.setStyle(stage.styles.vertices);
       edited.push(feature);
@@ -45,7 +48,7 @@ export function vertexTool({ stage, project, actions }) {
     pick(picked.filter((corner) => known.has(String(corner))));
   }
 
-  const corners = () => edited.getArray().flatMap((feature) => feature.getGeometry().getCoordinates().flat(2));
+  const corners = () => edited.getArray().flatMap((feature) => mapCorners(feature.getGeometry().getCoordinates()));
 
   function pick(found) {
     picked = [...new Map(found.map((corner) => [String(corner), corner])).values()];
@@ -125,7 +128,7 @@ export function vertexTool({ stage, project, actions }) {
   function movedTo(before, from) {
     for (const [feature, coordinates] of before) {
       const flat = coordinates.flat(2);
-      const now = feature.getGeometry().getCoordinates().flat(2);
+      const now = mapCorners(feature.getGeometry().getCoordinates());
       if (flat.length !== now.length) continue;
       const at = flat.findIndex((corner) => String(corner) === String(from));
       if (at >= 0 && String(now[at]) !== String(from)) return now[at];
