@@ -123,7 +123,8 @@ export function currentCard({ project, clicking, words, actions, keys, dialogs, 
     const session = clicking.session.value;
     const outline = session?.outline;
     const begun = clicking.begun();
-    const drawing = !begun && ["draw", "line", "point"].some(tools.is); // what is drawn by hand has a label and columns too
+    // what is drawn by hand has a label and columns too
+    const drawing = !begun && ["draw", "line", "point"].some(tools.is);
     open.hidden = !begun && !drawing;
     for (const part of [facts, meter, decide]) part.hidden = !begun;
     head.textContent = drawing
