@@ -224,12 +224,21 @@ class MapModelSpec:
 
     summary: str
     licence: str
-    build: Callable[[int | None], MapModel]
+    build: Callable[[int | None], MapModel] | None = None
+    """Makes a method without files, from the number of threads."""
     folder: Path | None = None
     """Where its files are, if it has any."""
 
 
+LAND_COVER = "land-cover"
+"""The model that `terraclick map` takes unless another is named."""
+
 MAP_MODELS: dict[str, MapModelSpec] = {
+    LAND_COVER: MapModelSpec(
+        "building, road, vegetation, water and bare ground in pictures of 0.1 to 0.7 m",
+        "Apache-2.0; trained on orthophotos of ČÚZK (CC BY 4.0) and CC0 pictures, see the card",
+        folder=WEIGHTS / "land_cover",
+    ),
     "greenness": MapModelSpec(
         "vegetation or not, by excess green", "method without weights", lambda threads: Greenness()
     ),
@@ -244,8 +253,9 @@ def load_map(name: str, threads: int | None = None, heat: bool = False) -> MapMo
     heat: whether its heatmaps are wanted too.
     Raises UnknownName with the list, BadWeights for a folder that holds no map model.
     """
-    if name in MAP_MODELS:
-        return MAP_MODELS[name].build(threads)
+    spec = MAP_MODELS.get(name)
+    if spec is not None and spec.build is not None:
+        return spec.build(threads)
     folder = _folder_of(name)
     if not folder.is_dir():
         if folder.is_file():
@@ -257,6 +267,9 @@ def load_map(name: str, threads: int | None = None, heat: bool = False) -> MapMo
 
 def _folder_of(name: str) -> Path:
     """The folder of a map model that was added under a name; else the name taken for a folder."""
+    spec = MAP_MODELS.get(name)
+    if spec is not None and spec.folder is not None:
+        return spec.folder
     added = installed(name)
     return added.folder if added is not None and added.kind == "map" else Path(name)
 
@@ -279,8 +292,8 @@ def open_map(folder: Path, threads: int | None = None, heat: bool = False) -> On
 
 def map_files(name: str) -> list[Path]:
     """The files that decide what a map model answers; none for a method without weights."""
-    folder = MAP_MODELS[name].folder if name in MAP_MODELS else _folder_of(name)
-    if folder is None:
+    if name in MAP_MODELS and MAP_MODELS[name].folder is None:
         return []
+    folder = _folder_of(name)
     graphs = [folder / name for name in ("map_net.onnx", "map_heat.onnx")]
     return [folder / "map.json", *(graph for graph in graphs if graph.is_file()), WEIGHTS / "terra_encoder.onnx"]

@@ -21,7 +21,11 @@ __all__ = ["map_scene"]
 @verb("map", short_help="Name every pixel of a scene.")
 @click.argument("scene")
 @click.option(
-    "--model", required=True, metavar="NAME|PATH", help="A map model of `terraclick models`, or the folder of your own."
+    "--model",
+    default="land-cover",
+    show_default=True,
+    metavar="NAME|PATH",
+    help="A map model of `terraclick models`, or the folder of your own.",
 )
 @click.option("--out", "-o", type=NEW, required=True, help="GeoTIFF of class numbers to write.")
 @click.option("--confidence", type=NEW, metavar="FILE.tif", help="Also write how sure each pixel is, percent.")

@@ -61,6 +61,8 @@ class DryRun:
     """On this machine, with the threads of this process."""
     days_gpu: float
     """Forecast for one GPU at `GPU_FLOPS`."""
+    reckoned_for: str = ""
+    """What the number of steps was reckoned for, where the data decides it."""
 
     def lines(self) -> list[str]:
         """For people."""
@@ -70,7 +72,7 @@ class DryRun:
             f"{self.recipe}: {self.parameters / 1e6:.2f} M parameters, {self.trained / 1e6:.2f} M trained",
             f"a step: {shapes}; {self.gflops_step:.0f} GFLOP, loss {self.loss:.4g}",
             f"about {self.memory_mb:.0f} MB, {self.seconds_step:.2f} s a step with {threads} threads here",
-            f"{self.steps} steps: {self.days_here:.1f} days here, about {self.days_gpu:.2f} days on one GPU",
+            f"{self.steps} steps{self.reckoned_for}: {self.days_here:.1f} days here, about {self.days_gpu:.2f} days on one GPU",
         ]
 
 
@@ -114,6 +116,7 @@ def dry_run(
         steps,
         steps * seconds / 86_400,
         steps * flops / GPU_FLOPS / 86_400,
+        f" for {PICTURES} pictures" if isinstance(recipe, SemanticConfig) else "",
     )
 
 
