@@ -320,7 +320,7 @@ def test_a_map_is_read_on_another_grid(mapped):
 
 def test_wrong_words_are_answered_in_one_sentence(scene, tmp_path):
     job = MapJob(str(scene), "greenness")
-    with pytest.raises(UnknownName, match="Known: greenness"):
+    with pytest.raises(UnknownName, match="Known: land-cover, greenness"):
         map_scene(MapJob(str(scene), "geenness"), tmp_path / "a.tif")
     with pytest.raises(BadWeights, match="describes no map model"):
         map_scene(MapJob(str(scene), str(tmp_path)), tmp_path / "a.tif")

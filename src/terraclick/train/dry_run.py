@@ -72,7 +72,8 @@ class DryRun:
             f"{self.recipe}: {self.parameters / 1e6:.2f} M parameters, {self.trained / 1e6:.2f} M trained",
             f"a step: {shapes}; {self.gflops_step:.0f} GFLOP, loss {self.loss:.4g}",
             f"about {self.memory_mb:.0f} MB, {self.seconds_step:.2f} s a step with {threads} threads here",
-            f"{self.steps} steps{self.reckoned_for}: {self.days_here:.1f} days here, about {self.days_gpu:.2f} days on one GPU",
+            f"{self.steps} steps{self.reckoned_for}: {self.days_here:.1f} days here, "
+            f"about {self.days_gpu:.2f} days on one GPU",
         ]
 
 
