@@ -104,7 +104,11 @@ class NetworkRecipe:
     steps: int = 50_000
     """Optimiser steps."""
     batch: int = 32
-    """Episodes in a step."""
+    """Episodes in a step, over all processes."""
+    accumulate: int = 1
+    """In how many parts a process computes its share of a batch, one after the other: more need less memory."""
+    precision: str = "float32"
+    """float32 or bfloat16 arithmetic (autocast) of a step; weights and averages stay float32."""
     rate: float = 5e-5
     """Learning rate of Adam."""
     milestones: tuple[float, ...] = (0.9,)
@@ -151,6 +155,8 @@ class NetworkRecipe:
     def __post_init__(self) -> None:
         if self.first not in ("random", "one") or self.loss not in ("last", "dice", "icl"):
             raise BadConfig(f"first {self.first!r} and loss {self.loss!r}: choose random or one, last, dice or icl.")
+        if self.accumulate < 1 or self.batch < 1 or self.precision not in ("float32", "bfloat16"):
+            raise BadConfig("accumulate and batch are 1 or more, precision float32 or bfloat16: correct the recipe.")
         if self.tuning == "none":
             raise BadConfig("tuning none trains nothing: choose full, lora or adapter.")
         check_published(self)
@@ -161,7 +167,7 @@ class NetworkRecipe:
 
 
 SETTLED: tuple[str, ...] = ("name", "family", "config", "seed", "published", "sources", "rank", "references")
-SETTLED += ("backbone_rate", "warm_up", "auxiliary", "refine")
+SETTLED += ("accumulate", "precision", "backbone_rate", "warm_up", "auxiliary", "refine")
 """Fields that a table need not list: names, and what is off unless a recipe says so."""
 
 

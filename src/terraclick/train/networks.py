@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode, draw_episode, reader
 from terraclick.train.losses import dice_loss, iterative_click_loss, normalized_focal_loss
 from terraclick.train.saving import save_checkpoint
+from terraclick.train.sharing import Shared, shared
 from terraclick.values import MASK_THRESHOLD, Click
 
 __all__ = ["NETWORK_RECIPES", "click_curve", "start_from", "train_network", "training_loss"]
@@ -54,10 +56,15 @@ def training_loss(
     recipe: NetworkRecipe,
     rng: np.random.Generator,
     device: str = "cpu",
+    rngs: Sequence[np.random.Generator] = (),
 ) -> Tensor:
-    """The loss (scalar) of a batch of episodes, the clicks drawn and placed with `rng`."""
+    """The loss (scalar) of a batch of episodes. `rng` draws how many clicks follow, each of `rngs` an episode's clicks.
+
+    Without `rngs` one generator draws everything.
+    """
+    rngs = rngs or [rng] * len(episodes)
     image, truth = _tensors(episodes, device)
-    clicks = [_first_clicks(episode, recipe, rng) for episode in episodes]
+    clicks = [_first_clicks(episode, recipe, one) for episode, one in zip(episodes, rngs, strict=True)]
     previous = torch.zeros_like(image[:, :1])
     if recipe.loss == "icl":
         encoded, extra = network.encode(image), _references(network, episodes, device)
@@ -66,7 +73,7 @@ def training_loss(
             logits = network.answer(encoded, previous, _points(clicks, device), **extra)
             losses.append(_focal(logits, truth))
             previous = torch.sigmoid(logits.detach().float())
-            clicks = _further(clicks, previous, episodes, rng)
+            clicks = _further(clicks, previous, episodes, rngs)
         return iterative_click_loss(losses).mean()
     passes = _passes(recipe, rng)
     encoded = network.encode(image) if getattr(network, "ENCODES_ALIKE", False) else None
@@ -77,7 +84,7 @@ def training_loss(
             extra = _references(network, episodes, device)
             for _ in range(passes):
                 previous = torch.sigmoid(network.answer(seen, previous, _points(clicks, device), **extra).float())
-                clicks = _further(clicks, previous, episodes, rng)
+                clicks = _further(clicks, previous, episodes, rngs)
         network.train()
     encoded = network.encode(image) if encoded is None else encoded
     extra = _references(network, episodes, device)
@@ -88,7 +95,7 @@ def training_loss(
     elif recipe.refine and hasattr(network, "refine"):
         coarse = network.coarse(encoded, previous, points)
         logits = coarse.logits
-        loss = _focal(logits, truth) + recipe.refine * _refined(network, image, truth, points, coarse, rng)
+        loss = _focal(logits, truth) + recipe.refine * _refined(network, image, truth, points, coarse, rngs)
     else:
         logits = network.answer(encoded, previous, points, **extra)
         loss = _focal(logits, truth)
@@ -116,14 +123,20 @@ def _cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def _refined(
-    network: Any, image: Tensor, truth: Tensor, points: Tensor, coarse: Any, rng: np.random.Generator
+    network: Any,
+    image: Tensor,
+    truth: Tensor,
+    points: Tensor,
+    coarse: Any,
+    rngs: Sequence[np.random.Generator],
 ) -> Tensor:
     """FocalClick's second stage: focal loss (B,) of the refined answer in a window around the thing, its size drawn.
 
     The window is 1 to 2 times the thing's box, moved by up to a tenth, as the crops of the predictor vary.
     """
     size = (image.shape[-2], image.shape[-1])
-    boxes = torch.tensor([_window(one == 1, rng) for one in truth.cpu().numpy()], device=image.device)
+    windows = [_window(one == 1, rng) for one, rng in zip(truth.cpu().numpy(), rngs, strict=True)]
+    boxes = torch.tensor(windows, device=image.device)
     scale = (boxes[:, 2:] - boxes[:, :2]) / torch.tensor(size, device=image.device)
     placed = (points[..., :2] - boxes[:, None, :2]) / scale[:, None]
     used = points[..., 2:] >= 0
@@ -170,12 +183,12 @@ def _first_clicks(episode: Episode, recipe: NetworkRecipe, rng: np.random.Genera
 
 
 def _further(
-    clicks: Sequence[Clicks], probs: Tensor, episodes: Sequence[Episode], rng: np.random.Generator
+    clicks: Sequence[Clicks], probs: Tensor, episodes: Sequence[Episode], rngs: Sequence[np.random.Generator]
 ) -> list[Clicks]:
     """Every episode's clicks and one more in the answer's larger error, if it has any."""
     masks = (probs[:, 0] > MASK_THRESHOLD).cpu().numpy()
     out = []
-    for given, mask, episode in zip(clicks, masks, episodes, strict=True):
+    for given, mask, episode, rng in zip(clicks, masks, episodes, rngs, strict=True):
         click = random_error_click(mask, episode.truth == 1, rng, episode.truth == IGNORE)
         out.append(given if click is None else (*given, click))
     return out
@@ -223,9 +236,6 @@ def click_curve(network: Any, episodes: Sequence[Episode], clicks: int = 5, devi
     return curve
 
 
-# --- a run -----------------------------------------------------------------------------------------------------------
-
-
 def train_network(
     recipe: NetworkRecipe,
     data: Path,
@@ -238,50 +248,85 @@ def train_network(
 ) -> Path:
     """Train on every dataset below `data`; writes OUT/network.safetensors, .json and log.jsonl, returns the first.
 
-    `start` is a checkpoint of the network it builds on (see `start_from`). Raises BadConfig, BadData, BadWeights.
+    `start` is a checkpoint of the network it builds on (see `start_from`). Under torchrun each process takes its share
+    of every batch; the first writes. Raises BadConfig, BadData, BadWeights.
     """
-    _claim(out, recipe, resume)
-    datasets = open_datasets(data)
-    read = reader(datasets)
-    torch.manual_seed(recipe.seed)
-    network, _, config = build(recipe.family, recipe.config)
-    if start is not None:
-        start_from(network, recipe.family, config, start)
-    tune(network, recipe.tuning, recipe.rank).to(device).train()
-    optimizer, shares = _optimizer(network, recipe)
-    trained = [weight for group in optimizer.param_groups for weight in group["params"]]
-    checkpoint, done = out / "checkpoint.pt", 0
-    if resume and checkpoint.is_file():
-        kept = torch.load(checkpoint, map_location=device, weights_only=True)
-        network.load_state_dict(kept["network"])
-        optimizer.load_state_dict(kept["optimizer"])
-        done = kept["step"]
-    last = recipe.steps if until is None else min(until, recipe.steps)
-    everything, few = count_parameters(network)
-    report("network", done, recipe.steps, {"parameters": float(everything), "trained": float(few)})
-    with (out / "log.jsonl").open("a") as log:
+    with shared(recipe.batch, device) as among:
+        if among.writes:
+            _claim(out, recipe, resume)
+        among.wait()
+        datasets = open_datasets(data)
+        torch.manual_seed(recipe.seed)
+        network, _, config = build(recipe.family, recipe.config)
+        if start is not None:
+            start_from(network, recipe.family, config, start)
+        tune(network, recipe.tuning, recipe.rank).to(device).train()
+        optimizer, shares = _optimizer(network, recipe)
+        checkpoint, done = out / "checkpoint.pt", 0
+        if resume and checkpoint.is_file():
+            kept = torch.load(checkpoint, map_location=device, weights_only=True)
+            network.load_state_dict(kept["network"])
+            optimizer.load_state_dict(kept["optimizer"])
+            done = kept["step"]
+        last = recipe.steps if until is None else min(until, recipe.steps)
+        everything, few = count_parameters(network)
+        draw, read = partial(draw_episode, datasets), reader(datasets)
+        if among.writes:
+            report("network", done, recipe.steps, {"parameters": float(everything), "trained": float(few)})
         for step in range(done, last):
-            rng = np.random.default_rng([recipe.seed, 3, step])
-            torch.manual_seed(int(rng.integers(2**31)))
-            episodes = [draw_episode(datasets, read, recipe.episodes, rng, recipe.shares) for _ in range(recipe.batch)]
             for group, share in zip(optimizer.param_groups, shares, strict=True):
                 group["lr"] = share * recipe.rate * _rate(recipe, step)
-            loss = training_loss(network, episodes, recipe, rng, device)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss = _gradients(network, recipe, partial(draw, read), step, among, device)
+            trained = [weight for group in optimizer.param_groups for weight in group["params"]]
+            loss = among.add_up(trained, loss)
             if recipe.clip is not None:
                 torch.nn.utils.clip_grad_norm_(trained, recipe.clip)
             optimizer.step()
-            figures = {"loss": float(loss.detach())}
-            log.write(json.dumps({"step": step + 1, **figures}) + "\n")
-            log.flush()
-            report("train", step + 1, recipe.steps, figures)
-            if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == last:
-                save_checkpoint(
-                    checkpoint,
-                    {"step": step + 1, "network": network.state_dict(), "optimizer": optimizer.state_dict()},
-                )
-    return save_network(merge_lora(network), recipe.family, config, out / "network")
+            if among.writes:
+                _note(out, step + 1, {"loss": float(loss)}, report, recipe.steps)
+                if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == last:
+                    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+                    save_checkpoint(checkpoint, {"step": step + 1, **state})
+        written = out / "network.safetensors"
+        if among.writes:
+            written = save_network(merge_lora(network), recipe.family, config, out / "network")
+        among.wait()
+        return written
+
+
+def _gradients(
+    network: nn.Module,
+    recipe: NetworkRecipe,
+    draw: Callable[..., Episode],
+    step: int,
+    among: Shared,
+    device: str,
+) -> Tensor:
+    """Draw this process's episodes of a step and add up the gradients of their share of the batch's mean loss.
+
+    An episode, its clicks and how many follow depend on the seed, the step and the episode's number alone: neither the
+    number of processes nor that of the parts of a batch changes what is learnt, but for dropout and batch norms.
+    """
+    mine, total = among.mine(recipe.batch), torch.zeros((), device=device)
+    size = -(-len(mine) // recipe.accumulate)
+    for chunk in [mine[k : k + size] for k in range(0, len(mine), size)]:
+        rngs = [np.random.default_rng([recipe.seed, 3, step, number]) for number in chunk]
+        common = np.random.default_rng([recipe.seed, 4, step])
+        torch.manual_seed(int(common.integers(2**31)))
+        episodes = [draw(recipe.episodes, rng, recipe.shares) for rng in rngs]
+        half = recipe.precision == "bfloat16"
+        with torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=half):
+            loss = training_loss(network, episodes, recipe, common, device, rngs) * (len(chunk) / recipe.batch)
+        loss.backward()
+        total += loss.detach()
+    return total
+
+
+def _note(out: Path, step: int, figures: dict[str, float], report: Callable[..., None], steps: int) -> None:
+    with (out / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"step": step, **figures}) + "\n")
+    report("train", step, steps, figures)
 
 
 def _optimizer(network: nn.Module, recipe: NetworkRecipe) -> tuple[torch.optim.Optimizer, tuple[float, ...]]:
