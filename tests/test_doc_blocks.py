@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import rasterio
 from doc_blocks import Block, blocks
 
 from terraclick.cli import main
@@ -17,7 +18,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 RUN = ("sh", "python")
 BLOCKS = [block for page in PAGES for block in blocks(page) if block.language in RUN]
 VERB = re.compile(r"(?:\.venv/bin/)?terraclick (?!serve\b)")
-ROOF, ROAD = "500264.6,4649637.1", "500319.9,4649713.0"
+ROOF = "500264.6,4649637.1"
 
 
 def lines_of(block: Block) -> list[str]:
@@ -63,9 +64,13 @@ def desk(tmp_path, monkeypatch, capsys, tiny_dataset):
     (tmp_path / "images").mkdir()
     assert run_line("terraclick sample --out images/scene.tif") == 0
     shutil.copy("images/scene.tif", "scene.tif")
-    words = f"--click {ROOF} --class roof --model grabcut"
+    words = "--class roof --model grabcut"
+    with rasterio.open("images/scene.tif") as file, rasterio.open("images/b.tif", "w", **file.profile) as other:
+        other.write(255 - file.read())
     for name in ("work", "town", "parcels"):
-        assert run_line(f"terraclick segment images/scene.tif {words} --out {name}.gpkg") == 0
+        for image, more in (("scene", ""), ("b", "--append")):
+            line = f"terraclick segment images/{image}.tif --click {ROOF} {words} --out {name}.gpkg {more}"
+            assert run_line(line) == 0
     shutil.copytree(tiny_dataset, tmp_path / "data" / "devtest" / "tiny")
     capsys.readouterr()
     return tmp_path

@@ -16,7 +16,7 @@ from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon, box
 
 from terraclick.cli import cli
-from terraclick.errors import BadData, BadOutput
+from terraclick.errors import BadConfig, BadData, BadOutput
 from terraclick.exchange.export_session import export_session, parse_split
 from terraclick.exchange.import_session import import_session
 from terraclick.exchange.imports import import_polygons
@@ -173,6 +173,12 @@ def test_yolo_is_a_data_set(session, tmp_path):
     coco = [json.loads((tmp_path / "set" / "coco" / f"{part}.coco.json").read_text()) for part in ("train", "val")]
     assert sum(len(one["annotations"]) for one in coco) == len(SHAPES)
     assert coco[0]["categories"] == coco[1]["categories"]
+
+
+def test_a_split_of_more_parts_than_images_is_refused(session, tmp_path):
+    with GeoPackageStore.open(session) as store, pytest.raises(BadConfig, match="3 parts, but the session has 2"):
+        export_session(store, session, tmp_path / "set", ["yolo", "coco"], split=parse_split("70,20,10"))
+    assert not (tmp_path / "set").exists()
 
 
 def test_no_path_of_the_author_leaves(session, tmp_path):

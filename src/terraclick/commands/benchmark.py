@@ -49,7 +49,7 @@ __all__ = ["benchmark", "protocol_of", "weights_of"]
     metavar="LOW,HIGH",
     help="A class is a task where it fills this share of the picture, percent.",
 )
-@click.option("--size-groups", type=click.IntRange(min=2), help="Also show each class in so many groups by area.")
+@click.option("--size-groups", type=click.IntRange(min=2), help="Also show each class in this many groups by area.")
 @click.option("--limit", type=click.IntRange(min=1), help="How many tasks per dataset, drawn with --seed.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and the intervals.")
 @click.option(

@@ -25,7 +25,7 @@ __all__ = ["serve"]
 @click.argument("images", nargs=-1)
 @click.option("--root", "roots", type=NEW, multiple=True, metavar="FOLDER", help="Programs may add images from there.")
 @click.option(
-    "--roots-file", type=NEW, metavar="FILE", help="More such folders, one a line; heeded whenever it changes."
+    "--roots-file", type=NEW, metavar="FILE", help="More such folders, one a line; read again whenever it changes."
 )
 @click.option(
     "--window-mb", type=click.FloatRange(1), default=1000, show_default=True, help="Most MB of sent pixels kept."

@@ -226,7 +226,7 @@ def _names(whole: Collection, found: Mapping[str, Path]) -> dict[str, str]:
 
 
 def _dealt(pictures: Sequence[Picture], split: Mapping[str, float] | None, seed: int) -> dict[str, list[Picture]]:
-    """Pictures by part; each part that has a share gets one at least, as far as they go round."""
+    """Pictures by part; each part that has a share gets one at least. Raises BadConfig for too few."""
     if split is None:
         return {"": list(pictures)}
 
@@ -235,7 +235,12 @@ def _dealt(pictures: Sequence[Picture], split: Mapping[str, float] | None, seed:
 
     order = sorted(pictures, key=place)
     wanted = [name for name, share in split.items() if share > 0]
-    counts = {name: min(1, len(order) - index) if index < len(order) else 0 for index, name in enumerate(wanted)}
+    if len(order) < len(wanted):
+        raise BadConfig(
+            f"--split deals images into {len(wanted)} parts, but the session has {len(order)}: "
+            "add images, give fewer shares, or leave --split out."
+        )
+    counts = dict.fromkeys(wanted, 1)
     for _ in range(len(order) - sum(counts.values())):
         lacking = max(wanted, key=lambda name: split[name] * len(order) - counts[name])
         counts[lacking] += 1
