@@ -195,6 +195,14 @@ def recipes() -> str:
     return recipe_page()
 
 
+def datasets() -> str:
+    """Every dataset that can be prepared, from its declaration."""
+    from terraclick.datasets.catalogue import DATASETS, markdown
+
+    parts = ["# Datasets", "Each section is what `terraclick prepare NAME` prints."]
+    return "\n\n".join([*parts, *(markdown(name).replace("### ", "## ", 1).strip() for name in DATASETS)]) + "\n"
+
+
 def python() -> str:
     """Every public name of the package, from its docstring."""
     import terraclick
@@ -224,6 +232,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/formats.md": formats,
     "reference/models.md": models,
     "reference/recipes.md": recipes,
+    "reference/datasets.md": datasets,
     "reference/python.md": python,
 }
 

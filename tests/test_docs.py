@@ -22,7 +22,7 @@ def test_every_verb_has_help_and_is_in_the_docs(verb):
     command = cli.commands[verb]
     assert command.help
     assert all(option.help for option in command.params if option.param_type_name == "option")
-    assert f"terraclick {verb}" in TEXT
+    assert f"terraclick {verb}" in TEXT + reference("reference/command-line.md")
 
 
 def test_every_option_of_segment_is_in_the_guide():

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,13 @@ VERBS = {  # verb: runs of it, each the words after the verb; <data>, <session> 
     "models": [((), []), (("--cost", "simpleclick-xt", "--threads", "1"), [])],
     "doctor": [((), [])],
 }
+for _path in sorted(
+    (Path(__file__).parent / "commands").glob("test_*.py")
+):  # verbs whose runs stand in their own tests
+    _spec = spec_from_file_location(_path.stem, _path)
+    _module = module_from_spec(_spec)
+    _spec.loader.exec_module(_module)
+    VERBS |= getattr(_module, "WATCHED", {})
 NEEDS = {  # verb: what its runs here need beyond the base install
     "train": "torch",
     "export": "torch",
