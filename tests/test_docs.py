@@ -75,6 +75,13 @@ def test_makefile_and_ci_run_what_the_readme_says():
     assert asked and "programs" not in asked[1]  # no system package is installed unasked
 
 
+def test_every_file_that_contributing_names_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`([\w/]+(?:\.\w+|/))`", text.split("## Where does a change go?")[1].split("## Rules")[0])
+    missing = [name for name in named if not any((ROOT / base / name).exists() for base in ("", "src/terraclick"))]
+    assert len(named) > 30 and [name for name in missing if "NAME" not in name] == []
+
+
 def reference(page):
     """A generated page of the reference."""
     spec = spec_from_file_location("reference", ROOT / "dev" / "reference.py")

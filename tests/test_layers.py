@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,11 @@ def test_importing_the_package_imports_nothing_heavy():
         "import sys, terraclick; print({'numpy', 'torch', 'cv2', 'rasterio', 'onnxruntime'} & set(sys.modules))"
     )
     assert heavy.strip() == "set()"
+
+
+def test_outline_and_outlines_take_the_same():
+    one, many = (signature(getattr(terraclick, name)).parameters for name in ("outline", "outlines"))
+    assert [p for name, p in one.items() if name != "clicks"] == [p for name, p in many.items() if name != "many"]
 
 
 def test_the_function_outline_is_not_hidden_by_its_file():

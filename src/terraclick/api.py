@@ -41,7 +41,7 @@ from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.regularize import simplify, square_corners
 from terraclick.geo.sidecars import stamp_of
 from terraclick.geo.view_window import MAX_VIEW_PX, view_window
-from terraclick.values import Bounds, Click, Prediction, Reference, Target, View
+from terraclick.values import Bounds, Click, Prediction, Reference, Stretch, Target, View
 
 __all__ = [
     "MapClick",
@@ -99,7 +99,7 @@ def outline(
     gsd: float | None = None,
     pixels: bool = False,
     bands: Sequence[int] | None = None,
-    stretch: str = "auto",
+    stretch: Stretch = "auto",
     simplify_m: float | None = None,
     square: bool = False,
     references: Sequence[Reference] = (),
@@ -134,7 +134,7 @@ def outlines(
     gsd: float | None = None,
     pixels: bool = False,
     bands: Sequence[int] | None = None,
-    stretch: str = "auto",
+    stretch: Stretch = "auto",
     simplify_m: float | None = None,
     square: bool = False,
     references: Sequence[Reference] = (),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from terraclick.datasets.coco import Index, index_of, masks_of, objects_at
-from terraclick.datasets.declaration import Labelling, Scan, Scene
+from terraclick.datasets.declaration import Labelling, Scan, Scene, Settings
 from terraclick.datasets.sources import by_stem, files_below, nothing_found, stacked
 from terraclick.errors import BadData
 
-__all__ = ["coco_files", "coco_scan", "file_of", "read_coco"]
+__all__ = ["coco_files", "coco_scan", "file_of", "read_coco", "scan_of"]
 
 
 def coco_files(source: Path, layout: str) -> dict[str, Path]:
@@ -37,6 +38,15 @@ def file_of(named: str, images: Mapping[str, Path], index: Index) -> Path:
     if path is None:
         raise BadData(f"{index.path.name} names {named}, which is not there: the download of pictures is not complete.")
     return path
+
+
+def scan_of(layout: str) -> Callable[[Path, Settings], Scan]:
+    """The scan of a declaration whose labels are COCO files and nothing else, laid out as `layout` says."""
+    return partial(_scan, layout)
+
+
+def _scan(layout: str, source: Path, settings: Settings) -> Scan:
+    return coco_scan(source, layout)
 
 
 def coco_scan(source: Path, layout: str, gsd: float | None = None) -> Scan:

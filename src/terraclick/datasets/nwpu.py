@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from terraclick.datasets.coco_scenes import coco_scan, read_coco
-from terraclick.datasets.declaration import Declaration, Scan, Settings
+from terraclick.datasets.coco_scenes import read_coco, scan_of
+from terraclick.datasets.declaration import Declaration, Settings
 
 __all__ = ["DECLARATIONS"]
 
 LAYOUT = "positive image set/001.jpg and annotations.json, the COCO file of the version with outlines"
-
-
-def scan(source: Path, settings: Settings) -> Scan:
-    """The pictures of the COCO file."""
-    return coco_scan(source, LAYOUT)
 
 
 DECLARATIONS = (
@@ -23,7 +16,7 @@ DECLARATIONS = (
         title="NWPU VHR-10: planes, ships, tanks, courts and vehicles, outlined",
         source="NWPU VHR-10 with COCO outlines (github.com/chaozhong2010/VHR-10_dataset_coco); for research",
         layout=LAYOUT,
-        scan=scan,
+        scan=scan_of(LAYOUT),
         read=read_coco,
         protocols={"isrefiner": Settings()},
         true_instances=True,

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from terraclick.datasets.coco_scenes import coco_scan, read_coco
-from terraclick.datasets.declaration import Declaration, Scan, Settings
+from terraclick.datasets.coco_scenes import read_coco, scan_of
+from terraclick.datasets.declaration import Declaration, Settings
 
 __all__ = ["DECLARATIONS"]
 
 LAYOUT = "pictures in any folder and one COCO file a split, such as annotations/instances_train.json"
-
-
-def scan(source: Path, settings: Settings) -> Scan:
-    """The pictures of the COCO files."""
-    return coco_scan(source, LAYOUT)
 
 
 DECLARATIONS = (
@@ -23,7 +16,7 @@ DECLARATIONS = (
         title="SandBar (or any other set with COCO files): sandbars from Landsat-8 and GF-2",
         source="SandBar; the authors of RS-ISRefiner describe it as archived in the COCO format",
         layout=LAYOUT,
-        scan=scan,
+        scan=scan_of(LAYOUT),
         read=read_coco,
         protocols={"isrefiner": Settings()},
         true_instances=True,
