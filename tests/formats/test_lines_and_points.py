@@ -105,3 +105,29 @@ def test_lines_and_points_of_strangers_come_in(tmp_path):
     assert sum(number for _, number in found.left_out) == 6
     with pytest.raises(BadData, match="no polygon"):
         import_polygons(path)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 0]], [[2, 1], [3, 1], [3, 2], [2, 1]]]},
+        {"type": "Polygon", "coordinates": [[[0, 0, 5], [1, 0, 5], [1, 1, 5], [0, 0, 5]]]},
+        {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, True], [0, 0]]]},
+        {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1]]]},
+        {"type": "Polygon", "coordinates": [[[0, 0], [1, "0"], [1, 1], [0, 0]]]},
+        None,
+    ],
+    ids=["hole", "height", "boolean", "three corners", "text", "none"],
+)
+def test_polygons_read_at_once_are_those_read_one_by_one(tmp_path, odd):
+    plain = [{"type": "Polygon", "coordinates": [[[at, 0], [at + 1, 0], [at + 1, 1], [at, 0]]]} for at in range(3)]
+
+    def found(name, shapes):
+        features = [{"type": "Feature", "properties": {"class": "a"}, "geometry": shape} for shape in shapes]
+        path = tmp_path / name
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+        return [item.geometry for item in read_labels(path, lenient=True).items]
+
+    together = found("plain.geojson", plain)
+    one_by_one = found("odd.geojson", [*plain, odd])[:3]
+    assert [a.equals_exact(b, 0) for a, b in zip(together, one_by_one, strict=True)] == [True] * 3

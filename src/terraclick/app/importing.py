@@ -22,7 +22,7 @@ from terraclick import errors
 from terraclick.app.features import TooLarge
 from terraclick.app.import_worker import LENGTHS, PLAIN_FIELDS
 from terraclick.errors import BadData
-from terraclick.store.fields import MapObject
+from terraclick.store.fields import MapObject, like
 
 __all__ = ["LIMITS", "Limits", "Uploaded", "check_upload", "read_upload"]
 
@@ -146,13 +146,14 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _objects(file: BinaryIO, count: int) -> Iterator[MapObject]:
+    blank = MapObject(geometry=shapely.Polygon())
     told, shapes = [], []
     for _ in range(count):
         words, size = LENGTHS.unpack(file.read(LENGTHS.size))
         told.append(json.loads(file.read(words)))
         shapes.append(file.read(size))
     for values, shape in zip(told, shapely.from_wkb(shapes), strict=True):
-        yield MapObject(geometry=shape, **{name: values[name] for name in PLAIN_FIELDS})
+        yield like(blank, geometry=shape, **{name: values[name] for name in PLAIN_FIELDS})
 
 
 def _error_of(head: dict[str, Any], name: str, folder: Path) -> Exception:

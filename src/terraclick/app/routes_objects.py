@@ -19,7 +19,7 @@ from terraclick.app.clicking import Surface
 from terraclick.app.depends import Json, Space, User, change_json, counted, given_of, tenth
 from terraclick.app.features import CRS84, EPSG_4326, as_shape, line_of, shape_of, surface_of
 from terraclick.app.images import Scene
-from terraclick.app.journal import Deed, Edit, find
+from terraclick.app.journal import Deed, Edit, collecting_later, find
 from terraclick.app.ogc import (
     boxes_of,
     interval_of,
@@ -472,8 +472,9 @@ def set_many(body: SetBody, space: Space, user: User) -> Json:
         known.update(_all_fetched(space, body.objects))
         return [Edit(_set(item, given, user, merge=True), item.rev) for item in known.values()]
 
-    deed = space.change(user, f"change {counted(len(unlike(body.objects)))}", edits, known=known)
-    return change_json(space, "set", deed, brief=bool(user.window))
+    with collecting_later(len(body.objects)):
+        deed = space.change(user, f"change {counted(len(unlike(body.objects)))}", edits, known=known)
+        return change_json(space, "set", deed, brief=bool(user.window))
 
 
 @router.post("/api/objects/delete", tags=["objects"])

@@ -19,7 +19,7 @@ from terraclick.app import files, importing, shaping
 from terraclick.app.asking import StrictRoute
 from terraclick.app.depends import Json, Space, User, change_json, counted, proposals_json
 from terraclick.app.images import Scene
-from terraclick.app.journal import Actor, Deed, Edit, Swap
+from terraclick.app.journal import Actor, Deed, Edit, Swap, collecting_later
 from terraclick.app.routes_clicks import setup_of
 from terraclick.app.schemas import (
     ClassBody,
@@ -262,6 +262,20 @@ def _imported(
         source,
         crs == "pixels",
     )
+    with collecting_later(len(found.items)):
+        return _kept_of(space, user, name, found, scene, class_name, in_pixels)
+
+
+def _kept_of(
+    space: Workspace,
+    user: Actor,
+    name: str,
+    found: importing.Uploaded,
+    scene: Scene | None,
+    class_name: str,
+    in_pixels: bool,
+) -> Json:
+    """Keep what a file held as objects on their images; say what was left out. Raises BadData if nothing is left."""
     left = dict(found.left_out)
     shapes = [item.geometry for item in found.items]
     if in_pixels and space.store.crs is not None and scene is not None:

@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from pyproj import CRS
 from pyproj.exceptions import CRSError
-from shapely.geometry import MultiLineString, MultiPoint, MultiPolygon
+from shapely.geometry import MultiLineString, MultiPoint, MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData, TerraClickError, UnknownName
@@ -188,22 +188,28 @@ def _read(path: Path, shapes: Shapes) -> Read:
 
 def _labels(path: Path, read: Read, lenient: bool) -> Labels:
     items: list[MapObject] = []
-    vertices, seen = 0, set[str]()
+    seen = set[str]()
     left: Counter[str] = Counter()
-    for geometry, fields in read.pairs:
-        parts = _parts_of(geometry)
-        if not parts:
-            if LEFT_OUT in fields and not lenient and geometry is None and "ring" in fields[LEFT_OUT]:
-                raise BadData(f"{path} is not a file that can be read: {fields[LEFT_OUT]}.")
-            left[fields.get(LEFT_OUT) or _no_shape(geometry)] += 1
-            continue
-        vertices += sum(int(shapely.get_num_coordinates(part)) for part in parts)
-        if vertices > MAX_VERTICES:
-            raise BadData(f"{path} holds more than {MAX_VERTICES} vertices: split it, or import a part of it.")
-        flat = shapely.force_2d(simple(as_multi(parts[0]) if len(parts) == 1 else _joined(parts)))
+    pairs = list(read.pairs)
+    given = np.array([geometry for geometry, _ in pairs], dtype=object)
+    if len(pairs) and int(shapely.get_num_coordinates(given).sum()) > MAX_VERTICES:
+        raise BadData(f"{path} holds more than {MAX_VERTICES} vertices: split it, or import a part of it.")
+    plain = (shapely.get_type_id(given) == 3) & ~shapely.is_empty(given)  # polygons, as most are
+    for (geometry, fields), flat, alone in zip(pairs, shapely.force_2d(given), plain.tolist(), strict=True):
+        if not alone:
+            parts = _parts_of(geometry)
+            if not parts:
+                if LEFT_OUT in fields and not lenient and geometry is None and "ring" in fields[LEFT_OUT]:
+                    raise BadData(f"{path} is not a file that can be read: {fields[LEFT_OUT]}.")
+                left[fields.get(LEFT_OUT) or _no_shape(geometry)] += 1
+                continue
+            flat = shapely.force_2d(simple(as_multi(parts[0]) if len(parts) == 1 else _joined(parts)))
         item = _item(flat, fields)
-        items.append(replace(item, uuid="") if item.uuid in seen else item)
-        seen.add(item.uuid)
+        if item.uuid:
+            items.append(like(item, uuid="") if item.uuid in seen else item)
+            seen.add(item.uuid)
+        else:
+            items.append(item)
     if not items:
         why = f" ({_counted(left)})" if left else ""
         raise BadData(f"{path} holds no object: expected features that are areas, lines or points{why}.")
@@ -257,7 +263,7 @@ def _item(geometry: BaseGeometry, fields: dict[str, Any]) -> MapObject:
     values["model"] = values["model"] or ("" if ours else "import")
     values["status"] = values["status"] if ours and values["status"] else "imported"
     values["area_m2"] = values["perimeter_m"] = None  # measured when it is kept
-    return MapObject(geometry=geometry, **values)
+    return like(_BLANK, geometry=geometry, **values)
 
 
 def _number(value: Any) -> float | None:
@@ -277,6 +283,9 @@ def _attributes(value: Any) -> dict[str, Any]:
         except (ValueError, RecursionError):
             return {}
     return dict(value) if isinstance(value, dict) else {}
+
+
+_BLANK = MapObject(geometry=Polygon())
 
 
 def _count(value: Any) -> int:

@@ -22,7 +22,7 @@ from terraclick.geo.crs_text import crs_of_text
 from terraclick.geo.keyholes import polygons_in
 from terraclick.geo.kinds import KINDS, kind_of, parts_of_kind
 from terraclick.geo.lonlat import WGS84
-from terraclick.geo.rings import ring_of
+from terraclick.geo.rings import LARGEST, ring_of
 from terraclick.store.fields import record
 
 __all__ = ["FORMAT"]
@@ -72,6 +72,9 @@ def _read(top: dict[str, Any]) -> Read:
     pixels = "crs" in top and top["crs"] is None
     source = crs_of_text(name) if name else None if pixels else WGS84
     features = top["features"] if top.get("type") == "FeatureCollection" else [top]
+    quick = _alike(features)
+    if quick is not None:
+        return Read(quick, source, pixels)
     pairs: list[Pair] = []
     for feature in features:
         whole = feature.get("type") == "Feature"
@@ -79,6 +82,34 @@ def _read(top: dict[str, Any]) -> Read:
         fields = (feature.get("properties") or {}) if whole else {}
         pairs.append(_feature(shape, fields if isinstance(fields, dict) else {}))
     return Read(pairs, source, pixels)
+
+
+def _alike(features: Any) -> list[Pair] | None:
+    """The pairs of features that are all polygons of one flat closed ring, made at once; None where any is not."""
+    try:
+        rings = [feature["geometry"]["coordinates"] for feature in features]
+        alike = all(
+            feature["type"] == "Feature"
+            and feature["geometry"]["type"] == "Polygon"
+            and type(feature["properties"]) is dict
+            and len(ring) == 1
+            and len(ring[0]) > 3
+            and ring[0][0] == ring[0][-1]
+            for feature, ring in zip(features, rings, strict=True)
+        )
+        if not alike or not rings:
+            return None
+        flat = [point for (ring,) in rings for point in ring]
+        if not all(type(value) in (int, float) for point in flat for value in point):
+            return None
+        corners = np.array(flat, dtype=np.float64)
+        if corners.shape != (len(flat), 2) or not (np.abs(corners) <= LARGEST).all():
+            return None
+        owner = np.repeat(np.arange(len(rings)), [len(ring) for (ring,) in rings])
+        shapes = shapely.polygons(shapely.linearrings(corners, indices=owner))
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, shapely.errors.GEOSException):
+        return None
+    return [(shape, feature["properties"]) for shape, feature in zip(shapes, features, strict=True)]
 
 
 def _feature(shape: Any, fields: dict[str, Any]) -> Pair:

@@ -9,7 +9,6 @@ from terraclick.formats.common.collection import UNNAMED, Collection, own_column
 from terraclick.formats.common.declaration import Format, expect
 from terraclick.formats.common.ogr import read_with_ogr
 from terraclick.geo.kinds import KINDS
-from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.values import StoredImage
 
 __all__ = ["FORMAT"]
@@ -17,6 +16,8 @@ __all__ = ["FORMAT"]
 
 def _write(job: Collection, path: Path) -> None:
     """A session like the one the objects come from: classes with numbers and colours, clicks, views, examples."""
+    from terraclick.store.geopackage import GeoPackageStore
+
     named = {item.class_name for item in job.items}
     with GeoPackageStore.create(path, job.crs) as store, store.transaction():
         for image in job.images:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import rasterio.features
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
@@ -44,7 +43,9 @@ def polygonize(
     top, left = int(rows[0]), int(cols[0])
     levels = np.ascontiguousarray(mask[top : rows[-1] + 1, left : cols[-1] + 1], dtype=np.uint8)
     inside = {"connectivity": 4, "transform": Affine.translation(left, top)}
-    for shape, _ in rasterio.features.shapes(levels, mask=levels.astype(bool), **inside):
+    from rasterio.features import shapes
+
+    for shape, _ in shapes(levels, mask=levels.astype(bool), **inside):
         rings = shape["coordinates"]
         for polygon in valid_parts(Polygon(rings[0], rings[1:])):
             if polygon.area >= min_area_px:
@@ -98,7 +99,9 @@ def rasterize(polygons: Iterable[BaseGeometry], grid: Grid) -> NDArray[np.bool_]
     local = [moved(polygon, inverse) for polygon in polygons if not polygon.is_empty]
     if not local:
         return np.zeros(grid.shape, dtype=np.bool_)
-    burnt = rasterio.features.rasterize(local, out_shape=grid.shape, fill=0, default_value=1, dtype="uint8")
+    from rasterio.features import rasterize as burn
+
+    burnt = burn(local, out_shape=grid.shape, fill=0, default_value=1, dtype="uint8")
     return np.asarray(burnt, dtype=np.bool_)
 
 

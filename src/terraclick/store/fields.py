@@ -6,7 +6,7 @@ A column is a row of `MapObject` below. Sessions of earlier releases get it when
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, Literal
@@ -21,12 +21,14 @@ __all__ = [
     "Column",
     "Kind",
     "MapObject",
+    "changed_columns",
     "declared",
     "edited",
     "like",
     "object_of",
     "place_of",
     "record",
+    "rows_of",
     "values_of",
 ]
 
@@ -155,6 +157,28 @@ def values_of(item: MapObject) -> tuple[Any, ...]:
     for place in _JSON:
         found[place] = json.dumps(found[place]) if found[place] else "{}"
     return tuple(found)
+
+
+def changed_columns(pairs: Iterable[tuple[MapObject, MapObject]]) -> tuple[str, ...]:
+    """The names of the columns in which any object differs from what it was; the revision is always one."""
+    places = {place_of("rev")}
+    for old, new in pairs:
+        for place, (then, now) in enumerate(zip(_ATTRIBUTES(old), _ATTRIBUTES(new), strict=True)):
+            if then is not now and then != now:
+                places.add(place)
+    return tuple(FIELDS[place] for place in sorted(places))
+
+
+def rows_of(items: Sequence[MapObject], names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Some fields of objects as rows of the table."""
+    chosen = [(COLUMNS[place_of(name)].attribute, COLUMNS[place_of(name)].kind == "json") for name in names]
+    return [
+        tuple(
+            (json.dumps(value) if value else "{}") if nested else value
+            for value, nested in ((getattr(item, attribute), nested) for attribute, nested in chosen)
+        )
+        for item in items
+    ]
 
 
 def _number(value: Any, column: str) -> float | None:

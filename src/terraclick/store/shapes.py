@@ -93,14 +93,18 @@ def check_geometry(geometry: BaseGeometry) -> BaseGeometry:
 
 def check_geometries(geometries: Sequence[BaseGeometry]) -> list[BaseGeometry]:
     """`check_geometry` for many at once."""
-    found = [as_multi(geometry) for geometry in geometries]
-    array = np.array(found, dtype=object)
+    array = np.array(geometries, dtype=object)
+    if len(array) and (shapely.get_type_id(array) == 3).all() and not shapely.is_empty(array).any():
+        array = shapely.multipolygons(array, indices=np.arange(len(array)))
+    else:
+        array = np.array([as_multi(geometry) for geometry in geometries], dtype=object)
     finite = np.isfinite(shapely.get_coordinates(array)).all()
     lines = array[shapely.get_dimensions(array) == 1]
     if not finite or shapely.is_empty(array).any() or (shapely.length(lines) == 0).any():
         raise BadData(
             "an empty shape, a line of no length, or a coordinate that is not a number was given: nothing to store."
         )
+    found: list[BaseGeometry] = array.tolist()
     return found
 
 

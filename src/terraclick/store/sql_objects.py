@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.errors import BadData, Conflict, UnknownName
 from terraclick.geo.measure import measured_many
 from terraclick.geo.reproject import reproject
-from terraclick.store.fields import FIELDS, MapObject, like, object_of, values_of
+from terraclick.store.fields import FIELDS, MapObject, changed_columns, like, object_of, rows_of, values_of
 from terraclick.store.outside import usable
 from terraclick.store.rows import (
     BadRow,
@@ -137,13 +137,16 @@ class SqlObjects(SqlClasses, SqlImages):
             )
             anew = {item.uuid: item for item in reshaped}
             stored = [anew.get(item.uuid, item) for item in stored]
-            names = ", ".join(f"{name} = ?" for name in FIELDS)
-            rows = [(*values_of(item), item.uuid) for item in stored if item.uuid not in drawn]
-            self._run_many(db, f"UPDATE objects SET {names} WHERE uuid = ?", rows)
+            kept = [item for item in stored if item.uuid not in drawn]
+            names = changed_columns((known[item.uuid], item) for item in kept)
+            setting = ", ".join(f"{name} = ?" for name in names)
+            rows = [(*row, item.uuid) for row, item in zip(rows_of(kept, names), kept, strict=True)]
+            self._run_many(db, f"UPDATE objects SET {setting} WHERE uuid = ?", rows)
             self._admit(db, [item.geometry for item in reshaped])
             packed = self._pack_many([item.geometry for item in reshaped])
+            every = ", ".join(f"{name} = ?" for name in FIELDS)
             whole = [(blob, *values_of(item), item.uuid) for blob, item in zip(packed, reshaped, strict=True)]
-            self._run_many(db, f"UPDATE objects SET geom = {self._geometry_in}, {names} WHERE uuid = ?", whole)
+            self._run_many(db, f"UPDATE objects SET geom = {self._geometry_in}, {every} WHERE uuid = ?", whole)
             self._registered_all(db, [item.class_name for item in stored])
             for item, clicks, view in items:
                 if clicks is not None:

@@ -6,12 +6,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.errors import UnknownName
-from terraclick.geo.pictures import decoded
 from terraclick.store.rows import (
     BadRow,
     json_object,
@@ -103,6 +101,8 @@ class SqlWork(SqlBase):
         self, uuid: str, class_name: str, positive: bool, crop: bytes, mask: bytes, created: str
     ) -> StoredReference:
         names = name_of(uuid, "uuid"), text_of(class_name, "class"), text_of(created, "created")
+        import cv2
+
         image, levels = _picture(crop, cv2.IMREAD_COLOR), _picture(mask, cv2.IMREAD_GRAYSCALE)
         if image is None or levels is None or image.shape[:2] != levels.shape[:2] or not (levels > 127).any():
             raise BadRow("its picture or mask cannot be decoded")
@@ -112,6 +112,8 @@ class SqlWork(SqlBase):
 
 def _png(array: NDArray[np.uint8]) -> bytes:
     """A picture (h, w[, 3] BGR) as PNG."""
+    import cv2
+
     return bytes(cv2.imencode(".png", array)[1])
 
 
@@ -119,5 +121,7 @@ def _picture(blob: Any, kind: int) -> NDArray[np.uint8] | None:
     """A stored picture; None if it is none."""
     if not isinstance(blob, bytes | memoryview) or not blob:
         return None
+    from terraclick.geo.pictures import decoded
+
     found = decoded(bytes(blob), kind, MOST_PX)
     return None if found is None else np.asarray(found, dtype=np.uint8)
