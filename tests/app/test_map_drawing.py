@@ -359,3 +359,11 @@ def test_a_line_and_a_point_are_drawn_listed_edited_and_undone(driver):
     assert abs(only(driver).coords[-1][0] - 350) < 3 and abs(only(driver).coords[-1][1] - 390) < 3
     driver.press("Control+z", "/undo")
     assert abs(only(driver).coords[-1][0] - 330) < 3
+    driver.key("k")
+    driver.act(lambda: drag(driver, (290, 300), (310, 320)), "/place")
+    moved = only(driver)
+    assert moved.geom_type == "LineString" and abs(moved.coords[0][0] - 270) < 3 and abs(moved.coords[0][1] - 320) < 3
+    driver.press("Delete", "/objects/delete")
+    assert driver.objects() == []
+    driver.press("Control+z", "/undo")
+    assert only(driver).equals_exact(moved, 1e-3)

@@ -9,6 +9,8 @@ export const flip = (coordinates) =>
 
 /** How deep coordinates are nested: 2 for points, 3 for lines, 4 for areas. */
 export const depthOf = (coordinates) => (Array.isArray(coordinates) ? 1 + depthOf(coordinates[0]) : 0);
+/** Every corner of the parts of a shape. */
+export const cornersOf = (shape) => shape.flat(depthOf(shape) - 2);
 const NAMES = { 2: "Point", 3: "LineString", 4: "Polygon" };
 export const isArea = (geometry) => Boolean(geometry?.type.endsWith("Polygon"));
 

@@ -4,7 +4,7 @@ import Feature from "ol/Feature.js";
 import LineString from "ol/geom/LineString.js";
 import Point from "ol/geom/Point.js";
 import { boundingExtent, getCenter } from "ol/extent.js";
-import { mapPoints, toMap, toServer } from "../geometry.js";
+import { cornersOf, mapPoints, toMap, toServer } from "../geometry.js";
 import { shapeOf } from "../map/shapes.js";
 
 const HANDLE_PX = 26;
@@ -25,7 +25,7 @@ export function moveTool({ stage, project, actions }) {
       .selected()
       .filter((object) => object.geometry)
       .map((object) => [object, toMap(object.geometry)]);
-  const extentOf = (all) => boundingExtent(all.flatMap(([, shape]) => shape.flat(2)));
+  const extentOf = (all) => boundingExtent(all.flatMap(([, shape]) => cornersOf(shape)));
   const byKey = (event) => stage.panningByKey || event.button !== 0;
 
   function drawHandle(all = shapes()) {

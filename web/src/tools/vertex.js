@@ -11,14 +11,11 @@ import DragBox from "ol/interaction/DragBox.js";
 import Modify from "ol/interaction/Modify.js";
 import { altKeyOnly, click } from "ol/events/condition.js";
 import { containsCoordinate } from "ol/extent.js";
-import { depthOf, dropped, sameShape, shifted, toMap, toServer } from "../geometry.js";
+import { cornersOf, dropped, sameShape, shifted, toMap, toServer } from "../geometry.js";
 import { shapeOf } from "../map/shapes.js";
 import { Snapping } from "./snapping.js";
 
 const REACH_PX = 9;
-
-/** Every corner of the parts of a shape. */
-const mapCorners = (shape) => shape.flat(depthOf(shape) - 2);
 
 export function vertexTool({ stage, project, actions }) {
   const { map, sources } = stage;
@@ -48,7 +45,7 @@ export function vertexTool({ stage, project, actions }) {
     pick(picked.filter((corner) => known.has(String(corner))));
   }
 
-  const corners = () => edited.getArray().flatMap((feature) => mapCorners(feature.getGeometry().getCoordinates()));
+  const corners = () => edited.getArray().flatMap((feature) => cornersOf(feature.getGeometry().getCoordinates()));
 
   function pick(found) {
     picked = [...new Map(found.map((corner) => [String(corner), corner])).values()];
@@ -127,8 +124,8 @@ export function vertexTool({ stage, project, actions }) {
   /** Where the corner that was at `from` is now. */
   function movedTo(before, from) {
     for (const [feature, coordinates] of before) {
-      const flat = coordinates.flat(2);
-      const now = mapCorners(feature.getGeometry().getCoordinates());
+      const flat = cornersOf(coordinates);
+      const now = cornersOf(feature.getGeometry().getCoordinates());
       if (flat.length !== now.length) continue;
       const at = flat.findIndex((corner) => String(corner) === String(from));
       if (at >= 0 && String(now[at]) !== String(from)) return now[at];
