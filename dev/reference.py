@@ -81,8 +81,8 @@ def http() -> str:
     """Every route with its parameters, the fields of its body, and its answer."""
     from fastapi import FastAPI
 
-    from terraclick.app.main import ROUTES
     from terraclick.app.openapi import described
+    from terraclick.app.routes import ROUTES
 
     app = FastAPI(title="TerraClick", version="0")
     app.router.routes.extend(ROUTES)

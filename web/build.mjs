@@ -11,11 +11,28 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const target = join(here, "..", "src", "terraclick", "app", "static");
 
+/** `import { makers } from "all-tools"`: the `tool` of every file in src/tools, so that a new one needs no list. */
+const allTools = {
+  name: "all-tools",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^all-tools$/ }, () => ({ path: "all-tools", namespace: "all-tools" }));
+    onLoad({ filter: /.*/, namespace: "all-tools" }, () => {
+      const names = readdirSync(join(here, "src", "tools"))
+        .filter((name) => name.endsWith(".js"))
+        .sort();
+      const lines = names.map((name, at) => `import { tool as tool${at} } from "./tools/${name}";`);
+      const all = names.map((_, at) => `tool${at}`).join(", ");
+      return { contents: [...lines, `export const makers = [${all}];`].join("\n"), resolveDir: join(here, "src") };
+    });
+  },
+};
+
 const result = await build({
   absWorkingDir: here,
   entryPoints: { app: "src/main.js" },
   outdir: target,
   bundle: true,
+  plugins: [allTools],
   minify: true,
   format: "esm",
   target: ["es2022"],

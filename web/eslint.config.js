@@ -10,7 +10,7 @@ export default [
     languageOptions: { globals: globals.browser },
     rules: {
       "max-len": ["error", { code: 120 }],
-      "max-lines": ["error", { max: 500 }],
+      "max-lines": ["error", { max: 400 }],
       "no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
       "prefer-const": "error",
       eqeqeq: "error",

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests_app_help import Bright
 
 from terraclick.app import main
-from terraclick.app.workspace import Model
+from terraclick.app.answering import Model
 
 if __name__ == "__main__":
     session, out, image, *users = sys.argv[1:]

@@ -167,7 +167,8 @@ WEIGHED = """
 import base64, resource, sys
 import cv2
 from terraclick.app.adding import decoded_png
-from terraclick.app.workspace import _picture as shown
+from terraclick.app.examples import _picture as shown
+from terraclick.store.sql_work import _picture as stored
 
 data = open(sys.argv[1], "rb").read()
 text = base64.b64encode(data).decode()

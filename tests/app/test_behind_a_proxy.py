@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from tests_app_help import draw, outline_house, ring
 
 from terraclick.app.address import public_address
-from terraclick.app.main import create_app
+from terraclick.app.application import create_app
 from terraclick.app.tokens import kept_file, kept_tokens, tokens_for
 from terraclick.errors import BadConfig
 

@@ -144,7 +144,7 @@ def test_the_docs_fetch_nothing(same_client):
 
 def test_errors_are_one_sentence_and_have_their_status():
     from terraclick import errors
-    from terraclick.app.main import status_of
+    from terraclick.app.application import status_of
 
     kinds = {name: getattr(errors, name) for name in errors.__all__ if name[0].isupper()}
     table = {name: status_of(kind("x")) for name, kind in kinds.items()}

@@ -175,7 +175,7 @@ def test_a_rough_class_answer_comes_first(serve, town):
     from dataclasses import replace
 
     client = serve(town)
-    client.space._model = replace(client.space.model, rough=client.space.model.predictor)
+    client.space.answering._model = replace(client.space.model, rough=client.space.model.predictor)
     name = client.post("/api/sessions", json={"image": "town", "target": "class", "view": VIEW}).json()["id"]
     heard = events_of(client, lambda: client.post(f"/api/sessions/{name}/clicks", json={"x": 150, "y": 120}))
     assert [(event, data["final"]) for event, data in heard[1:]] == [("answer", False)]

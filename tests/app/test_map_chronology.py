@@ -234,6 +234,35 @@ def test_a_class_key_never_changes_what_is_selected_while_clicking(driver):
     assert len(driver.objects()) == 1
 
 
+def test_everything_is_undone_and_done_again_through_several_outlines(driver):
+    """An outline whose clicks were undone was closed when undo went on to the one before; redo stopped there."""
+    for at in house(driver)[:2]:
+        driver.click(*at)
+        driver.press("Enter", "/accept")
+    before = {feature["id"]: feature["geometry"] for feature in driver.objects()}
+    for _ in range(4):
+        undo(driver)
+    assert not driver.objects()
+    for _ in range(4):
+        driver.press("Control+y", "/redo")
+    assert {feature["id"]: feature["geometry"] for feature in driver.objects()} == before
+
+
+def test_a_hole_is_cut_into_what_is_around_it(driver):
+    """It went into the first object that the ring met, also where that only lay beside."""
+    beside = polygon(driver, (100, 100), (190, 100), (190, 180), (100, 180))
+    around = polygon(driver, (150, 90), (400, 90), (400, 300), (150, 300))
+    driver.key("v")
+    driver.page.mouse.click(*driver.at(700, 560))
+    driver.key("o")
+    with driver.page.expect_response(lambda r: "/cut" in r.url) as answer:
+        for at in ((180, 150), (300, 150), (300, 220), (180, 220)):
+            corner(driver, *at)
+        driver.key("Enter")
+    assert [feature["id"] for feature in answer.value.json()["objects"]] == [around["id"]] != [beside["id"]]
+    driver.quiet()
+
+
 def start(folder, *images, port):
     """A server on a port of its own choosing (0) or ours, with a state folder of its own; the process, its address."""
     words = [sys.executable, "-m", "terraclick.cli", "serve", *map(str, images), "--session", str(folder / "w.gpkg")]

@@ -331,7 +331,7 @@ def test_a_line_and_a_point_are_drawn_listed_edited_and_undone(driver):
     """Kept as they are drawn, a line with its length in the list; a corner moves, and undo brings it back."""
     page = driver.page
     driver.show(300, 300, 2)
-    driver.key("i")
+    driver.key("Shift+L")
     for at in ((250, 300), (330, 300), (330, 360)):
         page.mouse.move(*driver.at(*at), steps=3)
         page.mouse.click(*driver.at(*at))
@@ -342,7 +342,7 @@ def test_a_line_and_a_point_are_drawn_listed_edited_and_undone(driver):
     assert abs(line.length - 140) < 4
     row = page.locator(".item .detail").first.inner_text()
     assert " m" in row and "m²" not in row, row
-    driver.key(".")
+    driver.key("Shift+P")
     x, y = driver.at(280, 340)
     driver.act(lambda: page.mouse.click(x, y), "/items")
     kinds = {shape_of(feature).geom_type for feature in driver.objects()}

@@ -404,7 +404,12 @@ def test_answers_are_what_the_description_says(client):
     reference = ask("POST", "/api/references", json={"object": made, "class": "house"})["id"]
     ask("GET", "/api/references")
     view = {"bounds": [0, 0, 400, 400], "resolution": 1}
-    ask("POST", "/api/proposals", json={"image": "town", "class": "house", "view": view, "references": [reference]})
+    body = {"image": "town", "class": "house", "view": view, "references": [reference]}
+    found = ask("POST", "/api/proposals", json=body)
+    items = [item["item"] for item in found["items"]][:1]
+    refuse = "/api/proposals/{name}/refuse"
+    ask("POST", refuse, path=f"/api/proposals/{found['id']}/refuse", json={"items": items})
+    ask("GET", "/api/images/{image}/place", path="/api/images/town/place?lon=15&lat=42")
     ask("POST", "/api/exports", json={"format": "geojson", "name": "all"})
     ask("GET", "/api/exports")
     data = json.dumps({"type": "Feature", "geometry": ring(500, 10, 9, 9), "properties": {}})

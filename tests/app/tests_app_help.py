@@ -7,9 +7,10 @@ import rasterio
 from affine import Affine
 from starlette.testclient import TestClient
 
+from terraclick.app.answering import Model
+from terraclick.app.application import create_app
 from terraclick.app.images import open_scenes
-from terraclick.app.main import create_app
-from terraclick.app.workspace import Model, Workspace
+from terraclick.app.workspace import Workspace
 from terraclick.core.masks import clicked_components
 from terraclick.errors import BadClick
 from terraclick.store.geopackage import open_store

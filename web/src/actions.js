@@ -6,7 +6,7 @@ import { signal } from "./signal.js";
 
 const count = (n, word, one = word) => (n === 1 ? one : `${n} ${word}s`);
 
-export function createActions({ project, stage, clicking, toast, words }) {
+export function createActions({ project, stage, clicking, toast, words, useTool }) {
   const { act, revised } = project;
   const reviewing = signal(false);
 
@@ -136,7 +136,7 @@ export function createActions({ project, stage, clicking, toast, words }) {
   async function reopen(uuid) {
     const feature = project.objects.value.get(uuid) ?? project.selected()[0];
     if (!feature) return toast.note("Select the object to go on with first.");
-    stage.use("click");
+    useTool("click");
     await clicking.reopen(feature);
     project.select([feature.id]);
     bringIntoView(feature.id);
@@ -175,8 +175,11 @@ export function createActions({ project, stage, clicking, toast, words }) {
       const geometry = feature.getGeometry();
       if (!geometry || !samples.some((point) => geometry.intersectsCoordinate(point))) continue;
       const through = !ends.some((point) => geometry.intersectsCoordinate(point));
-      meets.push({ uuid: feature.getId(), through });
+      const inside = samples.filter((point) => geometry.intersectsCoordinate(point)).length;
+      meets.push({ uuid: feature.getId(), through, inside, area: geometry.getArea() });
     }
+    // a ring is meant for what holds most of it, the smallest of these
+    meets.sort((one, other) => other.inside - one.inside || one.area - other.area);
     const chosen = meets.filter(({ uuid }) => isSelected(uuid));
     const wanted = chosen.length ? chosen : line ? meets.filter(({ through }) => through) : meets.slice(0, 1);
     return wanted.map(({ uuid }) => project.objects.value.get(uuid));
@@ -281,6 +284,10 @@ export function createActions({ project, stage, clicking, toast, words }) {
     );
   }
 
+  /** Say that an image is done, or with "" that it is not. */
+  const markImage = (image, state) =>
+    act(`mark ${image.name} as ${state || "not done"}`, () => api.markImage(image.id, state));
+
   function importFile(file, parameters) {
     return act(`import ${file.name}`, () =>
       api.import(file, { name: file.name, image: project.image.value.id, ...parameters }),
@@ -317,6 +324,7 @@ export function createActions({ project, stage, clicking, toast, words }) {
     saveClass,
     deleteClass,
     importFile,
+    markImage,
     selectAll: () =>
       project.select(
         [...project.objects.value.keys()].filter((uuid) => {

@@ -218,7 +218,7 @@ export function createClicking({ project, stage, history, toast, words }) {
     hovering.cancel();
     const current = session.value;
     if (!current) return;
-    const id = begun() || current.can_undo ? current.id : null;
+    const id = begun() || current.can_undo || current.can_redo ? current.id : null; // redo goes through it
     session.set(null);
     stage.display.opened.set(null);
     draw();

@@ -49,12 +49,12 @@ export function fill(element, ...children) {
   return append(element, children);
 }
 
-/** One of the line icons below, 20 px unless told otherwise. */
+/** One of the line icons below, or lines of its own ["M4 5h16", …] on 24 × 24; 18 px unless told otherwise. */
 export function icon(name, size = 18) {
   const svg = document.createElementNS(SVG, "svg");
   const sizes = { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", class: "icon" };
   for (const [key, value] of Object.entries(sizes)) svg.setAttribute(key, value);
-  for (const d of ICONS[name] ?? ICONS.dot) {
+  for (const d of Array.isArray(name) ? name : (ICONS[name] ?? ICONS.dot)) {
     const path = document.createElementNS(SVG, "path");
     path.setAttribute("d", d);
     svg.append(path);
@@ -66,29 +66,8 @@ const ICONS = {
   dot: ["M12 9a3 3 0 1 0 0 6a3 3 0 1 0 0-6"],
   click: ["M10 10l10 4-4.5 1.8L13.5 20z", "M9 3v2.5", "M4.8 4.8l1.7 1.7", "M3 9h2.5", "M13.2 4.800l-1.5 1.5"],
   draw: ["M4 16.500l5-10 10 2.5 1 8-9 3z", "M9 6.500h.01", "M19 9h.01"],
-  vertex: [
-    "M5 18L8 6l11 3-3 10z",
-    "M6.6 4.600h2.800v2.800H6.600z",
-    "M17.6 7.600h2.800v2.800h-2.800z",
-    "M14.6 17.600h2.800v2.800h-2.800z",
-    "M3.6 16.600h2.800v2.800H3.600z",
-  ],
-  split: ["M4 7h6v10H4z", "M14 7h6v10h-6z", "M12 3v18"],
   merge: ["M4 5h9v9H4z", "M11 10h9v9h-9z"],
   hole: ["M4 5h16v14H4z", "M12 9a3 3 0 1 0 0 6a3 3 0 1 0 0-6"],
-  paint: ["M20 4L10.5 13.5", "M8 13c-3 0-3 3-3 4.500S3.5 20 3 20c4 1 8 0 8-4a3 3 0 0 0-3-3z"],
-  erase: ["M14 4l6 6-9 9H7l-3.5-3.500z", "M9 9l6 6", "M11 20h9"],
-  select: [
-    "M4 4h3",
-    "M11 4h3",
-    "M18 4h2v2",
-    "M20 10v3",
-    "M4 4v3",
-    "M4 11v3",
-    "M4 18v2h2",
-    "M10 20h2",
-    "M12 11l9 3.5-4 1.5-1.5 4z",
-  ],
   undo: ["M9 6L4 11l5 5", "M4 11h10a6 6 0 0 1 0 12"],
   redo: ["M15 6l5 5-5 5", "M20 11H10a6 6 0 0 0 0 12"],
   previous: ["M15 5l-7 7 7 7"],
@@ -116,17 +95,6 @@ const ICONS = {
   image: ["M4 5h16v14H4z", "M4 16l5-5 4 4 3-3 4 4", "M15.5 9h.01"],
   comment: ["M4 5h16v11H9l-5 4z", "M8 9h8", "M8 12h5"],
   review: ["M4 5h16v11H9l-5 4z", "M8.5 10.500l2.5 2.5 4.5-5"],
-  move: [
-    "M12 3v18",
-    "M3 12h18",
-    "M9.5 5.500L12 3l2.500 2.500",
-    "M9.5 18.500L12 21l2.500-2.500",
-    "M5.500 9.500L3 12l2.500 2.500",
-    "M18.500 9.500L21 12l-2.500 2.500",
-  ],
-  line: ["M4 18l6-9 5 5 5-8", "M4 18h.01", "M20 6h.01"],
-  point: ["M12 8.500a3.500 3.500 0 1 1 0 7 3.500 3.500 0 0 1 0-7z"],
-  ruler: ["M3 15L15 3l6 6L9 21z", "M7 11l2 2", "M10.500 7.500l3 3", "M14 4l2 2"],
   parts: ["M4 5h7v6H4z", "M13 13h7v6h-7z", "M16 5l4 0 0 4", "M8 19l-4 0 0-4"],
   lock: ["M6 11h12v9H6z", "M8.500 11V8a3.500 3.500 0 0 1 7 0v3"],
   unlock: ["M6 11h12v9H6z", "M8.500 11V8a3.500 3.500 0 0 1 6.800-1.200"],

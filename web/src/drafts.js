@@ -11,7 +11,6 @@ import Point from "ol/geom/Point.js";
 import { Circle, Fill, Stroke, Style } from "ol/style.js";
 
 const MOST_SHOWN = 4;
-const TOOLS = { draw: "Shape", hole: "Hole", split: "Splitting line" };
 const mark = new Style({
   image: new Circle({
     radius: 9,
@@ -25,6 +24,7 @@ export function createDrafts({ project, clicking, stage, tools, history, sketche
   const element = h("div.drafts", { role: "region", "aria-label": "Left open" });
 
   const nameOf = (image) => project.images.value.find((item) => item.id === image)?.name ?? "another image";
+  const drawingOf = (id) => tools.list.find((tool) => tool.id === id)?.drawing ?? "Drawing";
   const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
   const refresh = debounce(async () => {
@@ -63,7 +63,7 @@ export function createDrafts({ project, clicking, stage, tools, history, sketche
         tool: one.tool,
         sketch: one,
         at: { x: one.points[0][0], y: one.points[0][1] },
-        words: `${TOOLS[one.tool] ?? "Drawing"} of ${count(one.points.length, "corner")}`,
+        words: `${drawingOf(one.tool)} of ${count(one.points.length, "corner")}`,
       }));
     waiting.set([...outlines, ...shapes]);
   }, 120);

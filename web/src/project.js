@@ -5,7 +5,7 @@
 import { api, caller } from "./api.js";
 import { signal } from "./signal.js";
 
-export function createProject({ history, toast }) {
+export function createProject({ history, toast, jumpTo }) {
   const project = {
     state: signal(null),
     images: signal([]),
@@ -21,6 +21,8 @@ export function createProject({ history, toast }) {
     target: signal("object"),
     saved: signal({ kind: "saved", at: null }),
     loading: signal(false),
+    /** When the server last kept something. */
+    keptAt: null,
     /** The list of proposals that an act, or its undoing, concerned: as it is now. */
     proposed: signal(null),
   };
@@ -164,7 +166,7 @@ export function createProject({ history, toast }) {
         : theirs
           ? "It is shown as it is now: do your change again."
           : "";
-      toast.error(`${who} ${what}`, kept ? { label: "Show", run: () => project.jumpTo(kept) } : undefined);
+      toast.error(`${who} ${what}`, kept ? { label: "Show", run: () => jumpTo(kept) } : undefined);
       return;
     }
     toast.error(error.message);
@@ -181,8 +183,6 @@ export function createProject({ history, toast }) {
     explain,
     refreshState,
     setTrouble,
-    /** Set by main: how to go to an object. */
-    jumpTo: () => {},
 
     classOf: (name) => project.classes.value.find((item) => item.name === name),
     colourOf: (name) => project.classes.value.find((item) => item.name === name)?.colour ?? "#c9b8ff",

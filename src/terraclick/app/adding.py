@@ -101,7 +101,7 @@ class Adding:
 
         def in_use() -> list[Path]:
             named = {space.by_key[item.image].path for item in space.store.objects() if item.image in space.by_key}
-            return [*named, *(Path(item.image) for item in space.store.objects()), *space.paths_in_hand()]
+            return [*named, *(Path(item.image) for item in space.store.objects()), *space.sessions.paths_in_hand()]
 
         gone = set(self.windows.prune(in_use))
         for scene in [scene for scene in space.scenes.values() if scene.path in gone]:

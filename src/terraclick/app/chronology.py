@@ -7,8 +7,9 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from terraclick.app.acts import Actor, Deed, Entry, Step
 from terraclick.app.depends import Json, change_json
-from terraclick.app.journal import Actor, Deed, Entry, Step, revert
+from terraclick.app.editing import revert
 from terraclick.app.routes_clicks import shown
 from terraclick.app.workspace import Workspace
 from terraclick.errors import Conflict, UnknownName
@@ -40,20 +41,20 @@ async def _deed(space: Workspace, by: Actor, word: str, entry: Entry, deed: Deed
     def back() -> Deed:
         if not (deed.changes or deed.draft):
             space.proposals.check(deed.decisions)
-        turned = revert(space.store, deed, space.telling_of(by))
+        turned = revert(space.store, deed, space.objects.telling_of(by))
         space.proposals.decide(turned.decisions)
         space.journal.turned(by, word, entry, turned)
-        space.tell(turned, by)
+        space.objects.tell(turned, by)
         return turned
 
     turned = await run_in_threadpool(back)
     session: Json | None = None
     closed = None
     if deed.draft is not None and (word == "undo"):
-        live = await run_in_threadpool(space.reopen, deed.draft)
+        live = await run_in_threadpool(space.sessions.reopen, deed.draft)
         if live is not None:
             live.window = by.window
-            session = await shown(space, live, await space.state(live), began)
+            session = await shown(space, live, await space.sessions.state(live), began)
     elif deed.draft is not None:
         closed = deed.draft.uuid
         await run_in_threadpool(_close, space, by, closed)
@@ -63,7 +64,7 @@ async def _deed(space: Workspace, by: Actor, word: str, entry: Entry, deed: Deed
 
 def _close(space: Workspace, by: Actor, session: str) -> None:
     try:
-        space.close_live(space.live(session, by))
+        space.sessions.close(space.sessions.get(session, by))
     except UnknownName:
         return
 
@@ -71,14 +72,14 @@ def _close(space: Workspace, by: Actor, session: str) -> None:
 async def _step(space: Workspace, by: Actor, word: str, entry: Entry, step: Step) -> Json:
     began = time.perf_counter()
     try:
-        live = await run_in_threadpool(space.live, step.session, by)
+        live = await run_in_threadpool(space.sessions.get, step.session, by)
     except UnknownName:
         raise Conflict(f"the outline of “{step.name}” was kept or closed elsewhere: it is left as it is.") from None
     here, there = (step.after, step.before) if word == "undo" else (step.before, step.after)
     async with live.lock:
         if live.closed or not live.stand().same(here):
             raise Conflict("the open outline was changed in another window: it is left as it is there.")
-        state = await space.stand_at(live, there, run_in_threadpool)
+        state = await space.sessions.stand_at(live, there, run_in_threadpool)
         live.window = by.window
         space.journal.turned(by, word, entry, step)
         session: Any = await shown(space, live, state, began)

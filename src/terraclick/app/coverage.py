@@ -16,9 +16,10 @@ import shapely
 from numpy.typing import NDArray
 from shapely import LinearRing, MultiPolygon, Polygon
 
+from terraclick.app.acts import Edit
 from terraclick.app.clicking import Surface, parts_of
+from terraclick.app.editing import find
 from terraclick.app.features import as_surface
-from terraclick.app.journal import Edit, find
 from terraclick.errors import BadData
 from terraclick.geo.kinds import kind_of
 from terraclick.store.fields import MapObject

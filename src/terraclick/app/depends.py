@@ -10,12 +10,13 @@ from urllib.parse import unquote
 
 from fastapi import Depends, Request
 
+from terraclick.app.acts import Actor, Change, Deed
 from terraclick.app.features import outline_json
-from terraclick.app.journal import Actor, Change, Deed
+from terraclick.app.objects import MANY
 from terraclick.app.proposals import ProposalList
-from terraclick.app.workspace import MANY, Workspace
+from terraclick.app.workspace import Workspace
 from terraclick.errors import BadInput
-from terraclick.store.fields import COLUMNS
+from terraclick.store.fields import COLUMNS, MapObject, edited
 from terraclick.store.values import StoredDraft
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "proposals_json",
     "sketch_json",
     "tenth",
+    "with_given",
 ]
 
 WINDOW, ACT, HAND = "TerraClick-Window", "TerraClick-Act", "TerraClick-Hand"
@@ -168,3 +170,13 @@ def given_of(body: Any, without: Set[str] = frozenset()) -> Json:
 def tenth(bounds: Sequence[float]) -> float:
     """A tenth of the longer side of bounds; 1 where they are a point."""
     return max(bounds[2] - bounds[0], bounds[3] - bounds[1]) / 10 or 1.0
+
+
+def with_given(item: MapObject, given: Json, user: str, merge: bool = False) -> MapObject:
+    """An object with what was given; `merge` takes attributes away that are null, as RFC 7386 says."""
+    attributes = item.attributes | given["attributes"] if "attributes" in given else item.attributes
+    if merge:
+        attributes = {
+            name: value for name, value in attributes.items() if given.get("attributes", {}).get(name, 0) is not None
+        }
+    return edited(item, {**given, "attributes": attributes}, author=user)

@@ -10,9 +10,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from terraclick.app.acts import Decision, Swap
 from terraclick.app.clicking import Shape
 from terraclick.app.images import Scene
-from terraclick.app.journal import Decision, Swap
 from terraclick.errors import Conflict, UnknownName
 from terraclick.store.values import StoredView
 

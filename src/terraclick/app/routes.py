@@ -19,6 +19,7 @@ from terraclick.app import (
     routes_clicks,
     routes_drafts,
     routes_editing,
+    routes_items,
     routes_objects,
     routes_project,
     routes_segmap,
@@ -54,7 +55,7 @@ router = APIRouter(route_class=StrictRoute)
 @router.get("/api/state", tags=["start"])
 def state(space: Space, user: User, request: Request) -> Json:
     """Who you are, what answers, where it is saved, and how far the work is."""
-    counts = space.counts()
+    counts = space.objects.counts()
     work = Work(space)
     undo, redo = space.journal.names(user)
     crs = space.store.crs
@@ -105,7 +106,7 @@ class Work:
     """How far the work on the images is, read once for all of them."""
 
     def __init__(self, space: Workspace) -> None:
-        self.objects = space.counts()["image"]
+        self.objects = space.objects.counts()["image"]
         self.marks = space.store.image_marks()
         self.drafts = {draft.image for draft in space.store.drafts()}
 
@@ -297,11 +298,20 @@ def prefetch(image: str, body: PrefetchBody, space: Space, user: User) -> Json:
     click = PixelClick(body.x, body.y)
     if not scene.grid.holds(scene.grid.to_click(*scene.grid.to_map(body.y - 0.5, body.x - 0.5))):
         return {"wanted": False}
-    space.prefetch(user, scene, setup_of(Target(body.target), (), body.view), click)
+    space.answering.prefetch(user, scene, setup_of(Target(body.target), (), body.view), click)
     return {"wanted": True}
 
 
-PARTS = (routes_adding, routes_clicks, routes_drafts, routes_editing, routes_objects, routes_project, routes_segmap)
+PARTS = (
+    routes_adding,
+    routes_clicks,
+    routes_drafts,
+    routes_editing,
+    routes_items,
+    routes_objects,
+    routes_project,
+    routes_segmap,
+)
 ROUTES: list[APIRoute] = [
     route for part in (router, *(part.router for part in PARTS)) for route in part.routes if isinstance(route, APIRoute)
 ]

@@ -12,11 +12,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
+from terraclick.app.acts import Actor, Stand
 from terraclick.app.asking import StrictRoute
+from terraclick.app.click_session import ACT_NAMES, ClickSession
 from terraclick.app.clicking import Act, PixelClick, Setup, State, Surface
 from terraclick.app.depends import Json, Space, User, features_of, given_of
 from terraclick.app.features import hint_json, outline_json, surface_of
-from terraclick.app.journal import Actor, Stand
 from terraclick.app.schemas import (
     AcceptBody,
     ClickBody,
@@ -27,7 +28,7 @@ from terraclick.app.schemas import (
     SeedOfProposal,
     ViewBody,
 )
-from terraclick.app.workspace import NAMES, Live, Workspace
+from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, UnknownName
 from terraclick.values import Target
 
@@ -63,7 +64,7 @@ def setup_of(
     )
 
 
-def _brief(live: Live, elsewhere: bool = False) -> Json:
+def _brief(live: ClickSession, elsewhere: bool = False) -> Json:
     """A click session without what must be computed."""
     acts = live.acts[: live.position]
     clear = max((i for i, act in enumerate(acts) if act.kind == "clear"), default=-1) + 1
@@ -95,7 +96,7 @@ def _brief(live: Live, elsewhere: bool = False) -> Json:
     }
 
 
-def _session_json(space: Workspace, live: Live, state: State, began: float) -> Json:
+def _session_json(space: Workspace, live: ClickSession, state: State, began: float) -> Json:
     scene = live.scene
     view = None
     if state.frame is not None and state.grid is not None:
@@ -111,8 +112,8 @@ def _session_json(space: Workspace, live: Live, state: State, began: float) -> J
     return _brief(live) | {
         "model": space.model.name,
         "view": view,
-        "outline": outline_json(space.outline(live, state), scene),
-        "hint": hint_json(space.hint(live, state)),
+        "outline": outline_json(space.sessions.outline(live, state), scene),
+        "hint": hint_json(space.sessions.hint(live, state)),
         "timing": {
             "read_ms": round(read, 1),
             "encode_ms": round(encode, 1),
@@ -122,7 +123,7 @@ def _session_json(space: Workspace, live: Live, state: State, began: float) -> J
     }
 
 
-async def shown(space: Workspace, live: Live, state: State, began: float) -> Json:
+async def shown(space: Workspace, live: ClickSession, state: State, began: float) -> Json:
     """A click session as the map sees it, made off the event loop."""
     return await run_in_threadpool(_session_json, space, live, state, began)
 
@@ -131,7 +132,7 @@ async def shown(space: Workspace, live: Live, state: State, began: float) -> Jso
 def sessions(space: Space, user: User) -> Json:
     """Your open click sessions, also those that a crash left."""
     held = space.hub.windows(user) - {user.window, ""}
-    return {"sessions": [_brief(live, live.window in held) for live in space.lives(user)]}
+    return {"sessions": [_brief(live, live.window in held) for live in space.sessions.of(user)]}
 
 
 @router.post("/api/sessions", status_code=201, tags=["click sessions"])
@@ -139,10 +140,10 @@ async def open_session(body: OpenBody, space: Space, user: User) -> Json:
     """Begin to outline one thing."""
     began = time.perf_counter()
     live = await run_in_threadpool(_opened, body, space, user)
-    return await shown(space, live, await space.state(live), began)
+    return await shown(space, live, await space.sessions.state(live), began)
 
 
-def _opened(body: OpenBody, space: Workspace, user: str) -> Live:
+def _opened(body: OpenBody, space: Workspace, user: str) -> ClickSession:
     item, seed = None, None
     if body.object is not None:
         item = space.store.get(body.object)
@@ -163,49 +164,52 @@ def _opened(body: OpenBody, space: Workspace, user: str) -> Live:
         seed = surface_of(body.seed)
     class_name = body.class_name if body.class_name is not None else (item.class_name if item else "")
     target = Target(body.target or (item.target if item and item.target in ("object", "class") else "object"))
-    references = space.reference_ids(body.references, class_name)
+    references = space.examples.ids(body.references, class_name)
     if body.bands is not None or body.stretch != "auto":
         space.tiles.limits(scene, body.bands, body.stretch if isinstance(body.stretch, str) else tuple(body.stretch))
     setup = setup_of(target, references, body.view, body.bands, body.stretch, seed)
-    fields = {"simplify_m": body.simplify_m, "square": body.square, "class_name": class_name}
-    return space.open(user, scene, setup, object=item.uuid if item else None, rev=item.rev if item else None, **fields)
+    shape = {"simplify_m": body.simplify_m, "square": body.square, "class_name": class_name}
+    known = {} if item is None else {"object": item.uuid, "rev": item.rev}
+    return space.sessions.open(user, scene, setup, **known, **shape)
 
 
 @router.get("/api/sessions/{name}", tags=["click sessions"])
 async def session(name: str, space: Space, user: User) -> Json:
     """One of your click sessions."""
     began = time.perf_counter()
-    live = await run_in_threadpool(space.live, name, user)
+    live = await run_in_threadpool(space.sessions.get, name, user)
     async with live.lock:
-        return await shown(space, live, await space.state(live), began)
+        return await shown(space, live, await space.sessions.state(live), began)
 
 
-async def _act(request: Request, space: Workspace, name: str, user: Actor, make: Callable[[Live], Act | None]) -> Json:
+async def _act(
+    request: Request, space: Workspace, name: str, user: Actor, make: Callable[[ClickSession], Act | None]
+) -> Json:
     began = time.perf_counter()
-    live = await run_in_threadpool(space.live, name, user)
+    live = await run_in_threadpool(space.sessions.get, name, user)
     async with live.lock, _while_wanted(request, space, live):
         _check_open(live)
         act = await run_in_threadpool(make, live)
         before = live.stand()
         if act is None:
-            found = await space.state(live)
+            found = await space.sessions.state(live)
         else:
-            found = await space.act(live, act, run_in_threadpool)
-            space.step_done(
-                user, live, "erase" if act.kind == "paint" and not act.value[1] else NAMES[act.kind], before
+            found = await space.sessions.act(live, act, run_in_threadpool)
+            space.sessions.step_done(
+                user, live, "erase" if act.kind == "paint" and not act.value[1] else ACT_NAMES[act.kind], before
             )
         return await shown(space, live, found, began)
 
 
 @asynccontextmanager
-async def _while_wanted(request: Request, space: Workspace, live: Live) -> AsyncIterator[None]:
+async def _while_wanted(request: Request, space: Workspace, live: ClickSession) -> AsyncIterator[None]:
     """Within the block the answer is given up once whoever asked is gone."""
 
     async def watch() -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             if await request.is_disconnected():
-                space.cancel(live)
+                space.sessions.cancel(live)
                 return
 
     watcher = asyncio.create_task(watch())
@@ -218,10 +222,10 @@ async def _while_wanted(request: Request, space: Workspace, live: Live) -> Async
 @router.post("/api/sessions/{name}/cancel", tags=["click sessions"])
 def cancel(name: str, space: Space, user: User) -> Json:
     """Give up the answer somebody waits for; whoever does gets 409."""
-    return {"cancelled": space.cancel(space.live(name, user))}
+    return {"cancelled": space.sessions.cancel(space.sessions.get(name, user))}
 
 
-def _check_open(live: Live) -> None:
+def _check_open(live: ClickSession) -> None:
     if live.closed:
         raise UnknownName(f"no click session {live.id!r} of yours: it was accepted or closed.")
 
@@ -247,12 +251,12 @@ async def clear(name: str, request: Request, space: Space, user: User) -> Json:
 
 async def _turn(space: Workspace, name: str, user: Actor, by: int) -> Json:
     began = time.perf_counter()
-    live = await run_in_threadpool(space.live, name, user)
+    live = await run_in_threadpool(space.sessions.get, name, user)
     async with live.lock:
         _check_open(live)
         before = live.stand()
-        found = await space.turn(live, by, run_in_threadpool)
-        space.step_done(user, live, "an act less" if by < 0 else "an act again", before)
+        found = await space.sessions.turn(live, by, run_in_threadpool)
+        space.sessions.step_done(user, live, "an act less" if by < 0 else "an act again", before)
         return await shown(space, live, found, began)
 
 
@@ -273,32 +277,32 @@ async def redo_act(name: str, space: Space, user: User) -> Json:
 async def patch_session(name: str, body: PatchSessionBody, request: Request, space: Space, user: User) -> Json:
     """Another target, class, examples or shape."""
     began = time.perf_counter()
-    live = await run_in_threadpool(space.live, name, user)
+    live = await run_in_threadpool(space.sessions.get, name, user)
     async with live.lock, _while_wanted(request, space, live):
         _check_open(live)
         class_name = live.class_name if body.class_name is None else body.class_name
         references = None
         if body.references is not None:
-            references = await run_in_threadpool(space.reference_ids, body.references, class_name)
+            references = await run_in_threadpool(space.examples.ids, body.references, class_name)
         before = live.stand()
-        found = await space.state(live)
+        found = await space.sessions.state(live)
         if body.target is not None and body.target != found.target.value:
-            found = await space.act(live, Act("target", body.target), run_in_threadpool)
+            found = await space.sessions.act(live, Act("target", body.target), run_in_threadpool)
         if references is not None and references != found.references:
-            found = await space.act(live, Act("references", list(references)), run_in_threadpool)
+            found = await space.sessions.act(live, Act("references", list(references)), run_in_threadpool)
         live.class_name = class_name
         live.simplify_m = body.simplify_m if "simplify_m" in body.model_fields_set else live.simplify_m
         live.square = live.square if body.square is None else body.square
         if live.acts:
             await run_in_threadpool(space.store.save_draft, live.draft())
-            space.step_done(user, live, _changed(before, live.stand()), before)
+            space.sessions.step_done(user, live, _changed(before, live.stand()), before)
         return await shown(space, live, found, began)
 
 
 def _changed(before: Stand, after: Stand) -> str:
     """What people read of a change of an open outline."""
     if len(after.acts) > len(before.acts):
-        return NAMES[after.acts[-1].kind]
+        return ACT_NAMES[after.acts[-1].kind]
     return "class of the outline" if after.class_name != before.class_name else "shape of the outline"
 
 
@@ -311,9 +315,9 @@ async def outline_in_shape(
     square: bool = False,
 ) -> Json | None:
     """The outline in another shape, for sliders."""
-    live = await run_in_threadpool(space.live, name, user)
-    found = await space.state(live)
-    shape = await run_in_threadpool(space.outline, live, found, (simplify_m, square))
+    live = await run_in_threadpool(space.sessions.get, name, user)
+    found = await space.sessions.state(live)
+    shape = await run_in_threadpool(space.sessions.outline, live, found, (simplify_m, square))
     return outline_json(shape, live.scene)
 
 
@@ -327,8 +331,8 @@ async def preview(
     positive: bool = True,
 ) -> Json:
     """The outline if one clicked there."""
-    live = await run_in_threadpool(space.live, name, user)
-    found = await space.preview(live, PixelClick(x, y, positive))
+    live = await run_in_threadpool(space.sessions.get, name, user)
+    found = await space.sessions.preview(live, PixelClick(x, y, positive))
     if found is None:
         return {"ready": False, "outline": None, "ms": None}
     shape, spent = found
@@ -338,22 +342,22 @@ async def preview(
 @router.post("/api/sessions/{name}/accept", status_code=201, tags=["click sessions"])
 async def accept(name: str, body: AcceptBody, space: Space, user: User) -> Json:
     """Keep the outline as an object; saved when this answers."""
-    live = await run_in_threadpool(space.live, name, user)
+    live = await run_in_threadpool(space.sessions.get, name, user)
     async with live.lock:
         _check_open(live)
-        found = await space.state(live)
+        found = await space.sessions.state(live)
         fields = given_of(body)
-        deed = await run_in_threadpool(space.accept, user, live, found, fields)
+        deed = await run_in_threadpool(space.sessions.accept, user, live, found, fields)
     return features_of(space, deed)[0]
 
 
 @router.delete("/api/sessions/{name}", status_code=204, tags=["click sessions"])
 async def close_session(name: str, space: Space, user: User) -> Response:
     """Close a click session without keeping anything."""
-    live = await run_in_threadpool(space.live, name, user)
+    live = await run_in_threadpool(space.sessions.get, name, user)
     async with live.lock:
         _check_open(live)
-        await run_in_threadpool(space.leave, user, live)
+        await run_in_threadpool(space.sessions.leave, user, live)
     return Response(status_code=204)
 
 
@@ -361,8 +365,8 @@ async def close_session(name: str, space: Space, user: User) -> Response:
 async def claim(name: str, space: Space, user: User) -> Json:
     """Go on with an open outline in this window: its clicks are undone here from now on."""
     began = time.perf_counter()
-    live = await run_in_threadpool(space.live, name, user)
+    live = await run_in_threadpool(space.sessions.get, name, user)
     async with live.lock:
         _check_open(live)
-        await run_in_threadpool(space.claim, user, live)
-        return await shown(space, live, await space.state(live), began)
+        await run_in_threadpool(space.sessions.claim, user, live)
+        return await shown(space, live, await space.sessions.state(live), began)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from fastapi import APIRouter
 
+from terraclick.app.acts import Deed, Mark, Swap
 from terraclick.app.asking import StrictRoute
 from terraclick.app.depends import Json, Space, User, change_json, sketch_json
-from terraclick.app.journal import Deed, Mark, Swap
 from terraclick.app.schemas import MarkBody, SketchBody
 from terraclick.app.workspace import Workspace
 from terraclick.errors import BadConfig, UnknownName
@@ -60,7 +60,7 @@ def put_sketch(name: str, body: SketchBody, space: Space, user: User) -> Json:
     what = "clear the drawing" if after is None else "a corner" if grown > 0 else "a corner less"
     deed = Deed(what, sketches=(Swap(before, after),) if before or after else ())
     if deed.sketches and user.window:
-        space.record(user, deed)
+        space.objects.record(user, deed)
     return change_json(space, what, deed)
 
 
@@ -74,5 +74,5 @@ def put_mark(image: str, body: MarkBody, space: Space, user: User) -> Json:
     deed = Deed("mark the image as done" if after else "mark the image as not done", marks=(Swap(before, after),))
     if before != after:
         space.store.mark_image(scene.key, body.state)
-        space.record(user, deed)
+        space.objects.record(user, deed)
     return change_json(space, deed.name, deed) | {"image": scene.id}

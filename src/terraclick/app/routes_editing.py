@@ -8,10 +8,10 @@ import numpy as np
 import shapely
 from fastapi import APIRouter
 
+from terraclick.app.acts import Edit
 from terraclick.app.asking import StrictRoute
 from terraclick.app.depends import Json, Space, User, change_json, counted
 from terraclick.app.features import as_shape, shape_of
-from terraclick.app.journal import Edit
 from terraclick.app.routes_objects import fetched, unlike
 from terraclick.app.schemas import CopyBody, ManyBody, PlacedBody
 from terraclick.errors import BadData
@@ -31,7 +31,7 @@ def place(body: PlacedBody, space: Space, user: User) -> Json:
         geometry = space.places.into(shape_of(which.geometry), "pixels", space.places.scene_of(item))
         edits.append(Edit(replace(item, geometry=geometry, author=user), which.rev))
     name = f"{'edit' if body.corners else 'move'} {counted(len(edits))}"
-    return change_json(space, "place", space.change(user, name, edits, corners=body.corners))
+    return change_json(space, "place", space.objects.change(user, name, edits, corners=body.corners))
 
 
 @router.post("/api/objects/copy", tags=["objects"])
@@ -53,7 +53,7 @@ def copy(body: CopyBody, space: Space, user: User) -> Json:
             updated="",
         )
         edits.append(Edit(fresh, None, (), None, "add"))
-    return change_json(space, "copy", space.change(user, f"copy {counted(len(edits))}", edits))
+    return change_json(space, "copy", space.objects.change(user, f"copy {counted(len(edits))}", edits))
 
 
 @router.post("/api/objects/explode", tags=["objects"])
@@ -72,4 +72,4 @@ def explode(body: ManyBody, space: Space, user: User) -> Json:
             edits.append(Edit(fresh, None, (), None, "add"))
     if not edits:
         raise BadData("none of these objects has several parts: there is nothing to take apart.")
-    return change_json(space, "explode", space.change(user, f"separate {counted(len(edits))}", edits))
+    return change_json(space, "explode", space.objects.change(user, f"separate {counted(len(edits))}", edits))

@@ -16,10 +16,11 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from terraclick.app import files, importing, shaping
+from terraclick.app.acts import Actor, Deed, Edit, Swap
 from terraclick.app.asking import StrictRoute
 from terraclick.app.depends import Json, Space, User, change_json, counted, proposals_json
+from terraclick.app.editing import collecting_later
 from terraclick.app.images import Scene
-from terraclick.app.journal import Actor, Deed, Edit, Swap, collecting_later
 from terraclick.app.routes_clicks import setup_of
 from terraclick.app.schemas import (
     ClassBody,
@@ -61,7 +62,7 @@ def _class_json(item: MapClass, objects: int) -> Json:
 @router.get("/api/classes", tags=["classes"])
 def classes(space: Space, user: User) -> Json:
     """All classes."""
-    counts = space.counts()["class"]
+    counts = space.objects.counts()["class"]
     return {"classes": [_class_json(item, counts.get(item.name, 0)) for item in space.store.classes()]}
 
 
@@ -81,9 +82,9 @@ def put_class(name: str, body: ClassBody, space: Space, user: User) -> Json:
         after = next(item for item in space.store.classes() if item.name == new_name)
     if before != after:
         what = f"new class {new_name}" if before is None else f"change class {name}"
-        space.record(user, Deed(what, classes=(Swap(before, after),)))
+        space.objects.record(user, Deed(what, classes=(Swap(before, after),)))
     found = next(item for item in space.store.classes() if item.name == new_name)
-    return _class_json(found, space.counts()["class"].get(new_name, 0))
+    return _class_json(found, space.objects.counts()["class"].get(new_name, 0))
 
 
 def _check_name(name: str) -> None:
@@ -103,7 +104,7 @@ def delete_class(name: str, space: Space, user: User, move_to: str | None = None
     if found and move_to is None:
         raise Conflict(f"{len(found)} objects are {name}: say with move_to which class they become.")
     edits = [Edit(replace(item, class_name=move_to or "", author=user), item.rev) for item in found]
-    space.change(user, f"delete class {name}", edits, None, lambda: space.store.delete_class(name))
+    space.objects.change(user, f"delete class {name}", edits, None, lambda: space.store.delete_class(name))
     return Response(status_code=204)
 
 
@@ -134,13 +135,13 @@ def add_reference(body: ReferenceBody, space: Space, user: User) -> Json:
     if body.object is not None:
         item = space.store.get(body.object)
         class_name = item.class_name if body.class_name is None else body.class_name
-        found = space.example_from(item, class_name, body.positive)
+        found = space.examples.from_object(item, class_name, body.positive)
     elif body.image_png is not None and body.mask_png is not None:
-        found = space.example_from_png(body.image_png, body.mask_png, body.class_name or "", body.positive)
+        found = space.examples.from_png(body.image_png, body.mask_png, body.class_name or "", body.positive)
     else:
         raise BadConfig("an example needs object, or image_png and mask_png.")
     what = "add an example" if found.reference.positive else "add a counter-example"
-    space.record(user, Deed(what, references=(Swap(None, found),)))
+    space.objects.record(user, Deed(what, references=(Swap(None, found),)))
     return _reference_json(found)
 
 
@@ -159,7 +160,7 @@ def delete_reference(uuid: str, space: Space, user: User) -> Response:
     known = {item.uuid: item for item in space.store.references()}
     space.store.delete_reference(uuid)
     if uuid in known:
-        space.record(user, Deed("remove an example", references=(Swap(known[uuid], None),)))
+        space.objects.record(user, Deed("remove an example", references=(Swap(known[uuid], None),)))
     return Response(status_code=204)
 
 
@@ -167,7 +168,7 @@ def delete_reference(uuid: str, space: Space, user: User) -> Response:
 async def proposals(body: ProposalBody, space: Space, user: User) -> Json:
     """Find the rest: all that looks like the examples, best first."""
     scene = space.scene(body.image)
-    names = await run_in_threadpool(space.reference_ids, body.references, body.class_name)
+    names = await run_in_threadpool(space.examples.ids, body.references, body.class_name)
     rows, cols = scene.shape
     view = body.view or ViewBody(bounds=[0, 0, cols, rows])
     setup = setup_of(Target.CLASS, names, view)
@@ -185,9 +186,9 @@ def accept_proposals(name: str, body: ProposalAcceptBody, space: Space, user: Us
     edits, decisions = [], []
     for number in dict.fromkeys(body.items):
         shape = found.shape(number)
-        geometry = space.to_store(shape, found.scene)
+        geometry = space.objects.to_store(shape, found.scene)
         item = MapObject(
-            geometry=space.bordered(geometry, shape.pixels.area, class_name, found.scene, None),
+            geometry=space.objects.bordered(geometry, shape.pixels.area, class_name, found.scene, None),
             image=found.scene.key,
             class_name=class_name,
             target="class",
@@ -199,7 +200,7 @@ def accept_proposals(name: str, body: ProposalAcceptBody, space: Space, user: Us
         )
         edits.append(Edit(item, None, (), found.view, "add"))
         decisions.append(found.decision(number, "kept"))
-    deed = space.change(user, f"accept {counted(len(edits), 'proposal')}", edits, decisions=decisions)
+    deed = space.objects.change(user, f"accept {counted(len(edits), 'proposal')}", edits, decisions=decisions)
     return change_json(space, "accept", deed)
 
 
@@ -210,7 +211,7 @@ def refuse_proposals(name: str, body: ProposalRefuseBody, space: Space, user: Us
     decisions = [found.decision(number, "refused") for number in dict.fromkeys(body.items)]
     deed = Deed(f"refuse {counted(len(decisions), 'proposal')}", decisions=tuple(decisions))
     space.proposals.decide(decisions)
-    space.record(user, deed)
+    space.objects.record(user, deed)
     return change_json(space, "refuse", deed)
 
 
@@ -252,7 +253,7 @@ def _imported(
         raise NotGeoreferenced("this session keeps pixels: its images have no place on the Earth; leave crs out.")
     if crs == "pixels" and scene is None and space.store.crs is not None:
         raise BadConfig("pixels of which image? Add image=ID.")
-    tell = space.telling_of(user)
+    tell = space.objects.telling_of(user)
     found = importing.read_upload(
         name,
         folder,
@@ -299,7 +300,7 @@ def _kept_of(
     if not edits:
         said = "; ".join(f"{number}: {reason}" for reason, number in left.items())
         raise BadData(f"{name[:80]} holds no object that can be kept ({said or 'it is empty'}).")
-    deed = space.change(user, f"import {counted(len(edits))}", edits)
+    deed = space.objects.change(user, f"import {counted(len(edits))}", edits)
     answer = change_json(space, "import", deed, brief=bool(user.window))
     by_image: dict[str, int] = {}
     for edit in edits:

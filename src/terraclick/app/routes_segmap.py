@@ -160,6 +160,6 @@ def _answer(body: SegmentBody, space: Workspace, remembered: Remembered) -> list
         encoded = remembered.get(key, lambda: model.predictor.encode(View(picture)))
         return session.answer(clicks, model.predictor, encoded)
 
-    answered = space.worker.submit(Priority.CLICK, work).result()
+    answered = space.answering.worker.submit(Priority.CLICK, work).result()
     parts = polygonize(clean(answered, None), grid, within=grid)
     return [dict(shapely.geometry.mapping(part)) for part in parts]

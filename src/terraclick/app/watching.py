@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from terraclick.app.editing import find
 from terraclick.app.events import Hub
 from terraclick.app.features import Places
-from terraclick.app.journal import find
 from terraclick.errors import TerraClickError
 from terraclick.store.protocol import Store
 

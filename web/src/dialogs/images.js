@@ -4,7 +4,6 @@
  */
 
 import { fill, h, icon } from "../dom.js";
-import { api } from "../api.js";
 import { debounce } from "../signal.js";
 import { openDialog } from "./dialog.js";
 
@@ -95,8 +94,3 @@ export function imagesDialog({ project, actions }, wanted = "*") {
   element.addEventListener("close", stop);
   search.focus();
 }
-
-export const markImage = (project) => (image, state) =>
-  project.act(state ? `mark ${image.name} as done` : `mark ${image.name} as not done`, () =>
-    api.markImage(image.id, state),
-  );

@@ -5,6 +5,7 @@
 
 import OlMap from "ol/Map.js";
 import View from "ol/View.js";
+import { createEmpty, extend } from "ol/extent.js";
 import Feature from "ol/Feature.js";
 import Point from "ol/geom/Point.js";
 import TileLayer from "ol/layer/Tile.js";
@@ -91,6 +92,7 @@ export function createStage(element, project, display) {
     loading,
     resolution,
     cursor,
+    display,
     /** Left drag pans unless a tool draws with it; the middle button and Space always pan. */
     dragDraws: false,
     mayPan: ({ originalEvent: { button } }) => button === 1 || (button === 0 && (!stage.dragDraws || spaceHeld)),
@@ -170,6 +172,16 @@ export function createStage(element, project, display) {
         .getView()
         .fit(extent, { padding: [padding + 20, padding, padding, padding], duration, minResolution: maxZoomIn });
     },
+    fitImage() {
+      const image = project.image.value;
+      if (image) stage.fit([0, -image.height, image.width, 0], { padding: 24 });
+    },
+    /** The box around objects of the shown image. */
+    extentOf: (uuids) =>
+      uuids.reduce(
+        (box, uuid) => extend(box, sources.objects.getFeatureById(uuid)?.getGeometry()?.getExtent() ?? createEmpty()),
+        createEmpty(),
+      ),
     zoomBy(steps) {
       const view = map.getView();
       view.animate({ zoom: view.getZoom() + steps, duration: 160 });

@@ -123,8 +123,7 @@ export function currentCard({ project, clicking, words, actions, keys, dialogs, 
     const session = clicking.session.value;
     const outline = session?.outline;
     const begun = clicking.begun();
-    // what is drawn by hand has a label and columns too
-    const drawing = !begun && ["draw", "line", "point"].some(tools.is);
+    const drawing = !begun && Boolean(tools.current.value?.makes); // what is drawn by hand has a label and columns too
     open.hidden = !begun && !drawing;
     for (const part of [facts, meter, decide]) part.hidden = !begun;
     head.textContent = drawing

@@ -2,7 +2,7 @@
 
 import { fill, h, icon } from "../dom.js";
 import { area, isArea, lengthOf, toMap } from "../geometry.js";
-import { lengthText } from "../tools/guides.js";
+import { lengthText } from "../drawing/guides.js";
 import { debounce, signal } from "../signal.js";
 import { pretty } from "../keys.js";
 import { areaText } from "./current.js";

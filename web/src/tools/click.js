@@ -4,7 +4,7 @@
 const DOUBLE_MS = 350;
 const DOUBLE_PX = 5;
 
-export function clickTool({ stage, project, clicking, excluding }) {
+export function tool({ stage, project, clicking, excluding }) {
   const { map, element } = stage;
 
   let last = null;
@@ -35,6 +35,8 @@ export function clickTool({ stage, project, clicking, excluding }) {
     icon: "click",
     keys: ["c"],
     order: 10,
+    clicks: true,
+    questions: true,
     advice: () =>
       clicking.begun()
         ? [

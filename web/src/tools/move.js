@@ -11,7 +11,7 @@ const HANDLE_PX = 26;
 const REACH_PX = 12;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-export function moveTool({ stage, project, actions }) {
+export function tool({ stage, project, actions }) {
   const { map, element, sources } = stage;
   const ghosts = new Map();
   const handle = new Feature();
@@ -157,7 +157,14 @@ export function moveTool({ stage, project, actions }) {
   return {
     id: "move",
     label: "Move and turn",
-    icon: "move",
+    icon: [
+      "M12 3v18",
+      "M3 12h18",
+      "M9.5 5.500L12 3l2.500 2.500",
+      "M9.5 18.500L12 21l2.500-2.500",
+      "M5.500 9.500L3 12l2.500 2.500",
+      "M18.500 9.500L21 12l-2.500 2.500",
+    ],
     keys: ["k"],
     order: 25,
     dragDraws: true,

@@ -7,7 +7,7 @@ import DragBox from "ol/interaction/DragBox.js";
 
 const SAME_PX = 4;
 
-export function selectTool({ stage, project, actions }) {
+export function tool({ stage, project, actions }) {
   const { map, sources } = stage;
   const box = new DragBox({
     condition: ({ originalEvent }) => originalEvent.shiftKey && originalEvent.button === 0,
@@ -59,7 +59,17 @@ export function selectTool({ stage, project, actions }) {
   return {
     id: "select",
     label: "Select",
-    icon: "select",
+    icon: [
+      "M4 4h3",
+      "M11 4h3",
+      "M18 4h2v2",
+      "M20 10v3",
+      "M4 4v3",
+      "M4 11v3",
+      "M4 18v2h2",
+      "M10 20h2",
+      "M12 11l9 3.5-4 1.5-1.5 4z",
+    ],
     keys: ["v"],
     order: 20,
     advice: () =>

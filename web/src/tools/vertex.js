@@ -13,11 +13,11 @@ import { altKeyOnly, click } from "ol/events/condition.js";
 import { containsCoordinate } from "ol/extent.js";
 import { cornersOf, dropped, sameShape, shifted, toMap, toServer } from "../geometry.js";
 import { shapeOf } from "../map/shapes.js";
-import { Snapping } from "./snapping.js";
+import { Snapping } from "../drawing/snapping.js";
 
 const REACH_PX = 9;
 
-export function vertexTool({ stage, project, actions }) {
+export function tool({ stage, project, actions }) {
   const { map, sources } = stage;
   const edited = new Collection();
   const marked = new Feature();
@@ -150,7 +150,13 @@ export function vertexTool({ stage, project, actions }) {
   return {
     id: "vertex",
     label: "Edit corners",
-    icon: "vertex",
+    icon: [
+      "M5 18L8 6l11 3-3 10z",
+      "M6.6 4.600h2.800v2.800H6.600z",
+      "M17.6 7.600h2.800v2.800h-2.800z",
+      "M14.6 17.600h2.800v2.800h-2.800z",
+      "M3.6 16.600h2.800v2.800H3.600z",
+    ],
     keys: ["e"],
     order: 40,
     advice: () =>

@@ -15,7 +15,7 @@ export function createOverlay({ project, stage, tools, clicking, actions, keys, 
         ]
       : (tools.current.value?.advice() ?? []);
     const hint =
-      !proposals && tools.is("click") && clicking.session.value?.hint && clicking.begun()
+      !proposals && tools.current.value?.questions && clicking.session.value?.hint && clicking.begun()
         ? [["yes no", "is the ? part of it"]]
         : [];
     fill(
@@ -86,7 +86,7 @@ export function createOverlay({ project, stage, tools, clicking, actions, keys, 
     [
       ["plus", "Zoom in", "zoom.in", () => stage.zoomBy(1)],
       ["minus", "Zoom out", "zoom.out", () => stage.zoomBy(-1)],
-      ["fit", "Whole image", "fit", () => actions.fitImage()],
+      ["fit", "Whole image", "fit", () => stage.fitImage()],
     ].map(([name, label, act, run]) =>
       h("button.tool.left", { onclick: run, "aria-label": label, title: keys.titled(label, act) }, icon(name, 17)),
     ),

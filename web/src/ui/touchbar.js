@@ -18,11 +18,11 @@ export function createTouchbar({ project, tools, clicking, actions, excluding, b
 
   const button = (name, text, run, extra = {}) => h("button.button", { onclick: run, ...extra }, icon(name, 16), text);
   function draw() {
-    const tool = tools.current.value?.id;
+    const tool = tools.current.value;
     const begun = clicking.begun();
     const asked = actions.proposals.value || actions.reviewing.value || (begun && clicking.session.value?.hint);
     const parts = [];
-    if (touched && tool === "click")
+    if (touched && tool?.questions)
       parts.push(
         h(
           "div.segments",
@@ -44,7 +44,7 @@ export function createTouchbar({ project, tools, clicking, actions, excluding, b
           ),
         ),
       );
-    if (tool === "paint" || tool === "erase")
+    if (tool?.brush)
       parts.push(
         button("minus", "Smaller brush", () => keys.run("brush.smaller"), { dataset: { brush: "smaller" } }),
         button("plus", "Larger brush", () => keys.run("brush.larger"), { dataset: { brush: "larger" } }),

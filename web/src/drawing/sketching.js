@@ -1,9 +1,9 @@
-/** Tools that draw a line or an area first: an object by hand, a split, a hole, a ruler. */
+/** What tools have in common that draw a line or an area first: an object by hand, a split, a hole, a ruler. */
 
 import Draw from "ol/interaction/Draw.js";
 import LineString from "ol/geom/LineString.js";
 import Polygon from "ol/geom/Polygon.js";
-import { shapeOfRing, toServer, area, flip, lengthOf } from "../geometry.js";
+import { shapeOfRing, area } from "../geometry.js";
 import { h } from "../dom.js";
 import { guided, lengthText } from "./guides.js";
 import { Snapping, SNAP_PX } from "./snapping.js";
@@ -12,12 +12,17 @@ import { Snapping, SNAP_PX } from "./snapping.js";
 const cornersOf = (geometry, type) =>
   type === "Polygon" ? geometry.getCoordinates()[0].slice(0, -2) : geometry.getCoordinates().slice(0, -1);
 
-const FORGETFUL = { of: () => [], changed() {}, clear() {}, finish: (id, work) => work() };
+/** For drawings that are not kept. */
+export const FORGETFUL = { of: () => [], changed() {}, clear() {}, finish: (id, work) => work() };
 
 /**
- * `sketches` keeps the corners on disk, so that leaving the tool, the image or the page loses none (see sketches.js).
+ * `sketches` keeps the corners on disk, so that leaving the tool, the image or the page loses none (see sketches.js);
+ * `drawing` names there what is half drawn. With `total` the length of the whole line is said.
  */
-function sketchTool({ stage, project, sketches = FORGETFUL }, { type, finish, ...tool }) {
+export function sketchTool(
+  { stage, project, sketches = FORGETFUL },
+  { type, finish, freehand = true, total = false, ...tool },
+) {
   const { map, element } = stage;
   const measure = h("div.measure", { hidden: true });
   let draw = null;
@@ -46,14 +51,14 @@ function sketchTool({ stage, project, sketches = FORGETFUL }, { type, finish, ..
     const pixel = map.getPixelFromCoordinate(point);
     if (!pixel || !length) return;
     const angle = before.length > 1 ? ` · ${Math.round(degrees)}°` : "";
-    const total =
-      tool.id === "measure" && before.length > 1
+    const whole =
+      total && before.length > 1
         ? ` · ${lengthText(
             before.slice(1).reduce((sum, [x, y], i) => sum + Math.hypot(x - before[i][0], y - before[i][1]), length),
             project.image.value,
           )} in all`
         : "";
-    measure.textContent = lengthText(length, project.image.value) + angle + total;
+    measure.textContent = lengthText(length, project.image.value) + angle + whole;
     measure.classList.toggle("held", held);
     measure.style.left = `${pixel[0] + 14}px`;
     measure.style.top = `${pixel[1] + 14}px`;
@@ -68,7 +73,7 @@ function sketchTool({ stage, project, sketches = FORGETFUL }, { type, finish, ..
       stopClick: true,
       geometryFunction: type === "Point" ? undefined : shaped,
       freehandCondition: ({ originalEvent }) =>
-        tool.id !== "measure" && originalEvent.shiftKey && originalEvent.pointerType !== "touch",
+        freehand && originalEvent.shiftKey && originalEvent.pointerType !== "touch",
       condition: ({ originalEvent }) => originalEvent.button === 0 && !stage.panningByKey,
     });
     draw.on("drawstart", ({ feature }) => {
@@ -160,134 +165,14 @@ function sketchTool({ stage, project, sketches = FORGETFUL }, { type, finish, ..
   };
 }
 
-const shapeOfDrawing = ([ring]) => {
+/** The area that a drawn ring encloses; null without any. */
+export const shapeOfDrawing = ([ring]) => {
   const shape = ring.length > 3 ? shapeOfRing(ring) : [];
   return area(shape) > 0.5 ? shape : null;
 };
 
-const HOW = [
+export const HOW = [
   ["", "Right click or Enter ends it"],
   ["", "Alt: no snapping"],
   ["undo", "last corner back"],
 ];
-
-export const drawTool = (context) =>
-  sketchTool(context, {
-    id: "draw",
-    label: "Draw by hand",
-    icon: "draw",
-    keys: ["p"],
-    order: 30,
-    type: "Polygon",
-    advice: () => [["", "click the corners"], ...HOW, ["", "Shift: freehand"]],
-    async finish(drawing) {
-      const shape = shapeOfDrawing(drawing);
-      if (!shape) return context.toast.note("That outline has no area.");
-      await context.actions.addDrawn(toServer(shape));
-    },
-  });
-
-export const lineTool = (context) =>
-  sketchTool(context, {
-    id: "line",
-    label: "Draw a line",
-    icon: "line",
-    keys: ["i"],
-    order: 32,
-    type: "LineString",
-    advice: () => [["", "click along the line"], ...HOW, ["", "Shift: freehand"]],
-    async finish(line) {
-      const length = lengthOf([line]);
-      if (!(length > 0)) return context.toast.note("That line has no length.");
-      await context.actions.addDrawn(toServer([line]));
-      return undefined;
-    },
-  });
-
-export const pointTool = (context) =>
-  sketchTool(
-    { ...context, sketches: FORGETFUL },
-    {
-      id: "point",
-      label: "Set a point",
-      icon: "point",
-      keys: ["."],
-      order: 34,
-      type: "Point",
-      advice: () => [
-        ["", "click where the thing is"],
-        ["", "Alt: no snapping"],
-      ],
-      finish: (place) => context.actions.addDrawn(toServer([place])),
-    },
-  );
-
-export const holeTool = (context) =>
-  sketchTool(context, {
-    id: "hole",
-    label: "Cut a hole",
-    icon: "hole",
-    keys: ["o"],
-    order: 60,
-    type: "Polygon",
-    advice: () => [
-      [
-        "",
-        context.clicking.begun()
-          ? "draw around what is to be cut out of the outline"
-          : "draw around what is to be cut out",
-      ],
-      ...HOW,
-    ],
-    async finish(drawing) {
-      const shape = shapeOfDrawing(drawing);
-      if (!shape) return context.toast.note("That hole has no area.");
-      if (context.clicking.begun()) {
-        for (const polygon of shape)
-          await context.clicking.paint({ type: "Polygon", coordinates: flip(polygon) }, false);
-        return undefined;
-      }
-      const targets = context.actions.underDrawing(drawing[0]);
-      if (!targets.length) return context.toast.note("Draw the hole inside an object, or select one first.");
-      for (const target of targets) await context.actions.cut(target, toServer(shape));
-      return undefined;
-    },
-  });
-
-export const splitTool = (context) =>
-  sketchTool(context, {
-    id: "split",
-    label: "Split",
-    icon: "split",
-    keys: ["s"],
-    order: 50,
-    type: "LineString",
-    advice: () => [["", "draw a line right through an object"], ...HOW],
-    async finish(line) {
-      const targets = context.actions.underDrawing(line, { line: true });
-      if (!targets.length) return context.toast.note("Draw the line right through an object, or select one first.");
-      for (const target of targets) await context.actions.split(target, line);
-    },
-  });
-
-export const measureTool = (context) =>
-  sketchTool(
-    { ...context, sketches: FORGETFUL },
-    {
-      id: "measure",
-      label: "Measure a length",
-      icon: "ruler",
-      keys: ["l"],
-      order: 100,
-      type: "LineString",
-      advice: () => [
-        ["", "click along what is to be measured"],
-        ["", "Right click or Enter ends it"],
-        ["", "Alt: no snapping"],
-      ],
-      finish(line) {
-        const length = line.slice(1).reduce((sum, [x, y], i) => sum + Math.hypot(x - line[i][0], y - line[i][1]), 0);
-        context.toast.good(`${lengthText(length, context.project.image.value)} along the line.`);
-      },
-    },
-  );

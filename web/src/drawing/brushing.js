@@ -8,7 +8,7 @@ import MultiPolygon from "ol/geom/MultiPolygon.js";
 import { brush, flip, toServer } from "../geometry.js";
 import { h } from "../dom.js";
 
-export function brushTool({ stage, project, clicking, actions, toast, brushSize }, adding) {
+export function brushTool({ stage, project, clicking, actions, toast, brushSize }, { adding, ...tool }) {
   const { map, element, sources } = stage;
   const ring = h("div.brush-ring", { hidden: true });
   let path = null;
@@ -82,11 +82,9 @@ export function brushTool({ stage, project, clicking, actions, toast, brushSize 
   const onLeave = () => (ring.hidden = true);
 
   return {
-    id: adding ? "paint" : "erase",
-    label: adding ? "Paint" : "Erase",
-    icon: adding ? "paint" : "erase",
-    keys: [adding ? "b" : "x"],
-    order: adding ? 70 : 80,
+    ...tool,
+    brush: true,
+    clicks: true,
     dragDraws: true,
     advice: () => [
       [
