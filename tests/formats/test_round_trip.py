@@ -276,7 +276,8 @@ def test_a_picture_format_that_others_wrote(session, tmp_path):
     }  # fmt: skip
     (tmp_path / "north.json").write_text(json.dumps(labelme))
     import_session([tmp_path / "north.json"], tmp_path / "back.gpkg", images=[session.parent / "north.tif"])
-    roof, tree = objects(tmp_path / "back.gpkg")[0].values()
+    roof, tree, dot = objects(tmp_path / "back.gpkg")[0].values()
+    assert dot.geometry.geom_type == "MultiPoint" and dot.class_name == "dot"
     assert roof.geometry.bounds == (500005.0, 4649990.0, 500010.0, 4649995.0) and roof.status == "imported"
     assert tree.geometry.area == pytest.approx(np.pi * 25 * GSD**2, rel=0.02)
     uncompressed = {"size": [80, 100], "counts": [0, 2, 78, 2, 80 * 98 - 2]}
