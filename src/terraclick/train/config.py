@@ -53,7 +53,7 @@ class TrainConfig:
     """The same for the last `late_share` of the run."""
     late_share: float = 0.3
     """Share of the run that is trained on the late sides."""
-    fitted_share: float = 0.85
+    fitted_share: float = 0.65
     """Share of object crops cut about the object as the zoom-in cuts them; the others show more around it."""
     region_share: float = 0.12
     """Share of episodes that ask for a region of like pixels (Felzenszwalb), of no class: edges and obedience."""

@@ -200,7 +200,7 @@ class Pool:
             return int(regions[self.rng.integers(len(regions))])
         weights = np.array([_weight(one) for one in (asked[i] for i in others)])
         if weights.max() >= FILLING:
-            weights[[asked[i].target is Target.CLASS for i in others]] = BESIDE
+            weights[weights < FILLING] = BESIDE
         return int(self.rng.choice(others, p=weights / weights.sum()))
 
     def _first(self, episode: Episode) -> tuple[Click, ...]:
@@ -258,7 +258,7 @@ def _weight(one: Asked) -> float:
     if one.target is Target.CLASS:
         return 1.0
     if one.extent < SMALL:
-        return 0.35
+        return 1.5
     return BESIDE if one.cut_off else FILLING
 
 
