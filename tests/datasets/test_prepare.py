@@ -380,7 +380,7 @@ def test_unknown_settings_are_refused(words, said, prepared, tmp_path):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(UnknownName, match="Known: .*isaid, .*whu"):
+    with pytest.raises(UnknownName, match=r"Known: .*isaid, .*whu"):
         declaration_of("isaids")
     with pytest.raises(BadConfig, match="give one of crosscut, isrefiner"):
         declaration_of("isaid").settings("segmap")
