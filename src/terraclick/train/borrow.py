@@ -65,7 +65,8 @@ class Lenders:
                     self.objects[dataset, asked.cls].append(place)
                 elif asked.target is Target.CLASS:
                     self.by_class[dataset, asked.cls].append(place)
-                    self.by_picture[(*crop.source, asked.cls)].append(place)
+                    key = (*crop.source, asked.cls)
+                    self.by_picture[key].append(place)
                     if asked.cls not in self.classes[dataset]:
                         self.classes[dataset].append(asked.cls)
 
@@ -73,7 +74,8 @@ class Lenders:
         """(crop, asked) that shows a class to another crop, with chance `near` from the same picture if one does."""
         source = self.crops[crop].source
         if rng.random() < near:
-            same = [place for place in self.by_picture[(*source, cls)] if place[0] != crop]
+            key = (*source, cls)
+            same = [place for place in self.by_picture[key] if place[0] != crop]
             if same:
                 return same[rng.integers(len(same))]
         return _other(self.by_class[source[0], cls], crop, rng)
@@ -81,8 +83,10 @@ class Lenders:
     def sibling(self, crop: int, cls: int, rng: np.random.Generator) -> tuple[int, int] | None:
         """(crop, asked) that shows a class to a crop from the patches that were cut together with it."""
         mine = self.crops[crop]
-        places = self.by_picture[(*mine.source, cls)]
-        beside = [place for place in places if place[0] != crop and self.crops[place[0]].sheet == mine.sheet]
+        key = (*mine.source, cls)
+        beside = [
+            place for place in self.by_picture[key] if place[0] != crop and self.crops[place[0]].sheet == mine.sheet
+        ]
         return beside[rng.integers(len(beside))] if beside else None
 
     def clicks(self, crop: int, cls: int, rng: np.random.Generator) -> tuple[Borrowed, ...]:
@@ -166,6 +170,6 @@ def lent(crops: Mapping[int, Crop], prompts: Sequence[Borrowed], turn: Turn) -> 
 
 def crop_features(crop: Crop) -> PatchFeatures:
     """A crop's features as its own picture shows them, at the side that training works at in the mean."""
-    small = cv2.resize(crop.image, (COLOUR_SIDE, COLOUR_SIDE), interpolation=cv2.INTER_AREA)
-    arrays = (array.astype(np.float32) for array in (crop.tokens, crop.shallow, crop.principal))
-    return PatchFeatures(*arrays, colour_features(small))
+    small = np.asarray(cv2.resize(crop.image, (COLOUR_SIDE, COLOUR_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    tokens, shallow, principal = (array.astype(np.float32) for array in (crop.tokens, crop.shallow, crop.principal))
+    return PatchFeatures(tokens, shallow, principal, colour_features(small))

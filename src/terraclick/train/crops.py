@@ -122,8 +122,8 @@ class Crop:
             present = tuple(int(number) for number in stored["present"])
             dataset, picture = (str(name) for name in stored["source"])
             sheet, row, col = (int(number) for number in stored["sheet"])
-            tokens = (stored[name] for name in ("tokens", "shallow", "principal"))
-            return Crop(image, *tokens, asked, present, (dataset, picture), sheet, (row, col))
+            tokens, shallow, principal = (stored[name] for name in ("tokens", "shallow", "principal"))
+            return Crop(image, tokens, shallow, principal, asked, present, (dataset, picture), sheet, (row, col))
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,9 +191,10 @@ def _draw(
     centered = [center_tokens([patch[part][0] for patch in outputs], blocks) for part, blocks in parts] if drawn else []
     crops = []
     for index, (place, canvas, asked) in enumerate(drawn):
-        features = (patches[index].astype(np.float16) for patches in centered)
+        tokens, shallow, principal = (patches[index].astype(np.float16) for patches in centered)
         present = tuple(int(k) for k in np.unique(canvas.classes) if k in dataset.task_classes)
-        crops.append(Crop(canvas.image, *features, tuple(asked), present, (dataset.name, picture.id), sheet, place))
+        where = (dataset.name, picture.id)
+        crops.append(Crop(canvas.image, tokens, shallow, principal, tuple(asked), present, where, sheet, place))
     return crops
 
 
@@ -247,13 +248,14 @@ def _canvas(
     picture = cut(image, seen, side, GREY)
     kinds, ids = _nearest(classes, seen, side, IGNORE), _nearest(instances, seen, side, 0)
     if angle:
-        turned = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, 1.0)
+        turned = np.asarray(cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, 1.0), np.float64)
         turned[:, 2] -= (side - ENCODER_SIDE) / 2
         size = (ENCODER_SIDE, ENCODER_SIDE)
         picture = cv2.warpAffine(picture, turned, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        flags = {"flags": cv2.INTER_NEAREST, "borderMode": cv2.BORDER_CONSTANT}
-        kinds = cv2.warpAffine(kinds, turned, size, borderValue=IGNORE, **flags)
-        ids = cv2.warpAffine(ids, turned, size, borderValue=0, **flags)
+        kinds, ids = (
+            np.asarray(cv2.warpAffine(labels, turned, size, flags=cv2.INTER_NEAREST, borderValue=beyond), np.uint16)
+            for labels, beyond in ((kinds, IGNORE), (ids, 0))
+        )
     return _Canvas(np.asarray(picture, np.uint8), kinds, ids, ENCODER_SIDE / window.rows)
 
 

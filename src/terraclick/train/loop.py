@@ -202,7 +202,8 @@ def _initial_net(config: TrainConfig) -> ClickNet:
         state = exported_weights(start) if start.suffix == ".onnx" else read_checkpoint(start).get("weights", {})
         _load_known(net, state, config.start)
     use_fast_depthwise(net)
-    return net.to(memory_format=torch.channels_last)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def _load_known(net: ClickNet, state: dict[str, Tensor], name: str) -> None:
@@ -334,8 +335,8 @@ class _Run:
         for index, answer, truth in zip(chosen, probs, truths, strict=True):
             episode = pool.episodes[index]
             mask = answer > MASK_THRESHOLD
-            both = np.count_nonzero(mask & (truth == 1))
-            either = np.count_nonzero((mask & (truth != 255)) | (truth == 1))
+            both = int(np.count_nonzero(mask & (truth == 1)))
+            either = int(np.count_nonzero((mask & (truth != 255)) | (truth == 1)))
             asked = pool.asked(episode)
             kind = "class" if asked is None or asked.target is Target.CLASS else "object"
             kind = "region" if asked is not None and asked.target is None else kind

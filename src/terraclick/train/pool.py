@@ -70,7 +70,10 @@ class Episode:
             Turn(*turn),
             tuple(Click(*click) for click in clicks),
             None if previous is None else previous.numpy(),
-            tuple(Borrowed(*prompt[:-1], tuple(prompt[-1])) for prompt in borrowed),
+            tuple(
+                Borrowed(lender, number, positive, row, col, (offset[0], offset[1]))
+                for lender, number, positive, row, col, offset in borrowed
+            ),
         )
 
 
@@ -274,8 +277,9 @@ def sample(pool: Pool, episode: Episode, side: int) -> dict[str, NDArray[Any]]:
     config, crop, turn = pool.config, pool.crops[episode.crop], episode.turn
     small = cv2.resize(crop.image, (side, side), interpolation=cv2.INTER_AREA)
     image = jitter_light(turn.picture(small), pool.rng)
-    tokens = (turn.planes(array).astype(np.float32) for array in (crop.tokens, crop.shallow, crop.principal))
-    features = PatchFeatures(*tokens, colour_features(image))
+    maps = (turn.planes(array).astype(np.float32) for array in (crop.tokens, crop.shallow, crop.principal))
+    tokens, shallow, principal = maps
+    features = PatchFeatures(tokens, shallow, principal, colour_features(image))
     asked = pool.asked(episode)
     target = Target.OBJECT if asked is not None and asked.target is Target.OBJECT else Target.CLASS
     before = None if episode.previous is None else episode.previous.astype(np.float32) / np.float32(255)
