@@ -85,7 +85,7 @@ def test_an_act_on_many_objects_can_be_given_up(client):
     def hear(event, data, user=None):
         if event == "progress":
             heard.append((data["act"], data["done"], data["total"]))
-            client.space.cancel_act("anna", data["act"])  # as the route does, at a moment that is sure
+            client.space.objects.cancel_act("anna", data["act"])  # as the route does, at a moment that is sure
         send(event, data, user)
 
     client.space.hub.send = hear
