@@ -7,7 +7,7 @@ from itertools import count
 import numpy as np
 import pytest
 from pyproj import CRS
-from shapely.geometry import box
+from shapely.geometry import GeometryCollection, box
 
 from terraclick.errors import BadConfig, BadData, BadOutput, Conflict, NotGeoreferenced, UnknownName
 from terraclick.geo.reading import Reading
@@ -95,7 +95,7 @@ def test_questions(begin):
     with pytest.raises(UnknownName):
         store.add(MapObject(geometry=SQUARE, image="never added.tif"))
     with pytest.raises(BadData):
-        store.add(MapObject(geometry=SQUARE.exterior))
+        store.add(MapObject(geometry=GeometryCollection([SQUARE])))
 
 
 def test_classes_examples_drafts(begin):
