@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import runpy
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -358,8 +357,7 @@ def broken_off(day, folder, process, address, near, far, facts):
     driver.settle()
     driver.press("Enter", "/accept")
     driver.click(*free[1])
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    stop(process)  # SIGKILL
     driver.page.wait_for_selector("text=The connection to the server is gone")
     day.picture("killed")
     port = int(address.split(":")[2].split("/")[0])
