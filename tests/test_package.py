@@ -141,7 +141,7 @@ def test_constraints_say_nothing_of_one_machine():
     assert sorted(pinned) == sorted(set(pinned))
 
 
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13")
 
 
 def interpreter(version):
