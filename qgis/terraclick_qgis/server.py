@@ -14,7 +14,7 @@ from .i18n import tr
 from .network import pip_environment
 
 PACKAGE = "terraclick[app]"
-OLDEST_PYTHON = (3, 10)
+OLDEST_PYTHON = (3, 11)
 START_S = 120
 LEAKS = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "PYTHONSTARTUP", "LD_PRELOAD")
 """Variables of QGIS's own Python that would break another one."""
