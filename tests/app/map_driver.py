@@ -177,3 +177,21 @@ class Driver:
     def listed(self):
         """How many objects the panel counts."""
         return int(self.page.locator(".foot b").first.inner_text())
+
+
+def begin_anew(driver):
+    """Close what is open, remove every object, show the whole picture with the click tool, forget complaints."""
+    page = driver.page
+    while page.locator("dialog[open]").count():
+        driver.key("Escape")
+        page.wait_for_timeout(100)
+    for _ in range(4):
+        driver.key("Escape")
+        page.wait_for_timeout(120)
+    if driver.objects():
+        driver.key("Control+a")
+        driver.press("Delete", "/objects/delete")
+    driver.key("c")
+    driver.key("0")
+    driver.settle()
+    driver.complaints.clear()

@@ -2,7 +2,7 @@
 
 import pytest
 import shapely
-from map_driver import browsing, chromium, serving
+from map_driver import begin_anew, browsing, chromium, serving
 from test_map_story import Town, drag, make_class, middle, polyline, shape_of, square
 
 
@@ -24,20 +24,7 @@ def town():
 @pytest.fixture(autouse=True)
 def clean(driver):
     """Each test begins with the whole picture, the click tool and no objects."""
-    page = driver.page
-    while page.locator("dialog[open]").count():
-        driver.key("Escape")
-        page.wait_for_timeout(100)
-    for _ in range(4):
-        driver.key("Escape")
-        page.wait_for_timeout(120)
-    if driver.objects():
-        driver.key("Control+a")
-        driver.press("Delete", "/objects/delete")
-    driver.key("c")
-    driver.key("0")
-    driver.settle()
-    driver.complaints.clear()
+    begin_anew(driver)
     yield
     assert not driver.complaints, driver.complaints
 

@@ -1,7 +1,7 @@
 """Columns offered again, comments of reviewers, places in degrees, refusals that undo takes back: in Chromium."""
 
 import pytest
-from map_driver import browsing, chromium, serving
+from map_driver import begin_anew, browsing, chromium, serving
 from pyproj import Transformer
 from test_map_story import Town, make_class, middle, outline, square
 
@@ -18,16 +18,7 @@ def driver(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def clean(driver):
-    for _ in range(4):
-        driver.key("Escape")
-        driver.page.wait_for_timeout(120)
-    if driver.objects():
-        driver.key("Control+a")
-        driver.press("Delete", "/objects/delete")
-    driver.key("c")
-    driver.key("0")
-    driver.settle()
-    driver.complaints.clear()
+    begin_anew(driver)
     yield
     assert not driver.complaints, driver.complaints
 

@@ -50,7 +50,7 @@ class SqlObjects(SqlClasses, SqlImages):
         """Keep an object with its clicks and view, and give it back as stored (uuid, rev 1, area, times, store's CRS).
 
         `crs` is that of its geometry, by default its image's. Raises Conflict if the uuid is taken, UnknownName for an
-        image that was not added, BadData for anything but a non-empty polygon.
+        image that was not added, BadData for anything but a non-empty polygon, line or point.
         """
         (stored,) = self.add_many([(item, clicks, view)], crs)
         return stored
