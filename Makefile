@@ -51,7 +51,7 @@ docs: $(FULL)/.made
 clean:
 	rm -rf $(BASE) $(FULL) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# The map: source in web/, built assets committed in src/terraclick/app/static, so that installing needs no node.
+# The map: source in web/, built assets committed in src/terraclick/server/static, so that installing needs no node.
 .PHONY: web web-check web-modules
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json

@@ -26,7 +26,7 @@ import numpy as np
 import shapely
 from pyproj import Transformer
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "app"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "server"))
 
 import map_driver
 import test_map_story as story

@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "app"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "server"))
 
 import map_driver
 import test_map_story as story

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "app"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "server"))
 
 import map_driver
 import test_map_story as story

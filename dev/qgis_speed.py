@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "app"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "server"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "qgis"))
 sys.path.insert(0, str(Path(__file__).parent))
 

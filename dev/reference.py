@@ -81,8 +81,8 @@ def http() -> str:
     """Every route with its parameters, the fields of its body, and its answer."""
     from fastapi import FastAPI
 
-    from terraclick.app.openapi import described
-    from terraclick.app.routes import ROUTES
+    from terraclick.server.openapi import described
+    from terraclick.server.routing import ROUTES
 
     app = FastAPI(title="TerraClick", version="0")
     app.router.routes.extend(ROUTES)

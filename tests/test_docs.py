@@ -102,7 +102,7 @@ def test_every_option_is_in_the_reference():
 
 
 def test_every_field_of_http_is_in_the_reference():
-    from terraclick.app import schemas
+    from terraclick.server import schemas
 
     text = reference("reference/http.md")
     bodies = [kind for kind in vars(schemas).values() if isinstance(kind, type) and kind.__name__.endswith("Body")]

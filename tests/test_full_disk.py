@@ -117,7 +117,7 @@ def test_a_session_that_grows_until_the_disk_is_full_keeps_what_was_acknowledged
 def test_an_export_of_the_server(tmp_path, name):
     pytest.importorskip("fastapi")
     body = (
-        "from terraclick.app.files import Exports; from terraclick.formats.common.collection import *; "
+        "from terraclick.server.files import Exports; from terraclick.formats.common.collection import *; "
         "grid = Picture('town.tif', 'town.tif', GRID); "
         "whole = Collection(tuple(houses(400)), UTM, numbered({'kind 0', 'kind 1', 'kind 2'}, ()), (grid,)); "
         f"Exports(Path('.')).write(whole, {name!r}, 'all', None, False)"

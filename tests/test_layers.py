@@ -55,7 +55,7 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "preview": {"core", "geo"},
     "segment": {"api", "catalogue", "console", "core", "exchange", "geo", "predictors", "preview", "store"},
     "doctor": {"catalogue", "classmap", "core", "inference", "predictors"},
-    "app": {"api", "catalogue", "classmap", "core", "exchange", "formats", "geo", "predictors", "store", "terra"},
+    "server": {"api", "catalogue", "classmap", "core", "exchange", "formats", "geo", "predictors", "store", "terra"},
     "weights": set(),
 }
 SKIN = {"__init__", "__main__", "cli", "commands"}  # may import any room, lazily
@@ -71,7 +71,7 @@ ONLY_IN = {  # a library: the rooms that may import it
         "data",
         "datasets",
         "classmap",
-        "app",
+        "server",
         "exchange",
         "formats",
         "store",
@@ -143,7 +143,7 @@ def test_imports_go_one_way(path):
         ("blocks", "from terraclick.values import Click"),
         ("predictors", "def f():\n    from terraclick.geo import grid"),
         ("train", "from terraclick import outline"),
-        ("evaluate", "from terraclick.app.main import prepare"),
+        ("evaluate", "from terraclick.server.main import prepare"),
         ("data", "from ..geo import grid"),
         ("errors", "import terraclick.values"),
         ("predictors", "import rasterio"),

@@ -62,7 +62,7 @@ def test_links_of_its_page_lead_somewhere_from_anywhere(metadata):
 
 def test_it_holds_what_runs(wheel):
     package = wheel / "terraclick"
-    for name in ("py.typed", "__main__.py", "weights/CARD.md", "app/static/index.html", "data/sample.tif"):
+    for name in ("py.typed", "__main__.py", "weights/CARD.md", "server/static/index.html", "data/sample.tif"):
         assert (package / name).is_file(), name
     assert not list(wheel.rglob("*.pyc")) and not (wheel / "tests").exists()
     entry = next(wheel.glob("*.dist-info/entry_points.txt")).read_text()

@@ -1,5 +1,5 @@
 /**
- * Build the map into src/terraclick/app/static (node build.mjs), or check that what lies there is exactly what a build
+ * Build the map into src/terraclick/server/static (node build.mjs), or check that what lies there is exactly what a build
  * gives (node build.mjs --check). The output depends on the source and the lock file alone.
  */
 
@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const target = join(here, "..", "src", "terraclick", "app", "static");
+const target = join(here, "..", "src", "terraclick", "server", "static");
 
 /** `import { makers } from "all-tools"`: the `tool` of every file in src/tools, so that a new one needs no list. */
 const allTools = {

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from terraclick import formats
-from terraclick.app import files
 from terraclick.errors import UnknownName
 from terraclick.exchange.registry import FORMATS, format_of, installed, readable_endings
+from terraclick.server import files
 
 
 def test_every_file_declares_a_format_of_its_own():

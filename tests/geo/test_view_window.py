@@ -6,11 +6,11 @@ import rasterio
 from affine import Affine
 
 from terraclick import outline
-from terraclick.app.clicking import PixelClick, Setup, frame_for
-from terraclick.app.images import Scene
 from terraclick.errors import BadClick, BadGrid
 from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.view_window import view_window
+from terraclick.server.clicking import PixelClick, Setup, frame_for
+from terraclick.server.images import Scene
 from terraclick.values import Click, Prediction, Target, Window
 
 SHAPE = (10_000, 12_000)

@@ -341,7 +341,7 @@ def test_the_verbs_add_list_click_and_remove(tmp_path, folder):
 
 def test_a_server_loads_it_by_name(tmp_path, folder):
     pytest.importorskip("fastapi", reason="needs the extra terraclick[app]")
-    from terraclick.app.main import model_of
+    from terraclick.server.main import model_of
 
     path = published_file("simpleclick-b", tmp_path / "their.pth")
     found = add_model("simpleclick-b", path, folder, name="mine", size=SIZE, config=SIMPLE)

@@ -11,12 +11,12 @@ import rasterio
 from affine import Affine
 from click.testing import CliRunner
 
-from terraclick.app.images import open_scenes
 from terraclick.cli import cli
 from terraclick.evaluate.replay import replay
 from terraclick.exchange.export_session import export_session
 from terraclick.exchange.import_session import import_session
 from terraclick.geo.reading import PLAIN, Reading
+from terraclick.server.images import open_scenes
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.readings import Readings, readings_of
 from terraclick.values import Prediction

@@ -57,7 +57,7 @@ __all__ = ["serve"]
 @reading_options
 def serve(images: tuple[str, ...], no_browser: bool, **words: Any) -> None:
     """Open a map in the browser to outline things on IMAGES (files, folders, or the word sample)."""
-    room = import_room("terraclick.app.main", "app")
+    room = import_room("terraclick.server.main", "app")
     words["model"] = variant_of(words["model"], words)
     server = room.prepare(images, warn=warn, environ=os.environ, **words)
     for address in server.addresses.values():

@@ -1,0 +1,91 @@
+"""The model and its one thread: it is loaded once, views are encoded once, whoever waits is told how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from terraclick.core.predictor import Predictor
+from terraclick.predictors.progress import reporting
+from terraclick.server.click_session import ClickSession
+from terraclick.server.clicking import Act, Encode, PixelClick, Setup, frame_for, start, step
+from terraclick.server.engine import Cancelled, Encoded, Encodings, Frame, Priority, Worker
+from terraclick.server.events import Hub
+from terraclick.server.examples import Examples
+from terraclick.server.images import Scene
+
+__all__ = ["Answering", "Model"]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The predictor that answers; rough is a faster one for a first look at classes, or None."""
+
+    name: str
+    hash: str
+    summary: str
+    predictor: Predictor
+    rough: Predictor | None = None
+
+
+class Answering:
+    """The model, the thread it answers in, and the views it has encoded within a budget of bytes."""
+
+    def __init__(self, model: Callable[[], Model], hub: Hub, examples: Examples, encoding_bytes: int) -> None:
+        self.worker = Worker()
+        self.encodings = Encodings(encoding_bytes)
+        self.examples = examples
+        self._hub = hub
+        self._model: Model | None = None
+        self._loading = self.worker.submit(Priority.CLICK, lambda: self._load(model))
+
+    def _load(self, model: Callable[[], Model]) -> None:
+        self._model = model()
+
+    @property
+    def model(self) -> Model:
+        """The model; waits until it is loaded. Raises what loading raised."""
+        if self._model is None:
+            self._loading.result()
+        assert self._model is not None
+        return self._model
+
+    def close(self) -> None:
+        """Stop the model's thread."""
+        self.worker.close()
+
+    def encoder(self, predictor: Predictor) -> Encode:
+        """Reads and encodes frames with a predictor, or takes them from memory."""
+
+        def encode(frame: Frame) -> Encoded:
+            fresh = frame not in self.encodings
+            found = self.encodings.get(frame, predictor)
+            if fresh:
+                self.encodings.trim()
+            return found
+
+        return encode
+
+    def telling(self, scene: Scene, live: ClickSession | None) -> Predictor:
+        """The model, which tells whoever waits for it how far its encoder is, as events."""
+
+        def tell(done: int, total: int) -> None:
+            if live is not None and live.unwanted:
+                raise Cancelled("the answer was cancelled: nothing was changed.")
+            if total > 1 or done == 0:
+                data = {"session": None if live is None else live.id, "image": scene.id, "done": done, "total": total}
+                self._hub.send("encode", data, None if live is None else live.author)
+
+        return reporting(self.model.predictor, tell)
+
+    def prefetch(self, user: str, scene: Scene, setup: Setup, click: PixelClick) -> None:
+        """Read and encode what a click there would need, when nothing else is to be done."""
+        frame = frame_for(setup, setup.target, (click,), scene)
+
+        def fetch() -> None:
+            scene.check()
+            act, predictor = Act("click", click), self.telling(scene, None)
+            step(start(setup), act, setup, scene, predictor, self.encoder(predictor), self.examples.named)
+
+        if frame not in self.encodings:
+            self.worker.submit(Priority.AHEAD, fetch, f"prefetch {user}")

@@ -1,0 +1,151 @@
+"""A click session: one thing being outlined, what was done for it, and how the store keeps it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import shapely
+
+from terraclick.server.acts import Stand
+from terraclick.server.clicking import Act, PixelClick, Setup, State
+from terraclick.server.images import Scene
+from terraclick.store.values import StoredDraft
+from terraclick.values import Target
+
+__all__ = ["ACT_NAMES", "ClickSession", "session_of"]
+
+ACT_NAMES = {"click": "click", "paint": "paint", "clear": "clear the clicks", "target": "this object or all alike"} | {
+    "references": "examples of the outline"
+}
+"""What people read of an act on an open outline."""
+
+
+@dataclass(eq=False)
+class ClickSession:
+    """A click session: what was done (acts, of which `position` count now) and what it came to so far (states)."""
+
+    id: str
+    author: str
+    scene: Scene
+    setup: Setup
+    acts: tuple[Act, ...] = ()
+    position: int = 0
+    class_name: str = ""
+    simplify_m: float | None = None
+    square: bool = False
+    object: str | None = None
+    rev: int | None = None
+    touched: float = 0.0
+    states: dict[int, State] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    closed: bool = False
+    asked: set[Future[Any]] = field(default_factory=set)
+    window: str = ""
+    """The window of the map that has it in the hand."""
+    unwanted: bool = False
+    """Whether the answer that is being made is no longer wanted; looked at between the patches of a view."""
+
+    def stand(self) -> Stand:
+        """What counts of it now."""
+        return Stand(self.acts[: self.position], self.class_name, self.simplify_m, self.square)
+
+    def put(self, stand: Stand) -> None:
+        """Make it what it was; what can be done again stays known."""
+        if not _begins(self.acts, stand.acts):
+            same = sum(1 for _ in _alike(self.acts, stand.acts))
+            self.states = {position: state for position, state in self.states.items() if position <= same}
+            self.acts = stand.acts
+        self.position = len(stand.acts)
+        self.class_name, self.simplify_m, self.square = stand.class_name, stand.simplify_m, stand.square
+
+    def draft(self) -> StoredDraft:
+        """All of it but the states, as the store keeps it."""
+        content = {
+            "setup": {
+                "target": self.setup.target.value,
+                "references": list(self.setup.references),
+                "view_bounds": self.setup.view_bounds,
+                "resolution": self.setup.resolution,
+                "bands": self.setup.bands,
+                "stretch": self.setup.stretch,
+                "seed": None if self.setup.seed is None else self.setup.seed.wkt,
+            },
+            "acts": [_act_to_json(act) for act in self.acts],
+            "position": self.position,
+            "class": self.class_name,
+            "simplify_m": self.simplify_m,
+            "square": self.square,
+            "object": self.object,
+            "rev": self.rev,
+            "window": self.window,
+        }
+        return StoredDraft(self.id, self.author, self.scene.key, content)
+
+
+def _alike(one: Sequence[Act], other: Sequence[Act]) -> Iterator[Act]:
+    """The acts with which both begin."""
+    for mine, theirs in zip(one, other, strict=False):
+        if mine is not theirs:
+            return
+        yield mine
+
+
+def _begins(acts: Sequence[Act], start: Sequence[Act]) -> bool:
+    return len(start) <= len(acts) and sum(1 for _ in _alike(acts, start)) == len(start)
+
+
+def _act_to_json(act: Act) -> list[Any]:
+    if act.kind == "click":
+        return ["click", act.value.x, act.value.y, act.value.positive, act.value.time, act.value.resolution]
+    if act.kind == "paint":
+        return ["paint", act.value[0].wkt, act.value[1]]
+    return [act.kind, act.value]
+
+
+def _act_of(value: Sequence[Any]) -> Act:
+    kind = value[0]
+    if kind == "click":
+        resolution = float(value[5]) if len(value) > 5 and value[5] is not None else None
+        return Act(kind, PixelClick(float(value[1]), float(value[2]), bool(value[3]), str(value[4]), resolution))
+    if kind == "paint":
+        return Act(kind, (shapely.from_wkt(value[1]), bool(value[2])))
+    if kind not in ("target", "references", "clear"):
+        raise ValueError(kind)
+    return Act(kind, value[1])
+
+
+def session_of(draft: StoredDraft, scene: Scene) -> ClickSession | None:
+    """The click session a draft describes; None if it is damaged."""
+    try:
+        content, setup = draft.content, draft.content["setup"]
+        stretch = setup["stretch"]
+        return ClickSession(
+            draft.uuid,
+            draft.author,
+            scene,
+            Setup(
+                Target(setup["target"]),
+                tuple(setup["references"]),
+                None if setup["view_bounds"] is None else tuple(setup["view_bounds"]),
+                float(setup["resolution"]),
+                None if setup["bands"] is None else tuple(setup["bands"]),
+                stretch if isinstance(stretch, str) else tuple((float(low), float(high)) for low, high in stretch),
+                None if setup["seed"] is None else shapely.from_wkt(setup["seed"]),
+            ),
+            tuple(_act_of(act) for act in content["acts"]),
+            int(content["position"]),
+            str(content["class"]),
+            None if content["simplify_m"] is None else float(content["simplify_m"]),
+            bool(content["square"]),
+            content["object"],
+            content["rev"],
+            time.monotonic(),
+            window=str(content.get("window", "")),
+        )
+    except (KeyError, TypeError, ValueError, IndexError, shapely.errors.GEOSException):
+        return None

@@ -1,0 +1,354 @@
+"""One thing being outlined, as a fold over acts: every click, stroke of paint and change of mind is one act.
+
+`step` takes a State and an Act to the next State; undo is the State before. States are made by the model's thread; what
+a State looks like as an outline on the map is `outlined`. Everything here is in pixels of the whole image (x right,
+y down, from the top-left corner); only an Outline also speaks map coordinates.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
+
+from terraclick.api import check_real, clean, drawn, score_of, shaped
+from terraclick.core.predictor import Predictor
+from terraclick.core.session import Session
+from terraclick.core.simulate import squared_depth
+from terraclick.errors import BadClick
+from terraclick.geo.affine import through
+from terraclick.geo.grid import Grid
+from terraclick.geo.measure import area_m2, perimeter_m
+from terraclick.geo.polygonize import only_real, rasterize
+from terraclick.geo.view_window import COARSEST, view_window
+from terraclick.server.engine import Encoded, Frame
+from terraclick.server.images import Scene
+from terraclick.values import Click, Reference, Target
+
+__all__ = [
+    "Act",
+    "Hint",
+    "PixelClick",
+    "Setup",
+    "Shape",
+    "State",
+    "frame_for",
+    "next_hint",
+    "outlined",
+    "parts_of",
+    "start",
+    "step",
+    "to_map",
+    "to_pixels",
+]
+
+MOST_GROWN = 3
+"""A frame is made at most so many times twice as wide as its clicks alone would have it."""
+CUT_PX = 12
+"""An outline that runs along the edge of its frame for so many pixels of the view is cut off there."""
+
+Surface: TypeAlias = BaseGeometry
+"""A Polygon or MultiPolygon."""
+
+
+@dataclass(frozen=True)
+class PixelClick:
+    """A click in pixels of the image, corner convention, and when it was made (ISO 8601).
+
+    resolution is how many image pixels one pixel of the map showed then, None where nobody said.
+    """
+
+    x: float
+    y: float
+    positive: bool = True
+    time: str = ""
+    resolution: float | None = None
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing done: click, paint, target, references or clear, with its JSON value."""
+
+    kind: str
+    value: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """What a click session was opened with; view_bounds (x0, y0, x1, y1) and resolution are the map's then."""
+
+    target: Target = Target.OBJECT
+    references: tuple[str, ...] = ()
+    view_bounds: tuple[float, float, float, float] | None = None
+    resolution: float = 1.0
+    bands: tuple[int, ...] | None = None
+    stretch: Any = "auto"
+    seed: Surface | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where a click session stands: what was said, the frame the model saw, its answer, and what was painted."""
+
+    target: Target
+    references: tuple[str, ...]
+    clicks: tuple[PixelClick, ...] = ()
+    paint: tuple[tuple[Surface, bool], ...] = ()
+    frame: Frame | None = None
+    grid: Grid | None = None
+    session: Session | None = None
+    valid: NDArray[np.bool_] | None = None
+    """Where the frame holds a picture (H, W); None = everywhere."""
+    grown: int = 0
+    """How many times the frame was made twice as wide because the outline reached its edge."""
+    timing: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Milliseconds for reading, encoding and answering of the latest act."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """An outline: in pixels, on the map (the image's crs; None without one), and what is known of it."""
+
+    pixels: Surface
+    map: Surface
+    score: float
+    area_m2: float | None
+    perimeter_m: float | None
+
+
+@dataclass(frozen=True)
+class Hint:
+    """Where one more click would tell most, in pixels; inside: the outline includes the place now."""
+
+    x: float
+    y: float
+    inside: bool
+    uncertainty: float
+
+
+Encode = Callable[[Frame], Encoded]
+Examples = Callable[[Sequence[str]], tuple[Reference, ...]]
+
+
+def start(setup: Setup) -> State:
+    """The state before the first act."""
+    return State(setup.target, setup.references)
+
+
+def step(
+    state: State,
+    act: Act,
+    setup: Setup,
+    scene: Scene,
+    predictor: Predictor,
+    encode: Encode,
+    examples: Examples,
+    grow: bool = True,
+) -> State:
+    """The next state.
+
+    Unless told not to `grow`, an object that its frame cuts off is answered on a wider one. Raises BadClick (outside
+    the image, nothing to start from), BadGrid, BadImage.
+    """
+    if act.kind == "clear":
+        return replace(start(setup), target=state.target, references=state.references)
+    if act.kind == "paint":
+        geometry, add = act.value
+        return replace(state, paint=(*state.paint, (geometry, add)), timing=(0.0, 0.0, 0.0))
+    if act.kind == "click":
+        click: PixelClick = act.value
+        _check_inside(click, scene)
+        wanted = replace(state, clicks=(*state.clicks, click))
+    elif act.kind == "target":
+        wanted = replace(state, target=Target(act.value), session=None)
+    else:
+        wanted = replace(state, references=tuple(act.value), session=None)
+    if not wanted.clicks:
+        return replace(wanted, frame=None, grid=None, session=None, grown=0, timing=(0.0, 0.0, 0.0))
+    if factor_of(setup, wanted.clicks) != factor_of(setup, state.clicks):
+        wanted = replace(wanted, grown=0)  # seen from nearer: the finest frame that holds the object is looked for anew
+    found = _answered(wanted, setup, scene, predictor, encode, examples)
+    while grow and found.target is Target.OBJECT and found.grown < MOST_GROWN and _is_cut(found, scene):
+        wider = replace(found, grown=found.grown + 1)
+        if frame_for(setup, wider.target, wider.clicks, scene, wider.grown) == found.frame:
+            break
+        found = _answered(wider, setup, scene, predictor, encode, examples)
+    return found
+
+
+def _is_cut(state: State, scene: Scene) -> bool:
+    """Whether the object runs along an edge of its frame that is no edge of the image."""
+    if state.session is None or state.grid is None:
+        return False
+    mask = clean(state.session, state.valid)
+    left, bottom, right, top = state.grid.bounds
+    far = [abs(mine - whole) for mine, whole in zip((left, bottom, right, top), scene.grid.bounds, strict=True)]
+    pixel = max(right - left, top - bottom) / max(mask.shape)
+    lines = (mask[:, 0], mask[-1], mask[:, -1], mask[0])
+    return any(away > pixel and np.count_nonzero(line) >= CUT_PX for away, line in zip(far, lines, strict=True))
+
+
+def _answered(
+    state: State, setup: Setup, scene: Scene, predictor: Predictor, encode: Encode, examples: Examples
+) -> State:
+    """The state with its clicks answered: only the last one where the view stayed, all of them where it did not."""
+    frame = frame_for(setup, state.target, state.clicks, scene, state.grown)
+    view = encode(frame)
+    begun = time.perf_counter()
+    session, clicks = state.session, state.clicks[-1:]
+    if session is None or frame != state.frame:
+        session, clicks = _fresh(setup, state, view.grid, scene, examples(state.references)), state.clicks
+    session = session.answer(_placed(clicks, scene.grid, view), predictor, view.encoded)
+    spent = 1e3 * (time.perf_counter() - begun)
+    timing = view.read_ms, view.encode_ms, spent
+    return replace(state, frame=frame, grid=view.grid, session=session, valid=view.valid, timing=timing)
+
+
+def _fresh(setup: Setup, state: State, grid: Grid, scene: Scene, references: tuple[Reference, ...]) -> Session:
+    if setup.seed is None:
+        return Session(state.target, references)
+    mask = rasterize([to_map(setup.seed, scene.grid)], grid)
+    return Session.from_mask(mask, state.target, references) if mask.any() else Session(state.target, references)
+
+
+def _check_inside(click: PixelClick, scene: Scene) -> None:
+    rows, cols = scene.shape
+    if not (0 <= click.x < cols and 0 <= click.y < rows):  # also refuses what is not a number
+        raise BadClick(f"the click {click.x:.10g}, {click.y:.10g} lies outside the image of {cols} x {rows} pixels.")
+
+
+def _placed(clicks: Sequence[PixelClick], whole: Grid, view: Encoded) -> Iterator[Click]:
+    """Clicks on the image as clicks on a view of it. Raises BadClick where it holds no picture."""
+    for click in clicks:
+        x, y = whole.to_map(click.y - 0.5, click.x - 0.5)
+        at = view.grid.to_click(x, y, click.positive)
+        check_real(at, view.valid, f"{click.x:.10g}, {click.y:.10g}")
+        yield at
+
+
+def factor_of(setup: Setup, clicks: Sequence[PixelClick]) -> int:
+    """How many image pixels make one of the view for an object, by the nearest that the map was at a click."""
+    said = [click.resolution for click in clicks if click.resolution is not None]
+    nearest = min([setup.resolution, *said])
+    return int(min(2 ** max(0, math.floor(math.log2(max(nearest, 1.0))) - 1), COARSEST))
+
+
+def frame_for(setup: Setup, target: Target, clicks: Sequence[PixelClick], scene: Scene, grown: int = 0) -> Frame:
+    """What the model is shown for these clicks; depends on nothing else, so that a replay sees the same.
+
+    The window of `view_window`. What is shown is the map's view when the session was opened. An object is read coarser
+    by a power of two where the map was at 1:4 or more at every click, or where clicks and seed would not fit. Each
+    time it is `grown` the window is twice as wide: the first time with twice the pixels, then coarser.
+    """
+    places = [Click(click.y - 0.5, click.x - 0.5, click.positive) for click in clicks]
+    if setup.seed is not None:
+        left, top, right, bottom = setup.seed.bounds
+        middle = setup.seed.representative_point()
+        places = [Click(middle.y - 0.5, middle.x - 0.5), Click(top, left), Click(bottom - 1, right - 1), *places]
+    factor = factor_of(setup, clicks) * 2 ** max(0, grown - 1)
+    shown, wider = setup.view_bounds, 2 if grown else 1
+    window, factor = view_window(places, scene.shape, target, factor, shown=shown, wider=wider, coarser=True)
+    native = scene.grid.metres_per_pixel or 1.0
+    gsd = None if factor == 1 else native * factor
+    return Frame(scene.path, scene.grid.window(window).bounds, gsd, setup.bands, setup.stretch, scene.reading)
+
+
+# --- what it looks like ----------------------------------------------------------------------------------------------
+
+
+def outlined(
+    state: State, setup: Setup, scene: Scene, simplify_m: float | None = None, square: bool = False
+) -> Shape | None:
+    """The outline of a state, paint included, in the shape asked for; None before anything was said."""
+    score = 1.0
+    if state.session is not None and state.session.latest is not None and state.grid is not None:
+        mask = clean(state.session, state.valid)
+        parts = drawn(state.session.latest, mask, state.grid, simplify_m, state.valid, scene.grid)
+        score = score_of(state.session, mask)
+    elif setup.seed is not None:
+        parts = parts_of(to_map(setup.seed, scene.grid))
+    elif state.paint:
+        parts = []
+    else:
+        return None
+    for geometry, add in state.paint:
+        stroke = to_map(geometry, scene.grid)
+        whole = shapely.union_all([*parts, stroke]) if add else shapely.union_all(parts).difference(stroke)
+        parts = parts_of(whole)
+    on_map = shaped(parts, Grid(scene.grid.transform, scene.grid.crs, scene.shape), simplify_m, square)
+    if state.grid is not None and not state.paint and (simplify_m != 0 or square):
+        on_map = only_real(on_map, state.grid, state.valid, scene.grid)
+    return shape_of(on_map, scene, score)
+
+
+def shape_of(on_map: Surface, scene: Scene, score: float) -> Shape:
+    """A geometry in the image's own coordinates as a Shape."""
+    crs = scene.grid.crs
+    measured = (area_m2(on_map, crs), perimeter_m(on_map, crs)) if not on_map.is_empty else (None, None)
+    return Shape(to_pixels(on_map, scene.grid), on_map, score, *measured)
+
+
+def parts_of(geometry: BaseGeometry) -> list[Polygon]:
+    """The polygons within any geometry."""
+    return [part for part in shapely.get_parts(geometry).tolist() if isinstance(part, Polygon) and not part.is_empty]
+
+
+def to_map(geometry: Surface, grid: Grid) -> Surface:
+    """From pixels to the image's own coordinates."""
+    return through(geometry, grid.transform)
+
+
+def to_pixels(geometry: Surface, grid: Grid) -> Surface:
+    """From the image's own coordinates to pixels."""
+    return through(geometry, ~grid.transform)
+
+
+def next_hint(state: State, scene: Scene) -> Hint | None:
+    """The deepest place of the largest doubtful part of the answer, away from the clicks given; None if all is sure.
+
+    Doubtful are probabilities between a quarter and three quarters; a part weighs what its doubt sums up to.
+    """
+    if state.session is None or state.grid is None or not state.clicks:
+        return None
+    latest = state.session.latest
+    if latest is None:
+        return None
+    known = np.flatnonzero(latest.probs.any(axis=1)), np.flatnonzero(latest.probs.any(axis=0))
+    if known[0].size == 0:
+        return None
+    top, left = int(known[0][0]), int(known[1][0])
+    probs = latest.probs[top : known[0][-1] + 1, left : known[1][-1] + 1]  # elsewhere all is surely out
+    doubt = np.minimum(probs, 1 - probs).astype(np.float32)
+    unsure = doubt > 0.25
+    if state.valid is not None:
+        unsure &= state.valid[top : known[0][-1] + 1, left : known[1][-1] + 1]
+    for click in state.session.clicks:
+        unsure[_disk(Click(click.row - top, click.col - left), 8)] = False
+    count, labels = cv2.connectedComponents(unsure.astype(np.uint8), connectivity=8)
+    if count < 2:
+        return None
+    weight = np.bincount(labels.ravel(), weights=doubt.ravel(), minlength=count)
+    weight[0] = 0
+    part = int(np.argmax(weight))
+    if np.count_nonzero(labels == part) < 12:
+        return None
+    depth = squared_depth(labels == part)
+    row, col = divmod(int(np.argmax(depth)), probs.shape[1])
+    x, y = state.grid.to_map(row + top, col + left)
+    at = scene.grid.to_click(x, y)
+    return Hint(at.col + 0.5, at.row + 0.5, bool(probs[row, col] > latest.threshold), float(doubt[row, col]))
+
+
+def _disk(click: Click, radius: int) -> tuple[slice, slice]:
+    row, col = round(click.row), round(click.col)
+    ends = (max(0, row - radius), max(0, row + radius + 1)), (max(0, col - radius), max(0, col + radius + 1))
+    return slice(*ends[0]), slice(*ends[1])

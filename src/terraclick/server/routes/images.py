@@ -1,0 +1,191 @@
+"""Routes of images: their list, statistics, tiles, layers, and where a coordinate lies on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Path as ApiPath
+from pydantic import Field, FiniteFloat
+from shapely import Point
+
+from terraclick.errors import BadInput, UnknownName
+from terraclick.geo.affine import apply
+from terraclick.geo.lonlat import WGS84
+from terraclick.geo.raster import read_statistics
+from terraclick.geo.reproject import reproject
+from terraclick.server.asking import StrictRoute
+from terraclick.server.clicking import PixelClick
+from terraclick.server.depends import Json, Space, User
+from terraclick.server.map_tiles import map_tile
+from terraclick.server.routes.clicks import setup_of
+from terraclick.server.schemas import PrefetchBody
+from terraclick.server.work import Work, image_json
+from terraclick.values import Target
+
+__all__ = ["router"]
+
+Level = Annotated[int, ApiPath(ge=-(2**31), lt=2**31)]
+Band = Annotated[int, Field(ge=1, le=100_000)]
+
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.get("/api/images", tags=["images"])
+def images(space: Space, user: User) -> Json:
+    """All images of this server."""
+    work = Work(space)
+    return {"images": [image_json(space, scene, work) for scene in space.scenes.values()]}
+
+
+@router.get("/api/images/{image}", tags=["images"])
+def image(image: str, space: Space, user: User) -> Json:
+    """One image."""
+    return image_json(space, space.scene(image), Work(space))
+
+
+@router.get("/api/images/{image}/statistics", tags=["images"])
+def statistics(image: str, space: Space, user: User, bidx: Annotated[list[Band] | None, Query()] = None) -> Json:
+    """Minimum, maximum and percentiles of bands."""
+    scene = space.scene(image)
+    scene.check()
+    found = read_statistics(scene.path, bidx, scene.reading)
+    names = ("index", "min", "max", "p2", "p98")
+    return {"bands": [dict(zip(names, values, strict=True)) for values in found]}
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a tile is to look: bands, stretch (or ranges), gamma; how long a browser may keep it."""
+
+    bands: list[int] | None
+    stretch: Any
+    gamma: float
+    kept: dict[str, str]
+
+
+def _look(
+    bidx: Annotated[list[Band] | None, Query(max_length=3)] = None,
+    rescale: Annotated[list[str] | None, Query(max_length=3)] = None,
+    stretch: Literal["auto", "percent", "none"] = "auto",
+    gamma: Annotated[FiniteFloat, Query(ge=0.1, le=10)] = 1.0,
+    v: str | None = None,
+) -> _Look:
+    ranges = tuple(_range_of(text) for text in rescale) if rescale else None
+    return _Look(bidx, ranges or stretch, gamma, _kept(v))
+
+
+Look = Annotated[_Look, Depends(_look)]
+
+
+@router.get("/api/images/{image}/tiles/pixels/{z}/{x}/{place}", tags=["images"])
+def tile(
+    image: str,
+    z: Level,
+    x: Level,
+    place: str,
+    space: Space,
+    user: User,
+    look: Look,
+) -> Response:
+    """A tile of the image's own pixels: y, y.png or y.jpg."""
+    row, kind = _row_of(place)
+    data, media = space.tiles.tile(space.scene(image), z, x, row, look.bands, look.stretch, look.gamma, kind)
+    return Response(data, media_type=media, headers=look.kept)
+
+
+@router.get("/api/images/{image}/tiles/map/{z}/{x}/{place}", tags=["images"])
+def tile_on_map(
+    image: str,
+    z: Level,
+    x: Level,
+    place: str,
+    space: Space,
+    user: User,
+    look: Look,
+) -> Response:
+    """A tile in Web Mercator, as XYZ layers of map programs ask for it: y or y.png."""
+    row, kind = _row_of(place)
+    if kind not in ("", "png"):
+        raise BadInput(f"tiles of kind {kind!r} were asked for: map tiles are png.")
+    data = map_tile(space.tiles, space.scene(image), z, x, row, look.bands, look.stretch, look.gamma)
+    return Response(data, media_type="image/png", headers=look.kept)
+
+
+def _row_of(place: str) -> tuple[int, str]:
+    """(row, kind) of the last part of a tile's path."""
+    row, _, kind = place.partition(".")
+    if not (row.isascii() and row.isdigit() and len(row) < 10):
+        raise UnknownName(f"no tile {place[:40]!r}: give a number, and .png or .jpg if you wish.")
+    return int(row), kind
+
+
+def _kept(version: str | None) -> dict[str, str]:
+    """How long a browser may keep a tile: a week where its address names the file's version."""
+    return {"Cache-Control": f"private, max-age={604800 if version else 60}"}
+
+
+def _range_of(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise BadInput(f"rescale={text[:40]} was given; MIN,MAX was expected.") from None
+    return low, high
+
+
+@router.get("/api/images/{image}/layers", tags=["images"])
+def layers(image: str, space: Space, user: User, request: Request) -> Json:
+    """Heatmaps that `terraclick map` wrote for this image, a layer per class."""
+    found = request.app.state.layers.of(space.scene(image))
+    return {
+        "layers": [
+            {"id": layer.id, "name": layer.name, "file": layer.path.name, "version": layer.version} for layer in found
+        ]
+    }
+
+
+@router.get("/api/images/{image}/layers/{layer}/tiles/pixels/{z}/{x}/{place}", tags=["images"])
+def layer_tile(
+    image: str,
+    layer: str,
+    z: Level,
+    x: Level,
+    place: str,
+    space: Space,
+    user: User,
+    request: Request,
+    v: str | None = None,
+) -> Response:
+    """A tile of a layer, on the image's own pixels: y or y.png."""
+    row, kind = _row_of(place)
+    if kind not in ("", "png"):
+        raise BadInput(f"tiles of kind {kind!r} were asked for: layers are png.")
+    scene, shown = space.scene(image), request.app.state.layers
+    return Response(shown.tile(scene, shown.layer(scene, layer), z, x, row), media_type="image/png", headers=_kept(v))
+
+
+@router.get("/api/images/{image}/place", tags=["images"])
+def place(
+    image: str,
+    space: Space,
+    user: User,
+    lon: Annotated[FiniteFloat, Query(ge=-180, le=180)],
+    lat: Annotated[FiniteFloat, Query(ge=-90, le=90)],
+) -> Json:
+    """Where on an image a longitude and latitude (WGS 84) lie, in its pixels; it may be beside the image."""
+    scene = space.scene(image)
+    at = reproject(Point(lon, lat), WGS84, scene.grid.crs)
+    x, y = apply(~scene.grid.transform, at.x, at.y)
+    return {"x": round(x, 3), "y": round(y, 3)}
+
+
+@router.post("/api/images/{image}/prefetch", status_code=202, tags=["images"])
+def prefetch(image: str, body: PrefetchBody, space: Space, user: User) -> Json:
+    """Read and encode ahead what a click there will need."""
+    scene = space.scene(image)
+    click = PixelClick(body.x, body.y)
+    if not scene.grid.holds(scene.grid.to_click(*scene.grid.to_map(body.y - 0.5, body.x - 0.5))):
+        return {"wanted": False}
+    space.answering.prefetch(user, scene, setup_of(Target(body.target), (), body.view), click)
+    return {"wanted": True}

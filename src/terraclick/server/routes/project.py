@@ -1,0 +1,383 @@
+"""The routes of classes, examples, imports and exports."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import numpy as np
+import shapely
+from affine import Affine
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from terraclick.errors import BadConfig, BadData, Conflict, NotGeoreferenced, UnknownName
+from terraclick.formats.common.collection import Picture, collected, renamed
+from terraclick.geo.crs_text import crs_of_text
+from terraclick.geo.grid import Grid
+from terraclick.server import files, importing, shaping
+from terraclick.server.acts import Actor, Deed, Edit, Swap
+from terraclick.server.asking import StrictRoute
+from terraclick.server.depends import Json, Space, User, change_json, counted, proposals_json
+from terraclick.server.editing import collecting_later
+from terraclick.server.images import Scene
+from terraclick.server.routes.clicks import setup_of
+from terraclick.server.schemas import (
+    ClassBody,
+    ExportBody,
+    ProposalAcceptBody,
+    ProposalBody,
+    ProposalRefuseBody,
+    ReferenceBody,
+    ViewBody,
+)
+from terraclick.server.workspace import Workspace
+from terraclick.store.fields import MapObject, like
+from terraclick.store.identity import unique_names
+from terraclick.store.outside import image_at
+from terraclick.store.rows import usable_columns
+from terraclick.store.values import MapClass, StoredReference
+from terraclick.values import Target
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=StrictRoute)
+
+
+def _class_json(item: MapClass, objects: int) -> Json:
+    return {
+        "name": item.name,
+        "colour": item.colour,
+        "key": item.key,
+        "kind": item.kind,
+        "schema": usable_columns(item.schema),
+        "objects": objects,
+    }
+
+
+@router.get("/api/classes", tags=["classes"])
+def classes(space: Space, user: User) -> Json:
+    """All classes."""
+    counts = space.objects.counts()["class"]
+    return {"classes": [_class_json(item, counts.get(item.name, 0)) for item in space.store.classes()]}
+
+
+@router.put("/api/classes/{name:path}", tags=["classes"])
+def put_class(name: str, body: ClassBody, space: Space, user: User) -> Json:
+    """Make or change a class; with another name, its objects follow."""
+    _check_name(name)
+    old = next((item for item in space.store.classes() if item.name == name), MapClass(name))
+    given = body.model_dump(by_alias=True, exclude_none=True)
+    new_name = given.pop("name", name)
+    _check_name(new_name)
+    before = next((item for item in space.store.classes() if item.name == name), None)
+    with space.store.transaction():
+        space.store.set_class(replace(old, **given))
+        if new_name != name:
+            space.store.rename_class(name, new_name)
+        after = next(item for item in space.store.classes() if item.name == new_name)
+    if before != after:
+        what = f"new class {new_name}" if before is None else f"change class {name}"
+        space.objects.record(user, Deed(what, classes=(Swap(before, after),)))
+    found = next(item for item in space.store.classes() if item.name == new_name)
+    return _class_json(found, space.objects.counts()["class"].get(new_name, 0))
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > 200 or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+        raise BadConfig("a class needs a name of 1 to 200 letters.")
+
+
+@router.delete("/api/classes/{name:path}", status_code=204, tags=["classes"])
+def delete_class(name: str, space: Space, user: User, move_to: str | None = None) -> Response:
+    """Take a class away; its objects move to another one."""
+    known = {item.name for item in space.store.classes()}
+    if name not in known:
+        raise UnknownName(f"no class {name[:80]!r}: see /api/classes.")
+    if move_to is not None and move_to not in known - {name}:
+        raise UnknownName(f"no class {move_to[:80]!r} to move to: see /api/classes.")
+    found = space.store.objects(class_name=name)
+    if found and move_to is None:
+        raise Conflict(f"{len(found)} objects are {name}: say with move_to which class they become.")
+    edits = [Edit(replace(item, class_name=move_to or "", author=user), item.rev) for item in found]
+    space.objects.change(user, f"delete class {name}", edits, None, lambda: space.store.delete_class(name))
+    return Response(status_code=204)
+
+
+# --- examples --------------------------------------------------------------------------------------------------------
+
+
+def _reference_json(item: StoredReference) -> Json:
+    rows, cols = item.reference.mask.shape
+    return {
+        "id": item.uuid,
+        "class": item.class_name,
+        "positive": item.reference.positive,
+        "width": cols,
+        "height": rows,
+        "created": item.created,
+    }
+
+
+@router.get("/api/references", tags=["examples"])
+def references(space: Space, user: User, class_name: Annotated[str | None, Query(alias="class")] = None) -> Json:
+    """Saved examples."""
+    return {"references": [_reference_json(item) for item in space.store.references(class_name)]}
+
+
+@router.post("/api/references", status_code=201, tags=["examples"])
+def add_reference(body: ReferenceBody, space: Space, user: User) -> Json:
+    """Keep an example."""
+    if body.object is not None:
+        item = space.store.get(body.object)
+        class_name = item.class_name if body.class_name is None else body.class_name
+        found = space.examples.from_object(item, class_name, body.positive)
+    elif body.image_png is not None and body.mask_png is not None:
+        found = space.examples.from_png(body.image_png, body.mask_png, body.class_name or "", body.positive)
+    else:
+        raise BadConfig("an example needs object, or image_png and mask_png.")
+    what = "add an example" if found.reference.positive else "add a counter-example"
+    space.objects.record(user, Deed(what, references=(Swap(None, found),)))
+    return _reference_json(found)
+
+
+@router.get("/api/references/{uuid}/picture", tags=["examples"])
+def picture(uuid: str, space: Space, user: User) -> Response:
+    """An example's picture, dimmed where it is not meant."""
+    for item in space.store.references():
+        if item.uuid == uuid:
+            return Response(shaping.dimmed(item.reference), media_type="image/png")
+    raise UnknownName(f"no example {uuid[:80]!r}: it may have been deleted.")
+
+
+@router.delete("/api/references/{uuid}", status_code=204, tags=["examples"])
+def delete_reference(uuid: str, space: Space, user: User) -> Response:
+    """Take an example away."""
+    known = {item.uuid: item for item in space.store.references()}
+    space.store.delete_reference(uuid)
+    if uuid in known:
+        space.objects.record(user, Deed("remove an example", references=(Swap(known[uuid], None),)))
+    return Response(status_code=204)
+
+
+@router.post("/api/proposals", tags=["examples"])
+async def proposals(body: ProposalBody, space: Space, user: User) -> Json:
+    """Find the rest: all that looks like the examples, best first."""
+    scene = space.scene(body.image)
+    names = await run_in_threadpool(space.examples.ids, body.references, body.class_name)
+    rows, cols = scene.shape
+    view = body.view or ViewBody(bounds=[0, 0, cols, rows])
+    setup = setup_of(Target.CLASS, names, view)
+    found = await space.propose(user, scene, body.class_name, setup, body.limit, body.simplify_m, body.square)
+    return proposals_json(found)
+
+
+@router.post("/api/proposals/{name}/accept", tags=["examples"])
+def accept_proposals(name: str, body: ProposalAcceptBody, space: Space, user: User) -> Json:
+    """Keep proposals as objects."""
+    found = space.proposals.get(name, user)
+    found.scene.check()
+    class_name = found.class_name if body.class_name is None else body.class_name
+    model = space.model
+    edits, decisions = [], []
+    for number in dict.fromkeys(body.items):
+        shape = found.shape(number)
+        geometry = space.objects.to_store(shape, found.scene)
+        item = MapObject(
+            geometry=space.objects.bordered(geometry, shape.pixels.area, class_name, found.scene, None),
+            image=found.scene.key,
+            class_name=class_name,
+            target="class",
+            score=round(shape.score, 4),
+            status=body.status,
+            author=user,
+            model=model.name,
+            model_hash=model.hash,
+        )
+        edits.append(Edit(item, None, (), found.view, "add"))
+        decisions.append(found.decision(number, "kept"))
+    deed = space.objects.change(user, f"accept {counted(len(edits), 'proposal')}", edits, decisions=decisions)
+    return change_json(space, "accept", deed)
+
+
+@router.post("/api/proposals/{name}/refuse", tags=["examples"])
+def refuse_proposals(name: str, body: ProposalRefuseBody, space: Space, user: User) -> Json:
+    """Take proposals out of the list; undo puts them back."""
+    found = space.proposals.get(name, user)
+    decisions = [found.decision(number, "refused") for number in dict.fromkeys(body.items)]
+    deed = Deed(f"refuse {counted(len(decisions), 'proposal')}", decisions=tuple(decisions))
+    space.proposals.decide(decisions)
+    space.objects.record(user, deed)
+    return change_json(space, "refuse", deed)
+
+
+@router.delete("/api/proposals/{name}", status_code=204, tags=["examples"])
+def close_proposals(name: str, space: Space, user: User) -> Response:
+    """Show proposals no longer."""
+    space.proposals.close(name, user)
+    return Response(status_code=204)
+
+
+# --- import and export ------------------------------------------------------------------------------------------------
+
+
+@router.post("/api/import", tags=["files"])
+async def import_polygons(
+    request: Request,
+    space: Space,
+    user: User,
+    name: str,
+    image: str | None = None,
+    class_name: Annotated[str, Query(alias="class", max_length=200)] = "",
+    crs: str | None = None,
+) -> Json:
+    """Polygons of a file (the body) as objects to correct."""
+    with tempfile.TemporaryDirectory(prefix="terraclick-") as folder:
+        with open(Path(folder) / "upload", "wb") as file:
+            async for part in request.stream():
+                file.write(part)
+        return await run_in_threadpool(_imported, space, user, name, Path(folder), image, class_name, crs)
+
+
+def _imported(
+    space: Workspace, user: Actor, name: str, folder: Path, image: str | None, class_name: str, crs: str | None
+) -> Json:
+    scene = None if image is None else space.scene(image)
+    source = None if crs in (None, "", "pixels") else _system(space, str(crs), scene)
+    in_pixels = crs == "pixels" or (space.store.crs is None and source is None)
+    if space.store.crs is None and source is not None:
+        raise NotGeoreferenced("this session keeps pixels: its images have no place on the Earth; leave crs out.")
+    if crs == "pixels" and scene is None and space.store.crs is not None:
+        raise BadConfig("pixels of which image? Add image=ID.")
+    tell = space.objects.telling_of(user)
+    found = importing.read_upload(
+        name,
+        folder,
+        None if in_pixels else space.store.crs,
+        importing.LIMITS,
+        lambda: tell(0, 0),
+        source,
+        crs == "pixels",
+    )
+    with collecting_later(len(found.items)):
+        return _kept_of(space, user, name, found, scene, class_name, in_pixels)
+
+
+def _kept_of(
+    space: Workspace,
+    user: Actor,
+    name: str,
+    found: importing.Uploaded,
+    scene: Scene | None,
+    class_name: str,
+    in_pixels: bool,
+) -> Json:
+    """Keep what a file held as objects on their images; say what was left out. Raises BadData if nothing is left."""
+    left = dict(found.left_out)
+    shapes = [item.geometry for item in found.items]
+    if in_pixels and space.store.crs is not None and scene is not None:
+        shapes = space.places.from_pixels(shapes, scene)
+    keys = _images_of(space, shapes, scene)
+    edits = []
+    for item, geometry, key in zip(found.items, shapes, keys, strict=True):
+        if key is None:
+            left[OFF] = left.get(OFF, 0) + 1
+            continue
+        given = {
+            "geometry": geometry,
+            "image": key,
+            "class_name": class_name or files.plain(item.class_name),
+            "label": files.plain(item.label),
+            "status": "imported",
+            "author": user,
+        }
+        edits.append(Edit(like(item, **given), None, (), None, "add"))
+    report = [{"reason": reason, "count": number} for reason, number in left.items()]
+    if not edits:
+        said = "; ".join(f"{number}: {reason}" for reason, number in left.items())
+        raise BadData(f"{name[:80]} holds no object that can be kept ({said or 'it is empty'}).")
+    deed = space.objects.change(user, f"import {counted(len(edits))}", edits)
+    answer = change_json(space, "import", deed, brief=bool(user.window))
+    by_image: dict[str, int] = {}
+    for edit in edits:
+        one = space.by_key.get(edit.item.image)
+        by_image[one.id if one else ""] = by_image.get(one.id if one else "", 0) + 1
+    return answer | {"imported": len(edits), "left_out": report, "by_image": by_image}
+
+
+OFF = "it lies on no image of this session"
+
+
+def _system(space: Workspace, text: str, scene: Scene | None) -> str:
+    """The WKT of what a request says the file is in: session, image, EPSG:n and the like. Raises BadConfig, BadData."""
+    if text == "session" and space.store.crs is not None:
+        return str(space.store.crs.to_wkt())
+    if text == "image" and scene is not None and scene.grid.crs is not None:
+        return str(scene.grid.crs.to_wkt())
+    return str(crs_of_text(text).to_wkt())
+
+
+def _images_of(space: Workspace, shapes: Sequence[Any], scene: Scene | None) -> list[str | None]:
+    """The image of each outline: the chosen one if it touches that, else the one that holds most of it, or None."""
+    if space.store.crs is None:
+        known = {key: shapely.box(0, 0, one.shape[1], one.shape[0]) for key, one in space.by_key.items()}
+        known = known if scene is None else {scene.key: known[scene.key]}
+    else:
+        known = space.store.footprints()
+    if not known:
+        return [""] * len(shapes)
+    own = None if scene is None else known.get(scene.key)
+    touches = [False] * len(shapes) if own is None else shapely.intersects(own, np.array(shapes, dtype=object)).tolist()
+    return [
+        scene.key if touched and scene is not None else image_at(shape, known)
+        for shape, touched in zip(shapes, touches, strict=True)
+    ]
+
+
+@router.get("/api/formats", tags=["files"])
+def formats(user: User) -> Json:
+    """What can be written."""
+    return {"formats": files.formats()}
+
+
+@router.post("/api/exports", status_code=201, tags=["files"])
+def export(body: ExportBody, space: Space, user: User, request: Request) -> Json:
+    """Write objects to the output folder."""
+    scene = None if body.image is None else space.scene(body.image)
+    found = space.store.objects(None if scene is None else scene.key, body.class_name, body.status)
+    whole = collected(space.store, found)
+    names = {image.path: files.base_name(image.path) for image in whole.images}
+    names = unique_names(names | {key: one.name for key, one in space.by_key.items()})
+    all_shown = [one for one in space.by_key.values() if one.key in whole.image_keys]
+    shown = all_shown if scene is None else [scene]
+    pixels = space.store.crs is None
+    pictures = [
+        Picture(one.key, names[one.key], Grid(Affine.identity(), None, one.shape) if pixels else one.grid, one.hash)
+        for one in shown
+    ]
+    whole = renamed(replace(whole, pictures=tuple(pictures)), names)
+    written = request.app.state.exports.write(whole, body.format, body.name, body.crs, body.overwrite)
+    return _placed(request, written)
+
+
+@router.get("/api/exports", tags=["files"])
+def exports(user: User, request: Request) -> Json:
+    """What was written since the start."""
+    return {"exports": [_placed(request, one) for one in request.app.state.exports.listed()]}
+
+
+def _placed(request: Request, written: Json) -> Json:
+    """An export with its address below the prefix of a proxy."""
+    return written | {"url": request.state.prefix + written["url"]}
+
+
+@router.get("/api/exports/{name}", tags=["files"])
+def download(name: str, user: User, request: Request) -> Response:
+    """One of the files written since the start."""
+    data, file_name, media = request.app.state.exports.read(name)
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file_name)}"}
+    return Response(data, media_type=media, headers=headers)
