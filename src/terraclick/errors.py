@@ -102,15 +102,19 @@ class BadConfig(TerraClickError):
 
 
 class Conflict(TerraClickError):
-    """The stored object is newer than the one being saved: `mine` and `theirs` are the two (theirs None if deleted)."""
+    """The stored object is newer than the one being saved: `mine` and `theirs` are the two (theirs None if deleted).
+
+    `kept` is the uuid under which mine was kept beside theirs; None where it was not.
+    """
 
     exit_code = 2
     http_status = 409
 
-    def __init__(self, message: str, mine: object = None, theirs: object = None) -> None:
+    def __init__(self, message: str, mine: object = None, theirs: object = None, kept: str | None = None) -> None:
         super().__init__(message)
         self.mine = mine
         self.theirs = theirs
+        self.kept = kept
 
 
 class MissingExtra(TerraClickError):

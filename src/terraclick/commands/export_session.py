@@ -41,7 +41,7 @@ def export_session(
     from terraclick.exchange.export_session import export_session, parse_split
     from terraclick.geo.crs_text import parse_crs
     from terraclick.store.geopackage import GeoPackageStore
-    from terraclick.store.sql import SqlStore
+    from terraclick.store.sql import Store
 
     words["crs"] = None if crs_text is None else parse_crs(crs_text)
     words["split"] = None if split_text is None else parse_split(split_text)
@@ -49,7 +49,7 @@ def export_session(
         from terraclick.store.postgis import open_postgis
 
         path: Path | None = None
-        store: SqlStore = open_postgis(session, make=False)
+        store: Store = open_postgis(session, make=False)
     else:
         path, store = Path(session), GeoPackageStore.open(session)
     with store:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -22,6 +23,14 @@ from terraclick.commands.output import progress_of, tell, tell_json, warn
 from terraclick.commands.parameters import BANDS, BOUNDS, EXISTING, NAME, NEW, XY
 
 __all__ = ["segment"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _example_option(flag: str, name: str, text: str) -> Callable[[Command], Command]:
+    """An option that names a picture and its mask, any number of times."""
+    pair = (EXISTING, EXISTING)
+    return click.option(flag, name, type=pair, multiple=True, metavar="IMAGE MASK", help=text)
 
 
 @verb("segment", short_help="Turn clicks into polygons.")
@@ -53,22 +62,10 @@ __all__ = ["segment"]
 @click.option("--device", metavar="NAME", help="Where a paper's network runs: cpu (default) or cuda.")
 @click.option("--weights", type=EXISTING, metavar="PATH", help=WEIGHTS_HELP)
 @click.option("--class", "class_name", type=NAME, default="", metavar="NAME", help="Class written with the objects.")
-@click.option(
-    "--reference",
-    "likes",
-    type=(EXISTING, EXISTING),
-    multiple=True,
-    metavar="IMAGE MASK",
-    help="An example of the thing: a picture and its mask (or polygons); repeat for more.",
+@_example_option(
+    "--reference", "likes", "An example of the thing: a picture and its mask or polygons; repeat for more."
 )
-@click.option(
-    "--not-like",
-    "unlikes",
-    type=(EXISTING, EXISTING),
-    multiple=True,
-    metavar="IMAGE MASK",
-    help="An example of what it is not.",
-)
+@_example_option("--not-like", "unlikes", "An example of what it is not.")
 @click.option(
     "--references",
     "session_references",

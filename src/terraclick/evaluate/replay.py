@@ -27,8 +27,8 @@ from terraclick.geo.reproject import reproject
 from terraclick.geo.view_window import MAX_VIEW_PX
 from terraclick.store.fields import MapObject
 from terraclick.store.identity import base_name, find_image
-from terraclick.store.protocol import Store
 from terraclick.store.readings import readings_of
+from terraclick.store.sql import Store
 from terraclick.store.values import StoredClick, StoredImage, StoredView
 from terraclick.values import Click, Target
 

@@ -31,8 +31,8 @@ from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import read_info
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.store.identity import base_name, find_image, unique_names
-from terraclick.store.protocol import Store
 from terraclick.store.readings import Readings
+from terraclick.store.sql import Store
 from terraclick.store.values import StoredImage
 
 __all__ = ["MANIFEST", "Exported", "export_session", "parse_split"]

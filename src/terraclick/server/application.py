@@ -159,7 +159,7 @@ async def _explained(request: Request, error: Exception) -> JSONResponse:
         for name in ("mine", "theirs"):
             item = getattr(error, name)
             body[name] = places.feature_or_none(item) if isinstance(item, MapObject) else None
-        body["kept"] = getattr(error, "kept", None)
+        body["kept"] = error.kept
     status = status_of(error)
     if status == 422 and request.method == "GET" and not isinstance(error, BadImage):
         status = 400  # without a body only the address can be wrong

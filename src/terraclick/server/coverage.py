@@ -23,7 +23,7 @@ from terraclick.server.clicking import Surface, parts_of
 from terraclick.server.editing import find
 from terraclick.server.features import as_surface
 from terraclick.store.fields import MapObject
-from terraclick.store.protocol import Store
+from terraclick.store.sql import Store
 
 __all__ = ["following", "with_borders"]
 

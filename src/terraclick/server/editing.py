@@ -18,7 +18,7 @@ from terraclick.server.acts import (
     Tell,
 )
 from terraclick.store.fields import COLUMNS, MapObject, like
-from terraclick.store.protocol import Store
+from terraclick.store.sql import Store
 from terraclick.store.values import MapClass, StoredDraft, StoredReference
 
 __all__ = ["collecting_later", "do", "find", "quiet", "revert", "swapped"]

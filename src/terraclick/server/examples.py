@@ -19,7 +19,7 @@ from terraclick.geo.raster import read_view
 from terraclick.server.clicking import to_map
 from terraclick.server.features import Places
 from terraclick.store.fields import MapObject
-from terraclick.store.protocol import Store
+from terraclick.store.sql import Store
 from terraclick.store.values import StoredReference
 from terraclick.values import Reference
 

@@ -23,7 +23,7 @@ from terraclick.geo.tangles import made_valid
 from terraclick.server.clicking import Hint, Shape, Surface, parts_of, to_map, to_pixels
 from terraclick.server.images import Scene
 from terraclick.store.fields import COLUMNS, Column, MapObject
-from terraclick.store.protocol import Store
+from terraclick.store.sql import Store
 
 __all__ = [
     "CRS84",

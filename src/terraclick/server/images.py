@@ -30,8 +30,8 @@ from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.sidecars import stamp_of, written_at
 from terraclick.geo.suspicion import suspicions
 from terraclick.store.identity import image_hash, session_key
-from terraclick.store.protocol import Store
 from terraclick.store.readings import AS_FILES_SAY, Readings
+from terraclick.store.sql import Store
 from terraclick.store.values import StoredImage
 from terraclick.values import Stretch, View, Window
 

@@ -32,9 +32,9 @@ from terraclick.server.window_cache import WindowCache
 from terraclick.server.workspace import Workspace
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.identity import files_hash, image_hash
-from terraclick.store.protocol import Store
 from terraclick.store.readings import Readings, readings_of
 from terraclick.store.rows import SetAside
+from terraclick.store.sql import Store
 from terraclick.terra.models import OPEN_CLICK_NET_FILE
 
 __all__ = ["QUIET_S", "Server", "lines_of", "model_of", "prepare", "run"]

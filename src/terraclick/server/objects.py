@@ -23,7 +23,7 @@ from terraclick.server.images import Scene
 from terraclick.server.journal import Journal
 from terraclick.server.proposals import Proposals
 from terraclick.store.fields import MapObject
-from terraclick.store.protocol import Store
+from terraclick.store.sql import Store
 from terraclick.store.values import StoredDraft
 
 __all__ = ["MANY", "Objects"]
@@ -135,9 +135,7 @@ class Objects:
             deed = Deed("keep my version", do(self.store, [Edit(copy, None, given.clicks, given.view, "add")]))
             kept = deed.changes[0].uuid
             self.tell(deed, user)
-        found = Conflict(str(conflict), mine, theirs)
-        found.__dict__["kept"] = kept
-        return found
+        return Conflict(str(conflict), mine, theirs, kept)
 
     def tell(self, deed: Deed, user: str) -> None:
         """Let everybody know what a deed changed."""

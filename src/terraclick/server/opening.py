@@ -18,7 +18,7 @@ from terraclick.geo.raster import resolve_image
 from terraclick.server.images import Scene
 from terraclick.store.geopackage import open_store
 from terraclick.store.identity import session_key
-from terraclick.store.protocol import Store
+from terraclick.store.sql import Store
 from terraclick.store.values import StoredImage
 
 __all__ = ["beside", "existing_store", "named", "store_for"]

@@ -9,7 +9,7 @@ from terraclick.errors import TerraClickError
 from terraclick.server.editing import find
 from terraclick.server.events import Hub
 from terraclick.server.features import Places
-from terraclick.store.protocol import Store
+from terraclick.store.sql import Store
 
 __all__ = ["Watch"]
 

@@ -32,7 +32,7 @@ from terraclick.server.proposals import ProposalList, Proposals
 from terraclick.server.proposing import propose
 from terraclick.server.watching import Watch
 from terraclick.store.fields import MapObject
-from terraclick.store.protocol import Store
+from terraclick.store.sql import Store
 from terraclick.store.values import StoredView
 from terraclick.values import Target
 

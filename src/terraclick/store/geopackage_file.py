@@ -15,7 +15,7 @@ from terraclick.errors import BadConfig, BadData
 from terraclick.files import replace_whole
 from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.store.presence import FileGone, copy_database, is_whole, presence_of, rescue, written_at
-from terraclick.store.sql import SqlStore
+from terraclick.store.sql import Store
 from terraclick.store.sqlite_file import check_database, connect, enter_wal, sqlite_errors
 from terraclick.store.values import (
     new_uuid,
@@ -25,7 +25,7 @@ from terraclick.store.values import (
 __all__ = ["GeoPackageFile"]
 
 
-class GeoPackageFile(SqlStore):
+class GeoPackageFile(Store):
     """A session in an sqlite file: the connection, and the file under it."""
 
     def __init__(

@@ -24,7 +24,7 @@ from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.store.geopackage_tables import VERSION
 from terraclick.store.migrations import migrate_postgis
 from terraclick.store.postgis_tables import tables
-from terraclick.store.sql import SqlStore
+from terraclick.store.sql import Store
 from terraclick.store.values import StoredImage, StoredView, new_uuid, utc_now
 from terraclick.values import Bounds
 
@@ -33,7 +33,7 @@ __all__ = ["PostgisStore", "open_postgis"]
 _FIRST_CUSTOM = 910000
 
 
-class PostgisStore(SqlStore):
+class PostgisStore(Store):
     """A session in a PostGIS schema; see `Store`. Safe to share between threads and between servers."""
 
     _mark = "%s"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.store.identity import image_hash, session_key
-from terraclick.store.protocol import Store
+from terraclick.store.sql import Store
 from terraclick.store.values import StoredImage
 
 __all__ = ["AS_FILES_SAY", "Readings", "readings_of"]

@@ -20,13 +20,13 @@ from terraclick.store.rows import (
 from terraclick.store.sql_objects import SqlObjects
 from terraclick.store.sql_work import SqlWork
 
-__all__ = ["SqlStore"]
+__all__ = ["Store"]
 
 
 _ADOPTED = ("uuid", "rev", "image", "area_m2", "perimeter_m")
 
 
-class SqlStore(SqlObjects, SqlWork):
+class Store(SqlObjects, SqlWork):
     """A session in a database; a subclass is the connection and the few places where SQL differs."""
 
     def look(self) -> Happened | None:

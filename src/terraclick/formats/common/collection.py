@@ -24,7 +24,7 @@ from terraclick.geo.keyholes import polygons_in
 from terraclick.geo.kinds import ShapeKind, as_multi, kind_of, parts_of_kind, simple
 from terraclick.geo.reproject import reproject
 from terraclick.store.fields import COLUMNS, FIELDS, MapObject
-from terraclick.store.protocol import Store
+from terraclick.store.sql import Store
 from terraclick.store.values import MapClass, StoredClick, StoredImage, StoredReference, StoredView
 
 __all__ = [
