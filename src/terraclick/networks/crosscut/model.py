@@ -28,8 +28,7 @@ token that survive the published resizing; a map of S × S × C numbers (2.5 GB 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from math import ceil
 from typing import cast
 
@@ -49,41 +48,13 @@ from terraclick.errors import BadConfig
 from terraclick.networks.crosscut.config import CrossCutConfig
 from terraclick.networks.crosscut.division import Division, disk_weights, division
 from terraclick.networks.crosscut.memory import Answered, CrossCutMemory, clicks_in_order
+from terraclick.networks.crosscut.patches import CrossCutEncoded, Patches
 from terraclick.networks.simpleclick.model import SimpleClick
 
-__all__ = ["CrossCut", "CrossCutEncoded", "Patches"]
+__all__ = ["CrossCut"]
 
 STRETCH = 1.15
 """Without fixed divisions, as many patches are taken as show the picture shrunk by no more than this."""
-
-
-@dataclass(frozen=True, eq=False)
-class Patches:
-    """One division of a picture before any click."""
-
-    division: Division
-    tokens: Tensor
-    """(B · patches · windows, T, C) in window order."""
-    features: Tensor
-    """(B · patches, C, 28, 28): what the prompt's features are taken from."""
-
-
-@dataclass(frozen=True, eq=False)
-class CrossCutEncoded:
-    """A picture (B, 3, H, W) and the divisions of it that the settings name, before any click."""
-
-    image: Tensor
-    patches: Mapping[int, Patches]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Rows and cols of the picture."""
-        return int(self.image.shape[-2]), int(self.image.shape[-1])
-
-    @property
-    def nbytes(self) -> int:
-        """Memory held, in bytes."""
-        return self.image.nbytes + sum(p.tokens.nbytes + p.features.nbytes for p in self.patches.values())
 
 
 class CrossCut(SimpleClick):
