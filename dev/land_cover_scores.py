@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from terraclick.classmap.model import open_map
+from terraclick.classmap.scores import Scores, confusion
 from terraclick.data.datasets import open_dataset
 from terraclick.train.map_features import judged_squares
-from terraclick.train.semantic import Scores, confusion
 from terraclick.train.semantic_data import IGNORE, Labelled, judged_parts, read_parts
 from terraclick.train.semantic_recipes import Views, land_cover
 

@@ -15,8 +15,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.blocks.convnext import CONVNEXT, ConvNeXtConfig  # noqa: E402
+from terraclick.classmap.job import run_map  # noqa: E402
 from terraclick.classmap.model import load_map, open_map  # noqa: E402
+from terraclick.classmap.scores import Scores, confusion  # noqa: E402
+from terraclick.classmap.tiles import MapJob  # noqa: E402
+from terraclick.data.datasets import open_dataset  # noqa: E402
 from terraclick.errors import BadConfig, BadData, BadWeights  # noqa: E402
+from terraclick.evaluate.embeddings import class_embeddings, draw_embeddings, in_a_plane  # noqa: E402
+from terraclick.evaluate.maps import MapProtocol, judge_map  # noqa: E402
+from terraclick.geo.classmap import heat_classes  # noqa: E402
+from terraclick.geo.raster import read_view  # noqa: E402
 from terraclick.inference.runtime import onnx_runtime  # noqa: E402
 from terraclick.train import map_features, semantic  # noqa: E402
 from terraclick.train.export_map import export_map  # noqa: E402
@@ -132,13 +140,13 @@ def test_the_eight_turns_differ_and_move_labels_alike():
 
 def test_scores_are_what_they_are_called():
     """Truth a a b b, answer a b b b (and one ignored): IoU 1/2 and 2/3, F1 2/3 and 4/5."""
-    found = semantic.confusion(np.array([0, 1, 1, 1, 0]), np.array([0, 0, 1, 1, 255]), 3)
-    scores = semantic.Scores(found, ("a", "b", "nowhere"))
+    found = confusion(np.array([0, 1, 1, 1, 0]), np.array([0, 0, 1, 1, 255]), 3)
+    scores = Scores(found, ("a", "b", "nowhere"))
     assert scores.iou[:2] == pytest.approx([1 / 2, 2 / 3])
     assert scores.f1[:2] == pytest.approx([2 / 3, 4 / 5])
     assert np.isnan(scores.iou[2])
     assert scores.figures() == pytest.approx({"miou": 7 / 12, "mf1": 11 / 15, "oa": 3 / 4})
-    assert semantic.Scores(found, ("a", "b", "c"), ("b",)).figures()["miou"] == pytest.approx(1 / 2)
+    assert Scores(found, ("a", "b", "c"), ("b",)).figures()["miou"] == pytest.approx(1 / 2)
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(tiny_convnext, tmp_path):
@@ -233,7 +241,7 @@ def test_an_exported_map_model_equals_the_network(tiny_convnext, tmp_path):
     config = replace(vaihingen(), **SMALL | {"epochs": 1})
     weights = semantic.train(config, write_isprs(tmp_path / "data"), tmp_path / "run")
     model = open_map(export_map(weights, tmp_path / "model", ids=(2, 4, 6, 8, 10, 12), gsd=0.1), 1)
-    assert [(c.id, c.name) for c in model.spec.classes][:2] == [(2, "impervious"), (4, "building")]
+    assert [(c.id, c.name) for c in model.spec.classes][:2] == [(2, "impervious surface"), (4, "building")]
     assert (model.spec.side, model.spec.gsd, model.spec.tokens) == (64, 0.1, False)
     image, _ = picture(64, 6, 5)
     logits, none = model(image)
@@ -245,10 +253,55 @@ def test_an_exported_map_model_equals_the_network(tiny_convnext, tmp_path):
     assert np.abs(raw - truth.logits[0].numpy()).max() < 1e-3
     assert np.abs(logits - truth.logits[0].log_softmax(0).numpy()).max() < 1e-3
     assert np.abs(heat - truth.heat[-1][0].numpy()).max() < 1e-3
+    layered = open_map(tmp_path / "model", 1, heat=True, every_layer=True)
+    _, layers = layered(image)
+    assert layered.layers == 2 and np.abs(layers - torch.cat(truth.heat, dim=1)[0].numpy()).max() < 1e-3
+    assert np.abs(layers[6:] - heat).max() == 0
+    embeddings = layered.embeddings(image)
+    assert embeddings.shape[:2] == (2, 6) and model.embeddings(image) is None
+    assert np.abs(embeddings - torch.stack(truth.embeddings, dim=1)[0].numpy()).max() < 1e-3
     with pytest.raises(BadWeights, match="not a class map"):
         torch.save({"arch": "other"}, tmp_path / "x.pt")
         export_map(tmp_path / "x.pt", tmp_path / "y")
     assert load_map(str(tmp_path / "model"), 1).spec == model.spec
+
+
+def test_heatmaps_of_every_layer_and_class_embeddings_are_drawn(tiny_convnext, tmp_path):
+    pytest.importorskip("sklearn")
+    config = replace(vaihingen(), **SMALL | {"epochs": 1})
+    weights = semantic.train(config, write_isprs(tmp_path / "data"), tmp_path / "run")
+    model = str(export_map(weights, tmp_path / "model"))
+    scene = tmp_path / "scene.png"
+    cv2.imwrite(str(scene), picture(96, 6, 5)[0])
+    job = MapJob(str(scene), model, every_layer=True, augmentation="lr")
+    report = run_map(job, tmp_path / "out.tif", explained=tmp_path / "why")
+    shown = [path.name for path in report.files if path.suffix == ".png"]
+    assert len(shown) == 12 and shown[0] == "01_impervious_surface__layer_1.png" and shown[-1].endswith("layer_2.png")
+    kind, names = heat_classes(tmp_path / "why" / "heatmaps.tif")
+    assert kind == "scene.png" and names[6] == "impervious surface, layer 2" and len(names) == 12
+    last = run_map(replace(job, every_layer=False), tmp_path / "last.tif", heatmaps=tmp_path / "heat.tif")
+    for band in range(1, 7):
+        upper, alone = (
+            read_view(path, bands=(n,), stretch="none")[0].image
+            for path, n in ((tmp_path / "why" / "heatmaps.tif", band + 6), (tmp_path / "heat.tif", band))
+        )
+        assert np.array_equal(upper, alone)
+    assert last.pixels == report.pixels
+    folder = tmp_path / "data" / "set"
+    for part in ("images", "masks", "instances"):
+        (folder / part).mkdir(parents=True)
+        cv2.imwrite(str(folder / part / "a.png"), picture(128, 6, 1)[0 if part == "images" else 1])
+    entry = {"image": "images/a.png", "mask": "masks/a.png", "instances": "instances/a.png"}
+    images = [entry | {"height": 128, "width": 128, "objects": []}]
+    classes = {n: kind.name for n, kind in enumerate(load_map(model).spec.classes)}
+    (folder / "meta.json").write_text(json.dumps({"classes": classes, "true_instances": False, "images": images}))
+    draw_embeddings(model, [open_dataset(folder)], tmp_path / "embeddings.png")
+    assert cv2.imread(str(tmp_path / "embeddings.png")).std() > 5
+    _, found = class_embeddings(model, [open_dataset(folder)])
+    assert found.shape[:2] == (4, 6)
+    assert np.array_equal(in_a_plane(found.reshape(24, -1), 0), in_a_plane(found.reshape(24, -1), 0))
+    judged = judge_map(model, [open_dataset(folder)], MapProtocol(augmentation="scales")).judged[0]
+    assert judged.scores.confusion.sum() == 128 * 128
 
 
 @needs_backbone

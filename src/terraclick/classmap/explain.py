@@ -8,18 +8,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.classmap.model import load_map
+from terraclick.classmap.model import MapSpec, load_map
 from terraclick.classmap.tiles import MapJob
 from terraclick.files import write_bytes
 from terraclick.geo.raster import read_view
 
-__all__ = ["explain", "heat_colours"]
+__all__ = ["explain", "heat_colours", "heat_planes"]
 
 FloatArray = NDArray[np.float32]
 
 
 def explain(job: MapJob, heatmaps: Path, folder: Path, max_side: int = 2048) -> list[Path]:
-    """A picture per class: the scene in grey under its heatmap, blue (no) over white to red (yes); returns the files.
+    """A picture per heatmap: the scene in grey under it, blue (no) over white to red (yes); returns the files.
 
     Drawn from the written heatmaps, at most `max_side` pixels a side. Raises BadOutput.
     """
@@ -27,8 +27,7 @@ def explain(job: MapJob, heatmaps: Path, folder: Path, max_side: int = 2048) -> 
     written = []
     view, _ = read_view(job.scene, job.bounds, None, job.bands, job.stretch, max_side, job.reading)
     grey = cv2.cvtColor(view.image, cv2.COLOR_RGB2GRAY).astype(np.float32)[..., None]
-    names = [c.name for c in load_map(job.model, 1).spec.classes]
-    for band, name in enumerate(names, start=1):
+    for band, name in enumerate(heat_planes(job, load_map(job.model, 1).spec), start=1):
         heat, _ = read_view(heatmaps, bands=(band,), stretch="none", max_side=max_side)
         level = np.asarray(cv2.resize(heat.image[..., 0], view.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
         towards, strength = heat_colours(level)
@@ -37,6 +36,20 @@ def explain(job: MapJob, heatmaps: Path, folder: Path, max_side: int = 2048) -> 
         write_bytes(path, bytes(cv2.imencode(".png", np.rint(picture[..., ::-1]).astype(np.uint8))[1]))
         written.append(path)
     return written
+
+
+def heat_planes(job: MapJob, spec: MapSpec) -> list[str]:
+    """What each heatmap of a job is of: a class, or with `every_layer` a class and a layer; none where none is kept.
+
+    Raises BadWeights where the model's files do not hold those of every layer.
+    """
+    names = [kind.name for kind in spec.classes]
+    if not job.heat:
+        return []
+    if not job.every_layer:
+        return names
+    layers = getattr(load_map(job.model, 1, True, True), "layers", 1)
+    return [f"{name}, layer {layer}" for layer in range(1, layers + 1) for name in names]
 
 
 def heat_colours(level: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:

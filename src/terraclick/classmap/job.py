@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from terraclick.classmap.explain import explain
+from terraclick.classmap.explain import explain, heat_planes
 from terraclick.classmap.model import MAP_MODELS, MapSpec, load_map, map_files
 from terraclick.classmap.polygons import save_polygons
 from terraclick.classmap.tiles import MapJob, TileMapper, layout
@@ -93,7 +93,8 @@ def map_scene(
     bands, limits = read_limits(job.scene, job.bands, job.stretch, job.reading)
     mapper = TileMapper(job, factor, bands, limits)
     stamp = stamp_of(Path(scene))
-    work = Work(out.with_name(out.name + ".work"), spec, plan, heat=heatmaps is not None)
+    planes = heat_planes(job, spec)
+    work = Work(out.with_name(out.name + ".work"), spec, plan, heat=len(planes) // len(spec.classes))
     work.claim(_fingerprint(job, scene, spec, limits), resume, overwrite)
     tiles = 0
     spread = partial(map_tiles, mapper, executor=executor, workers=workers)
@@ -115,7 +116,7 @@ def map_scene(
     if confidence is not None:
         write_cog(work.confidence, confidence, grid, UNKNOWN, ["confidence, percent"], tags=tags)
     if heatmaps is not None:
-        write_cog(work.heat, heatmaps, grid, UNKNOWN, [HEAT_OF.format(c.name) for c in spec.classes], tags=tags)
+        write_cog(work.heat, heatmaps, grid, UNKNOWN, [HEAT_OF.format(name) for name in planes], tags=tags)
     pixels = work.counted()
     work.remove()
     return MapReport(grid, pixels, tiles, tuple(outputs))
@@ -165,7 +166,7 @@ def run_map(
             count = save_polygons(job, out, report.grid, polygons, confidence=confidence, **options)
             files.append(polygons)
         if explained is not None and heatmaps is not None:
-            files += explain(job, heatmaps, explained)
+            files += explain(replace(job, heat=True), heatmaps, explained)
     finally:
         for path in for_a_while:
             path.unlink(missing_ok=True)
@@ -201,6 +202,7 @@ def _fingerprint(job: MapJob, scene: str, spec: MapSpec, limits: Any) -> str:
     """Says whether half-made work belongs to this job: settings, scene and model, by content."""
     model = files_hash(map_files(job.model)) if map_files(job.model) else job.model
     said = [job.bounds, job.gsd, job.bands, limits, job.overlap, job.heat, spec.to_json(), model]
+    said += [value for value in (job.augmentation, job.every_layer) if value not in ("none", False)]
     said.append(image_hash(resolve_image(scene)))
     if not job.reading.is_plain:
         said.append(job.reading)

@@ -3,8 +3,9 @@
 A folder holds `map.json` (`MapSpec`) and `map_net.onnx` with the input `image` (1, 3, S, S) RGB 0…255 and, where
 `tokens` is true, `tokens` (1, 768, h, w) of the shipped click model's encoder, which is not copied; its one output is
 `probabilities` (1, N, S, S), and it carries the metadata by which Deepness (QGIS) knows it. Where `heat` is true,
-`map_heat.onnx` is the same network with the outputs `logits` (1, N, S, S) and `heat` (1, N, s, s); earlier folders have
-these outputs in `map_net.onnx`. `terraclick export` writes such a folder from a trained checkpoint.
+`map_heat.onnx` is the same network with the outputs `logits` (1, N, S, S), `heat` (1, N, s, s) of the last layer,
+`layers` (1, L, N, s, s) of all layers and `embeddings` (1, L, N, C) of the classes; earlier folders lack the last two,
+or have the first two in `map_net.onnx`. `terraclick export` writes such a folder from a trained checkpoint.
 
 A folder may come from a stranger: its description is checked value by value, its graphs against it before the first
 tile, and every answer for its shape and for numbers that are none.
@@ -131,6 +132,8 @@ class OnnxMap:
     encoder: Graph | None
     seconds: float = TIME_LIMIT
     """How long a tile may take."""
+    every_layer: bool = False
+    """Whether heat is that of all layers, the first layer's classes first, instead of the last layer's."""
 
     def __post_init__(self) -> None:
         session, what = self.network._session, self.network._path.name
@@ -150,6 +153,17 @@ class OnnxMap:
             raise BadWeights(f"{what} has outputs that are no decimal numbers: export the checkpoint again.")
         if not _fits(outputs[0].shape, (1, len(self.spec.classes), side, side)):
             raise BadWeights(self._says_shape(outputs[0].shape))
+        if self.every_layer and not self.layers:
+            raise BadWeights(f"{what} holds the heatmaps of its last layer alone: export the checkpoint again.")
+
+    @property
+    def layers(self) -> int:
+        """How many layers its graph tells of; 0 where it gives the last layer's heatmaps alone."""
+        shapes = {value.name: value.shape for value in self.network._session.get_outputs()}
+        expected = (1, None, len(self.spec.classes), None, None)
+        if "layers" not in shapes or not _fits(shapes["layers"], expected):
+            return 0
+        return int(shapes["layers"][1])
 
     def _says_shape(self, shape: Any) -> str:
         count, side = len(self.spec.classes), self.spec.side
@@ -160,7 +174,34 @@ class OnnxMap:
         )
 
     def __call__(self, image: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray | None]:
-        """(S, S, 3) uint8 → logits (N, S, S) and scores of the heatmaps (N, s, s) or None."""
+        """(S, S, 3) uint8 → logits (N, S, S) and scores of the heatmaps (N or L · N, s, s) or None."""
+        found = self._run(image)
+        names, what = list(found), self.network._path.name
+        said, side = found[names[0]], self.spec.side
+        if said.shape != (1, len(self.spec.classes), side, side):
+            raise BadWeights(self._says_shape(said.shape))
+        heat = found[names[1]] if len(names) > 1 and self.spec.heat else None
+        if heat is not None and self.every_layer:
+            heat = found["layers"].reshape(1, -1, *found["layers"].shape[3:])
+        count = len(self.spec.classes) * (self.layers if self.every_layer else 1)
+        if heat is not None and (heat.ndim != 4 or heat.shape[:2] != (1, count) or 0 in heat.shape):
+            raise BadWeights(f"{what} gives heatmaps of shape {list(heat.shape)}: export the checkpoint again.")
+        if not all(np.isfinite(array).all() for array in (said, heat) if array is not None):
+            raise BadWeights(
+                f"{what} answers with values that are no numbers (NaN or infinite): its weights are spoilt."
+            )
+        logits = np.log(np.maximum(said, np.float32(LEAST))) if names[0] == "probabilities" else said
+        return logits[0], None if heat is None else heat[0]
+
+    def embeddings(self, image: NDArray[np.uint8]) -> FloatArray | None:
+        """(S, S, 3) uint8 → what each layer makes of each class (L, N, C); None where the graph does not tell."""
+        found = self._run(image).get("embeddings")
+        if found is None or found.ndim != 4 or found.shape[2] != len(self.spec.classes):
+            return None
+        return np.asarray(found[0])
+
+    def _run(self, image: NDArray[np.uint8]) -> dict[str, FloatArray]:
+        """The graph's outputs by name, in its order."""
         inputs: dict[str, NDArray[Any]] = {"image": np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)}
         if self.encoder is not None:
             small = image
@@ -168,21 +209,10 @@ class OnnxMap:
                 how = cv2.INTER_AREA if image.shape[0] > ENCODER_SIDE else cv2.INTER_LINEAR
                 small = np.asarray(cv2.resize(image, (ENCODER_SIDE, ENCODER_SIDE), interpolation=how), np.uint8)
             inputs["tokens"] = encode_picture(self.encoder, small)[None]
-        what = self.network._path.name
-        found = [np.asarray(a, np.float32) for a in run_within(self.network._session, inputs, what, self.seconds)]
-        side = self.spec.side
-        if found[0].shape != (1, len(self.spec.classes), side, side):
-            raise BadWeights(self._says_shape(found[0].shape))
-        names = [value.name for value in self.network._session.get_outputs()]
-        heat = found[1] if len(found) > 1 and self.spec.heat else None
-        if heat is not None and (heat.ndim != 4 or heat.shape[:2] != found[0].shape[:2] or 0 in heat.shape):
-            raise BadWeights(f"{what} gives heatmaps of shape {list(heat.shape)}: export the checkpoint again.")
-        if not all(np.isfinite(array).all() for array in found[:2]):
-            raise BadWeights(
-                f"{what} answers with values that are no numbers (NaN or infinite): its weights are spoilt."
-            )
-        logits = np.log(np.maximum(found[0], np.float32(LEAST))) if names[0] == "probabilities" else found[0]
-        return logits[0], None if heat is None else heat[0]
+        session, what = self.network._session, self.network._path.name
+        names = [value.name for value in session.get_outputs()]
+        answers = run_within(session, inputs, what, self.seconds)
+        return {name: np.asarray(answer, np.float32) for name, answer in zip(names, answers, strict=True)}
 
 
 def _names(values: Any) -> str:
@@ -247,10 +277,10 @@ MAP_MODELS: dict[str, MapModelSpec] = {
 
 
 @lru_cache(maxsize=2)
-def load_map(name: str, threads: int | None = None, heat: bool = False) -> MapModel:
+def load_map(name: str, threads: int | None = None, heat: bool = False, every_layer: bool = False) -> MapModel:
     """A map model by name, shipped or added, or from the folder of an exported one; kept, so asking again is free.
 
-    heat: whether its heatmaps are wanted too.
+    heat: whether its heatmaps are wanted too; every_layer: those of all layers.
     Raises UnknownName with the list, BadWeights for a folder that holds no map model.
     """
     spec = MAP_MODELS.get(name)
@@ -262,7 +292,7 @@ def load_map(name: str, threads: int | None = None, heat: bool = False) -> MapMo
             raise BadWeights(f"{name} is a file: give the folder that `terraclick export` made of the checkpoint.")
         known = (*MAP_MODELS, *(added.name for added in installed_models().values() if added.kind == "map"))
         raise UnknownName(f"no map model {name!r}. Known: {', '.join(known)}, or the folder of an exported one.")
-    return open_map(folder, threads, heat)
+    return open_map(folder, threads, heat, every_layer)
 
 
 def _folder_of(name: str) -> Path:
@@ -274,8 +304,8 @@ def _folder_of(name: str) -> Path:
     return added.folder if added is not None and added.kind == "map" else Path(name)
 
 
-def open_map(folder: Path, threads: int | None = None, heat: bool = False) -> OnnxMap:
-    """The map model exported to a folder, with its heatmaps if wanted. Raises BadWeights."""
+def open_map(folder: Path, threads: int | None = None, heat: bool = False, every_layer: bool = False) -> OnnxMap:
+    """The map model exported to a folder, with its heatmaps if wanted, of every layer if wanted. Raises BadWeights."""
     described = folder / "map.json"
     try:
         if described.stat().st_size > DESCRIPTION_BYTES:
@@ -287,7 +317,8 @@ def open_map(folder: Path, threads: int | None = None, heat: bool = False) -> On
         raise BadWeights(f"{described} is missing or describes no map model: export the checkpoint again.") from None
     encoder = Graph(WEIGHTS / "terra_encoder.onnx", threads) if spec.tokens else None
     both = folder / "map_heat.onnx"
-    return OnnxMap(spec, Graph(both if heat and both.is_file() else folder / "map_net.onnx", threads), encoder)
+    network = Graph(both if heat and both.is_file() else folder / "map_net.onnx", threads)
+    return OnnxMap(spec, network, encoder, every_layer=every_layer)
 
 
 def map_files(name: str) -> list[Path]:

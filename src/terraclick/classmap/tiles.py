@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.classmap.model import MapSpec, load_map
+from terraclick.classmap.model import MapModel, MapSpec, load_map
+from terraclick.classmap.turns import Turned, turns_of
 from terraclick.errors import BadConfig
 from terraclick.geo.grid import Grid
 from terraclick.geo.lattice import factor_of, lattice_shape, window_of
@@ -19,7 +20,7 @@ from terraclick.geo.raster import read_info, read_tile
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.values import Bounds, Stretch, Window
 
-__all__ = ["MapJob", "TileMapper", "TilePlan", "layout", "plan_tiles"]
+__all__ = ["GREY", "MapJob", "TileMapper", "TilePlan", "layout", "mirrored", "plan_tiles"]
 
 GREY = 127
 """What the model sees where there is no data."""
@@ -49,10 +50,21 @@ class MapJob:
     """Share of a tile's side that it has in common with its neighbour, 0 … 0.5."""
     heat: bool = False
     """Whether heatmaps are kept."""
+    every_layer: bool = False
+    """Whether heatmaps are those of all layers instead of the last."""
+    augmentation: str = "none"
+    """How often each tile is looked at: none, lr or d4, see `classmap.turns`."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap <= 0.5:
             raise BadConfig(f"an overlap of {self.overlap} was given: a share of the tile in 0 … 0.5 was expected.")
+        turns_of(self.augmentation, whole_picture=False)
+
+    def model_at_work(self) -> MapModel:
+        """The model as it looks at a tile."""
+        model = load_map(self.model, 1, self.heat, self.every_layer)
+        turns = turns_of(self.augmentation, whole_picture=False)
+        return model if len(turns) == 1 else Turned(model, turns)
 
 
 @dataclass(frozen=True)
@@ -70,13 +82,13 @@ class TileMapper:
         valid = np.ones(view.shape, np.bool_) if view.valid is None else view.valid
         if not valid.any():
             return None
-        model = load_map(self.job.model, 1, self.job.heat)
+        model = self.job.model_at_work()
         top, left = max(-window.row, 0), max(-window.col, 0)
         rows, cols = view.shape
         image = np.full((window.rows, window.cols, 3), GREY, np.uint8)
         image[top : top + rows, left : left + cols] = np.where(valid[..., None], view.image, np.uint8(GREY))
         if (rows, cols) != (window.rows, window.cols):
-            image = _mirrored(image, (top, left, rows, cols))
+            image = mirrored(image, (top, left, rows, cols))
         logits, heat = model(image)
         inner = (slice(None), slice(top, top + rows), slice(left, left + cols))
         if heat is None or not self.job.heat:
@@ -86,7 +98,7 @@ class TileMapper:
         return logits[inner], grown[inner], valid
 
 
-def _mirrored(image: NDArray[np.uint8], place: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def mirrored(image: NDArray[np.uint8], place: tuple[int, int, int, int]) -> NDArray[np.uint8]:
     """A tile that hangs over the scene's edge: the picture mirrored outwards, as far as it reaches."""
     top, left, rows, cols = place
     below, right = image.shape[0] - top - rows, image.shape[1] - left - cols

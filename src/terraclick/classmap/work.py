@@ -37,13 +37,14 @@ Progress = Callable[[int, int], None]
 class Work:
     """The folder of a map in the making, and the sums of the tile row at hand."""
 
-    def __init__(self, folder: Path, spec: MapSpec, plan: TilePlan, heat: bool) -> None:
+    def __init__(self, folder: Path, spec: MapSpec, plan: TilePlan, heat: int) -> None:
+        """`heat`: how many heatmaps of each class are kept."""
         self.folder, self.spec, self.plan = folder, spec, plan
         shape = (plan.part.rows, plan.part.cols)
         self.classes = RowFile(folder / "classes.raw", 1, shape)
         self.confidence = RowFile(folder / "confidence.raw", 1, shape)
-        self.heat = RowFile(folder / "heat.raw", len(spec.classes) if heat else 0, shape)
-        self.planes = len(spec.classes) * (2 if heat else 1)
+        self.heat = RowFile(folder / "heat.raw", len(spec.classes) * heat, shape)
+        self.planes = len(spec.classes) * (1 + heat)
         self.done_rows = 0
         self.sums = np.zeros((self.planes, plan.side, plan.part.cols), np.float32)
         self.valid = np.zeros((plan.side, plan.part.cols), np.bool_)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from terraclick.commands.map_options import MAP, judge_maps, map_options, refuse_map_options
 from terraclick.commands.options import (
     SHOWN,
     TARGET,
@@ -32,7 +33,12 @@ __all__ = ["benchmark", "protocol_of", "weights_of"]
     required=True,
     help="One of `terraclick models`, perhaps with settings (NAME+cfr=4); repeat to compare several.",
 )
-@click.option("--target", type=TARGET, required=True, help="Object tasks or class tasks.")
+@click.option(
+    "--target",
+    type=click.Choice([*TARGET.choices, MAP]),
+    required=True,
+    help="Object tasks or class tasks; map: name every pixel with a map model.",
+)
 @click.option("--data", type=EXISTING, required=True, help="Folder of datasets (see docs/protocol.md), or one dataset.")
 @click.option(
     "--preset", default="default", show_default=True, help="Settings of a paper's table, see docs/protocol.md."
@@ -72,8 +78,16 @@ __all__ = ["benchmark", "protocol_of", "weights_of"]
 @click.option("--markdown", type=NEW, help="Write the table here too.")
 @click.option("--plot", "plot_file", type=NEW, help="Draw IoU over clicks here (needs the benchmark extra).")
 @click.option("--figures", type=NEW, metavar="FOLDER", help="Draw curves and some tasks, all predictors, into it.")
+@map_options
 def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any) -> None:
-    """Count the clicks a robot needs with one predictor or several: NoC, NoF, mIoU, boundary IoU, seconds per click."""
+    """Count the clicks a robot needs with one predictor or several: NoC, NoF, mIoU, boundary IoU, seconds per click.
+
+    With --target map no click is needed: IoU and F1 of each class, mIoU, mF1, OA and pictures per second of map models.
+    """
+    if target == MAP:
+        judge_maps(predictors, data, words)
+        return
+    refuse_map_options()
     from terraclick.data.datasets import open_datasets
     from terraclick.evaluate.compare import compared, cost_columns
     from terraclick.evaluate.figures import draw_figures, plot

@@ -14,6 +14,7 @@ from terraclick.commands.options import (
 )
 from terraclick.commands.output import print_answer, progress_of, warn
 from terraclick.commands.parameters import BANDS, BOUNDS, NEW
+from terraclick.errors import BadConfig
 
 __all__ = ["map_scene"]
 
@@ -47,6 +48,15 @@ __all__ = ["map_scene"]
 @click.option("--bands", type=BANDS, metavar="R,G,B", help="Bands to see as red, green, blue; or one band.")
 @click.option("--stretch", default="auto", show_default=True, help="auto, percent, none or MIN,MAX.")
 @click.option("--overlap", type=float, default=0.25, show_default=True, help="Share of a tile its neighbour sees too.")
+@click.option("--every-layer", is_flag=True, help="Heatmaps of every layer of the model instead of its last.")
+@click.option(
+    "--tta",
+    "augmentation",
+    default="none",
+    show_default=True,
+    metavar="none|lr|d4",
+    help="Look at each tile mirrored both ways (lr: 4 looks), or turned and mirrored too (d4: 8).",
+)
 @reading_options
 @json_option
 def map_scene(scene: str, model: str, as_json: bool, stretch: str, reading: Any, **words: Any) -> None:
@@ -54,7 +64,9 @@ def map_scene(scene: str, model: str, as_json: bool, stretch: str, reading: Any,
     from terraclick.classmap.job import run_map
     from terraclick.classmap.tiles import MapJob
 
-    chosen = {name: words.pop(name) for name in ("bounds", "gsd", "bands", "overlap")}
+    chosen = {name: words.pop(name) for name in ("bounds", "gsd", "bands", "overlap", "every_layer", "augmentation")}
+    if chosen["every_layer"] and not (words["heatmaps"] or words["explained"]):
+        raise BadConfig("--every-layer is about heatmaps: give --heatmaps or --explain too.")
     job = MapJob(scene, model, stretch=stretch_of(stretch), reading=reading, **chosen)
     report = run_map(job, progress=progress_of("tiles"), warn=warn, **words)
     answer = {"files": report.files, "pixels": report.pixels, "tiles": report.tiles, "polygons": report.polygons}

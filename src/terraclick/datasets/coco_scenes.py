@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from terraclick.datasets.coco import Index, index_of, masks_of, objects_at
-from terraclick.datasets.declaration import Labelling, Scan, Scene, Settings
+from terraclick.datasets.declaration import Declaration, Labelling, Scan, Scene, Settings
 from terraclick.datasets.sources import by_stem, files_below, nothing_found, stacked
 from terraclick.errors import BadData
 
-__all__ = ["coco_files", "coco_scan", "file_of", "read_coco", "scan_of"]
+__all__ = ["coco_files", "coco_scan", "coco_set", "file_of", "read_coco"]
 
 
 def coco_files(source: Path, layout: str) -> dict[str, Path]:
@@ -40,9 +41,10 @@ def file_of(named: str, images: Mapping[str, Path], index: Index) -> Path:
     return path
 
 
-def scan_of(layout: str) -> Callable[[Path, Settings], Scan]:
-    """The scan of a declaration whose labels are COCO files and nothing else, laid out as `layout` says."""
-    return partial(_scan, layout)
+def coco_set(name: str, layout: str, protocol: str, **said: Any) -> Declaration:
+    """A declaration whose labels are COCO files and nothing else; `said` are its further fields."""
+    fixed: dict[str, Any] = {"scan": partial(_scan, layout), "read": read_coco, "true_instances": True}
+    return Declaration(name=name, layout=layout, protocols={protocol: Settings()}, **fixed, **said)
 
 
 def _scan(layout: str, source: Path, settings: Settings) -> Scan:

@@ -62,11 +62,12 @@ class Report:
         rows = [self._row(dataset, name, group)]
         if self.protocol.size_groups:
             ordered = sorted(group, key=lambda result: (result.area, result.name))
-            for part in np.array_split(np.arange(len(ordered)), self.protocol.size_groups):
+            for group_number, part in enumerate(np.array_split(np.arange(len(ordered)), self.protocol.size_groups)):
                 some = [ordered[index] for index in part]
                 if some:
                     unit = "m²" if all(result.in_metres for result in some) else "px"
-                    rows.append(self._row(dataset, f"{name}, {some[0].area:.4g} to {some[-1].area:.4g} {unit}", some))
+                    said = f"{name}, {some[0].area:.4g} to {some[-1].area:.4g} {unit}"
+                    rows.append(self._row(dataset, said, some) | {"group_of": name, "group": group_number})
         return rows
 
     def average(self) -> dict[str, Any]:

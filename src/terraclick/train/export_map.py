@@ -28,16 +28,17 @@ __all__ = ["PUBLISHED", "deepness_metadata", "export_map", "export_published"]
 
 
 class _Exported(nn.Module):
-    """Picture in 0…255 [and tokens] → logits and the last layer's heatmaps."""
+    """Picture in 0…255 [and tokens] → logits, the last layer's heatmaps, those of all layers, the class embeddings."""
 
     def __init__(self, network: Bicor) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor, tokens: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(1, 3, S, S) [(1, 768, h, w)] → (1, N, S, S), (1, N, S/4, S/4)."""
+    def forward(self, image: Tensor, tokens: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(1, 3, S, S) [(1, 768, h, w)] → (1, N, S, S), (1, N, S/4, S/4), (1, L, N, S/4, S/4), (1, L, N, C)."""
         output = self.network(image / 255, tokens)
-        return output.logits, output.heat[-1]
+        layers, embeddings = torch.stack(output.heat, dim=1), torch.stack(output.embeddings, dim=1)
+        return output.logits, output.heat[-1], layers, embeddings
 
 
 class _Probabilities(nn.Module):
@@ -128,7 +129,7 @@ def _write(folder: Path, network: Bicor, spec: MapSpec) -> Path:
         cells = ENCODER_SIDE // 14
         inputs["tokens"] = torch.randn(1, 768, cells, cells)
     graphs: tuple[tuple[str, nn.Module, list[str]], ...] = (
-        ("map_heat", _Exported(network), ["logits", "heat"]),
+        ("map_heat", _Exported(network), ["logits", "heat", "layers", "embeddings"]),
         ("map_net", _Probabilities(network), ["probabilities"]),
     )
     for name, module, outputs in graphs:

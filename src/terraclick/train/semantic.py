@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terraclick.blocks.convnext import RENAMES, UNUSED
+from terraclick.classmap.scores import Scores, confusion
 from terraclick.errors import BadConfig, BadWeights
 from terraclick.networks.bicor.model import ENCODERS, Bicor, BicorConfig
 from terraclick.networks.checkpoint import read_published, rename, reshaped
@@ -48,9 +49,7 @@ from terraclick.train.semantic_recipes import SemanticConfig, Views
 __all__ = [
     "ARCH",
     "Lookahead",
-    "Scores",
     "build_network",
-    "confusion",
     "decoder_config",
     "evaluate",
     "restored",
@@ -64,57 +63,6 @@ ARCH = "bicor-map"
 CHECKPOINT_EVERY = 50
 
 Report = Callable[[str, int, int, dict[str, float]], None]
-
-
-# --- how good --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """A confusion matrix (truth, answer) and what follows from it; a class that no truth shows counts in no mean."""
-
-    confusion: NDArray[np.int64]
-    names: tuple[str, ...]
-    uncounted: tuple[str, ...] = ()
-
-    @property
-    def iou(self) -> NDArray[np.float64]:
-        """Per class; NaN where a class is nowhere."""
-        hit = np.diag(self.confusion).astype(np.float64)
-        union = self.confusion.sum(0) + self.confusion.sum(1) - hit
-        return np.where(union > 0, hit / np.maximum(union, 1), np.nan)
-
-    @property
-    def f1(self) -> NDArray[np.float64]:
-        """Per class; NaN where a class is nowhere."""
-        hit = np.diag(self.confusion).astype(np.float64)
-        total = self.confusion.sum(0) + self.confusion.sum(1)
-        return np.where(total > 0, 2 * hit / np.maximum(total, 1), np.nan)
-
-    @property
-    def accuracy(self) -> float:
-        """Share of pixels named right (OA)."""
-        return float(np.trace(self.confusion) / max(self.confusion.sum(), 1))
-
-    def mean(self, values: NDArray[np.float64]) -> float:
-        """Mean over the classes that count and that the truth shows."""
-        counted = [i for i, name in enumerate(self.names) if name not in self.uncounted and self.confusion[i].sum()]
-        return float(np.mean(values[counted])) if counted else math.nan
-
-    def figures(self) -> dict[str, float]:
-        """mIoU, mean F1 and OA."""
-        return {"miou": self.mean(self.iou), "mf1": self.mean(self.f1), "oa": self.accuracy}
-
-    def by_class(self, values: NDArray[np.float64]) -> dict[str, Any]:
-        """Class name → its value, None where a class is nowhere."""
-        return {n: None if math.isnan(v) else v for n, v in zip(self.names, values.tolist(), strict=True)}
-
-
-def confusion(answer: NDArray[Any], truth: NDArray[Any], classes: int) -> NDArray[np.int64]:
-    """Counts (truth, answer) of the pixels whose truth is a class."""
-    known = truth < classes
-    pairs = truth[known].astype(np.int64) * classes + answer[known].astype(np.int64)
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
 # --- networks --------------------------------------------------------------------------------------------------------

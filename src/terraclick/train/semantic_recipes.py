@@ -44,7 +44,7 @@ LOVEDA: Classes = (
     ("agriculture", "#f2a977"),
 )
 ISPRS: Classes = (
-    ("impervious", "#ffffff"),
+    ("impervious surface", "#ffffff"),
     ("building", "#2b4bd8"),
     ("low vegetation", "#3ed1d1"),
     ("tree", "#2fae3d"),
@@ -262,28 +262,25 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 """Rows of tables 4 and 5 and of figure 3, each trained on Train and judged on Val."""
 
 
+FROZEN: dict[str, Any] = {
+    "encoder": "vit-s14",
+    "frozen": True,
+    "side": 336,
+    "balance": 0.5,
+    "embed": 128,
+    "rate": 2e-3,
+    "min_rate": 1e-5,
+    "lookahead": False,
+    "clip": 5.0,
+    "batch": 8,
+}
+"""Settings of recipes on the frozen encoder of the click model."""
+
+
 def drone_map() -> SemanticConfig:
     """Six classes of drone pictures (0.1 m) on the frozen encoder of the click model: minutes on one core."""
-    return SemanticConfig(
-        "drone-map",
-        "terraclick",
-        DRONE,
-        ("train/dronedeploy_sample",),
-        ("devtest/dronedeploy_sample",),
-        encoder="vit-s14",
-        frozen=True,
-        variants=2,
-        crop=168,
-        side=336,
-        balance=0.5,
-        embed=128,
-        rate=2e-3,
-        min_rate=1e-5,
-        lookahead=False,
-        clip=5.0,
-        batch=8,
-        epochs=12,
-    )
+    data = ("train/dronedeploy_sample",), ("devtest/dronedeploy_sample",)
+    return SemanticConfig("drone-map", "terraclick", DRONE, *data, variants=2, crop=168, epochs=12, **FROZEN)
 
 
 def land_cover() -> SemanticConfig:
@@ -300,18 +297,9 @@ def land_cover() -> SemanticConfig:
         merged=(("land", "bare ground"), ("unpaved", "bare ground")),
         held_out=("VYSK303_", "KROM371_", "OLOM88_"),
         views=(Views("cz_ortho", 3, 1.2, 5.0), Views("dubai_tiles", 4, 0.6, 1.6), Views("dubai_tile1", 1, 0.7, 1.4)),
-        encoder="vit-s14",
-        frozen=True,
         crop=112,
-        side=336,
-        balance=0.5,
-        embed=128,
-        rate=2e-3,
-        min_rate=1e-5,
-        lookahead=False,
-        clip=5.0,
-        batch=8,
         epochs=20,
+        **FROZEN,
     )
 
 
