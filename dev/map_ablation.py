@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from terraclick.train import map_features, semantic
+from terraclick.train import judging, map_features, map_network, semantic
 from terraclick.train.semantic_data import read_parts
 from terraclick.train.semantic_recipes import drone_map
 
@@ -43,7 +43,7 @@ PARTS = {"train": BASE.train_on, "devtest": BASE.judge_on, "dubai": ("devtest/du
 
 
 def encode(data, work):
-    network = semantic.build_network(BASE)
+    network = map_network.build_network(BASE)
     for part, folders in PARTS.items():
         features = map_features.encode_all(BASE, network, read_parts(BASE, data, folders), 1)
         arrays = {f"map{k}": np.stack([f.maps[k] for f in features]) for k in range(4)}
@@ -82,14 +82,14 @@ def run(data, work, rows, seeds, steps, coarse):
             epochs = steps * BASE.batch / len(parts["train"])
             config = replace(base, seed=seed, epochs=epochs, **ROWS[row])
             started = time.process_time()
-            network = semantic.train_on_features(config, semantic.build_network(config), parts["train"])
+            network = semantic.train_on_features(config, map_network.build_network(config), parts["train"])
             spent = time.process_time() - started
             result = {"row": row, "seed": seed, "steps": steps, "train_seconds": round(spent, 1)}
             for part in ("same scene", "devtest", "dubai"):
-                scores = semantic.evaluate(config, network, parts[part])
+                scores = judging.evaluate(config, network, parts[part])
                 result[part] = scores.figures() | {"iou": scores.iou.tolist()}
             if (row, seed) == ("hbis+both", 0):
-                content = {"arch": semantic.ARCH, "recipe": asdict(config), "step": steps}
+                content = {"arch": map_network.ARCH, "recipe": asdict(config), "step": steps}
                 torch.save({**content, "weights": network.state_dict()}, work / "map_net.pt")
             with path.open("a") as file:
                 file.write(json.dumps(result) + "\n")

@@ -33,8 +33,8 @@ from terraclick.networks.recipe import EpisodeRule, NetworkRecipe
 from terraclick.networks.refcut.model import RefCutConfig
 from terraclick.networks.simpleclick.model import SimpleClickConfig
 from terraclick.predictors.inputs import click_points
+from terraclick.train.episode_loss import click_curve, training_loss
 from terraclick.train.episodes import Episode, draw_episode, reader
-from terraclick.train.networks import click_curve, training_loss
 from terraclick.values import MASK_THRESHOLD
 
 SIDE = 224

@@ -23,8 +23,9 @@ from terraclick.networks.checkpoint import load_network, read_published, save_ne
 from terraclick.networks.crosscut.recipe import crosscut_s
 from terraclick.networks.initial import initialise
 from terraclick.networks.recipe import EpisodeRule
+from terraclick.train.episode_loss import click_curve
 from terraclick.train.episodes import draw_episode, reader
-from terraclick.train.networks import click_curve, train_network
+from terraclick.train.networks import train_network
 
 LOUDER = 12.0
 

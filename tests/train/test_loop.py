@@ -1,9 +1,6 @@
 """The training loop on two tiny pictures: what it writes, what it refuses, and that a resumed run is the same run."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -40,7 +37,7 @@ CONFIG = TrainConfig(
 def straight(tiny_dataset, tmp_path_factory):
     """A whole run: (its folder, what it reported)."""
     out, reports = tmp_path_factory.mktemp("runs") / "straight", []
-    train(CONFIG, tiny_dataset.parent, out, ENCODER, progress=lambda *report: reports.append(report))
+    train(CONFIG, tiny_dataset.parent, out, ENCODER, report=lambda *report: reports.append(report))
     return out, reports
 
 
@@ -71,7 +68,7 @@ def test_a_run_leaves_its_log_checkpoint_and_weights(straight):
 
 @needs_backbone
 def test_a_resumed_run_is_the_same_run(straight, tiny_dataset, tmp_path):
-    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, stop_after=3)
+    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, until=3)
     half = weights(tmp_path / "halves")
     train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, resume=True)
     whole, halves = weights(straight[0]), weights(tmp_path / "halves")
@@ -100,7 +97,7 @@ def test_a_run_is_measured_on_held_out_objects_and_keeps_its_best_weights(straig
 def test_a_resumed_run_with_borrowed_prompts_is_the_same_run(tiny_dataset, tmp_path):
     more = replace(CONFIG, crops=6, remote_share=0.3, reference_share=0.3, paste_share=0.5, sheet_share=0.5)
     train(more, tiny_dataset.parent, tmp_path / "whole", ENCODER)
-    train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, stop_after=3)
+    train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, until=3)
     train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, resume=True)
     whole, halves = weights(tmp_path / "whole"), weights(tmp_path / "halves")
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
@@ -108,49 +105,12 @@ def test_a_resumed_run_with_borrowed_prompts_is_the_same_run(tiny_dataset, tmp_p
 
 @needs_backbone
 def test_crops_that_were_lost_are_cut_again(straight, tiny_dataset, tmp_path):
-    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, stop_after=3)
+    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, until=3)
     for crop in (tmp_path / "halves" / "crops-0").iterdir():
         crop.unlink()
     train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, resume=True)
     whole, halves = weights(straight[0]), weights(tmp_path / "halves")
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
-
-
-TWO = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-sys.path.insert(0, sys.argv[4])
-from train.test_loop import CONFIG, ENCODER
-from terraclick.train.loop import train
-stop = int(sys.argv[3])
-train(replace(CONFIG, ranks=2), Path(sys.argv[1]), Path(sys.argv[2]), ENCODER, resume=True, stop_after=stop)
-"""
-
-
-@needs_backbone
-def test_two_processes_train_together_and_resume(tiny_dataset, tmp_path):
-    script = tmp_path / "two.py"
-    script.write_text(TWO)
-    tests = os.path.dirname(os.path.dirname(__file__))
-
-    def run(out, stop):
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        given = [str(script), str(tiny_dataset.parent), str(tmp_path / out), str(stop), tests]
-        subprocess.run([*torchrun, *given], check=True, capture_output=True, timeout=300)
-        return weights(tmp_path / out)
-
-    whole, half = run("whole", 3), run("halves", 2)
-    halves = run("halves", 3)
-    assert all(torch.equal(whole[name], halves[name]) for name in whole)
-    assert not all(torch.equal(half[name], halves[name]) for name in whole)
-    assert {p.name for p in (tmp_path / "whole").iterdir()} >= {"pool-0.pt", "pool-1.pt", "crops-0", "crops-1"}
-
-
-@needs_backbone
-def test_another_number_of_processes_is_refused(tiny_dataset, tmp_path):
-    with pytest.raises(BadConfig, match="2 processes and 1 run"):
-        train(replace(CONFIG, ranks=2), tiny_dataset.parent, tmp_path / "run", ENCODER)
 
 
 @needs_backbone
@@ -173,7 +133,7 @@ def test_a_folder_belongs_to_one_run(straight, tiny_dataset):
 @needs_backbone
 def test_a_checkpoint_is_data_and_nothing_else(straight, tiny_dataset, tmp_path):
     torch.load(straight[0] / "checkpoint.pt", weights_only=True)
-    train(CONFIG, tiny_dataset.parent, tmp_path / "run", ENCODER, stop_after=1)
+    train(CONFIG, tiny_dataset.parent, tmp_path / "run", ENCODER, until=1)
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(BadWeights, match="asks to run code"):
         train(CONFIG, tiny_dataset.parent, tmp_path / "run", ENCODER, resume=True)

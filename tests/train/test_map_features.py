@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.errors import BadConfig, BadData  # noqa: E402
 from terraclick.networks.bicor.model import Bicor  # noqa: E402
-from terraclick.train import map_features, semantic  # noqa: E402
+from terraclick.train import map_features, map_network, semantic  # noqa: E402
 from terraclick.train.semantic_data import IGNORE, judged_parts, training_parts  # noqa: E402
 from terraclick.train.semantic_recipes import SEMANTIC_RECIPES, Views  # noqa: E402
 
@@ -58,7 +58,7 @@ def world(tmp_path):
         epochs=2,
     )
     torch.manual_seed(0)
-    return config, tmp_path / "data", Bicor(config.encoder, semantic.decoder_config(config))
+    return config, tmp_path / "data", Bicor(config.encoder, map_network.decoder_config(config))
 
 
 def test_held_out_pictures_are_judged_and_not_trained_on(world):
@@ -120,9 +120,9 @@ def test_kept_features_go_on_where_they_stopped(world, tmp_path):
 
 def test_it_trains_judges_and_exports(world, tmp_path, monkeypatch):
     config, data, _ = world
-    monkeypatch.setattr(semantic, "build_network", lambda c: Bicor(c.encoder, semantic.decoder_config(c)))
+    monkeypatch.setattr(semantic, "build_network", lambda c: Bicor(c.encoder, map_network.decoder_config(c)))
     weights = semantic.train(config, data, tmp_path / "run")
-    again, _, content = semantic.restored(weights)
+    again, _, content = map_network.restored(weights)
     assert again == config and content["step"] == 6
     assert set(json.loads((tmp_path / "run" / "scores.json").read_text())) >= {"miou", *config.names}
 

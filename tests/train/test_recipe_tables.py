@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.errors import BadConfig  # noqa: E402
 from terraclick.networks.recipe import SETTLED, EpisodeRule, NetworkRecipe, Setting, differing, value_at  # noqa: E402
-from terraclick.train.networks import NETWORK_RECIPES, _rate  # noqa: E402
+from terraclick.train.networks import NETWORK_RECIPES, rate_share  # noqa: E402
 from terraclick.train.recipe_table import ALL_RECIPES, recipe_page, summary  # noqa: E402
 from terraclick.train.semantic_recipes import SEMANTIC_RECIPES  # noqa: E402
 
@@ -62,10 +62,12 @@ def test_only_published_recipes_are_called_so(name):
 
 def test_the_rate_falls_where_the_papers_let_it_fall():
     refiner = NETWORK_RECIPES["isrefiner-b"]()
-    at = {epoch: refiner.rate * _rate(refiner, round(epoch / 60 * refiner.steps)) for epoch in (0, 9, 11, 49, 51, 59)}
+    at = {
+        epoch: refiner.rate * rate_share(refiner, round(epoch / 60 * refiner.steps)) for epoch in (0, 9, 11, 49, 51, 59)
+    }
     assert at == pytest.approx({0: 5e-5, 9: 5e-5, 11: 5e-6, 49: 5e-6, 51: 5e-7, 59: 5e-7})
     crosscut = NETWORK_RECIPES["crosscut-b"]()
-    at = {epoch: crosscut.rate * _rate(crosscut, round(epoch / 55 * crosscut.steps)) for epoch in (0, 49, 51)}
+    at = {epoch: crosscut.rate * rate_share(crosscut, round(epoch / 55 * crosscut.steps)) for epoch in (0, 49, 51)}
     assert at == pytest.approx({0: 5e-5, 49: 5e-5, 51: 5e-6})
 
 

@@ -1,10 +1,6 @@
 """Training of class maps: the published folder layouts on generated pictures, resuming, sharing, scores, export."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -26,7 +22,7 @@ from terraclick.evaluate.maps import MapProtocol, judge_map  # noqa: E402
 from terraclick.geo.classmap import heat_classes  # noqa: E402
 from terraclick.geo.raster import read_view  # noqa: E402
 from terraclick.inference.runtime import onnx_runtime  # noqa: E402
-from terraclick.train import map_features, semantic  # noqa: E402
+from terraclick.train import lookahead, map_features, map_network, semantic  # noqa: E402
 from terraclick.train.export_map import export_map  # noqa: E402
 from terraclick.train.semantic_data import IGNORE, draw_crop, read_parts, turned  # noqa: E402
 from terraclick.train.semantic_recipes import SEMANTIC_RECIPES, SemanticConfig, loveda, vaihingen  # noqa: E402
@@ -94,7 +90,7 @@ def test_published_recipes_run_dry_on_a_mini_dataset(tiny_convnext, tmp_path, na
         assert (value is None) == (scores[cls] is None)
         assert value is None or value == pytest.approx(2 * scores[cls] / (1 + scores[cls]))
     assert 0 <= scores["miou"] <= 1
-    again, network, content = semantic.restored(weights)
+    again, network, content = map_network.restored(weights)
     assert again == config
     assert content["step"] == len((tmp_path / "out" / "log.jsonl").read_text().splitlines())
     assert network.decoder.config.classes == len(config.classes)
@@ -153,7 +149,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny_convnext, tmp_path):
     data = write_isprs(tmp_path / "data")
     config = replace(vaihingen(), **SMALL | {"epochs": 6, "lookahead": True})
     straight = semantic.train(config, data, tmp_path / "straight")
-    semantic.train(config, data, tmp_path / "broken", stop_after=3)
+    semantic.train(config, data, tmp_path / "broken", until=3)
     with pytest.raises(BadConfig, match="--resume"):
         semantic.train(config, data, tmp_path / "broken")
     with pytest.raises(BadConfig, match="other settings"):
@@ -186,49 +182,13 @@ def test_it_learns_two_pictures_by_heart(tmp_path):
 
 def test_lookahead_meets_its_slow_weights_every_few_steps():
     weight = torch.nn.Parameter(torch.tensor(0.0))
-    ahead = semantic.Lookahead(torch.optim.SGD([weight], lr=1.0), every=2, share=0.5)
+    ahead = lookahead.Lookahead(torch.optim.SGD([weight], lr=1.0), every=2, share=0.5)
     seen = []
     for _ in range(4):
         weight.grad = torch.tensor(-1.0)
         ahead.step()
         seen.append(float(weight.detach()))
     assert seen == [1.0, 1.0, 2.0, 2.0]
-
-
-WORKER = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-from terraclick.networks.bicor import model as bicor
-from terraclick.blocks.convnext import CONVNEXT, ConvNeXtConfig
-from terraclick.train import semantic
-from terraclick.train.semantic_recipes import vaihingen
-CONVNEXT["convnext-base"] = ConvNeXtConfig((1, 1, 1, 1), (8, 8, 16, 16))
-bicor.ENCODERS["convnext-base"] = (8, 8, 16, 16)
-config = replace(vaihingen(), crop=64, embed=32, batch=2, epochs=2, fisher=0.0)
-semantic.train(config, Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_share_a_batch_and_write_once(tiny_convnext, tmp_path):
-    """As torchrun starts them. Gradients are averaged, so cross-entropy alone would be the one-process run."""
-    data, script = write_isprs(tmp_path / "data"), tmp_path / "worker.py"
-    script.write_text(WORKER)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    running = [
-        subprocess.Popen(
-            [sys.executable, str(script), str(data), str(tmp_path / "out")],
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-        )
-        for rank in (0, 1)
-    ]
-    assert [process.wait(timeout=240) for process in running] == [0, 0]
-    assert len((tmp_path / "out" / "log.jsonl").read_text().splitlines()) == 2
-    assert semantic.restored(tmp_path / "out" / "map_net.pt")[2]["step"] == 2
 
 
 def test_contradictory_recipes_are_refused():
@@ -248,7 +208,7 @@ def test_an_exported_map_model_equals_the_network(tiny_convnext, tmp_path):
     both = open_map(tmp_path / "model", 1, heat=True)
     raw, heat = both(image)
     with torch.no_grad():
-        truth = semantic.restored(weights)[1](torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
+        truth = map_network.restored(weights)[1](torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
     assert none is None
     assert np.abs(raw - truth.logits[0].numpy()).max() < 1e-3
     assert np.abs(logits - truth.logits[0].log_softmax(0).numpy()).max() < 1e-3
@@ -321,7 +281,7 @@ def test_frozen_features_are_cut_where_all_maps_cells_end(tmp_path):
         embed=32,
     )
     data = write_isprs(tmp_path / "data")
-    network = semantic.build_network(config)
+    network = map_network.build_network(config)
     features = map_features.encode_all(config, network, read_parts(config, data, ("train",)), 2)
     assert [m.shape for m in features[0].maps] == [(24, 28, 28), (40, 14, 14), (384, 24, 24), (384, 24, 24)]
     whole = features[0]

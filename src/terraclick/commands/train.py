@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,59 +30,80 @@ __all__ = ["train"]
     type=EXISTING,
     help="A click_net.pt or exported .onnx of it, a paper network's checkpoint or ImageNet weights.",
 )
-@click.option("--device", default="cpu", show_default=True, help="Where a paper's network is trained: cpu, cuda.")
-@click.option("--validation", type=EXISTING, help="Datasets that terra's recipes are measured on every 20,000 samples.")
+@click.option("--device", default="cpu", show_default=True, help="Where the network is trained: cpu, cuda, cuda:1.")
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that draw ahead.")
+@click.option("--cache-mb", type=click.IntRange(0), default=1024, show_default=True, help="Decoded tiles in memory.")
+@click.option(
+    "--validation",
+    type=EXISTING,
+    help="Datasets that the robot clicks while a network trains; best keeps the best weights (class maps need none).",
+)
+@click.option("--validate-every", type=click.IntRange(1), metavar="STEPS", help="Measure so often (default 2500).")
+@click.option("--pictures-every", type=click.IntRange(1), metavar="STEPS", help="Pictures of samples and answers.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting, such as rate=1e-4.")
 @click.option("--dry-run", is_flag=True, help="Try two steps without data: shapes, parameters, memory, time, days.")
-def train(
-    recipe: str,
-    data: Path | None,
-    out: Path | None,
-    resume: bool,
-    steps: int | None,
-    start: Path | None,
-    device: str,
-    validation: Path | None,
-    settings: tuple[str, ...],
-    dry_run: bool,
-) -> None:
+def train(recipe: str, data: Path | None, out: Path | None, dry_run: bool, settings: tuple[str, ...], **w: Any) -> None:
     """Train a model by RECIPE (needs the torch extra)."""
-    loop, networks = import_room("terraclick.train.loop", "torch"), import_room("terraclick.train.networks", "torch")
-    from terraclick.predictors.spec import WEIGHTS
-    from terraclick.train.config import RECIPES
-
-    changed = import_room("terraclick.train.settings", "torch").with_settings
+    import_room("terraclick.train.trainer", "torch")
     if dry_run:
         _try_dry(recipe, settings)
         return
     if data is None or out is None:
         raise BadConfig("training needs --data FOLDER and --out FOLDER: give both, or --dry-run.")
-    if validation is not None and recipe not in RECIPES:
-        raise BadConfig(f"{recipe} is not measured while it trains: leave --validation out.")
-    if recipe in networks.NETWORK_RECIPES:
-        chosen = changed(networks.NETWORK_RECIPES[recipe](), settings)
-        tell(networks.train_network(chosen, data, out, start, resume, steps, _report, device))
-        return
-    maps = import_room("terraclick.train.semantic_recipes", "torch").SEMANTIC_RECIPES
-    if recipe not in RECIPES and recipe not in maps:
-        known = ", ".join((*RECIPES, *networks.NETWORK_RECIPES, *maps))
-        raise UnknownName(f"no recipe {recipe!r}. Known: {known}.")
-    if device != "cpu":
-        raise BadConfig(f"{recipe} is trained on the CPU: leave --device out.")
-    if recipe in maps:
-        chosen = maps[recipe]() if start is None else replace(maps[recipe](), weights=str(start))
-        chosen = changed(chosen, settings)
-        room = import_room("terraclick.train.semantic", "torch")
-        tell(room.train(chosen, data, out, resume, steps, _report))
-        return
-    config = replace(changed(RECIPES[recipe](), settings), ranks=int(os.environ.get("WORLD_SIZE", "1")))
-    if start is not None:
-        config = replace(config, start=str(start))
-    held_out = (
-        None if validation is None else import_room("terraclick.train.validation", "torch").Validation(validation)
-    )
-    encoder = WEIGHTS / "terra_encoder.onnx"
-    tell(loop.train(config, data, out, encoder, resume, steps, _report, validation=held_out))
+    from terraclick.train.config import RECIPES
+    from terraclick.train.networks import NETWORK_RECIPES
+    from terraclick.train.semantic_recipes import SEMANTIC_RECIPES
+    from terraclick.train.settings import with_settings
+
+    known: dict[str, Any] = {**RECIPES, **NETWORK_RECIPES, **SEMANTIC_RECIPES}
+    if recipe not in known:
+        raise UnknownName(f"no recipe {recipe!r}. Known: {', '.join(known)}.")
+    chosen = with_settings(known[recipe](), settings)
+    tell(_trained(chosen, recipe in RECIPES, data, out, **w))
+
+
+def _trained(
+    chosen: Any,
+    terra: bool,
+    data: Path,
+    out: Path,
+    resume: bool,
+    steps: int | None,
+    start: Path | None,
+    validation: Path | None,
+    validate_every: int | None,
+    **habits: Any,
+) -> Path:
+    """The kind of training that a recipe asks for; the file of its weights."""
+    from terraclick.networks.recipe import NetworkRecipe
+    from terraclick.train.trainer import Habits
+    from terraclick.train.validation import Validation
+
+    habits["pictures_every"] = habits["pictures_every"] or 0
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    if terra:
+        chosen = replace(chosen, ranks=max(chosen.ranks, ranks), start=chosen.start if start is None else str(start))
+    click_model = terra or isinstance(chosen, NetworkRecipe)
+    measured = None
+    if validation is not None or validate_every is not None:
+        if click_model and validation is None:
+            raise BadConfig("--validate-every needs --validation FOLDER, whose objects the robot clicks: give both.")
+        every = (validate_every or 2500) * chosen.batch * (chosen.ranks if terra else 1)
+        measured = Validation(validation if click_model else None, every)
+    common: dict[str, Any] = {"validation": measured, "habits": Habits(**habits)}
+    if isinstance(chosen, NetworkRecipe):
+        from terraclick.train.networks import train_network
+
+        return train_network(chosen, data, out, start, resume, steps, _report, **common)
+    if not terra:
+        from terraclick.train.semantic import train as train_map
+
+        chosen = chosen if start is None else replace(chosen, weights=str(start))
+        return train_map(chosen, data, out, resume, steps, _report, **common)
+    from terraclick.predictors.spec import WEIGHTS
+    from terraclick.train.loop import train as train_terra
+
+    return train_terra(chosen, data, out, WEIGHTS / "terra_encoder.onnx", resume, steps, _report, **common)
 
 
 def _try_dry(recipe: str, settings: tuple[str, ...]) -> None:

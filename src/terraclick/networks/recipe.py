@@ -108,9 +108,15 @@ class NetworkRecipe:
     accumulate: int = 1
     """In how many parts a process computes its share of a batch, one after the other: more need less memory."""
     precision: str = "float32"
-    """float32 or bfloat16 arithmetic (autocast) of a step; weights and averages stay float32."""
+    """float32, bfloat16 or float16 arithmetic (autocast) of a step; weights and averages stay float32."""
+    average: float = 0.0
+    """Decay of the running average of the weights, which is kept instead of them; 0 = none."""
     rate: float = 5e-5
     """Learning rate of Adam."""
+    schedule: str = "milestones"
+    """How the learning rate falls: at `milestones`, or along a "cosine" to its share `last_rate`."""
+    last_rate: float = 0.0
+    """Last learning rate of a cosine, as a share of the first."""
     milestones: tuple[float, ...] = (0.9,)
     """Shares of the steps after each of which the learning rate is a tenth of what it was."""
     backbone_rate: float = 1.0
@@ -155,8 +161,15 @@ class NetworkRecipe:
     def __post_init__(self) -> None:
         if self.first not in ("random", "one") or self.loss not in ("last", "dice", "icl"):
             raise BadConfig(f"first {self.first!r} and loss {self.loss!r}: choose random or one, last, dice or icl.")
-        if self.accumulate < 1 or self.batch < 1 or self.precision not in ("float32", "bfloat16"):
-            raise BadConfig("accumulate and batch are 1 or more, precision float32 or bfloat16: correct the recipe.")
+        if self.accumulate < 1 or self.batch < 1 or self.precision not in ("float32", "bfloat16", "float16"):
+            raise BadConfig(
+                "accumulate and batch are 1 or more, precision float32, bfloat16 or float16: correct the recipe."
+            )
+        if self.schedule not in ("milestones", "cosine") or not 0 <= self.average < 1 or not 0 <= self.last_rate <= 1:
+            raise BadConfig(
+                f"schedule {self.schedule!r}, average {self.average}, last_rate {self.last_rate}: choose milestones or "
+                "cosine, and shares from 0 to 1."
+            )
         if self.tuning == "none":
             raise BadConfig("tuning none trains nothing: choose full, lora or adapter.")
         check_published(self)
@@ -168,6 +181,7 @@ class NetworkRecipe:
 
 SETTLED: tuple[str, ...] = ("name", "family", "config", "seed", "published", "sources", "rank", "references")
 SETTLED += ("accumulate", "precision", "backbone_rate", "warm_up", "auxiliary", "refine")
+SETTLED += ("average", "schedule", "last_rate")
 """Fields that a table need not list: names, and what is off unless a recipe says so."""
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import cos, pi
 
 from terraclick.errors import BadConfig
+from terraclick.train.schedule import held
 
 __all__ = ["RECIPES", "Source", "TrainConfig", "terra_20min", "terra_long", "terra_open"]
 
@@ -38,9 +38,9 @@ class TrainConfig:
     samples: int = 480_000
     """Forward and backward passes of one crop each, over all ranks."""
     batch: int = 8
-    """Episodes in a step of one rank."""
+    """Episodes in a step of one pool."""
     ranks: int = 1
-    """Processes that train together; each has crops and episodes of its own."""
+    """Pools of crops and episodes; the processes that train together deal them out among themselves."""
     pool: int = 48
     """Episodes of a rank open at a time; a step takes some of them one click further."""
     crops: int = 160
@@ -81,8 +81,12 @@ class TrainConfig:
     """Seed of everything random."""
     threads: int = 1
     """CPU threads of a rank."""
+    clip: float = 5.0
+    """Largest norm of the gradient."""
+    accumulate: int = 1
+    """In how many parts the batch of a pool is computed, one after the other: more need less memory."""
     precision: str = "auto"
-    """float32, bfloat16, or auto: bfloat16 where the processor has instructions for it, or on a GPU."""
+    """float32, bfloat16, float16, or auto: bfloat16 where the processor has instructions for it, or on a GPU."""
     start: str = ""
     """File of a trained click net to start from; layers it lacks start fresh. Empty = ImageNet weights."""
     click_weight: float = 0.3
@@ -108,8 +112,10 @@ class TrainConfig:
             raise BadConfig(f"pool {self.pool} is smaller than batch {self.batch}: make it at least as large.")
         if self.warmup + self.cooldown > 1:
             raise BadConfig(f"warmup {self.warmup} and cooldown {self.cooldown} exceed the run: shorten one of them.")
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise BadConfig(f"precision {self.precision!r} is not known: give auto, float32 or bfloat16.")
+        if self.precision not in ("auto", "float32", "bfloat16", "float16"):
+            raise BadConfig(f"precision {self.precision!r} is not known: give auto, float32, bfloat16 or float16.")
+        if self.accumulate < 1 or self.ranks < 1:
+            raise BadConfig("accumulate and ranks are whole numbers from 1 on: correct the recipe.")
 
     @property
     def steps(self) -> int:
@@ -118,10 +124,7 @@ class TrainConfig:
 
     def rate_share(self, done: float) -> float:
         """The learning rate as a share of its peak when a share `done` of the run is over: rise, hold, fall."""
-        if done < self.warmup:
-            return max(done / self.warmup, 0.01)
-        falling = (done - (1 - self.cooldown)) / self.cooldown if self.cooldown else 0.0
-        return 1.0 if falling <= 0 else 0.01 + 0.99 * 0.5 * (1 + cos(pi * min(falling, 1.0)))
+        return held(done, self.warmup, self.cooldown)
 
     def step_sides(self, done: float) -> tuple[int, ...]:
         """Sides that a step may have when a share `done` of the run is over."""

@@ -20,9 +20,9 @@ from terraclick.blocks.tuning import count_parameters, tune
 from terraclick.networks.bicor.model import Bicor
 from terraclick.networks.checkpoint import build
 from terraclick.networks.recipe import NetworkRecipe
+from terraclick.train.episode_loss import training_loss
 from terraclick.train.episodes import Episode, Example
-from terraclick.train.networks import training_loss
-from terraclick.train.semantic import decoder_config
+from terraclick.train.map_network import decoder_config
 from terraclick.train.semantic_losses import total_loss
 from terraclick.train.semantic_recipes import SemanticConfig
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from terraclick.data.datasets import IGNORE, Dataset, Thing
 from terraclick.errors import BadData
 from terraclick.networks.recipe import EpisodeRule
 from terraclick.terra.patches import GREY, cut
+from terraclick.train.samples import Tiles
 from terraclick.values import Window
 
 __all__ = ["Episode", "Example", "Labels", "draw_episode", "mixed", "pasted", "reader", "share_of"]
@@ -73,20 +73,14 @@ class Labels:
 
 def reader(datasets: Sequence[Dataset], keep_mb: int = 1024) -> Callable[[int, int], Labels]:
     """(dataset, picture) numbers → decoded picture; the latest that fit in about `keep_mb` stay in memory."""
-    kept: OrderedDict[tuple[int, int], Labels] = OrderedDict()
+    kept = Tiles(keep_mb)
 
-    def read(dataset: int, picture: int) -> Labels:
-        key = dataset, picture
-        if key not in kept:
-            found = datasets[dataset].pictures[picture]
-            layers = tuple((found.classes(n), found.instances(n)) for n in range(found.layers))
-            kept[key] = Labels(found.image(), layers)
-        kept.move_to_end(key)
-        while len(kept) > 1 and sum(labels.nbytes for labels in kept.values()) > keep_mb << 20:
-            kept.popitem(last=False)
-        return kept[key]
+    def decode(dataset: int, picture: int) -> Labels:
+        found = datasets[dataset].pictures[picture]
+        layers = tuple((found.classes(n), found.instances(n)) for n in range(found.layers))
+        return Labels(found.image(), layers)
 
-    return read
+    return lambda dataset, picture: kept.get((dataset, picture), lambda: decode(dataset, picture))
 
 
 def draw_episode(

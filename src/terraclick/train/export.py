@@ -93,12 +93,12 @@ def export(checkpoint: Path, out: Path) -> Path:
     return out
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
     """What a training run saved; nothing in the file is run. Raises BadWeights if it is missing, damaged or hostile."""
     if not path.is_file():
         raise BadWeights(f"{path} does not exist: give a file that a training run wrote.")
     try:
-        content = torch.load(path, weights_only=True)
+        content = torch.load(path, map_location=device, weights_only=True)
     except Exception:  # damaged archives and refused pickles raise half a dozen kinds of error
         raise BadWeights(
             f"{path} is damaged or asks to run code, so it was not read: give a file that a training run wrote."

@@ -21,7 +21,7 @@ from terraclick.networks.checkpoint import load_network
 from terraclick.networks.onnx_files import check_graph, write_graph
 from terraclick.terra.patches import ENCODER_SIDE
 from terraclick.train.export import OPSET
-from terraclick.train.semantic import restored
+from terraclick.train.map_network import restored
 from terraclick.train.semantic_recipes import loveda, potsdam, vaihingen
 
 __all__ = ["PUBLISHED", "deepness_metadata", "export_map", "export_published"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,9 @@ class Pool:
         self.draws = 0
         self.lenders = Lenders({})
         self.episodes: list[Episode] = []
+        self.coming: Callable[[int], Iterator[list[Crop]]] | None = None
+        """Draws from a number on, where workers cut them ahead."""
+        self._ahead: Iterator[list[Crop]] | None = None
 
     def fill(self) -> None:
         """Cut crops until enough are in use; the oldest make room."""
@@ -100,12 +104,17 @@ class Pool:
 
     def _cut(self) -> None:
         """Cut one draw: one crop, or four that lie beside each other. Crops are numbered by draw and place."""
-        rng = np.random.default_rng([self.config.seed, 1, self.rank, self.draws])
-        for crop in draw_crops(self.datasets, self.config, self.encode, rng, self.draws):
+        if self.coming is not None and self._ahead is None:
+            self._ahead = self.coming(self.draws)
+        for crop in self._drawn(self.draws) if self._ahead is None else next(self._ahead):
             number = self.draws * 4 + crop.place[0] * 2 + crop.place[1]
             crop.save(self.folder / f"{number:08d}.npz")
             self.crops[number] = crop
         self.draws += 1
+
+    def _drawn(self, draw: int) -> list[Crop]:
+        rng = np.random.default_rng([self.config.seed, 1, self.rank, draw])
+        return draw_crops(self.datasets, self.config, self.encode, rng, draw)
 
     def renew(self) -> None:
         """One draw more; the oldest crops beyond the number in use go, and the episodes open on them begin anew."""
@@ -135,7 +144,7 @@ class Pool:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`; crops that are no longer in the folder are cut again."""
-        self.draws = state["draws"]
+        self.draws, self._ahead = state["draws"], None
         self.crops = {number: self._recalled(number) for number in state["crops"]}
         self._index()
         self.rng.bit_generator.state = state["rng"]
@@ -146,8 +155,7 @@ class Pool:
         if path.is_file():
             return Crop.load(path)
         draw = number // 4
-        rng = np.random.default_rng([self.config.seed, 1, self.rank, draw])
-        for crop in draw_crops(self.datasets, self.config, self.encode, rng, draw):
+        for crop in self._drawn(draw):
             if draw * 4 + crop.place[0] * 2 + crop.place[1] == number:
                 crop.save(path)
                 return crop

@@ -1,214 +1,110 @@
-"""Training and judging of class maps (BiCoR-Seg, its baseline), from crops or from kept features of a frozen encoder.
+"""Training of class maps (BiCoR-Seg, its baseline), from crops or from kept features of a frozen encoder.
 
-Which pictures a step sees, and how they are cut, depends on the seed and the step's number alone: a resumed run equals
-an uninterrupted one. Under `torchrun` every process takes its share of each batch and gradients are averaged (DDP);
-the first process writes, each file beside its place and then moved there.
+Which pictures a step sees, and how they are cut, depends on the seed and the step's number alone. The loop is
+`trainer.py`; the losses look at the whole batch, over processes and over the parts of a batch (`sharing.Whole`).
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from terraclick.blocks.convnext import RENAMES, UNUSED
-from terraclick.classmap.scores import Scores, confusion
-from terraclick.errors import BadConfig, BadWeights
-from terraclick.networks.bicor.model import ENCODERS, Bicor, BicorConfig
-from terraclick.networks.checkpoint import read_published, rename, reshaped
-from terraclick.train.export import read_checkpoint
-from terraclick.train.loop import initial_backbone
+from terraclick.errors import BadConfig
+from terraclick.networks.bicor.model import Bicor
+from terraclick.train.folder import claim
+from terraclick.train.judging import evaluate
+from terraclick.train.lookahead import Lookahead
 from terraclick.train.map_features import (
     BalancedCrops,
     Features,
-    FrozenEncoder,
     cut_features,
     encode_to,
     feature_square,
-    judged_squares,
     standardise,
 )
+from terraclick.train.map_network import ARCH, build_network, restored, settings
+from terraclick.train.pictures import Shown, sheet
+from terraclick.train.samples import Tiles, made_ahead
 from terraclick.train.saving import save_checkpoint, save_json
-from terraclick.train.semantic_data import Labelled, draw_crop, draw_mosaic, judged_parts, training_parts
+from terraclick.train.schedule import cosine, milestones
+from terraclick.train.semantic_data import Decoded, Labelled, draw_crop, draw_mosaic, judged_parts, training_parts
 from terraclick.train.semantic_losses import total_loss
-from terraclick.train.semantic_recipes import SemanticConfig, Views
+from terraclick.train.semantic_recipes import SemanticConfig
+from terraclick.train.sharing import Remembered, Shared, Whole, shared
+from terraclick.train.trainer import Backward, Habits, Plan, Report, Work, run
+from terraclick.train.validation import Validation
 
-__all__ = [
-    "ARCH",
-    "Lookahead",
-    "build_network",
-    "decoder_config",
-    "evaluate",
-    "restored",
-    "train",
-    "train_on_features",
-]
-
-ARCH = "bicor-map"
-"""What a checkpoint of this loop says it is."""
-
-CHECKPOINT_EVERY = 50
-
-Report = Callable[[str, int, int, dict[str, float]], None]
+__all__ = ["train", "train_on_features"]
 
 
-# --- networks --------------------------------------------------------------------------------------------------------
+def train(
+    config: SemanticConfig,
+    data: Path,
+    out: Path,
+    resume: bool = False,
+    until: int | None = None,
+    report: Report = lambda *_: None,
+    validation: Validation | None = None,
+    habits: Habits | None = None,
+    clock: Callable[[], float] = time.process_time,
+) -> Path:
+    """Train a class map by a recipe and return the file of its weights, `map_net.pt`.
+
+    out receives config.json, log.jsonl, checkpoint.pt, scores.json and map_net.pt, and of a frozen encoder the kept
+    features/, which may be deleted after the run. With `resume` an earlier run of the same recipe goes on; `until`
+    ends this call at that step. With `validation` the parts that the recipe is judged on are judged on the way, and
+    best.pt keeps the best weights. Under torchrun the batch is shared. Raises BadConfig (another recipe's folder),
+    BadData, BadWeights, MissingExtra.
+    """
+    habits = habits or Habits()
+    torch.set_num_threads(config.threads)
+    with shared(config.batch, habits.device) as among:
+        samples, judged = training_parts(config, data), judged_parts(config, data)
+        if among.writes:
+            plain = SemanticConfig(config.name, config.layout, config.classes)
+            claim(out, "config.json", settings(config), resume, settings(plain))
+        among.wait()
+        network = build_network(config)
+        draw, count = _drawing(config, network, samples, out, among, habits, report)
+        work = MapWork(config, network, draw, count, judged, among, habits)
+        weights = run(work, out, among, "map_net", resume, until, report, validation, habits, clock)
+        if among.writes:
+            scores = evaluate(config, restored(weights)[1].to(among.device), judged, report)
+            each = scores.by_class(scores.iou) | {"f1": scores.by_class(scores.f1)}
+            save_json(out / "scores.json", scores.figures() | each)
+        among.wait()
+        return weights
 
 
-def decoder_config(config: SemanticConfig) -> BicorConfig:
-    """The network's sizes that a recipe asks for."""
-    return BicorConfig(
-        len(config.classes),
-        ENCODERS[config.encoder],
-        config.embed,
-        config.layers,
-        config.top_k,
-        decoder=config.decoder,
-        setting=config.setting,
-    )
-
-
-def build_network(config: SemanticConfig) -> Bicor:
-    """The network before the first step. Raises BadWeights for weights that do not fit, MissingExtra."""
-    torch.manual_seed(config.seed)
-    network = Bicor(config.encoder, decoder_config(config))
-    encoder: Any = network.encoder
-    if config.encoder.startswith("convnext"):
-        if config.weights is not None:
-            state = rename(read_published(config.weights), RENAMES, UNUSED)
-            state = reshaped(state, encoder.net.state_dict())
-            try:
-                encoder.net.load_state_dict(state)
-            except RuntimeError as error:
-                reason = str(error).splitlines()[-1].strip()
-                raise BadWeights(f"{config.weights} does not fit {config.encoder}: {reason}") from None
-        return network
-    published = initial_backbone()
-    if config.encoder == "efficientnet-lite0":
-        encoder.net.load_state_dict(published)
-    else:
-        kept = {k: v for k, v in published.items() if k.split(".")[0] == "stem" or k.startswith(STAGES_OF_DETAIL)}
-        encoder.detail.load_state_dict(kept)
-    return network
-
-
-STAGES_OF_DETAIL = ("stages.0.", "stages.1.", "stages.2.")
-
-
-class Lookahead:
-    """Slow weights that follow an optimiser's fast ones: every `every` steps half way (Zhang et al. 2019)."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, every: int = 5, share: float = 0.5) -> None:
-        self.optimizer, self.every, self.share, self.count = optimizer, every, share, 0
-        self.slow = [p.detach().clone() for p in self._parameters()]
-
-    def _parameters(self) -> Iterator[nn.Parameter]:
-        for group in self.optimizer.param_groups:
-            yield from group["params"]
-
-    def step(self) -> None:
-        """One fast step; every few, fast and slow weights meet."""
-        self.optimizer.step()
-        self.count += 1
-        if self.count % self.every == 0:
-            with torch.no_grad():
-                for slow, fast in zip(self.slow, self._parameters(), strict=True):
-                    slow.lerp_(fast, self.share)
-                    fast.copy_(slow)
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that decides the following steps."""
-        return {"fast": self.optimizer.state_dict(), "slow": self.slow, "count": self.count}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
-        self.optimizer.load_state_dict(state["fast"])
-        self.count = state["count"]
-        for slow, kept in zip(self.slow, state["slow"], strict=True):
-            slow.copy_(kept)
-
-
-def _rate(config: SemanticConfig, step: int, steps: int) -> float:
-    """Cosine from the peak to the last rate."""
-    share = 0.5 + 0.5 * math.cos(math.pi * min(step / max(steps, 1), 1.0))
-    return config.min_rate + (config.rate - config.min_rate) * share
-
-
-# --- the loop --------------------------------------------------------------------------------------------------------
-
-
-class _Run:
-    """Network, optimiser and step count; what is trained is the whole network, or the decoder of a frozen one."""
-
-    def __init__(self, config: SemanticConfig, network: Bicor, count: int) -> None:
-        self.config, self.network, self.step = config, network, 0
-        self.trained: nn.Module = network.decoder if config.frozen else network
-        self.per_epoch = max(1, count // config.batch)
-        self.steps = max(1, round(config.epochs * self.per_epoch))
-        self.count = count
-        parameters = list(self.trained.parameters())
-        if config.optimizer == "adamw":
-            fast: torch.optim.Optimizer = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=config.decay)
-        else:
-            fast = torch.optim.Adam(parameters, lr=config.rate)
-        self.fast = fast
-        self.optimizer = Lookahead(fast) if config.lookahead else fast
-        self.rank, self.world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-        self.module: nn.Module = self.trained
-        if self.world > 1:
-            self.module = nn.parallel.DistributedDataParallel(self.trained)
-
-    def chosen(self, step: int) -> list[int]:
-        """Samples of a step over all processes: a fresh shuffle every epoch; small sets are gone through again."""
-        epoch, place = divmod(step, self.per_epoch)
-        order = np.random.default_rng([self.config.seed, 3, epoch]).permutation(self.count)
-        return [int(order[(place * self.config.batch + i) % self.count]) for i in range(self.config.batch)]
-
-    def advance(self, draw: Callable[[int, np.random.Generator], tuple[Any, Tensor]]) -> dict[str, float]:
-        """One step; `draw(sample, rng)` gives the network's input and the labels of one picture."""
-        config = self.config
-        rngs = [np.random.default_rng([config.seed, 4, self.step, i]) for i in range(config.batch)]
-        mine = list(zip(self.chosen(self.step), rngs, strict=True))[self.rank :: self.world]
-        drawn = [draw(index, rng) for index, rng in mine]
-        labels = torch.stack([truth for _, truth in drawn])
-        self.module.train()
-        if config.frozen:
-            output = self.module([torch.stack(level) for level in zip(*[maps for maps, _ in drawn], strict=True)])
-        else:
-            output = self.module(torch.stack([image for image, _ in drawn]))
-        loss = total_loss(output, labels, self.network.decoder.config, config.heat, config.fisher)
-        for group in self.fast.param_groups:
-            group["lr"] = _rate(config, self.step, self.steps)
-        self.fast.zero_grad(set_to_none=True)
-        loss.backward()
-        if config.clip is not None:
-            nn.utils.clip_grad_norm_(self.trained.parameters(), config.clip)
-        self.optimizer.step()
-        self.step += 1
-        return {"loss": float(loss.detach())}
-
-    def state(self) -> dict[str, Any]:
-        """All that decides the following steps."""
-        return {"step": self.step, "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
-        self.step = state["step"]
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+def _drawing(
+    config: SemanticConfig,
+    network: Bicor,
+    samples: list[Labelled],
+    out: Path,
+    among: Shared,
+    habits: Habits,
+    report: Report,
+) -> tuple[DrawnCrop | DrawnFeatures, int]:
+    """How samples are drawn, and how many there are; of a frozen encoder they are encoded first."""
+    if not config.frozen:
+        cache = habits.cache_mb // max(habits.workers, 1)
+        return DrawnCrop(config, tuple(samples), cache), len(samples)
+    if among.writes:
+        encode_to(out / "features", config, network, samples, report)
+    among.wait()
+    features = encode_to(out / "features", config, network, samples)
+    standardise(network.decoder, features)
+    return DrawnFeatures(config, tuple(features)), len(features)
 
 
 def train_on_features(
@@ -217,201 +113,223 @@ def train_on_features(
     """Train the decoder on kept features, nothing written: what ablations repeat. Returns the network."""
     torch.manual_seed(config.seed)
     standardise(network.decoder, features)
-    run = _Run(config, network, len(features))
-    while run.step < run.steps:
-        figures = run.advance(_draw_features(config, features))
+    work = MapWork(config, network, DrawnFeatures(config, tuple(features)), len(features), (), Shared(), Habits())
+    for step in range(work.plan.steps):
+        work.optimizer_rates(step)
+        figures = work.compute(step, torch.autograd.backward)
+        work.stepped()
         if report is not None:
-            report("train", run.step, run.steps, figures)
+            report("train", step + 1, work.plan.steps, figures)
     return network
 
 
-def _draw_features(
-    config: SemanticConfig, features: Sequence[Features]
-) -> Callable[[int, np.random.Generator], tuple[Any, Tensor]]:
-    crops = None if config.balance is None else BalancedCrops.of(features, config, config.balance)
+# --- samples ---------------------------------------------------------------------------------------------------------
 
-    def draw(index: int, rng: np.random.Generator) -> tuple[Any, Tensor]:
-        if crops is None:
-            cut = cut_features(features[index], config, rng)
+
+@dataclass(frozen=True)
+class DrawnCrop:
+    """Draws a crop of one picture by (step, place in the batch, picture), in this process or in a worker."""
+
+    config: SemanticConfig
+    samples: tuple[Labelled, ...]
+    cache_mb: int
+
+    def __call__(self, key: tuple[int, int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        step, place, index = key
+        rng = np.random.default_rng([self.config.seed, 4, step, place])
+        if self.config.mosaic and rng.random() < self.config.mosaic:
+            others = [int(rng.integers(len(self.samples))) for _ in range(3)]
+            return draw_mosaic([self._read(i) for i in (index, *others)], self.config.crop, rng)
+        return draw_crop(self._read(index), self.config.crop, rng)
+
+    @property
+    def chances(self) -> NDArray[np.float64] | None:
+        """How often each picture is drawn; None where the recipe shares nothing out."""
+        shares = dict(self.config.shares)
+        if not shares:
+            return None
+        counts = Counter(sample.dataset for sample in self.samples)
+        chances = np.array([shares.get(one.dataset, 0.0) / counts[one.dataset] for one in self.samples])
+        if not chances.sum():
+            raise BadConfig(f"shares name {', '.join(shares)}; trained on are {', '.join(counts)}: correct them.")
+        return chances / chances.sum()
+
+    def _read(self, index: int) -> Decoded:
+        return self._tiles.get(index, lambda: Decoded(*self.samples[index].both()))
+
+    @cached_property
+    def _tiles(self) -> Tiles:
+        return Tiles(self.cache_mb)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DrawnCrop, (self.config, self.samples, self.cache_mb)
+
+
+@dataclass(frozen=True)
+class DrawnFeatures:
+    """Draws a square of kept features, maps as float32."""
+
+    config: SemanticConfig
+    features: tuple[Features, ...]
+    chances: None = None
+    """Every square is drawn alike, or by the recipe's balance."""
+
+    def __call__(self, key: tuple[int, int, int]) -> tuple[list[NDArray[np.float32]], NDArray[np.uint8]]:
+        step, place, index = key
+        rng = np.random.default_rng([self.config.seed, 4, step, place])
+        if self._crops is None:
+            cut = cut_features(self.features[index], self.config, rng)
         else:
-            sample, row, col = crops.draw(rng)
-            cut = feature_square(features[sample], row, col, config.crop)
-        maps = [torch.from_numpy(m.astype(np.float32)) for m in cut.maps]
-        return maps, torch.from_numpy(cut.labels.astype(np.int64))
+            sample, row, col = self._crops.draw(rng)
+            cut = feature_square(self.features[sample], row, col, self.config.crop)
+        return [m.astype(np.float32) for m in cut.maps], cut.labels
 
-    return draw
-
-
-def _draw_pictures(
-    config: SemanticConfig, samples: Sequence[Labelled]
-) -> Callable[[int, np.random.Generator], tuple[Any, Tensor]]:
-    def draw(index: int, rng: np.random.Generator) -> tuple[Any, Tensor]:
-        if config.mosaic and rng.random() < config.mosaic:
-            others = [samples[int(rng.integers(len(samples)))] for _ in range(3)]
-            image, truth = draw_mosaic([samples[index], *others], config.crop, rng)
-        else:
-            image, truth = draw_crop(samples[index], config.crop, rng)
-        return torch.from_numpy(image).permute(2, 0, 1).float() / 255, torch.from_numpy(truth.astype(np.int64))
-
-    return draw
+    @cached_property
+    def _crops(self) -> BalancedCrops | None:
+        power = self.config.balance
+        return None if power is None else BalancedCrops.of(self.features, self.config, power)
 
 
-def train(
-    config: SemanticConfig,
-    data: Path,
-    out: Path,
-    resume: bool = False,
-    stop_after: int | None = None,
-    progress: Report | None = None,
-    clock: Callable[[], float] = time.process_time,
-) -> Path:
-    """Train a class map by a recipe and return the file of its weights, `map_net.pt`.
-
-    out receives config.json, log.jsonl, checkpoint.pt, scores.json and map_net.pt, and of a frozen encoder the kept
-    features/, which may be deleted after the run. With `resume` an earlier run of the
-    same recipe goes on; `stop_after` ends this call at that step. Under torchrun (WORLD_SIZE > 1) the batch is shared.
-    Raises BadConfig (another recipe's folder), BadData, BadWeights, MissingExtra.
-    """
-    report = progress or (lambda stage, done, total, figures: None)
-    torch.set_num_threads(config.threads)
-    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    if world > 1:
-        if config.batch % world:
-            raise BadConfig(f"a batch of {config.batch} cannot be shared by {world} processes: change one of them.")
-        torch.distributed.init_process_group("gloo", timeout=timedelta(days=1))
-    try:
-        samples, judged = training_parts(config, data), judged_parts(config, data)
-        if rank == 0:
-            _claim(out, config, resume)
-        if world > 1:
-            torch.distributed.barrier()
-        network = build_network(config)
-        if config.frozen:
-            if rank == 0:
-                encode_to(out / "features", config, network, samples, report)
-            if world > 1:
-                torch.distributed.barrier()
-            features = encode_to(out / "features", config, network, samples)
-            standardise(network.decoder, features)
-            draw, count = _draw_features(config, features), len(features)
-        else:
-            draw, count = _draw_pictures(config, samples), len(samples)
-        run = _Run(config, network, count)
-        if resume and (out / "checkpoint.pt").exists():
-            run.restore(read_checkpoint(out / "checkpoint.pt"))
-        last = run.steps if stop_after is None else min(stop_after, run.steps)
-        while run.step < last:
-            started = clock()
-            figures = run.advance(draw)
-            figures["seconds"] = clock() - started
-            if rank == 0:
-                with (out / "log.jsonl").open("a") as log:
-                    log.write(json.dumps({"step": run.step, **figures}) + "\n")
-                report("train", run.step, run.steps, figures)
-                if run.step % CHECKPOINT_EVERY == 0 or run.step == last:
-                    save_checkpoint(out / "checkpoint.pt", run.state())
-        weights = out / "map_net.pt"
-        if rank == 0:
-            scores = evaluate(config, network, judged, report)
-            each = scores.by_class(scores.iou) | {"f1": scores.by_class(scores.f1)}
-            save_json(out / "scores.json", scores.figures() | each)
-            content = {"arch": ARCH, "recipe": _settings(config), "step": run.step, "weights": network.state_dict()}
-            save_checkpoint(weights, content)
-        if world > 1:
-            torch.distributed.barrier()
-        return weights
-    finally:
-        if world > 1 and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+# --- the work --------------------------------------------------------------------------------------------------------
 
 
-def _settings(config: SemanticConfig) -> dict[str, Any]:
-    """A recipe as plain values, without its table."""
-    return {name: value for name, value in asdict(config).items() if name != "sources"}
+class MapWork(Work):
+    """Network and optimiser of a class map; what is trained is the whole network, or the decoder of a frozen one."""
 
+    best = ("miou", 1)
 
-def _claim(out: Path, config: SemanticConfig, resume: bool) -> None:
-    """Make the out folder this run's own, or check that it is. Raises BadConfig."""
-    out.mkdir(parents=True, exist_ok=True)
-    path, mine = out / "config.json", json.loads(json.dumps(_settings(config)))
-    if not path.exists():
-        save_json(path, mine)
-    elif json.loads(path.read_text(encoding="utf-8")) != mine:
-        raise BadConfig(f"{out} holds a run with other settings ({path}): choose another folder.")
-    elif not resume and (out / "checkpoint.pt").exists():
-        raise BadConfig(f"{out} holds an earlier run: pass --resume to go on with it, or choose another folder.")
+    def __init__(
+        self,
+        config: SemanticConfig,
+        network: Bicor,
+        draw: DrawnCrop | DrawnFeatures,
+        count: int,
+        judged: Sequence[Labelled],
+        among: Shared,
+        habits: Habits,
+    ) -> None:
+        self.config, self.network, self.judged, self.among, self.habits = config, network, judged, among, habits
+        self.draw, self.count, self.chances = draw, count, draw.chances
+        self.module = network
+        self.trained = network.decoder if config.frozen else network
+        self.trained.to(among.device)
+        self.per_epoch = max(1, count // config.batch)
+        steps = max(1, round(config.epochs * self.per_epoch))
+        self.plan = Plan(steps, config.batch, config.precision, config.clip, config.average)
+        parameters = list(self.trained.parameters())
+        adamw = config.optimizer == "adamw"
+        fast: torch.optim.Optimizer = (
+            torch.optim.AdamW(parameters, lr=config.rate, weight_decay=config.decay)
+            if adamw
+            else torch.optim.Adam(parameters, lr=config.rate)
+        )
+        self.optimizer = Lookahead(fast) if config.lookahead else fast
+        self._coming: Any = None
+        self._seen: list[Shown] = []
 
+    def chosen(self, step: int) -> list[int]:
+        """Samples of a step over all processes: a fresh shuffle every epoch; small sets are gone through again."""
+        if self.chances is not None:
+            rng = np.random.default_rng([self.config.seed, 3, step])
+            return [int(index) for index in rng.choice(self.count, self.config.batch, p=self.chances)]
+        epoch, place = divmod(step, self.per_epoch)
+        order = np.random.default_rng([self.config.seed, 3, epoch]).permutation(self.count)
+        return [int(order[(place * self.config.batch + i) % self.count]) for i in range(self.config.batch)]
 
-# --- judging ---------------------------------------------------------------------------------------------------------
+    def rates(self, step: int) -> Sequence[float]:
+        """The peak's share by the recipe's schedule."""
+        config, steps = self.config, self.plan.steps
+        if config.schedule == "milestones":
+            return [config.rate * milestones(step, steps, config.milestones, config.warm_up)]
+        return [config.rate * cosine(step, steps, config.min_rate / config.rate, config.warm_up)]
 
+    def optimizer_rates(self, step: int) -> None:
+        """Set the learning rate of a step, and forget the last one's gradient."""
+        for group, rate in zip(self.optimizer.param_groups, self.rates(step), strict=True):
+            group["lr"] = rate
+        self.trained.zero_grad(set_to_none=True)
 
-def evaluate(
-    config: SemanticConfig,
-    network: Bicor,
-    samples: Sequence[Labelled | Features],
-    report: Report | None = None,
-) -> Scores:
-    """Name every pixel of some pictures and count: at the scale of training, one at a time."""
-    network.eval()
-    total = np.zeros((len(config.classes), len(config.classes)), np.int64)
-    encoder = FrozenEncoder(config, network) if config.frozen else None
-    for index, sample in enumerate(samples):
-        for answer, truth in _answers(config, network, sample, encoder):
-            total += confusion(answer, truth, len(config.classes))
-        if report is not None:
-            report("judge", index + 1, len(samples), {})
-    return Scores(total, config.names, config.uncounted)
+    def stepped(self) -> None:
+        """The optimiser's step, where nobody else makes it."""
+        if self.config.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.clip)
+        self.optimizer.step()
 
+    def _samples(self, step: int) -> list[Any]:
+        """This process's samples of a step, drawn ahead where there are workers."""
+        mine = self.among.mine(self.config.batch)
+        if self._coming is None:
+            keys = ([(k, i, self.chosen(k)[i]) for i in mine] for k in range(step, self.plan.steps))
+            self._coming = made_ahead(self.draw, keys, self.habits.workers)
+        return list(next(self._coming))
 
-def _answers(
-    config: SemanticConfig, network: Bicor, sample: Labelled | Features, encoder: FrozenEncoder | None
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-    """Class index of every pixel and the truth, of a picture or of the squares that it is judged by."""
-    if isinstance(sample, Features):
-        yield _decoded(network, sample, sample.labels), sample.labels
-    elif encoder is None:
-        yield _answer(network, sample.image()), sample.labels()
-    else:
-        whole = config.view_of(sample.dataset) is None
-        for piece, labels in judged_squares(config, sample):
-            truth = sample.labels() if whole else labels
-            yield _decoded(network, encoder(piece, labels), truth), truth
+    def compute(self, step: int, backward: Backward) -> dict[str, float]:
+        """The step's loss as far as this process's samples are concerned, in as many parts as the recipe says."""
+        samples, config = self._samples(step), self.config
+        size = -(-len(samples) // config.accumulate)
+        chunks = [samples[k : k + size] for k in range(0, len(samples), size)]
+        self.network.train()
+        self._seen = []
+        whole: Whole = Whole(self.among)
+        if config.accumulate > 1:
+            whole = self._noted(chunks, step)
+        for number, chunk in enumerate(chunks):
+            if isinstance(whole, Remembered):
+                whole.play(number)
+            output, labels = self._forward(chunk, step, number)
+            loss = total_loss(output, labels, self.network.decoder.config, config.heat, config.fisher, whole)
+            backward(loss)
+            self._watch(step, chunk, output.logits)
+        return {"loss": float(loss.detach()) / self.among.world}
 
+    def _noted(self, chunks: Sequence[list[Any]], step: int) -> Remembered:
+        """A first round without gradient: what the losses read of each part of the batch."""
+        whole, config = Remembered(self.among), self.config
+        with torch.no_grad():
+            for number, chunk in enumerate(chunks):
+                whole.note()
+                output, labels = self._forward(chunk, step, number)
+                total_loss(output, labels, self.network.decoder.config, config.heat, config.fisher, whole)
+        whole.close()
+        return whole
 
-def _decoded(network: Bicor, feature: Features, truth: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Class index of every pixel of the truth's size."""
-    with torch.no_grad():
-        logits = network.decoder([torch.from_numpy(m.astype(np.float32))[None] for m in feature.maps]).logits
-        size = (truth.shape[0], truth.shape[1])
-        if logits.shape[-2:] != torch.Size(size):
-            logits = functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-    return np.asarray(logits[0].argmax(0).numpy())
+    def _forward(self, chunk: list[Any], step: int, number: int) -> tuple[Any, Tensor]:
+        """Answers and labels of a part of the batch."""
+        torch.manual_seed(int(np.random.default_rng([self.config.seed, 6, step, number]).integers(2**31)))
+        device = self.among.device
+        labels = torch.from_numpy(np.stack([truth for _, truth in chunk]).astype(np.int64)).to(device)
+        if self.config.frozen:
+            levels = zip(*[maps for maps, _ in chunk], strict=True)
+            return self.trained([torch.from_numpy(np.stack(level)).to(device) for level in levels]), labels
+        images = torch.from_numpy(np.stack([image for image, _ in chunk])).to(device)
+        return self.trained(images.permute(0, 3, 1, 2).float() / 255), labels
 
+    def _watch(self, step: int, chunk: list[Any], logits: Tensor) -> None:
+        every = self.habits.pictures_every
+        if not every or (step + 1) % every or self.config.frozen or len(self._seen) >= 4:
+            return
+        colours = [colour for _, colour in self.config.classes]
+        answers = logits.detach().argmax(1).cpu().numpy()
+        self._seen += [Shown(image, truth, a, (), colours) for (image, truth), a in zip(chunk, answers, strict=True)]
 
-def _answer(network: Bicor, image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Class index of every pixel of one picture, mirrored outwards to a multiple of 32."""
-    rows, cols = image.shape[:2]
-    padded = cv2.copyMakeBorder(image, 0, -rows % 32, 0, -cols % 32, cv2.BORDER_REFLECT_101)
-    with torch.no_grad():
-        logits = network(torch.from_numpy(np.asarray(padded)).permute(2, 0, 1)[None].float() / 255).logits
-    return np.asarray(logits[0, :, :rows, :cols].argmax(0).numpy())
+    def keep(self, stem: Path, weights: Mapping[str, Tensor], step: int) -> Path:
+        """A `map_net.pt`."""
+        path = stem.with_suffix(".pt")
+        plain = {name: value.cpu() for name, value in weights.items()}
+        save_checkpoint(path, {"arch": ARCH, "recipe": settings(self.config), "step": step, "weights": plain})
+        return path
 
+    def measure(self, weights: Path) -> dict[str, float]:
+        """mIoU, mean F1 and OA on the parts that the recipe is judged on."""
+        network = restored(weights)[1]
+        (network.decoder if self.config.frozen else network).to(self.among.device)
+        return evaluate(self.config, network, self.judged).figures()
 
-def restored(checkpoint: Path) -> tuple[SemanticConfig, Bicor, dict[str, Any]]:
-    """Recipe, network and content of a `map_net.pt`. Raises BadWeights for anything else."""
-    content = read_checkpoint(checkpoint)
-    if content.get("arch") != ARCH:
-        raise BadWeights(f"{checkpoint} holds {content.get('arch')!r}, not a class map.")
-    recipe = {name: _tuples(value) for name, value in content["recipe"].items() if name != "views"}
-    recipe["views"] = tuple(Views(**view) for view in content["recipe"].get("views", ()))
-    config = SemanticConfig(**recipe)
-    network = Bicor(config.encoder, decoder_config(config))
-    try:
-        network.load_state_dict(content["weights"])
-    except RuntimeError as error:
-        raise BadWeights(f"{checkpoint} does not fit: {str(error).splitlines()[-1].strip()}") from None
-    return config, network.eval(), content
+    def picture(self) -> NDArray[np.uint8] | None:
+        """The last batch's first samples with their labels and answers."""
+        return sheet(self._seen[:4]) if self._seen else None
 
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+    def close(self) -> None:
+        """Workers may go."""
+        if self._coming is not None:
+            self._coming.close()

@@ -22,7 +22,17 @@ from terraclick.data.pictures import LARGEST_NUMBER, read_numbers, read_picture
 from terraclick.errors import BadData
 from terraclick.train.semantic_recipes import SemanticConfig
 
-__all__ = ["IGNORE", "Labelled", "draw_crop", "draw_mosaic", "judged_parts", "read_parts", "training_parts", "turned"]
+__all__ = [
+    "IGNORE",
+    "Decoded",
+    "Labelled",
+    "draw_crop",
+    "draw_mosaic",
+    "judged_parts",
+    "read_parts",
+    "training_parts",
+    "turned",
+]
 
 IGNORE = 255
 """Label of pixels that teach and count nothing."""
@@ -67,6 +77,23 @@ class Labelled:
         if image.shape[:2] != labels.shape:
             raise BadData(f"{self.image_file} is {image.shape[:2]}, its mask {labels.shape}: they must be of one size.")
         return image, labels
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A picture and its labels in memory."""
+
+    picture: Image
+    truth: Image
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self.picture.nbytes + self.truth.nbytes
+
+    def both(self) -> tuple[Image, Image]:
+        """Picture and labels."""
+        return self.picture, self.truth
 
 
 def read_parts(config: SemanticConfig, root: Path, parts: Sequence[str]) -> list[Labelled]:
@@ -145,7 +172,7 @@ def turned(array: NDArray[Any], turn: int) -> NDArray[Any]:
     return np.ascontiguousarray(array[:, ::-1] if turn >= 4 else array)
 
 
-def draw_crop(sample: Labelled, side: int, rng: np.random.Generator) -> tuple[Image, Image]:
+def draw_crop(sample: Labelled | Decoded, side: int, rng: np.random.Generator) -> tuple[Image, Image]:
     """A square of side × side pixels: enlarged or shrunk, turned, mirrored, not too much of one class.
 
     A picture smaller than the crop is mirrored outwards; labels beyond it are ignored.
@@ -174,7 +201,7 @@ def draw_crop(sample: Labelled, side: int, rng: np.random.Generator) -> tuple[Im
     return turned(piece, turn), turned(truth, turn)
 
 
-def draw_mosaic(samples: Sequence[Labelled], side: int, rng: np.random.Generator) -> tuple[Image, Image]:
+def draw_mosaic(samples: Sequence[Labelled | Decoded], side: int, rng: np.random.Generator) -> tuple[Image, Image]:
     """Pieces of four pictures around a point of the middle half: image (S, S, 3), labels (S, S)."""
     row, col = (int(rng.integers(side // 4, side - side // 4 + 1)) for _ in range(2))
     image, labels = np.zeros((side, side, 3), np.uint8), np.full((side, side), IGNORE, np.uint8)

@@ -12,24 +12,25 @@ from torch import Tensor
 from torch.nn import functional
 
 from terraclick.networks.bicor.model import BicorConfig, BicorOutput
+from terraclick.train.sharing import ALONE, Whole
 
 __all__ = ["dice_loss", "fisher_loss", "main_loss", "scatter_ratio", "smoothed_cross_entropy", "total_loss"]
 
 
-def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.05) -> Tensor:
+def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.05, whole: Whole = ALONE) -> Tensor:
     """Cross-entropy with label smoothing; ignored pixels count as zeros in the mean, as published."""
-    return _cross_entropy(functional.log_softmax(logits, dim=1), *_known(logits, labels), smoothing)
+    return _cross_entropy(functional.log_softmax(logits, dim=1), *_known(logits, labels), smoothing, whole)
 
 
-def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 0.05) -> Tensor:
+def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 0.05, whole: Whole = ALONE) -> Tensor:
     """1 − dice of each class over the whole batch; classes that no label shows count as zero in the mean."""
-    return _dice(functional.log_softmax(logits, dim=1), *_known(logits, labels), smooth)
+    return _dice(functional.log_softmax(logits, dim=1), *_known(logits, labels), smooth, whole)
 
 
-def main_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def main_loss(logits: Tensor, labels: Tensor, whole: Whole = ALONE) -> Tensor:
     """Smoothed cross-entropy + dice (eq. 13)."""
     logs, (picked, valid) = functional.log_softmax(logits, dim=1), _known(logits, labels)
-    return _cross_entropy(logs, picked, valid, 0.05) + _dice(logs, picked, valid, 0.05)
+    return _cross_entropy(logs, picked, valid, 0.05, whole) + _dice(logs, picked, valid, 0.05, whole)
 
 
 def _known(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,20 +39,22 @@ def _known(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(valid, labels, 0), valid
 
 
-def _cross_entropy(logs: Tensor, picked: Tensor, valid: Tensor, smoothing: float) -> Tensor:
+def _cross_entropy(logs: Tensor, picked: Tensor, valid: Tensor, smoothing: float, whole: Whole) -> Tensor:
     hit = logs.gather(1, picked[:, None])[:, 0]
     loss = (1 - smoothing) * hit + smoothing / logs.shape[1] * logs.sum(1)
-    return -(loss * valid).mean()
+    summed = whole.total(torch.stack([(loss * valid).sum(), logs.new_tensor(loss.numel())]))
+    return -summed[0] / summed[1]
 
 
-def _dice(logs: Tensor, picked: Tensor, valid: Tensor, smooth: float) -> Tensor:
+def _dice(logs: Tensor, picked: Tensor, valid: Tensor, smooth: float, whole: Whole) -> Tensor:
     """Sums per class by index, so that nothing one-hot is made."""
     classes, place = logs.shape[1], picked.flatten()
     probs, counts = logs.exp() * valid[:, None], valid.flatten().to(logs.dtype)
     empty = torch.zeros(classes, dtype=logs.dtype, device=logs.device)
     common = empty.index_add(0, place, probs.gather(1, picked[:, None]).flatten())
     present = empty.index_add(0, place, counts)
-    score = (2 * common + smooth) / (probs.sum((0, 2, 3)) + present + smooth).clamp_min(1e-7)
+    common, present, predicted = whole.total(torch.stack([common, present, probs.sum((0, 2, 3))]))
+    score = (2 * common + smooth) / (predicted + present + smooth).clamp_min(1e-7)
     return ((1 - score) * (present > 0)).mean()
 
 
@@ -79,16 +82,24 @@ def scatter_ratio(embeddings: Tensor, pairs: bool) -> Tensor:
 
 
 def total_loss(
-    output: BicorOutput, labels: Tensor, config: BicorConfig, heat: float = 0.1, fisher: float = 1.0
+    output: BicorOutput,
+    labels: Tensor,
+    config: BicorConfig,
+    heat: float = 0.1,
+    fisher: float = 1.0,
+    whole: Whole = ALONE,
 ) -> Tensor:
-    """Main loss + `heat` · supervision of every layer's heatmaps (λ₁) + `fisher` · Fisher's [+ 0.4 · auxiliary]."""
-    loss = main_loss(output.logits, labels)
+    """Main loss + `heat` · supervision of every layer's heatmaps (λ₁) + `fisher` · Fisher's [+ 0.4 · auxiliary].
+
+    whole: what the sums and the scatter are taken over, where the batch is shared or computed in parts.
+    """
+    loss = main_loss(output.logits, labels, whole)
     if output.auxiliary is not None:
-        loss = loss + 0.4 * smoothed_cross_entropy(output.auxiliary, labels)
+        loss = loss + 0.4 * smoothed_cross_entropy(output.auxiliary, labels, whole=whole)
     if heat:
         size = (labels.shape[-2], labels.shape[-1])
         ups = [functional.interpolate(h, size=size, mode="bilinear", align_corners=False) for h in output.heat]
-        loss = loss + heat * sum(main_loss(up, labels) for up in ups)
+        loss = loss + heat * sum(main_loss(up, labels, whole) for up in ups)
     if fisher:
-        loss = loss + fisher * fisher_loss(output.embeddings, config.setting)
+        loss = loss + fisher * fisher_loss(tuple(whole.rows(layer) for layer in output.embeddings), config.setting)
     return loss

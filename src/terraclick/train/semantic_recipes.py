@@ -126,6 +126,21 @@ class SemanticConfig:
     """Peak learning rate; falls to `min_rate` along a cosine."""
     min_rate: float = 1e-6
     """Last learning rate."""
+    schedule: str = "cosine"
+    """How the learning rate falls: along a cosine to `min_rate`, or at "milestones" to a tenth."""
+    milestones: tuple[float, ...] = ()
+    """Shares of the steps after which it falls, where the schedule says so."""
+    warm_up: int = 0
+    """Steps over which it rises from nothing."""
+    accumulate: int = 1
+    """In how many parts a process computes its share of a batch: more need less memory, and a second forward pass."""
+    precision: str = "float32"
+    """float32, bfloat16 or float16 arithmetic (autocast) of a step."""
+    average: float = 0.0
+    """Decay of the running average of the weights, which is kept instead of them; 0 = none."""
+    shares: tuple[tuple[str, float], ...] = ()
+    """`terraclick` layout, encoders that are trained: (name of a dataset, its share of the crops); empty = by its
+    number of pictures."""
     decay: float = 0.01
     """Weight decay."""
     lookahead: bool = True
@@ -161,6 +176,7 @@ class SemanticConfig:
         if self.frozen and (self.side is None or self.side % 56 or self.crop % 56 or self.crop > self.side):
             raise BadConfig("frozen features need side and crop as multiples of 56, crop at most side: correct them.")
         check_published(self)
+        self._check_loop()
         if not 0 <= self.mosaic <= 1 or (self.mosaic and self.frozen):
             raise BadConfig("mosaic is a chance from 0 to 1, and not for frozen encoders: correct the recipe.")
         if self.views and not self.frozen:
@@ -170,6 +186,15 @@ class SemanticConfig:
             raise BadConfig(f"merged leads to {', '.join(sorted(strangers))}: no class of the recipe is called so.")
         if not self.frozen and self.crop % 32:
             raise BadConfig(f"a crop of {self.crop} pixels was given: a multiple of 32 was expected.")
+
+    def _check_loop(self) -> None:
+        if self.schedule not in ("cosine", "milestones") or self.precision not in ("float32", "bfloat16", "float16"):
+            raise BadConfig(
+                f"schedule {self.schedule!r}, precision {self.precision!r}: choose cosine or milestones, and float32, "
+                "bfloat16 or float16."
+            )
+        if self.accumulate < 1 or not 0 <= self.average < 1 or (self.shares and self.frozen):
+            raise BadConfig("accumulate is 1 or more, average 0 to 1, and shares are not for frozen encoders.")
 
     @property
     def names(self) -> tuple[str, ...]:

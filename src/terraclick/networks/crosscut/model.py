@@ -123,7 +123,8 @@ class CrossCut(SimpleClick):
         """Maps (B · patches, C, h, w) of patches without clicks; in the paper's way without positions either."""
         if self.settings.prompt_from in ("embedding", "none"):
             return self.backbone.patch_embed(pictures)
-        return torch.cat([self.backbone(tokens[part], self._grid) for part in self._parts(len(tokens))])
+        plain = tokens.detach()
+        return torch.cat([self.backbone(plain[part], self._grid) for part in self._parts(len(plain))])
 
     def _parts(self, windows: int) -> list[slice]:
         """Windows that go through the network at once: those of as many patches as the memory allows."""
