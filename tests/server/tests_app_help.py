@@ -78,11 +78,13 @@ def starter(folder):
     """A function that starts servers in a folder, and one that stops those still running."""
     opened = []
 
-    def begin(*images, user="anna", users=("anna", "ben"), session="work.gpkg", predictor=None, opener=None):
+    def begin(
+        *images, user="anna", users=("anna", "ben"), session="work.gpkg", predictor=None, opener=None, model="bright"
+    ):
         scenes = open_scenes([str(image) for image in images])
         crs = next(iter(scenes.values())).grid.crs
         store = open_store(folder / session, crs) if opener is None else opener(crs)
-        space = Workspace(scenes, store, lambda: Model("bright", "b0", "sees bright things", predictor or Bright()))
+        space = Workspace(scenes, store, lambda: Model(model, "b0", "sees bright things", predictor or Bright()))
         tokens = {f"token-{name}": name for name in users}
         out = folder / "out"
         out.mkdir(exist_ok=True)

@@ -176,7 +176,7 @@ SCHEMAS: dict[str, Schema] = {
     "Preview": _object(ready=FLAG, outline=_maybe(_ref("Outline")), ms=_maybe(NUMBER)),
     "Cancelled": _object(cancelled=FLAG),
     "SegMapError": {"type": "object", "required": ["error"], "properties": {"error": {}}},
-    "SegMapModels": _object(models=_list(ANY)),
+    "SegMapModels": _list(_object(id=TEXT, name=TEXT, input_channels=NUMBER, description=TEXT, version=TEXT)),
     "SegMapAnswer": _object(segmentation=_list(ANY), model_used=TEXT, processing_time=NUMBER, timestamp=TEXT),
     "Change": CHANGE,
     "Imported": {

@@ -1,7 +1,8 @@
 """The interface of the SegMap plug-in's server, version 1: a picture and its clicks in, polygons out.
 
-Written from the published description of that interface. Coordinates are pixels of the picture, x right, y down.
-A picture is base64 of its bytes in the order channel, row, column. Nothing is kept but the latest encodings.
+Written from the published description of that interface and from what its plug-in reads of the answers. Coordinates
+are pixels of the picture, x right, y down. A picture is base64 of its bytes in the order channel, row, column. Nothing
+is kept but the latest encodings.
 """
 
 from __future__ import annotations
@@ -96,18 +97,16 @@ def _model_json(space: Workspace) -> Json:
     return {
         "id": model.name,
         "name": model.name,
-        "version": model.hash,
-        "input_shape": {"channels": 3, "width": 1024, "height": 1024},
+        "input_channels": 3,
         "description": model.summary,
-        "status": "active",
-        "created_at": "",
+        "version": model.hash,
     }
 
 
 @router.get("/v1/models", tags=["SegMap"])
-def models(space: Space, user: User) -> Json:
-    """The model of this server, as the SegMap plug-in asks for it."""
-    return {"models": [_model_json(space)]}
+def models(space: Space, user: User) -> list[Json]:
+    """The model of this server: a list, which is what the SegMap plug-in reads."""
+    return [_model_json(space)]
 
 
 @router.post("/v1/segment", tags=["SegMap"])
@@ -136,17 +135,25 @@ def segmap_error(code: str, message: str, status: int) -> JSONResponse:
     return JSONResponse({"error": {"code": code, "message": " ".join(message.split())}}, status)
 
 
+def _clicks(body: SegmentBody, rows: int, cols: int) -> list[Click]:
+    """The clicks that lie on the picture; the plug-in also sends those that the map was moved away from.
+
+    Raises BadClick where no including click is left.
+    """
+    inside = [click for click in body.clicks if 0 <= click[0] < cols and 0 <= click[1] < rows]
+    for x, y, positive in body.clicks:
+        if positive > 0 and not any(click[2] > 0 for click in inside):
+            raise BadClick(f"the click {x:g}, {y:g} lies outside the picture of {cols} x {rows} pixels.")
+    return [Click(float(int(y)), float(int(x)), positive > 0) for x, y, positive in inside]
+
+
 def _answer(body: SegmentBody, space: Workspace, remembered: Remembered) -> list[Json]:
     model = space.model
     if body.model_id not in (None, "", model.name):
         raise UnknownName(f"no model {body.model_id!r} here: {model.name} answers.")
     picture = _picture(body)
     rows, cols = picture.shape[:2]
-    clicks = []
-    for x, y, positive in body.clicks:
-        if not (0 <= x < cols and 0 <= y < rows):
-            raise BadClick(f"the click {x:g}, {y:g} lies outside the picture of {cols} x {rows} pixels.")
-        clicks.append(Click(float(int(y)), float(int(x)), positive > 0))
+    clicks = _clicks(body, rows, cols)
     if not clicks:
         return []
     grid = Grid.from_bounds((0, 0, cols, rows), (rows, cols), None)
