@@ -274,10 +274,12 @@ class Outline:
     clicks are made again.
     """
 
-    def __init__(self, image, register=None, **options):
+    def __init__(self, image, register=None, by_content=False, **options):
         self.image = image
         self.register = register
         """Adds the image to the server, again after a restart, and gives it; None where the server has it anyway."""
+        self.by_content = by_content
+        """Whether the image's name tells its content, so that it is added again only where the server lacks it."""
         self.options = options
         self.clicks = []
         self.redone = []
@@ -292,13 +294,22 @@ class Outline:
     def ready(self, client):
         """The session's name; opened where there is none yet."""
         if self.name is None:
-            if self.register is not None:
-                self.image = self.register(client)["id"]
-            self.answer = client.open_session(self.image, **self.options)
+            self.answer = self._opened(client)
             self.name = self.answer["id"]
             for x, y, positive in list(self.clicks):
                 self.answer = client.click(self.name, x, y, positive)
         return self.name
+
+    def _opened(self, client):
+        if self.by_content:
+            try:
+                return client.open_session(self.image, **self.options)
+            except Refused as error:
+                if error.status != 404 or self.register is None:
+                    raise
+        if self.register is not None:
+            self.image = self.register(client)["id"]
+        return client.open_session(self.image, **self.options)
 
     def forget(self):
         """After the server was lost: the session is opened again by the next call."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What differs between QGIS 3.22 on Qt 5 and QGIS 4 on Qt 6."""
 
-from qgis.core import Qgis, QgsProject, QgsSnappingConfig, QgsTask, QgsTolerance
+from qgis.core import Qgis, QgsProject, QgsSnappingConfig, QgsTolerance
 from qgis.PyQt.QtCore import QMetaType, QVariant
 
 try:
@@ -17,7 +17,6 @@ __all__ = [
     "IN_PIXELS",
     "SNAPPING",
     "STRING",
-    "TASK_FLAGS",
     "QAction",
     "level",
 ]
@@ -26,10 +25,6 @@ if Qgis.QGIS_VERSION_INT >= 33800:
     STRING, DOUBLE, INTEGER = QMetaType.Type.QString, QMetaType.Type.Double, QMetaType.Type.Int
 else:
     STRING, DOUBLE, INTEGER = QVariant.String, QVariant.Double, QVariant.Int
-
-TASK_FLAGS = QgsTask.Flag.CanCancel
-if Qgis.QGIS_VERSION_INT >= 32600:
-    TASK_FLAGS = QgsTask.Flag.CanCancel | QgsTask.Flag.Hidden | QgsTask.Flag.Silent
 
 AVOIDING = getattr(Qgis, "AvoidIntersectionsMode", None) or QgsProject.AvoidIntersectionsMode
 SNAPPING = getattr(Qgis, "SnappingMode", None) or QgsSnappingConfig.SnappingMode

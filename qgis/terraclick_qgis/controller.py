@@ -423,6 +423,7 @@ class Controller(QObject, Connection, Placing, Working, Previewing):
             raise Failure(
                 tr("Select one object in the layer of polygons, or click on a thing, to make an example of it.")
             )
+        results.check_area(chosen[0].geometry())
         return chosen[0].geometry(), layer.crs()
 
     def review_next(self):

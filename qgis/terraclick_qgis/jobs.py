@@ -1,18 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Work beside the screen: one QgsTask at a time in each lane, answers on the main thread."""
 
-from qgis.core import QgsApplication, QgsTask
+from qgis.core import QgsApplication, QgsTask, QgsTaskManager
 from qgis.PyQt.QtCore import QObject
 
 from .client import Failure
-from .compat import TASK_FLAGS
+
+MANAGER = "terraclick_tasks"
+
+
+def manager():
+    """The manager of our tasks: QGIS shows what its own one runs, and tells the desktop when a task is complete.
+
+    It belongs to the application and outlives the plug-in, so that a request under way does not hold an unload up.
+    """
+    application = QgsApplication.instance()
+    found = application.findChild(QgsTaskManager, MANAGER)
+    if found is None:
+        found = QgsTaskManager(application)
+        found.setObjectName(MANAGER)
+    return found
 
 
 class _Task(QgsTask):
     """Runs work() in a thread, then done(result, error) on the main thread."""
 
     def __init__(self, title, work, done):
-        super().__init__(title, TASK_FLAGS)
+        super().__init__(title, QgsTask.Flag.CanCancel)
         self.work = work
         self.done = done
         self.result = None
@@ -76,4 +90,4 @@ class Jobs(QObject):
 
         task = _Task(f"TerraClick: {lane}", work, finished)
         self.running[lane] = task  # Python must hold it until it is finished
-        QgsApplication.taskManager().addTask(task)
+        manager().addTask(task)

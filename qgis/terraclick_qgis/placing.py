@@ -183,7 +183,7 @@ class Placing:
             shown = sources.renderer_bands(layer)
             if shown is not None:
                 options.update(bands=shown[0], stretch=shown[1])
-        return Outline(source.image, source.register, **options)
+        return Outline(source.image, source.register, by_content=source.key[0] == "window", **options)
 
     def _ready_outline(self, point):
         """The outline for a click at a point of the layer's system; None while its image is being made ready."""

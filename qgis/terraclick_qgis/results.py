@@ -77,10 +77,23 @@ def check_target(layer):
         raise Failure(tr("Choose a layer for the polygons in the TerraClick panel first."))
     if not isinstance(layer, QgsVectorLayer) or not layer.isValid():
         raise Failure(tr("The layer for the polygons cannot be used any more: choose another one."))
-    if layer.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry:
+    kind = layer.geometryType()
+    if kind == QgsWkbTypes.GeometryType.LineGeometry:
+        raise Failure(tr("The layer {} holds lines, and clicks make areas: choose another one.").format(layer.name()))
+    if kind == QgsWkbTypes.GeometryType.PointGeometry:
+        raise Failure(tr("The layer {} holds points, and clicks make areas: choose another one.").format(layer.name()))
+    if kind != QgsWkbTypes.GeometryType.PolygonGeometry:
         raise Failure(tr("The layer {} holds no polygons: choose another one.").format(layer.name()))
     if layer.readOnly() or not layer.dataProvider().capabilities() & layer.dataProvider().AddFeatures:
         raise Failure(tr("The layer {} is read-only: choose another one.").format(layer.name()))
+
+
+def check_area(geometry):
+    """Raise Failure where clicks cannot correct a geometry or learn from it: sessions also hold lines and points."""
+    if geometry.isEmpty():
+        raise Failure(tr("This object has no outline to correct."))
+    if geometry.type() != QgsWkbTypes.GeometryType.PolygonGeometry:
+        raise Failure(tr("This object is a line or a point: select an area, for clicks know areas alone."))
 
 
 def mapping_of(layer):

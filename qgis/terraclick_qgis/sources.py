@@ -32,7 +32,8 @@ from .i18n import tr
 WINDOW = 1024
 """Pixels a side of a rendered window."""
 STEP = 512
-"""Windows begin at multiples of so many pixels, so that neighbouring clicks share one."""
+"""Windows begin at multiples of so many pixels, so that neighbouring clicks share one. It is a multiple of a tile's side:
+QGIS moves tiles by part of a pixel where a window begins within one."""
 MERCATOR = 2 * math.pi * 6378137.0
 METRES_PER_DEGREE = MERCATOR / 360
 
@@ -76,6 +77,7 @@ class Source:
 
 
 def _within(value):
+    value = round(value, 3)  # a place on a border of pixels falls to the same one, whatever the window begins with
     whole = math.floor(value)
     return whole + min(max(round(value - whole, 2), 0.02), 0.98)
 

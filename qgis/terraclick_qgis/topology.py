@@ -39,7 +39,7 @@ def fitted(layer, geometry, pixel, units_per_pixel, fid=None):
         box = transform_between(layer.crs(), other.crs()).transformBoundingBox(geometry.boundingBox())
         for shape in neighbours(other, box, fid if other is layer else None):
             shape.transform(to_layer)
-            if geometry.intersects(shape):
+            if shape.type() == QgsWkbTypes.GeometryType.PolygonGeometry and geometry.intersects(shape):
                 geometry = _areas(geometry.difference(shape))
     if geometry.isEmpty():
         raise Failure(

@@ -84,8 +84,7 @@ class Working:
         image = self.image_layer()
         sources.check_layer(image)
         geometry = layer.getFeature(act["fid"]).geometry()
-        if geometry.isEmpty():
-            raise Failure(tr("This object has no outline to correct."))
+        results.check_area(geometry)
         on_image = results.moved(geometry, layer.crs(), image.crs())
         source = self._source_at(image, on_image.pointOnSurface().asPoint())
         if source is None:

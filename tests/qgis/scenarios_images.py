@@ -1,5 +1,6 @@
 """What the model sees: bands and stretch as displayed, online layers, places on the earth."""
 
+import hashlib
 import os
 
 from person import new_target
@@ -86,13 +87,18 @@ def displayed(person, image, styles, place):
     return {"styles": found, "objects": person.objects(target), "said": person.said}
 
 
-def online(person, uri, project_crs, visits):
-    """Outline one thing of an online layer again and again: visits are (x, y in the layer's system, metres of view).
+def online(person, uri, project_crs, visits, by_mouse=False):
+    """Outline things of an online layer: visits are (x, y in the layer's system, metres across the screen, cut).
 
-    Nothing that was fetched before is used again; what is asked of the service is counted.
+    Nothing that was fetched before is used again; what is asked of the service is counted. A cut replaces the length at
+    whose multiples windows begin and the side of a window, in pixels. With `by_mouse` the button is pressed on the
+    screen, else that very place is clicked on a canvas that is turned by another angle each time. `pixels` names what
+    the model saw by its content.
     """
+    from terraclick_qgis import sources
+
     manager = QgsNetworkAccessManager.instance()
-    asked = []
+    asked, seen = [], []
     manager.requestAboutToBeCreated[QgsNetworkRequestParameters].connect(
         lambda request: asked.append(request.request().url().toString())
     )
@@ -102,7 +108,16 @@ def online(person, uri, project_crs, visits):
     person.connected()
     target, _ = new_target(person)
     control, windows, counts = person.control, [], []
-    for index, (x, y, metres) in enumerate(visits):
+    add_pixels = type(control.client).add_pixels
+
+    def watched(client, png, *words):
+        seen.append(hashlib.sha256(png).hexdigest())
+        return add_pixels(client, png, *words)
+
+    type(control.client).add_pixels = watched
+    own = sources.STEP, sources.WINDOW
+    for index, (x, y, metres, cut) in enumerate(visits):
+        sources.STEP, sources.WINDOW = cut or own
         point = person.to_canvas(x, y, layer.crs())
         person.look_at(point, metres)
         person.wait(lambda: not person.canvas.isDrawing(), 60, "the map is not drawn")
@@ -110,11 +125,16 @@ def online(person, uri, project_crs, visits):
         manager.cache().clear()
         layer.reload()
         before = len(asked)
-        person.canvas.setRotation(20 * index)
-        control.click(point, True)
-        person.answered()
+        if by_mouse:
+            person.click(point)
+        else:
+            person.canvas.setRotation(20 * index)
+            control.click(point, True)
+            person.answered()
         windows.append(list(control.source.transform))
         person.key(Qt.Key.Key_Return)
         person.answered()
         counts.append(len(asked) - before)
-    return {"objects": person.objects(target), "said": person.said, "windows": windows, "requests": counts}
+        assert len(seen) == index + 1, "what was drawn is sent once, and nothing drawn before is used again"
+    found = {"objects": person.objects(target), "said": person.said, "windows": windows, "requests": counts}
+    return found | {"pixels": seen}

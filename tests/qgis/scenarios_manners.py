@@ -130,6 +130,7 @@ def closed(person, image, place, locked):
         ("locked", locked, "ogr"),
         ("table", "None?field=class:string", "memory"),
         ("points", "Point?crs=EPSG:4326", "memory"),
+        ("lines", "MultiLineString?crs=EPSG:4326", "memory"),
     ):
         other = QgsVectorLayer(uri, name, provider)
         assert other.isValid()

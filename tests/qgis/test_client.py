@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+import cv2
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -166,3 +168,27 @@ def test_every_text_is_translated(language):
     assert set(texts) == spoken()
     for source, translation in texts.items():
         assert translation and source.count("{}") == translation.count("{}"), source
+
+
+def test_drawn_pixels_are_sent_once_and_again_only_where_the_server_lacks_them(server, tmp_path):
+    ask = client.Client(server.base, server.token)
+    colours = np.zeros((64, 96, 3), np.uint8)
+    colours[16:40, 24:60] = 220
+    png, sent = cv2.imencode(".png", colours)[1].tobytes(), []
+
+    def register(found):
+        sent.append(found)
+        return found.add_pixels(png, [0.5, 0, 500_000, 0, -0.5, 4_650_000], "EPSG:32633", "drawn")
+
+    image = register(ask)["id"]
+    for _ in range(2):
+        outline = client.Outline(image, register, by_content=True)
+        assert not outline.click(ask, 40.5, 30.5, True)["outline"]["empty"]
+    assert len(sent) == 1
+    port = server.base.rsplit(":", 1)[1]
+    server.kill()
+    for path in tmp_path.rglob("window-*.tif"):
+        path.unlink()
+    server.start(port)
+    outline.forget()
+    assert not outline.click(ask, 42.5, 32.5, True)["outline"]["empty"] and len(sent) == 2

@@ -50,7 +50,7 @@ def test_bad_input_is_told_in_one_sentence_and_loses_nothing(qgis):
     wanted = {
         "outside": "outside the image",
         "table": "holds no polygons",
-        "lines": "holds no polygons",
+        "lines": "holds lines, and clicks make areas",
         "locked": "read-only",
         "layer removed": "press Enter",
         "no layer": "Choose an image layer",

@@ -47,7 +47,8 @@ def test_layers_that_take_nothing_say_so_and_the_outline_stays(qgis, tmp_path):
         archive.writestr("locked.geojson", json.dumps({"type": "FeatureCollection", "features": [feature]}))
     found = qgis("closed", str(SAMPLE), buildings(4)[3], f"/vsizip/{tmp_path}/locked.zip/locked.geojson")
     assert "read-only" in found["locked"][0] and "no polygons" in found["table"][0]
-    assert "no polygons" in found["points"][0] and all(len(lines) == 1 for lines in found.values())
+    assert "points, and clicks make areas" in found["points"][0] and "lines, and" in found["lines"][0]
+    assert all(len(lines) == 1 for lines in found.values())
 
 
 @needs_qgis

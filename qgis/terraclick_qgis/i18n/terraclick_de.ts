@@ -484,6 +484,18 @@
 <translation>Der Layer {} enthält keine Polygone: einen anderen wählen.</translation>
 </message>
 <message>
+<source>The layer {} holds lines, and clicks make areas: choose another one.</source>
+<translation>Der Layer {} enthält Linien, Klicks ergeben Flächen: wählen Sie einen anderen.</translation>
+</message>
+<message>
+<source>The layer {} holds points, and clicks make areas: choose another one.</source>
+<translation>Der Layer {} enthält Punkte, Klicks ergeben Flächen: wählen Sie einen anderen.</translation>
+</message>
+<message>
+<source>This object is a line or a point: select an area, for clicks know areas alone.</source>
+<translation>Dieses Objekt ist eine Linie oder ein Punkt: wählen Sie eine Fläche, denn Klicks gelten nur für Flächen.</translation>
+</message>
+<message>
 <source>The layer {} is read-only: choose another one.</source>
 <translation>Der Layer {} ist schreibgeschützt: einen anderen wählen.</translation>
 </message>

@@ -484,6 +484,18 @@
 <translation>La couche {} ne contient pas de polygones : choisissez-en une autre.</translation>
 </message>
 <message>
+<source>The layer {} holds lines, and clicks make areas: choose another one.</source>
+<translation>La couche {} contient des lignes et les clics donnent des surfaces : choisissez-en une autre.</translation>
+</message>
+<message>
+<source>The layer {} holds points, and clicks make areas: choose another one.</source>
+<translation>La couche {} contient des points et les clics donnent des surfaces : choisissez-en une autre.</translation>
+</message>
+<message>
+<source>This object is a line or a point: select an area, for clicks know areas alone.</source>
+<translation>Cet objet est une ligne ou un point : sélectionnez une surface, car les clics ne connaissent que les surfaces.</translation>
+</message>
+<message>
 <source>The layer {} is read-only: choose another one.</source>
 <translation>La couche {} est en lecture seule : choisissez-en une autre.</translation>
 </message>
