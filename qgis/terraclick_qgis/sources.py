@@ -32,8 +32,8 @@ from .i18n import tr
 WINDOW = 1024
 """Pixels a side of a rendered window."""
 STEP = 512
-"""Windows begin at multiples of so many pixels, so that neighbouring clicks share one. It is a multiple of a tile's side:
-QGIS moves tiles by part of a pixel where a window begins within one."""
+"""Windows begin at multiples of so many pixels, so that neighbouring clicks share one. It is a multiple of a tile's
+side: QGIS moves tiles by part of a pixel where a window begins within one."""
 MERCATOR = 2 * math.pi * 6378137.0
 METRES_PER_DEGREE = MERCATOR / 360
 
