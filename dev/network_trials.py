@@ -8,6 +8,7 @@ per seed and the paired difference over all seeds with a bootstrap interval of 9
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -83,7 +84,7 @@ def fit(recipe: NetworkRecipe, folder: Path, say: str, before: Callable | None =
     datasets = open_datasets(folder)
     read = reader(datasets)
     torch.manual_seed(recipe.seed)
-    network = tune(build(recipe.family, recipe.config)[0], recipe.tuning).train()
+    network = tune(build(recipe.family, recipe.config)[0], recipe.tuning, recipe.rank).train()
     if before is not None:
         before(network)
     optimizer = torch.optim.Adam([w for w in network.parameters() if w.requires_grad], lr=recipe.rate)
@@ -121,7 +122,9 @@ def refcut(seed: int) -> dict[str, np.ndarray]:
         other = make_world(Path(folder) / "held", 12, 300, 14, seed + 1000)
         rule = EpisodeRule("combination", SIDE, (0.9, 1.1), references=True, augment=False)
         config = RefCutConfig(BASE, reference_side=SIDE)
-        recipe = NetworkRecipe("trial", "refcut", config, rule, STEPS, 4, 1e-3, next_clicks=1, seed=seed)
+        recipe = NetworkRecipe(
+            "trial", "refcut", config, rule, steps=STEPS, batch=4, rate=1e-3, next_clicks=1, seed=seed
+        )
         network = fit(recipe, world, f"refcut seed {seed}")
         held = open_datasets(other)
         read, shown = reader(held), replace(rule, no_reference=0, one_mask=0)
@@ -166,7 +169,9 @@ def cpe(seed: int) -> dict[str, np.ndarray]:
         read = reader(held)
         episodes = [draw_episode(held, read, rule, np.random.default_rng([seed, 9, n])) for n in range(30)]
         config = crosscut.CrossCutConfig(BASE, divisions=(2,), overlap=0)
-        recipe = NetworkRecipe("trial", "crosscut", config, rule, STEPS, 1, 1e-3, next_clicks=1, seed=seed)
+        recipe = NetworkRecipe(
+            "trial", "crosscut", config, rule, steps=STEPS, batch=1, rate=1e-3, next_clicks=1, seed=seed
+        )
         for name, keep in (("with", True), ("without", False)):
             network = fit(recipe, world, f"crosscut {name} seed {seed}", None if keep else silence)
             found[name] = elsewhere(network, episodes, 5)
@@ -183,7 +188,9 @@ def dirty(seed: int) -> dict[str, np.ndarray]:
         world = make_world(Path(folder) / "train", 24, 460, 26, seed)
         config = crosscut.CrossCutConfig(BASE, divisions=(2,), overlap=0)
         rule = EpisodeRule("class", 2 * SIDE, (1, 1), augment=False)
-        recipe = NetworkRecipe("trial", "crosscut", config, rule, STEPS, 1, 1e-3, next_clicks=1, seed=seed)
+        recipe = NetworkRecipe(
+            "trial", "crosscut", config, rule, steps=STEPS, batch=1, rate=1e-3, next_clicks=1, seed=seed
+        )
         trained = fit(recipe, world, f"crosscut seed {seed}").state_dict()
         for n in (2, 4):
             held = open_datasets(make_world(Path(folder) / f"held{n}", 12, 230 * n, 7 * n * n, seed + 1000))
@@ -234,7 +241,7 @@ def cfr(seed: int) -> dict[str, np.ndarray]:
         world = make_world(Path(folder) / "train", 24, 300, 14, seed)
         held = open_datasets(make_world(Path(folder) / "held", 12, 300, 14, seed + 1000))
         rule = EpisodeRule("object", SIDE, (0.9, 1.1), augment=False)
-        recipe = NetworkRecipe("trial", "simpleclick", BASE, rule, STEPS, 4, 1e-3, seed=seed)
+        recipe = NetworkRecipe("trial", "simpleclick", BASE, rule, steps=STEPS, batch=4, rate=1e-3, seed=seed)
         network = fit(recipe, world, f"simpleclick seed {seed}")
         read = reader(held)
         episodes = [draw_episode(held, read, rule, np.random.default_rng([seed, 9, n])) for n in range(40)]
@@ -254,7 +261,9 @@ def isrefiner(seed: int) -> dict[str, np.ndarray]:
         world = make_world(Path(folder) / "train", 24, 300, 14, seed + 500, DULL)
         held = open_datasets(make_world(Path(folder) / "held", 12, 300, 14, seed + 1000, DULL))
         rule = EpisodeRule("object", SIDE, (0.9, 1.1), augment=False)
-        recipe = NetworkRecipe("trial", "mfp", MfpConfig(BASE), rule, STEPS, 4, 1e-3, "one", seed=seed)
+        recipe = NetworkRecipe(
+            "trial", "mfp", MfpConfig(BASE), rule, steps=STEPS, batch=4, rate=1e-3, first="one", seed=seed
+        )
         base = fit(recipe, known, f"mfp seed {seed}")
         read = reader(held)
         episodes = [draw_episode(held, read, rule, np.random.default_rng([seed, 9, n])) for n in range(40)]
@@ -270,8 +279,53 @@ def isrefiner(seed: int) -> dict[str, np.ndarray]:
     return {name: curve.mean(axis=1) for name, curve in found.items()}
 
 
-STEPS = 200
-TRIALS = {"refcut": refcut, "cpe": cpe, "cfr": cfr, "isrefiner": isrefiner, "dirty": dirty}
+def tuning(seed: int) -> dict[str, np.ndarray]:
+    """mIoU@1-5 on dull things of an MFP that saw others, tuned as adapter, by LoRA-16, wholly, and not at all."""
+    with tempfile.TemporaryDirectory() as folder:
+        known = make_world(Path(folder) / "known", 24, 300, 14, seed)
+        world = make_world(Path(folder) / "train", 24, 300, 14, seed + 500, DULL)
+        held = open_datasets(make_world(Path(folder) / "held", 12, 300, 14, seed + 1000, DULL))
+        rule = EpisodeRule("object", SIDE, (0.9, 1.1), augment=False)
+        recipe = NetworkRecipe(
+            "trial", "mfp", MfpConfig(BASE), rule, steps=STEPS, batch=4, rate=1e-3, first="one", seed=seed
+        )
+        base = fit(recipe, known, f"mfp seed {seed}")
+        read = reader(held)
+        episodes = [draw_episode(held, read, rule, np.random.default_rng([seed, 9, n])) for n in range(40)]
+        found = {"adapter": np.zeros(0), "nothing": click_curve(base, episodes, 5)}
+        kept = {name: value.clone() for name, value in base.state_dict().items()}
+        config = IsRefinerConfig(BASE.vit, BASE.pyramid, heads=4, widths=(16, 16, 32, 64))
+        arms = {
+            "adapter": replace(recipe, family="isrefiner", config=config, tuning="adapter", steps=STEPS // 2),
+            "LoRA-16": replace(recipe, tuning="lora", rank=16, steps=STEPS // 2),
+            "full": replace(recipe, steps=STEPS // 2, rate=3e-4),
+        }
+        for name, arm in arms.items():
+            found[name] = click_curve(fit(arm, world, f"{name} seed {seed}", partial(start_at, kept)), episodes, 5)
+    for name, curve in found.items():
+        print(f"tuning seed {seed} {name}: mIoU@1-5 " + " ".join(f"{v:.3f}" for v in curve.mean(axis=0)))
+    return {name: curve.mean(axis=1) for name, curve in found.items()}
+
+
+def start_at(kept: dict[str, torch.Tensor], network: torch.nn.Module) -> None:
+    """Give a network the weights of the one it stands on, whatever its tuning renamed; its own head stays."""
+    own = network.state_dict()
+    for name, value in kept.items():
+        for place in (name, name.replace(".weight", ".layer.weight").replace(".bias", ".layer.bias")):
+            if place in own and own[place].shape == value.shape:
+                own[place] = value
+    network.load_state_dict(own)
+
+
+STEPS = int(os.environ.get("STEPS", "200"))
+TRIALS = {
+    "tuning": tuning,
+    "refcut": refcut,
+    "cpe": cpe,
+    "cfr": cfr,
+    "isrefiner": isrefiner,
+    "dirty": dirty,
+}
 
 
 def main(trial: str, seeds: list[int]) -> None:

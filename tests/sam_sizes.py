@@ -2,7 +2,10 @@
 
 import transformers
 
-KINDS = ("sam-vit-b", "sam-hq-vit-b", "sam2-hiera-tiny")
+from terraclick.networks.sam.efficient import EfficientSamConfig
+from terraclick.networks.sam.tiny_vit import MobileSamConfig, TinyVitConfig
+
+KINDS = ("sam-vit-b", "sam-hq-vit-b", "sam2-hiera-tiny", "mobile-sam", "efficient-sam-ti")
 SIDE = 128
 
 
@@ -16,9 +19,13 @@ def tiny(name):
     prompts = {"hidden_size": 16, "image_size": SIDE, "patch_size": 16, "mask_input_channels": 16}
     vision = {"image_size": SIDE, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     vision |= {"output_channels": 16, "global_attn_indexes": [1], "window_size": 4, "num_pos_feats": 8, "mlp_dim": 64}
-    if name.startswith("sam-vit"):
+    if name.startswith("efficient"):
+        return EfficientSamConfig(dim=32, heads=2, depth=2, side=SIDE, out=16, mlp=32, upscaled=(8, 4))
+    if name.startswith(("sam-vit", "mobile")):
         prompts["image_embedding_size"] = SIDE // 16
-        return transformers.SamConfig(**parts(vision, prompts, decoder))
+        config = transformers.SamConfig(**parts(vision, prompts, decoder))
+        encoder = TinyVitConfig((8, 16, 24, 32), (1, 1, 2, 1), (1, 2, 2, 2), (7, 7, 14, 7), 16)
+        return MobileSamConfig(config, encoder) if name == "mobile-sam" else config
     if name.startswith("sam-hq"):
         prompts["image_embedding_size"] = SIDE // 16
         return transformers.SamHQConfig(**parts(vision, prompts, {**decoder, "vit_dim": 32}))

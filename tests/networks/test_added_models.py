@@ -221,7 +221,23 @@ def published_sam(network, hiera):
     return state
 
 
-SAM_KINDS = ("sam-vit-b", "sam-hq-vit-b", "sam2-hiera-tiny")
+def published_small_sam(name, network):
+    """MobileSAM's and EfficientSAM's files: the encoder by its own names, with the classifier it was trained with."""
+    if name.startswith("efficient"):
+        return {"model": network.state_dict()}
+    state = OrderedDict()
+    for key, value in published_sam(network, False).items():
+        if key.startswith("image_encoder."):
+            continue
+        state[key] = value
+    for key, value in network.vision_encoder.state_dict().items():
+        state[f"image_encoder.{key}"] = value
+    state["image_encoder.norm_head.weight"] = state["image_encoder.norm_head.bias"] = torch.zeros(32)
+    state["image_encoder.head.weight"], state["image_encoder.head.bias"] = torch.zeros(9, 32), torch.zeros(9)
+    return state
+
+
+SAM_KINDS = ("sam-vit-b", "sam-hq-vit-b", "sam2-hiera-tiny", "mobile-sam", "efficient-sam-ti")
 
 
 @pytest.mark.parametrize("name", SAM_KINDS)
@@ -231,10 +247,13 @@ def test_the_sam_family_from_its_published_files(name, tmp_path, folder):
     from sam_sizes import tiny
 
     theirs = load(name, random=0, config=tiny(name))
-    both = theirs.network.shared_image_embedding, theirs.network.prompt_encoder.shared_embedding
-    both[1].positional_embedding.data.copy_(both[0].positional_embedding)  # one array in the published files
+    if not name.startswith("efficient"):
+        both = theirs.network.shared_image_embedding, theirs.network.prompt_encoder.shared_embedding
+        both[1].positional_embedding.data.copy_(both[0].positional_embedding)  # one array in the published files
     path = tmp_path / f"{name}.pth"
-    torch.save(published_sam(theirs.network, name.startswith("sam2")), path)
+    small = name.startswith(("mobile", "efficient"))
+    theirs_saved = published_small_sam(name, theirs.network) if small else None
+    torch.save(theirs_saved or published_sam(theirs.network, name.startswith("sam2")), path)
     add_model(name, path, folder, config=tiny(name))
     expected = eager(theirs)
     assert np.abs(without_torch(name, tmp_path / "a.npy", folder) - expected).max() < 1e-4 and expected.std() > 1e-3
@@ -258,6 +277,76 @@ def test_the_published_names_of_sam_are_as_many_as_its_file_has():
     from terraclick.networks.sam.published import transformers_names
 
     assert set(transformers_names(names, False)) == set(network.state_dict())
+
+
+def test_the_small_sams_have_the_published_sizes_and_names():
+    """Encoders of 6.1 and 6.2 million numbers (MobileSAM's without its classifier), arrays as their files have them."""
+    pytest.importorskip("transformers", reason="needs the extra terraclick[sam]")
+    from terraclick.networks.sam.model import SAM, _fresh
+
+    with torch.device("meta"):
+        mobile, efficient = (_fresh(name, SAM[name], None) for name in ("mobile-sam", "efficient-sam-ti"))
+        small = _fresh("efficient-sam-s", SAM["efficient-sam-s"], None)
+    count = {
+        name: sum(p.numel() for p in part.parameters()) / 1e6
+        for name, part in (
+            ("mobile", mobile.vision_encoder),
+            ("ti", efficient.image_encoder),
+            ("s", small.image_encoder),
+            ("decoder", efficient.mask_decoder),
+        )
+    }
+    assert count == pytest.approx({"mobile": 6.07 - 0.32, "ti": 6.16, "s": 22.35, "decoder": 4.06}, abs=0.01)
+    names = mobile.vision_encoder.state_dict()
+    expected = {
+        "patch_embed.seq.0.c.weight": (32, 3, 3, 3),
+        "patch_embed.seq.2.bn.running_mean": (64,),
+        "layers.0.blocks.1.conv2.c.weight": (256, 1, 3, 3),
+        "layers.0.downsample.conv2.c.weight": (128, 1, 3, 3),
+        "layers.1.blocks.0.attn.attention_biases": (4, 49),
+        "layers.2.blocks.5.attn.qkv.weight": (480, 160),
+        "layers.2.blocks.0.attn.attention_biases": (5, 196),
+        "layers.3.blocks.1.mlp.norm.weight": (320,),
+        "layers.3.blocks.0.local_conv.c.weight": (320, 1, 3, 3),
+        "neck.0.weight": (256, 320, 1, 1),
+        "neck.3.bias": (256,),
+    }
+    assert {name: tuple(names[name].shape) for name in expected} == expected
+    names = efficient.state_dict()
+    expected = {
+        "image_encoder.pos_embed": (1, 197, 192),
+        "image_encoder.blocks.11.mlp.fc1.weight": (768, 192),
+        "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix": (2, 128),
+        "prompt_encoder.bbox_top_left_embeddings.weight": (1, 256),
+        "mask_decoder.transformer.layers.0.mlp.layers.0.0.weight": (2048, 256),
+        "mask_decoder.transformer.layers.1.cross_attn_image_to_token.q_proj.weight": (128, 256),
+        "mask_decoder.final_output_upscaling_layers.0.1.weight": (64,),
+        "mask_decoder.output_hypernetworks_mlps.3.layers.1.0.weight": (256, 256),
+        "mask_decoder.output_hypernetworks_mlps.3.fc.weight": (32, 256),
+        "mask_decoder.iou_prediction_head.fc.weight": (4, 256),
+    }
+    assert {name: tuple(names[name].shape) for name in expected} == expected and len(names) == 278
+
+
+def test_window_attention_adds_a_bias_for_each_distance():
+    """Against plain arithmetic: softmax(q k / √d + bias of how far two tokens lie apart) v."""
+    from terraclick.networks.sam.tiny_vit import WindowAttention
+
+    torch.manual_seed(0)
+    layer = WindowAttention(8, 2, 3)
+    layer.attention_biases.data.normal_()
+    x = torch.randn(1, 9, 8)
+    parts = layer.qkv(layer.norm(x)).view(1, 9, 2, 12)
+    heads = []
+    for head in range(2):
+        q, k, v = parts[0, :, head].split(4, dim=-1)
+        scores = q @ k.T / 2
+        for a in range(9):
+            for b in range(9):
+                apart = abs(a // 3 - b // 3) * 3 + abs(a % 3 - b % 3)
+                scores[a, b] += layer.attention_biases[head, apart]
+        heads.append(scores.softmax(-1) @ v)
+    assert torch.allclose(layer(x)[0], layer.proj(torch.cat(heads, dim=-1)), atol=1e-5)
 
 
 def test_part_whole_and_group_are_the_smallest_the_middle_and_the_largest_mask():

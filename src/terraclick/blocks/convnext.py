@@ -97,10 +97,10 @@ class ConvNeXtBlock(nn.Module):
 class ConvNeXt(nn.Module):
     """Four maps of a normalised image."""
 
-    def __init__(self, config: ConvNeXtConfig) -> None:
+    def __init__(self, config: ConvNeXtConfig, bands: int = 3) -> None:
         super().__init__()
         self.config = config
-        steps, stages, before = [], [], 3
+        steps, stages, before = [], [], bands
         for stage, (depth, dim) in enumerate(zip(config.depths, config.channels, strict=True)):
             # the stem normalises what it made, a later step what it is given
             norm = ChannelNorm(dim if stage == 0 else before, eps=1e-6)

@@ -43,9 +43,12 @@ DEVIATION = (0.229, 0.224, 0.225)
 
 
 def normalise(image: Tensor) -> Tensor:
-    """RGB (B, 3, H, W) in 0…1 → ImageNet-normalised."""
-    mean = torch.tensor(MEAN, dtype=image.dtype, device=image.device).view(1, 3, 1, 1)
-    deviation = torch.tensor(DEVIATION, dtype=image.dtype, device=image.device).view(1, 3, 1, 1)
+    """RGB and further bands (B, 3 …, H, W) in 0…1 → ImageNet-normalised; a further band as the mean of the three."""
+    more = image.shape[1] - 3
+    mean, deviation = (
+        torch.tensor((*three, *[sum(three) / 3] * more), dtype=image.dtype, device=image.device).view(1, -1, 1, 1)
+        for three in (MEAN, DEVIATION)
+    )
     return (image - mean) / deviation
 
 
@@ -134,6 +137,8 @@ class ClickViTConfig:
     """Attention is global in every so many blocks; None = 6 of 12 blocks, else a quarter of the depth."""
     windowed: bool = True
     """Whether the other blocks attend within windows of 224 pixels (RS-ISRefiner drops the windows)."""
+    bands: int = 3
+    """Bands of the picture: red, green, blue, and those that follow them in its file."""
 
     def __post_init__(self) -> None:
         if self.dim % self.heads or self.size % self.patch:
@@ -189,7 +194,7 @@ class ClickViT(nn.Module):
         self.config = config
         rows, cols = config.grid
         plain = ViTConfig(config.patch, config.dim, config.depth, config.heads, config.grid)
-        self.patch_embed = PatchEmbed(plain)
+        self.patch_embed = PatchEmbed(plain, config.bands)
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + rows * cols, config.dim))
         self.blocks = nn.ModuleList(Block(plain) for _ in range(config.depth))
         nn.init.trunc_normal_(self.pos_embed, std=0.02)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.data.pictures import LARGEST_NUMBER, read_numbers, read_picture, read_values
+from terraclick.data.pictures import LARGEST_NUMBER, read_deep, read_numbers, read_picture, read_values
 from terraclick.data.sample import Task
 from terraclick.errors import BadData
 from terraclick.values import Target, View
@@ -93,6 +93,12 @@ class Picture:
     def image(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB: the pixels of `view`. Raises BadData."""
         return self.view().image
+
+    def deep(self, count: int) -> NDArray[np.uint8]:
+        """The pixels of `view` and further bands of the file, (H, W, count) uint8. Raises BadData."""
+        image = read_deep(self.folder / self.image_file, count, self.bands, self.stretch)
+        self._check(self.image_file, (image.shape[0], image.shape[1]))
+        return image
 
     def values(self) -> NDArray[Any]:
         """Every band as stored, (H, W, bands) in the file's own type. Raises BadData."""

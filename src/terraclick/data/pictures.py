@@ -19,7 +19,7 @@ from terraclick.errors import BadData, BadInput
 from terraclick.geo.raster import read_stored, read_view
 from terraclick.values import Stretch, View
 
-__all__ = ["LARGEST_NUMBER", "read_numbers", "read_picture", "read_values"]
+__all__ = ["LARGEST_NUMBER", "read_deep", "read_numbers", "read_picture", "read_values"]
 
 LARGEST_NUMBER = 65535
 """Class and instance numbers are 16-bit."""
@@ -49,6 +49,30 @@ def read_values(path: Path) -> NDArray[Any]:
         return np.ascontiguousarray(read_stored(path).transpose(1, 2, 0))
     except BadInput as error:
         raise _missing(path, str(error)) from error
+
+
+def read_deep(
+    path: Path, count: int, bands: Sequence[int] | None = None, stretch: Stretch = "auto"
+) -> NDArray[np.uint8]:
+    """The picture (H, W, count) uint8: red, green and blue as `read_picture`, then the file's further bands in order.
+
+    A further band that is not 8-bit is stretched between its 2nd and 98th percentile. Raises BadData for too few bands.
+    """
+    image = read_picture(path, bands, stretch).image
+    if count == 3:
+        return image
+    values, shown = read_values(path), set(bands or (1, 2, 3))
+    left = [number for number in range(values.shape[2]) if number + 1 not in shown][: count - 3]
+    if len(left) < count - 3:
+        raise BadData(
+            f"{path} has {values.shape[2]} bands, and {count} are asked: prepare the dataset with a band set of as "
+            "many, such as terraclick prepare potsdam --bands RGBIR."
+        )
+    further = values[..., left]
+    if further.dtype != np.uint8:
+        low, high = np.percentile(further, (2, 98), axis=(0, 1))
+        further = np.clip((further - low) * (255 / np.maximum(high - low, 1e-9)), 0, 255).astype(np.uint8)
+    return np.concatenate([image, further], axis=2)
 
 
 def read_numbers(path: Path, what: str = "masks") -> NDArray[np.uint16]:

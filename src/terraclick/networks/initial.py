@@ -14,7 +14,7 @@ from terraclick.blocks.vit import resize_positions
 from terraclick.errors import BadConfig
 from terraclick.networks.checkpoint import fit, load_network, read_published, rename
 
-__all__ = ["initialise"]
+__all__ = ["initialise", "with_more_bands"]
 
 PLAIN_UNUSED = (
     r"cls_token$",
@@ -55,13 +55,24 @@ def initialise(
     if table is not None and table.ndim == 3 and table.shape != wanted and table.shape[-1] == wanted[-1]:
         state["pos_embed"] = _square_positions(table, backbone.config.grid)
     patches, kernel = state.get(PATCHES), backbone.state_dict()[PATCHES].shape
-    if patches is not None and patches.ndim == 4 and patches.shape != kernel and patches.shape[:2] == kernel[:2]:
+    if patches is not None and patches.ndim == 4 and patches.shape[2:] != kernel[2:] and len(patches) == kernel[0]:
         state[PATCHES] = _resized_patches(patches, (kernel[2], kernel[3]))
-    fit(backbone, state, path.name)
+    fit(backbone, with_more_bands(state, backbone.state_dict()), path.name)
     return network
 
 
 PATCHES = "patch_embed.proj.weight"
+
+
+def with_more_bands(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Kernels (C, 3, h, w) for a network that reads more bands: the mean of the three for each further one."""
+    found = dict(state)
+    for name, value in state.items():
+        wanted = own[name].shape if name in own else value.shape
+        more = wanted[1] - 3 if value.ndim == 4 and len(wanted) == 4 else 0
+        if more > 0 and value.shape[1] == 3 and (value.shape[0], *value.shape[2:]) == (wanted[0], *wanted[2:]):
+            found[name] = torch.cat([value, value.mean(1, keepdim=True).expand(-1, more, -1, -1)], dim=1)
+    return found
 
 
 def _resized_patches(kernel: Tensor, size: tuple[int, int]) -> Tensor:

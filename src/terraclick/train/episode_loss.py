@@ -91,7 +91,7 @@ def training_loss(
 def _see(watch: list[Shown] | None, episodes: Sequence[Episode], clicks: Sequence[Clicks], probs: Tensor) -> None:
     if watch is not None:
         masks = (probs[:, 0] > MASK_THRESHOLD).cpu().numpy()
-        watch += [Shown(e.image, e.truth, mask, c) for e, mask, c in zip(episodes, masks, clicks, strict=True)]
+        watch += [Shown(e.image[..., :3], e.truth, mask, c) for e, mask, c in zip(episodes, masks, clicks, strict=True)]
 
 
 def _tensors(episodes: Sequence[Episode], device: str) -> tuple[Tensor, Tensor]:
@@ -195,7 +195,7 @@ def _references(network: Any, episodes: Sequence[Episode], device: str) -> dict[
     if not hasattr(network, "represent") or all(episode.example is None for episode in episodes):
         return {}
     shape = episodes[0].truth.shape
-    blank, empty = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.bool_)
+    blank, empty = np.zeros(episodes[0].image.shape, np.uint8), np.zeros(shape, np.bool_)
     given = [episode.example for episode in episodes]
     images = np.stack([blank if example is None else example.image for example in given])
     features = network.features(torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255)

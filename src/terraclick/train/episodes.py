@@ -32,7 +32,7 @@ Number = TypeVar("Number", np.uint8, np.uint16)
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A reference: image (S, S, 3) uint8, masks (S, S) bool, each of which may be empty."""
+    """A reference: image (S, S, bands) uint8, masks (S, S) bool, each of which may be empty."""
 
     image: NDArray[np.uint8]
     positive: NDArray[np.bool_]
@@ -41,7 +41,7 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Episode:
-    """image (S, S, 3) uint8, truth (S, S) uint8 of 0, 1 and `UNKNOWN`, and an example or None."""
+    """image (S, S, bands) uint8, truth (S, S) uint8 of 0, 1 and `UNKNOWN`, and an example or None."""
 
     image: NDArray[np.uint8]
     truth: NDArray[np.uint8]
@@ -71,14 +71,14 @@ class Labels:
         return kinds
 
 
-def reader(datasets: Sequence[Dataset], keep_mb: int = 1024) -> Callable[[int, int], Labels]:
+def reader(datasets: Sequence[Dataset], keep_mb: int = 1024, bands: int = 3) -> Callable[[int, int], Labels]:
     """(dataset, picture) numbers → decoded picture; the latest that fit in about `keep_mb` stay in memory."""
     kept = Tiles(keep_mb)
 
     def decode(dataset: int, picture: int) -> Labels:
         found = datasets[dataset].pictures[picture]
         layers = tuple((found.classes(n), found.instances(n)) for n in range(found.layers))
-        return Labels(found.image(), layers)
+        return Labels(found.image() if bands == 3 else found.deep(bands), layers)
 
     return lambda dataset, picture: kept.get((dataset, picture), lambda: decode(dataset, picture))
 
@@ -343,5 +343,8 @@ def _laid(
         return image, tuple(maps)
     quarter = int(rng.integers(4)) if rule.turns == "eight" else 0
     mirrored = rule.turns != "none" and bool(rng.random() < 0.5)
-    seen = {"sensor": jitter_sensor, "plain": jitter_plain}.get(rule.colours, lambda picture, _: picture)(image, rng)
+    change = {"sensor": jitter_sensor, "plain": jitter_plain}.get(rule.colours, lambda picture, _: picture)
+    seen = change(np.ascontiguousarray(image[..., :3]), rng)
+    if image.shape[-1] > 3:  # bands beyond the colours stay as they are
+        seen = np.concatenate([seen, image[..., 3:]], axis=-1)
     return turn(seen, quarter, mirrored), tuple(turn(part, quarter, mirrored) for part in maps)

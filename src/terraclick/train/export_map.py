@@ -94,6 +94,8 @@ def export_map(
     Raises BadWeights for a file that holds no class map, BadConfig for ids that do not fit.
     """
     config, network, _ = restored(checkpoint)
+    if config.bands != 3:
+        raise BadConfig(f"{checkpoint} reads {config.bands} bands, and terraclick map shows its models three.")
     ids = ids or tuple(range(1, len(config.classes) + 1))
     if len(ids) != len(config.classes):
         raise BadConfig(f"{len(ids)} values were given for {len(config.classes)} classes: give one each.")

@@ -12,6 +12,7 @@ from terraclick.blocks.convnext import RENAMES, UNUSED
 from terraclick.errors import BadWeights
 from terraclick.networks.bicor.model import ENCODERS, Bicor, BicorConfig
 from terraclick.networks.checkpoint import read_published, rename, reshaped
+from terraclick.networks.initial import with_more_bands
 from terraclick.train.export import read_checkpoint
 from terraclick.train.loop import initial_backbone
 from terraclick.train.semantic_recipes import SemanticConfig, Views
@@ -38,12 +39,12 @@ def decoder_config(config: SemanticConfig) -> BicorConfig:
 def build_network(config: SemanticConfig) -> Bicor:
     """The network before the first step. Raises BadWeights for weights that do not fit, MissingExtra."""
     torch.manual_seed(config.seed)
-    network = Bicor(config.encoder, decoder_config(config))
+    network = Bicor(config.encoder, decoder_config(config), config.bands)
     encoder: Any = network.encoder
     if config.encoder.startswith("convnext"):
         if config.weights is not None:
             state = rename(read_published(config.weights), RENAMES, UNUSED)
-            state = reshaped(state, encoder.net.state_dict())
+            state = with_more_bands(reshaped(state, encoder.net.state_dict()), encoder.net.state_dict())
             try:
                 encoder.net.load_state_dict(state)
             except RuntimeError as error:
@@ -75,7 +76,7 @@ def restored(checkpoint: Path) -> tuple[SemanticConfig, Bicor, dict[str, Any]]:
     recipe = {name: _tuples(value) for name, value in content["recipe"].items() if name != "views"}
     recipe["views"] = tuple(Views(**view) for view in content["recipe"].get("views", ()))
     config = SemanticConfig(**recipe)
-    network = Bicor(config.encoder, decoder_config(config))
+    network = Bicor(config.encoder, decoder_config(config), config.bands)
     try:
         network.load_state_dict(content["weights"])
     except RuntimeError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from terraclick.blocks.layers import ClickViTConfig
 from terraclick.blocks.tuning import count_parameters, merge_lora, tune
 from terraclick.data.datasets import Dataset, open_datasets
 from terraclick.errors import BadWeights
 from terraclick.networks.checkpoint import build, read_published, rename, save_network, weights_of
 from terraclick.networks.families import FAMILIES, able_to, part
+from terraclick.networks.initial import with_more_bands
 from terraclick.networks.recipe import NetworkRecipe
 from terraclick.train.episode_loss import training_loss
 from terraclick.train.episodes import Episode, Labels, draw_episode, reader
@@ -35,7 +37,7 @@ from terraclick.train.trainer import Backward, Habits, Plan, Report, Work, run
 from terraclick.train.validation import Validation
 from terraclick.values import Target
 
-__all__ = ["NETWORK_RECIPES", "Drawn", "rate_share", "start_from", "train_network"]
+__all__ = ["NETWORK_RECIPES", "Drawn", "bands_of", "rate_share", "start_from", "train_network"]
 
 BEFORE_THE_HEAD = ("backbone.", "embed_clicks.", "prompt.", "feature_extractor.")
 """Parts of names of weights that learn at `backbone_rate`; a prompt that learns faster soon drowns the tokens."""
@@ -73,6 +75,14 @@ def train_network(
         return run(work, out, among, "network", resume, until, report, validation, habits)
 
 
+def bands_of(config: Any) -> int:
+    """How many bands a network reads, by its config: three but for a ViT that says otherwise."""
+    if isinstance(config, ClickViTConfig):
+        return config.bands
+    parts = [getattr(config, one.name) for one in fields(config)] if is_dataclass(config) else []
+    return max((bands_of(part) for part in parts), default=3)
+
+
 def _settings(recipe: NetworkRecipe) -> dict[str, Any]:
     """A recipe as plain values, without its table."""
     return {name: value for name, value in asdict(recipe).items() if name != "sources"}
@@ -93,7 +103,7 @@ class Drawn:
 
     @cached_property
     def _read(self) -> Callable[[int, int], Labels]:
-        return reader(self.datasets, self.cache_mb)
+        return reader(self.datasets, self.cache_mb, bands_of(self.recipe.config))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Drawn, (self.datasets, self.recipe, self.cache_mb)
@@ -203,7 +213,8 @@ def start_from(network: nn.Module, family: str, config: Any, path: Path) -> list
     """Give a network the weights of the one it builds on (or of its own kind); returns the names left untouched.
 
     `path` is a published `.pth` or a converted `.safetensors`. CrossCut, RefCut and MFP start from SimpleClick,
-    RS-ISRefiner from MFP, whose heads they may replace; the ViT must fit whole. Raises BadWeights where it does not.
+    RS-ISRefiner from MFP, whose heads they may replace; the ViT must fit whole, but may read more bands: what a further
+    one starts with is the mean of the three. Raises BadWeights where it does not fit.
     """
     state = read_published(path)
     spec = FAMILIES[family]
@@ -212,7 +223,8 @@ def start_from(network: nn.Module, family: str, config: Any, path: Path) -> list
         published = weights_of(base)
         state = rename(state, published.renames, (*published.unused, r"head\.up_conv"))
     own = network.state_dict()
-    given = {prefix + name: value for name, value in state.items()}
+    given = with_more_bands({prefix + name: value for name, value in state.items()}, own)
+    state = with_more_bands(state, own)
     fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
     if not fitting:  # a checkpoint of the network's own kind
         fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}

@@ -310,7 +310,9 @@ class MapWork(Work):
             return
         colours = [colour for _, colour in self.config.classes]
         answers = logits.detach().argmax(1).cpu().numpy()
-        self._seen += [Shown(image, truth, a, (), colours) for (image, truth), a in zip(chunk, answers, strict=True)]
+        self._seen += [
+            Shown(image[..., :3], truth, a, (), colours) for (image, truth), a in zip(chunk, answers, strict=True)
+        ]
 
     def keep(self, stem: Path, weights: Mapping[str, Tensor], step: int) -> Path:
         """A `map_net.pt`."""

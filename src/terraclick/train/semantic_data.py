@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.data.datasets import open_dataset
-from terraclick.data.pictures import LARGEST_NUMBER, read_numbers, read_picture
+from terraclick.data.pictures import LARGEST_NUMBER, read_deep, read_numbers
 from terraclick.errors import BadData
 from terraclick.train.semantic_recipes import SemanticConfig
 
@@ -60,10 +60,11 @@ class Labelled:
     bands: tuple[int, ...] | None = None
     stretch: str | tuple[tuple[float, float], ...] = "auto"
     dataset: str = ""
+    depth: int = 3
 
     def image(self) -> Image:
-        """(H, W, 3) uint8 RGB. Raises BadData."""
-        return read_picture(self.image_file, self.bands, self.stretch).image
+        """(H, W, depth) uint8: RGB and further bands of the file. Raises BadData."""
+        return read_deep(self.image_file, self.depth, self.bands, self.stretch)
 
     def labels(self) -> Image:
         """(H, W) uint8 class indices, 255 = ignore. Raises BadData."""
@@ -103,7 +104,7 @@ def read_parts(config: SemanticConfig, root: Path, parts: Sequence[str]) -> list
         samples = LAYOUTS[config.layout](config, root / part)
         if not samples:
             raise BadData(f"{root / part} holds no labelled pictures: {EXPECTED[config.layout]} was expected there.")
-        found += samples
+        found += [replace(sample, depth=config.bands) for sample in samples]
     return found
 
 
@@ -204,7 +205,10 @@ def draw_crop(sample: Labelled | Decoded, side: int, rng: np.random.Generator) -
 def draw_mosaic(samples: Sequence[Labelled | Decoded], side: int, rng: np.random.Generator) -> tuple[Image, Image]:
     """Pieces of four pictures around a point of the middle half: image (S, S, 3), labels (S, S)."""
     row, col = (int(rng.integers(side // 4, side - side // 4 + 1)) for _ in range(2))
-    image, labels = np.zeros((side, side, 3), np.uint8), np.full((side, side), IGNORE, np.uint8)
+    image, labels = (
+        np.zeros((side, side, samples[0].both()[0].shape[2]), np.uint8),
+        np.full((side, side), IGNORE, np.uint8),
+    )
     corners = [(rows, cols) for rows in (slice(0, row), slice(row, side)) for cols in (slice(0, col), slice(col, side))]
     for sample, place in zip(samples, corners, strict=True):
         piece, truth = draw_crop(sample, side, rng)

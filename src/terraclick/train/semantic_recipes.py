@@ -91,6 +91,8 @@ class SemanticConfig:
     """Classes left out of the means (ISPRS: clutter)."""
     encoder: str = "convnext-base"
     """A name in `models.bicor.ENCODERS`."""
+    bands: int = 3
+    """Bands of the pictures that a ConvNeXt reads; a further one starts with the mean of the three."""
     weights: str | None = None
     """File of ImageNet weights for a ConvNeXt; None = random for ConvNeXt, the registry's for EfficientNet-Lite0."""
     frozen: bool = False
@@ -193,6 +195,8 @@ class SemanticConfig:
                 f"schedule {self.schedule!r}, precision {self.precision!r}: choose cosine or milestones, and float32, "
                 "bfloat16 or float16."
             )
+        if self.bands < 3 or (self.bands > 3 and not self.encoder.startswith("convnext")):
+            raise BadConfig(f"bands {self.bands} was given: 3 or more, and more for a ConvNeXt alone.")
         if self.accumulate < 1 or not 0 <= self.average < 1 or (self.shares and self.frozen):
             raise BadConfig("accumulate is 1 or more, average 0 to 1, and shares are not for frozen encoders.")
 

@@ -293,9 +293,9 @@ class DetailStem(nn.Module):
 class ConvNeXtEncoder(nn.Module):
     """ConvNeXt on an image in 0…1; maps at strides 4, 8, 16, 32."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, bands: int = 3) -> None:
         super().__init__()
-        self.net = ConvNeXt(CONVNEXT[name])
+        self.net = ConvNeXt(CONVNEXT[name], bands)
 
     def forward(self, image: Tensor, tokens: Tensor | None = None) -> list[Tensor]:
         """(B, 3, H, W) in 0…1, sides multiples of 32 → four maps; tokens are not used."""
@@ -343,13 +343,18 @@ ENCODERS: dict[str, tuple[int, int, int, int]] = {
 """Encoders by name, and the channels of their four maps."""
 
 
-def build_encoder(name: str) -> nn.Module:
-    """An encoder by name: image (B, 3, H, W) in 0…1 [and tokens] → four maps. Raises UnknownName with the list."""
+def build_encoder(name: str, bands: int = 3) -> nn.Module:
+    """An encoder by name: image (B, bands, H, W) in 0…1 [and tokens] → four maps. Raises UnknownName with the list.
+
+    Raises BadConfig for more than three bands where the encoder is no ConvNeXt.
+    """
     if name not in ENCODERS:
         raise UnknownName(f"no encoder {name!r}. Known: {', '.join(ENCODERS)}.")
+    if bands != 3 and name not in CONVNEXT:
+        raise BadConfig(f"{name} reads three bands, {bands} were asked: take one of {', '.join(CONVNEXT)}.")
     if name == "vit-s14":
         return TokenEncoder()
-    return EfficientNetEncoder() if name == "efficientnet-lite0" else ConvNeXtEncoder(name)
+    return EfficientNetEncoder() if name == "efficientnet-lite0" else ConvNeXtEncoder(name, bands)
 
 
 @dataclass(frozen=True)
@@ -378,11 +383,11 @@ def build_published(config: BicorNetwork) -> Bicor:
 class Bicor(nn.Module):
     """Encoder and decoder together."""
 
-    def __init__(self, encoder: str, config: BicorConfig) -> None:
+    def __init__(self, encoder: str, config: BicorConfig, bands: int = 3) -> None:
         super().__init__()
         if encoder in ENCODERS and ENCODERS[encoder] != config.channels:
             raise BadConfig(f"encoder {encoder} has channels {ENCODERS[encoder]}, the config says {config.channels}.")
-        self.encoder = build_encoder(encoder)
+        self.encoder = build_encoder(encoder, bands)
         self.decoder = BicorDecoder(config)
 
     def forward(self, image: Tensor, tokens: Tensor | None = None) -> BicorOutput:

@@ -25,7 +25,9 @@ from terraclick.blocks.layers import normalise
 from terraclick.errors import BadConfig, BadWeights, require_extra
 from terraclick.networks.checkpoint import fit, read_published
 from terraclick.networks.predictor import PRECISIONS
-from terraclick.networks.sam.published import transformers_names
+from terraclick.networks.sam.efficient import EfficientSam, EfficientSamConfig
+from terraclick.networks.sam.published import mobile_names, transformers_names
+from terraclick.networks.sam.tiny_vit import MobileSamConfig, TinyVit
 from terraclick.networks.sam.view import BEST, SamView
 
 __all__ = ["SAM", "SamFeatures", "SamPredictor", "SamSize", "kept_features", "load_sam", "tensors_in"]
@@ -79,6 +81,9 @@ _DEPTHS: dict[str, tuple[int, int, int, tuple[int, ...]]] = {
 SAM: dict[str, SamSize] = {
     **{f"sam-vit-{size}": _vit("SamModel", "sam", *numbers) for size, numbers in _DEPTHS.items()},
     **{f"sam-hq-vit-{size}": _vit("SamHQModel", "sam_hq", *numbers) for size, numbers in _DEPTHS.items()},
+    "mobile-sam": SamSize("SamModel", (), 256, {}),
+    "efficient-sam-ti": SamSize("EfficientSam", (), 192, {"dim": 192, "heads": 3}, stretch=True),
+    "efficient-sam-s": SamSize("EfficientSam", (), 384, {"dim": 384, "heads": 6}, stretch=True),
     "sam2-hiera-tiny": _hiera(96, 1, [1, 2, 7, 2], [5, 7, 9]),
     "sam2-hiera-small": _hiera(96, 1, [1, 2, 11, 2], [7, 10, 13]),
     "sam2-hiera-base-plus": _hiera(112, 2, [2, 3, 16, 3], [12, 16, 20], grid=14),
@@ -196,19 +201,41 @@ def load_sam(
             f"{name} needs weights, which are not shipped: download the published file, or its folder in the "
             f"transformers layout, and give its path (--weights PATH, or load({name!r}, weights=PATH))."
         )
-    with require_extra("sam"):
-        import transformers
-    kind = getattr(transformers, size.network)
     if weights is not None and Path(weights).is_file():
-        network = _read_published(kind, name, size, Path(weights), config)
+        network = _read_published(name, size, Path(weights), config)
     elif weights is not None:
-        network = _read(kind, name, size, Path(weights), config is None)
+        network = _read(_kind(name, size), name, size, Path(weights), config is None)
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(random or 0))
-            network = kind(config or _published(kind, size))
+            network = _fresh(name, size, config)
             _stir(network)
     return SamPredictor(network, size.stretch, device, precision, level)
+
+
+def _kind(name: str, size: SamSize) -> Any:
+    """The class of `transformers`. Raises BadWeights for networks that have no folder in its layout, MissingExtra."""
+    if not size.kinds:
+        raise BadWeights(f"{name} has no folder in the transformers layout: give the file that its authors published.")
+    with require_extra("sam"):
+        import transformers
+    return getattr(transformers, size.network)
+
+
+def _fresh(name: str, size: SamSize, config: Any) -> Any:
+    """A network of a size, or of a config of its kind, with the weights it starts with."""
+    if size.network == "EfficientSam":
+        return EfficientSam(config or EfficientSamConfig(**size.vision))
+    if name == "mobile-sam":
+        with require_extra("sam"):
+            import transformers
+        small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "mlp_dim": 8}
+        whole = config or MobileSamConfig(transformers.SamConfig(vision_config=small))
+        network = transformers.SamModel(whole.sam)
+        network.vision_encoder = TinyVit(whole.encoder)  # type: ignore[assignment]  asked as the other is
+        return network
+    kind = _kind(name, size)
+    return kind(config or _published(kind, size))
 
 
 def _published(kind: Any, size: SamSize) -> Any:
@@ -234,15 +261,18 @@ def _stir(network: Any) -> None:
             torch.nn.init.normal_(parameter, std=float(np.prod(parameter.shape[1:])) ** -0.5)
 
 
-def _read_published(kind: Any, name: str, size: SamSize, path: Path, config: Any) -> Any:
+def _read_published(name: str, size: SamSize, path: Path, config: Any) -> Any:
     """A network from its authors' file; strict."""
-    state = read_published(path)
+    state: Mapping[str, torch.Tensor] = read_published(path)
     try:
-        state = transformers_names(state, size.stretch)
+        if name == "mobile-sam":
+            state = mobile_names(state)
+        elif size.kinds:
+            state = transformers_names(state, size.stretch)
     except BadWeights:
         raise BadWeights(f"{path.name} is no published file of {name}: its image_encoder is missing.") from None
     with torch.random.fork_rng(devices=[]):
-        network = kind(config or _published(kind, size))
+        network = _fresh(name, size, config)
     fit(network, state, path.name)
     return network
 

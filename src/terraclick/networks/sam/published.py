@@ -14,7 +14,7 @@ from torch import Tensor
 
 from terraclick.errors import BadWeights
 
-__all__ = ["transformers_names"]
+__all__ = ["mobile_names", "transformers_names"]
 
 Rules = tuple[tuple[str, str], ...]
 
@@ -130,3 +130,16 @@ def transformers_names(state: Mapping[str, Tensor], hiera: bool) -> dict[str, Te
         if all(kind in found for kind in kinds):
             found["prompt_encoder.point_embed.weight"] = torch.cat([found.pop(kind) for kind in kinds])
     return found
+
+
+def mobile_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """MobileSAM's published state dict: the encoder by its own names, prompts and masks as `transformers` has them.
+
+    The classifier that the encoder was trained with is left out. Raises BadWeights where it is none of SAM's.
+    """
+    own = "image_encoder."
+    kept = {name: value for name, value in state.items() if not name.startswith((f"{own}head.", f"{own}norm_head."))}
+    encoder = {f"vision_encoder.{name[len(own) :]}": value for name, value in kept.items() if name.startswith(own)}
+    found = transformers_names(kept, False)
+    others = {name: value for name, value in found.items() if not name.startswith(("vision_encoder.", own))}
+    return {**encoder, **others}
