@@ -232,7 +232,7 @@ def _fresh(name: str, size: SamSize, config: Any) -> Any:
         small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "mlp_dim": 8}
         whole = config or MobileSamConfig(transformers.SamConfig(vision_config=small))
         network = transformers.SamModel(whole.sam)
-        network.vision_encoder = TinyVit(whole.encoder)  # type: ignore[assignment]  asked as the other is
+        network.vision_encoder = TinyVit(whole.encoder)  # type: ignore[assignment]
         return network
     kind = _kind(name, size)
     return kind(config or _published(kind, size))
