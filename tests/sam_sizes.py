@@ -5,7 +5,7 @@ import transformers
 from terraclick.networks.sam.efficient import EfficientSamConfig
 from terraclick.networks.sam.tiny_vit import MobileSamConfig, TinyVitConfig
 
-KINDS = ("sam-vit-b", "sam-hq-vit-b", "sam2-hiera-tiny", "mobile-sam", "efficient-sam-ti")
+KINDS = ("sam-vit-b", "sam-hq-vit-b", "sam2-hiera-tiny")
 SIDE = 128
 
 
