@@ -25,6 +25,7 @@ class Connection:
         if self.connecting or self.client is not None:
             return
         self.connecting = True
+        self.trouble = ""
         base = settings.get("address")
         if base:
             self._ask_state(Client(base, settings.token(), transport_for(base)))
@@ -58,6 +59,7 @@ class Connection:
             self.connecting = False
             if error is not None:
                 self._fail(error)
+                self.trouble = str(error)
                 if isinstance(error, Unreachable) and self.acts:
                     self.stalled = True
                     self.retry.start(RETRY_MS)
@@ -76,6 +78,7 @@ class Connection:
     def _server_failed(self, sentence):
         self.connecting = False
         self.client = None
+        self.trouble = sentence
         self.said.emit(sentence, "Critical")
         self.changed.emit()
 
@@ -88,6 +91,7 @@ class Connection:
         quick = time.monotonic() - self.started_at < QUICK_DEATH_S
         self.quick_deaths = self.quick_deaths + 1 if quick else 0
         if self.quick_deaths > 2:
+            self.trouble = sentence
             self.said.emit(sentence, "Critical")
         else:
             self.said.emit(tr("The server has stopped; it is started again. Nothing is lost."), "Warning")

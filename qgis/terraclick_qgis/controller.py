@@ -42,6 +42,8 @@ class Controller(QObject, Connection, Placing, Working, Previewing):
         self.client = None
         self.server_state = None
         self.connecting = False
+        self.trouble = ""
+        """Why there is no server, as long as there is none."""
         self.started_at = 0.0
         self.quick_deaths = 0
         self.image_layer_id = ""

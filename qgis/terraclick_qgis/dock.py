@@ -404,7 +404,7 @@ class Dock(QDockWidget):
         control = self.controller
         if control.proposals:
             return tr("{} proposals: keep this one?").format(len(control.proposals))
-        if control.stalled:
+        if control.stalled or (control.acts and control.client is None):
             return tr("Waiting for the server; your clicks are kept.")
         if control.acts:
             return tr("Asking the model…")
@@ -424,4 +424,4 @@ class Dock(QDockWidget):
             return tr("Version {}, model {}, {}").format(
                 control.server_state["version"], control.server_state["model"]["name"], where
             )
-        return tr("Starting…") if control.connecting else tr("Not connected.")
+        return tr("Starting…") if control.connecting else control.trouble or tr("Not connected.")

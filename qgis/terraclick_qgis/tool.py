@@ -5,6 +5,7 @@ from qgis.core import QgsGeometry, QgsPointXY, QgsWkbTypes
 from qgis.gui import QgsMapTool, QgsRubberBand, QgsVertexMarker
 from qgis.PyQt.QtCore import QEvent, Qt, QTimer
 from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLineEdit
 
 REST_MS = 120
 """So long the mouse rests before a preview is asked for."""
@@ -126,6 +127,8 @@ class ClickTool(QgsMapTool):
             self.controller.click(point, False)
 
     def canvasMoveEvent(self, event):
+        if not isinstance(QApplication.focusWidget(), (QAbstractSpinBox, QComboBox, QLineEdit)):
+            self.canvas().setFocus()  # keys go where the mouse is, also after a button of the panel was pressed
         self.at = QgsPointXY(event.mapPoint())
         self.controller.moved()
         self.rest.start(REST_MS)

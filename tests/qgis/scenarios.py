@@ -184,6 +184,7 @@ def bad(person, image, project_crs, place):
     QgsSettings().setValue("terraclick/address", "")
     control.server.stop()
     said("not installed", reconnect)
+    found["panel"] = dock.state.text()
     from terraclick_qgis import diagnostics
 
     text = diagnostics.report(control)

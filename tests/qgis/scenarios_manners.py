@@ -17,7 +17,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QApplication, QDialogButtonBox
+from qgis.PyQt.QtWidgets import QApplication, QDialogButtonBox, QPushButton
 
 
 def not_like_this(person, image, places):
@@ -357,3 +357,21 @@ def huge(person, image, *places):
         person.answered()
     kind = person.control.source and person.control.source.key[0]
     return {"answers": found, "said": person.said, "seconds": time.monotonic() - began, "kind": kind}
+
+
+def focused(person, image, place):
+    """Keys after a button of the panel was pressed, and while something is written into it."""
+    layer = person.open(image, "EPSG:3857")
+    person.connected()
+    dock, found = person.plugin.dock, {}
+    person.iface.mainWindow().activateWindow()
+    point = person.to_canvas(*place, layer.crs())
+    person.look_at(point)
+    for name, widget in (("button", dock.keep_all.parent().findChild(QPushButton)), ("text", dock.address)):
+        widget.setFocus()
+        person.rest(0.1)
+        before = widget.hasFocus()
+        person.hover(point)
+        person.rest(0.1)
+        found[name] = [before, person.canvas.hasFocus()]
+    return found

@@ -63,6 +63,7 @@ def test_bad_input_is_told_in_one_sentence_and_loses_nothing(qgis):
     for name, text in wanted.items():
         assert len(found[name]) == 1 and text in found[name][0], (name, found[name])
     assert found["kept after the layer was removed"] == 1
+    assert "not installed" in found["panel"], "the message is gone after a while, its reason is not"
     assert found["report"]["QGIS"].startswith("3.") or found["report"]["QGIS"].startswith("4.")
     assert not found["told"], "the report tells the token"
 

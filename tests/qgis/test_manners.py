@@ -152,3 +152,8 @@ def test_the_plug_in_reads_in_the_python_of_old_qgis(path):
         assert not isinstance(node, ast.Match), "match needs Python 3.10"
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "zip":
             assert not any(word.arg == "strict" for word in node.keywords), "zip(strict=) needs Python 3.10"
+
+
+@needs_qgis
+def test_keys_go_to_the_map_under_the_mouse_but_not_out_of_a_text(qgis):
+    assert qgis("focused", str(SAMPLE), buildings(1)[0]) == {"button": [True, True], "text": [True, False]}
