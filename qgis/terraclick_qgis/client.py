@@ -120,6 +120,8 @@ class Client:
 
     def ask(self, method, path, body=None, query=None, timeout=None):
         """The JSON of an answer; None where it has none."""
+        if not (self.token.isascii() and self.token.isprintable()):
+            raise Refused("No token has such letters: copy the address that the server printed last.", "Token")
         url = self.base + path + (f"?{urlencode(query, doseq=True)}" if query else "")
         headers = {
             "Authorization": f"Bearer {self.token}",

@@ -16,6 +16,7 @@ from qgis.core import (
     QgsGeometry,
     QgsPointXY,
     QgsProject,
+    QgsProviderRegistry,
     QgsVectorFileWriter,
     QgsVectorLayer,
     QgsVectorLayerUtils,
@@ -84,8 +85,18 @@ def check_target(layer):
         raise Failure(tr("The layer {} holds points, and clicks make areas: choose another one.").format(layer.name()))
     if kind != QgsWkbTypes.GeometryType.PolygonGeometry:
         raise Failure(tr("The layer {} holds no polygons: choose another one.").format(layer.name()))
+    if _is_gone(layer):
+        raise Failure(tr("The file of the layer {} is gone: choose another one.").format(layer.name()))
     if layer.readOnly() or not layer.dataProvider().capabilities() & layer.dataProvider().AddFeatures:
         raise Failure(tr("The layer {} is read-only: choose another one.").format(layer.name()))
+
+
+def _is_gone(layer):
+    """Whether the file behind a layer was moved or deleted since it was opened."""
+    if layer.providerType() != "ogr":
+        return False
+    path = QgsProviderRegistry.instance().decodeUri("ogr", layer.source()).get("path", "")
+    return os.path.isabs(path) and not path.startswith("/vsi") and not os.path.exists(path)
 
 
 def check_area(geometry):

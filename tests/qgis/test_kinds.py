@@ -52,3 +52,24 @@ def test_a_session_that_holds_lines_and_points_keeps_them(qgis, session, part):
 def test_clicks_are_no_tasks_that_qgis_tells_of(qgis):
     found = qgis("quiet", str(SAMPLE), buildings(2))
     assert found == {"told": 0, "kept": 2, "said": []}
+
+
+@needs_qgis
+def test_worse_input_is_told_in_one_sentence(qgis, tmp_path):
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "text").write_text("no program")
+    found = qgis("worse", str(SAMPLE), buildings(4)[3], str(tmp_path / "odd"))
+    wanted = {
+        "gone": "is gone",
+        "locked": "read-only",
+        "pole": "outside the image",
+        "infinite": "outside the image",
+        "cyrillic": "token",
+        "broken line": "token",
+        "silent": "did not start",
+        "folder": "not installed",
+        "text": "cannot be started",
+    }
+    assert set(found) == set(wanted)
+    for name, text in wanted.items():
+        assert len(found[name]) == 1 and text in found[name][0], (name, found[name])

@@ -496,6 +496,10 @@
 <translation>Dieses Objekt ist eine Linie oder ein Punkt: wählen Sie eine Fläche, denn Klicks gelten nur für Flächen.</translation>
 </message>
 <message>
+<source>The file of the layer {} is gone: choose another one.</source>
+<translation>Die Datei des Layers {} ist nicht mehr da: einen anderen wählen.</translation>
+</message>
+<message>
 <source>The layer {} is read-only: choose another one.</source>
 <translation>Der Layer {} ist schreibgeschützt: einen anderen wählen.</translation>
 </message>

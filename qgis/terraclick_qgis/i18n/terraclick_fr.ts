@@ -496,6 +496,10 @@
 <translation>Cet objet est une ligne ou un point : sélectionnez une surface, car les clics ne connaissent que les surfaces.</translation>
 </message>
 <message>
+<source>The file of the layer {} is gone: choose another one.</source>
+<translation>Le fichier de la couche {} n’est plus là : choisissez-en une autre.</translation>
+</message>
+<message>
 <source>The layer {} is read-only: choose another one.</source>
 <translation>La couche {} est en lecture seule : choisissez-en une autre.</translation>
 </message>
