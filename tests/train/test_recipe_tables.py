@@ -7,10 +7,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.errors import BadConfig  # noqa: E402
+from terraclick.evaluate.published.catalogue import TABLES  # noqa: E402
 from terraclick.networks.recipe import SETTLED, EpisodeRule, NetworkRecipe, Setting, differing, value_at  # noqa: E402
 from terraclick.train.networks import NETWORK_RECIPES, rate_share  # noqa: E402
 from terraclick.train.recipe_table import ALL_RECIPES, recipe_page, summary  # noqa: E402
 from terraclick.train.semantic_recipes import SEMANTIC_RECIPES  # noqa: E402
+from terraclick.train.table_rows import ROWS  # noqa: E402
 
 COMPARED = [name for name, made in ALL_RECIPES.items() if made().sources]
 
@@ -89,5 +91,29 @@ def test_the_three_sets_have_settings_of_their_own():
 
 def test_the_page_names_each_difference():
     page = recipe_page()
-    assert page.count("\n## ") == len(COMPARED)
-    assert "| `milestones` | 0.1667, 0.8333 | section IV | 0.1667, 0.8333 |  |" in page
+    assert page.count("\n## ") == len(COMPARED) + 1
+    assert "| `milestones` | 0.1667, 0.8333 | section IV | paper | 0.1667, 0.8333 |  |" in page
+    assert page.count("from memory") > 5, "what nobody could check is marked"
+
+
+def test_every_row_of_every_table_has_a_recipe_or_a_reason():
+    rows = [(name, row) for name, table in TABLES.items() for row in table.rows]
+    assert len(rows) > 150 and set(rows) == set(ROWS)
+    for place, made in ROWS.items():
+        assert bool(made.recipe) != bool(made.reason), place
+        assert not made.recipe or made.recipe in ALL_RECIPES, place
+    page = recipe_page()
+    for name, table in TABLES.items():
+        assert not table.rows or f"### {table.title}" in page, name
+    strangers = [row for (_, row), made in ROWS.items() if made.reason]
+    assert not [
+        row for row in strangers if row.startswith(("SimpleClick", "MFP", "CrossCut", "RS-IS", "RefCut", "BiCoR"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "table", ["crosscut-2", "crosscut-4", "isrefiner-6", "isrefiner-7", "isrefiner-8", "bicor-4", "bicor-5"]
+)
+def test_rows_of_an_ablation_are_made_differently(table):
+    made = [ROWS[table, row] for row in TABLES[table].rows]
+    assert len(set(made)) == len(made) and all(one.recipe for one in made)

@@ -8,11 +8,55 @@ from typing import Any
 from terraclick.networks.recipe import Setting, differing, value_at
 from terraclick.train.networks import NETWORK_RECIPES
 from terraclick.train.semantic_recipes import SEMANTIC_RECIPES
+from terraclick.train.table_rows import rows_page
 
 __all__ = ["ALL_RECIPES", "recipe_page", "summary"]
 
 ALL_RECIPES: Mapping[str, Callable[[], Any]] = {**NETWORK_RECIPES, **SEMANTIC_RECIPES}
 """Recipes of the papers' networks and of class maps by name."""
+
+
+CHECKED = (
+    "*Checked* says how sure the source's value is: read in the text of the paper, or in notes taken from the "
+    "authors' code when it was at hand; *from memory* is neither, and may be wrong."
+)
+
+CLICK_CODE = frozenset(
+    "steps batch rate milestones clip first erode others next_clicks passes episodes.scale_evenly episodes.side "
+    "episodes.scale episodes.min_area episodes.merge episodes.turns episodes.colours episodes.augment loss shares "
+    "episodes.asked".split()
+)
+NOTED: Mapping[str, frozenset[str]] = {
+    "simpleclick": CLICK_CODE,
+    "mfp": CLICK_CODE | {"first_depth", "passes"},
+    "isrefiner": frozenset(
+        "first first_depth next_clicks passes clip episodes.scale episodes.scale_evenly episodes.min_area "
+        "episodes.merge episodes.augment".split()
+    ),
+    "crosscut": frozenset(
+        "steps batch episodes.side episodes.scale episodes.scale_evenly episodes.augment shares first next_clicks clip "
+        "config.divisions config.setting config.prompt_from episodes.asked episodes.turns loss".split()
+    ),
+    "refcut": CLICK_CODE | {"episodes.scale_evenly"},
+    "ritm": frozenset("batch backbone_rate auxiliary episodes.side clip first loss".split()),
+    "focalclick": frozenset(),
+    "segnext": frozenset(),
+    "bicor": frozenset(
+        "crop epochs batch rate min_rate decay optimizer lookahead layers top_k mosaic heat fisher clip embed encoder "
+        "decoder setting train_on judge_on".split()
+    ),
+}
+"""Family → settings of its authors' code that the notes of that code hold."""
+
+ICL_NOTED = frozenset("rate steps loss passes episodes.copy_paste episodes.image_mix".split())
+
+
+def _checked(recipe: Any, setting: Setting) -> str:
+    """How sure a value of a source is."""
+    if "code" not in setting.where and "configuration" not in setting.where:
+        return "paper" if setting.where.startswith("section") else "follows from our settings"
+    noted = ICL_NOTED if "CFR-ICL" in setting.where else NOTED[getattr(recipe, "family", "bicor")]
+    return "notes of the code" if setting.path in noted else "from memory"
 
 
 def summary(name: str) -> str:
@@ -38,19 +82,21 @@ def recipe_page() -> str:
         "Each recipe that follows a paper is compared with the paper or its authors' configuration, setting by setting."
         " Variants without a table change what their name says, and are otherwise the recipe they are named after."
     )
-    return "\n\n".join(["# Recipes beside their sources", said, "\n".join([heads, *rows]), *parts]) + "\n"
+    page = ["# Recipes beside their sources", said, CHECKED, "\n".join([heads, *rows]), rows_page(), *parts]
+    return "\n\n".join(page) + "\n"
 
 
 def _section(name: str, recipe: Any) -> str:
     ordered = sorted(recipe.sources, key=lambda setting: not setting.why)
     lines = [_row(recipe, setting) for setting in ordered]
-    heads = "| setting | source says | where | ours | why it differs |\n|---|---|---|---|---|"
+    heads = "| setting | source says | where | checked | ours | why it differs |\n|---|---|---|---|---|---|"
+    lines = [line.replace("| ? |", f"| {_checked(recipe, s)} |") for line, s in zip(lines, ordered, strict=True)]
     return f"## {name}\n\n{_cell(summary(name))}\n\n{heads}\n" + "\n".join(lines)
 
 
 def _row(recipe: Any, setting: Setting) -> str:
     ours = value_at(recipe, setting.path)
-    cells = (f"`{setting.path}`", _value(setting.source), setting.where, _value(ours), setting.why)
+    cells = (f"`{setting.path}`", _value(setting.source), setting.where, "?", _value(ours), setting.why)
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 

@@ -64,6 +64,7 @@ def isrefiner_full() -> NetworkRecipe:
 ABLATIONS: dict[str, dict[str, Any]] = {
     "no-vit": {"vit_feature": False},
     "no-hq": {"hq_feature": False},
+    "no-features": {"vit_feature": False, "hq_feature": False},
     "theta-1": {"theta": 1.0},
     "theta-half": {"theta": 0.5},
     "early-2": {"early": "first"},

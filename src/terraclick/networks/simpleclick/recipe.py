@@ -79,10 +79,17 @@ def simpleclick_class() -> NetworkRecipe:
     return NetworkRecipe("simpleclick-class", "simpleclick", SimpleClickConfig(), rule, shares=shares, **settings)
 
 
+def simpleclick_rgbir() -> NetworkRecipe:
+    """SimpleClick ViT-B on four bands (SegMap's table 10); the fourth starts as the mean of the three."""
+    config = SimpleClickConfig(ClickViTConfig(bands=4))
+    return replace(simpleclick_b(), name="simpleclick-rgbir", config=config, sources=())
+
+
 RECIPES = {
     "simpleclick-b": simpleclick_b,
     "simpleclick-class": simpleclick_class,
     "simpleclick-icl": simpleclick_icl,
     "simpleclick-lora": simpleclick_lora,
+    "simpleclick-rgbir": simpleclick_rgbir,
     "simpleclick-small": simpleclick_small,
 }
