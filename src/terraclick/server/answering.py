@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from terraclick.core.predictor import Predictor
 from terraclick.predictors.progress import reporting
 from terraclick.server.click_session import ClickSession
-from terraclick.server.clicking import Act, Encode, PixelClick, Setup, frame_for, start, step
+from terraclick.server.clicking import Act, ClickSettings, Encode, PixelClick, frame_for, start, step
 from terraclick.server.engine import Cancelled, Encoded, Encodings, Frame, Priority, Worker
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
@@ -78,14 +78,14 @@ class Answering:
 
         return reporting(self.model.predictor, tell)
 
-    def prefetch(self, user: str, scene: Scene, setup: Setup, click: PixelClick) -> None:
+    def prefetch(self, user: str, scene: Scene, settings: ClickSettings, click: PixelClick) -> None:
         """Read and encode what a click there would need, when nothing else is to be done."""
-        frame = frame_for(setup, setup.target, (click,), scene)
+        frame = frame_for(settings, settings.target, (click,), scene)
 
         def fetch() -> None:
             scene.check()
             act, predictor = Act("click", click), self.telling(scene, None)
-            step(start(setup), act, setup, scene, predictor, self.encoder(predictor), self.examples.named)
+            step(start(settings), act, settings, scene, predictor, self.encoder(predictor), self.examples.named)
 
         if frame not in self.encodings:
             self.worker.submit(Priority.AHEAD, fetch, f"prefetch {user}")

@@ -12,7 +12,7 @@ from typing import Any
 import shapely
 
 from terraclick.server.acts import Stand
-from terraclick.server.clicking import Act, PixelClick, Setup, State
+from terraclick.server.clicking import Act, ClickSettings, PixelClick, State
 from terraclick.server.images import Scene
 from terraclick.store.values import StoredDraft
 from terraclick.values import Target
@@ -32,7 +32,7 @@ class ClickSession:
     id: str
     author: str
     scene: Scene
-    setup: Setup
+    settings: ClickSettings
     acts: tuple[Act, ...] = ()
     position: int = 0
     class_name: str = ""
@@ -67,13 +67,13 @@ class ClickSession:
         """All of it but the states, as the store keeps it."""
         content = {
             "setup": {
-                "target": self.setup.target.value,
-                "references": list(self.setup.references),
-                "view_bounds": self.setup.view_bounds,
-                "resolution": self.setup.resolution,
-                "bands": self.setup.bands,
-                "stretch": self.setup.stretch,
-                "seed": None if self.setup.seed is None else self.setup.seed.wkt,
+                "target": self.settings.target.value,
+                "references": list(self.settings.references),
+                "view_bounds": self.settings.view_bounds,
+                "resolution": self.settings.resolution,
+                "bands": self.settings.bands,
+                "stretch": self.settings.stretch,
+                "seed": None if self.settings.seed is None else self.settings.seed.wkt,
             },
             "acts": [_act_to_json(act) for act in self.acts],
             "position": self.position,
@@ -122,20 +122,20 @@ def _act_of(value: Sequence[Any]) -> Act:
 def session_of(draft: StoredDraft, scene: Scene) -> ClickSession | None:
     """The click session a draft describes; None if it is damaged."""
     try:
-        content, setup = draft.content, draft.content["setup"]
-        stretch = setup["stretch"]
+        content, settings = draft.content, draft.content["setup"]
+        stretch = settings["stretch"]
         return ClickSession(
             draft.uuid,
             draft.author,
             scene,
-            Setup(
-                Target(setup["target"]),
-                tuple(setup["references"]),
-                None if setup["view_bounds"] is None else tuple(setup["view_bounds"]),
-                float(setup["resolution"]),
-                None if setup["bands"] is None else tuple(setup["bands"]),
+            ClickSettings(
+                Target(settings["target"]),
+                tuple(settings["references"]),
+                None if settings["view_bounds"] is None else tuple(settings["view_bounds"]),
+                float(settings["resolution"]),
+                None if settings["bands"] is None else tuple(settings["bands"]),
                 stretch if isinstance(stretch, str) else tuple((float(low), float(high)) for low, high in stretch),
-                None if setup["seed"] is None else shapely.from_wkt(setup["seed"]),
+                None if settings["seed"] is None else shapely.from_wkt(settings["seed"]),
             ),
             tuple(_act_of(act) for act in content["acts"]),
             int(content["position"]),

@@ -18,9 +18,9 @@ from terraclick.server.answering import Answering
 from terraclick.server.click_session import ACT_NAMES, ClickSession, session_of
 from terraclick.server.clicking import (
     Act,
+    ClickSettings,
     Hint,
     PixelClick,
-    Setup,
     Shape,
     State,
     frame_for,
@@ -103,12 +103,12 @@ class ClickSessions:
                 self._held.popitem(last=False)
         return live
 
-    def open(self, user: str, scene: Scene, setup: Setup, **fields: Any) -> ClickSession:
+    def open(self, user: str, scene: Scene, settings: ClickSettings, **fields: Any) -> ClickSession:
         """Begin to outline one thing."""
         scene.check()
         window = getattr(user, "window", "")
-        live = ClickSession(uuid4().hex[:16], user, scene, setup, touched=time.monotonic(), window=window, **fields)
-        if setup.seed is not None:
+        live = ClickSession(uuid4().hex[:16], user, scene, settings, touched=time.monotonic(), window=window, **fields)
+        if settings.seed is not None:
             self._store.save_draft(live.draft())
         return self._hold(live)
 
@@ -244,16 +244,16 @@ class ClickSessions:
         live.scene.check()
         live.unwanted = False
         known = max((p for p in live.states if p <= position), default=0)
-        state = live.states.get(known) or start(live.setup)
+        state = live.states.get(known) or start(live.settings)
         predictor = self._answering.telling(live.scene, live)
         encode = self._answering.encoder(predictor)
         for index in range(known, position):
             if index == position - 1:
                 self._first_look(live, state, acts[index])
-            state = step(state, acts[index], live.setup, live.scene, predictor, encode, self._examples)
+            state = step(state, acts[index], live.settings, live.scene, predictor, encode, self._examples)
             live.scene.check()  # an answer on a picture that was replaced meanwhile is none
             live.states[index + 1] = state
-        live.states.setdefault(0, start(live.setup))
+        live.states.setdefault(0, start(live.settings))
         self._trim()
         return state
 
@@ -262,7 +262,7 @@ class ClickSessions:
         rough = self._answering.model.rough
         if rough is None or act.kind != "click" or state.target is not Target.CLASS:
             return
-        frame = frame_for(live.setup, state.target, (*state.clicks, act.value), live.scene)
+        frame = frame_for(live.settings, state.target, (*state.clicks, act.value), live.scene)
         if frame in self._answering.encodings:
             return
 
@@ -270,7 +270,7 @@ class ClickSessions:
             view, grid = read_frame(frame)
             return Encoded(grid, rough.encode(view), 0.0, 0.0, view.valid)
 
-        found = step(replace(state, session=None), act, live.setup, live.scene, rough, encode, self._examples)
+        found = step(replace(state, session=None), act, live.settings, live.scene, rough, encode, self._examples)
         data = {"session": live.id, "outline": outline_json(self.outline(live, found), live.scene), "final": False}
         self._hub.send("answer", data, live.author)
 
@@ -290,7 +290,7 @@ class ClickSessions:
 
     def outline(self, live: ClickSession, state: State, shape: tuple[float | None, bool] | None = None) -> Any:
         """A state's outline in the session's own shape, or in another one: (simplify_m, square)."""
-        return outlined(state, live.setup, live.scene, *(shape or (live.simplify_m, live.square)))
+        return outlined(state, live.settings, live.scene, *(shape or (live.simplify_m, live.square)))
 
     def hint(self, live: ClickSession, state: State) -> Hint | None:
         """Where to click next."""
@@ -303,7 +303,7 @@ class ClickSessions:
             acts, position = live.acts, live.position
             self._answering.worker.submit(Priority.AHEAD, lambda: self._fold(live, acts, position), f"fold {live.id}")
             return None
-        frame = frame_for(live.setup, state.target, (*state.clicks, click), live.scene, state.grown)
+        frame = frame_for(live.settings, state.target, (*state.clicks, click), live.scene, state.grown)
         if frame not in self._answering.encodings:
             return None
 
@@ -313,7 +313,7 @@ class ClickSessions:
             act, predictor = Act("click", click), self._answering.model.predictor
             encode = self._answering.encoder(predictor)
             try:
-                found = step(state, act, live.setup, live.scene, predictor, encode, self._examples, grow=False)
+                found = step(state, act, live.settings, live.scene, predictor, encode, self._examples, grow=False)
             except BadClick:  # the pointer is where no click may be: there is nothing to show
                 return None, 1e3 * (time.perf_counter() - begun)
             return self.outline(live, found), 1e3 * (time.perf_counter() - begun)

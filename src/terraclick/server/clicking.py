@@ -36,9 +36,9 @@ from terraclick.values import Click, Reference, Target
 
 __all__ = [
     "Act",
+    "ClickSettings",
     "Hint",
     "PixelClick",
-    "Setup",
     "Shape",
     "State",
     "frame_for",
@@ -83,7 +83,7 @@ class Act:
 
 
 @dataclass(frozen=True, eq=False)
-class Setup:
+class ClickSettings:
     """What a click session was opened with; view_bounds (x0, y0, x1, y1) and resolution are the map's then."""
 
     target: Target = Target.OBJECT
@@ -139,15 +139,15 @@ Encode = Callable[[Frame], Encoded]
 Examples = Callable[[Sequence[str]], tuple[Reference, ...]]
 
 
-def start(setup: Setup) -> State:
+def start(settings: ClickSettings) -> State:
     """The state before the first act."""
-    return State(setup.target, setup.references)
+    return State(settings.target, settings.references)
 
 
 def step(
     state: State,
     act: Act,
-    setup: Setup,
+    settings: ClickSettings,
     scene: Scene,
     predictor: Predictor,
     encode: Encode,
@@ -160,7 +160,7 @@ def step(
     the image, nothing to start from), BadGrid, BadImage.
     """
     if act.kind == "clear":
-        return replace(start(setup), target=state.target, references=state.references)
+        return replace(start(settings), target=state.target, references=state.references)
     if act.kind == "paint":
         geometry, add = act.value
         return replace(state, paint=(*state.paint, (geometry, add)), timing=(0.0, 0.0, 0.0))
@@ -174,14 +174,14 @@ def step(
         wanted = replace(state, references=tuple(act.value), session=None)
     if not wanted.clicks:
         return replace(wanted, frame=None, grid=None, session=None, grown=0, timing=(0.0, 0.0, 0.0))
-    if factor_of(setup, wanted.clicks) != factor_of(setup, state.clicks):
+    if factor_of(settings, wanted.clicks) != factor_of(settings, state.clicks):
         wanted = replace(wanted, grown=0)  # seen from nearer: the finest frame that holds the object is looked for anew
-    found = _answered(wanted, setup, scene, predictor, encode, examples)
+    found = _answered(wanted, settings, scene, predictor, encode, examples)
     while grow and found.target is Target.OBJECT and found.grown < MOST_GROWN and _is_cut(found, scene):
         wider = replace(found, grown=found.grown + 1)
-        if frame_for(setup, wider.target, wider.clicks, scene, wider.grown) == found.frame:
+        if frame_for(settings, wider.target, wider.clicks, scene, wider.grown) == found.frame:
             break
-        found = _answered(wider, setup, scene, predictor, encode, examples)
+        found = _answered(wider, settings, scene, predictor, encode, examples)
     return found
 
 
@@ -198,25 +198,27 @@ def _is_cut(state: State, scene: Scene) -> bool:
 
 
 def _answered(
-    state: State, setup: Setup, scene: Scene, predictor: Predictor, encode: Encode, examples: Examples
+    state: State, settings: ClickSettings, scene: Scene, predictor: Predictor, encode: Encode, examples: Examples
 ) -> State:
     """The state with its clicks answered: only the last one where the view stayed, all of them where it did not."""
-    frame = frame_for(setup, state.target, state.clicks, scene, state.grown)
+    frame = frame_for(settings, state.target, state.clicks, scene, state.grown)
     view = encode(frame)
     begun = time.perf_counter()
     session, clicks = state.session, state.clicks[-1:]
     if session is None or frame != state.frame:
-        session, clicks = _fresh(setup, state, view.grid, scene, examples(state.references)), state.clicks
+        session, clicks = _fresh(settings, state, view.grid, scene, examples(state.references)), state.clicks
     session = session.answer(_placed(clicks, scene.grid, view), predictor, view.encoded)
     spent = 1e3 * (time.perf_counter() - begun)
     timing = view.read_ms, view.encode_ms, spent
     return replace(state, frame=frame, grid=view.grid, session=session, valid=view.valid, timing=timing)
 
 
-def _fresh(setup: Setup, state: State, grid: Grid, scene: Scene, references: tuple[Reference, ...]) -> Session:
-    if setup.seed is None:
+def _fresh(
+    settings: ClickSettings, state: State, grid: Grid, scene: Scene, references: tuple[Reference, ...]
+) -> Session:
+    if settings.seed is None:
         return Session(state.target, references)
-    mask = rasterize([to_map(setup.seed, scene.grid)], grid)
+    mask = rasterize([to_map(settings.seed, scene.grid)], grid)
     return Session.from_mask(mask, state.target, references) if mask.any() else Session(state.target, references)
 
 
@@ -235,14 +237,16 @@ def _placed(clicks: Sequence[PixelClick], whole: Grid, view: Encoded) -> Iterato
         yield at
 
 
-def factor_of(setup: Setup, clicks: Sequence[PixelClick]) -> int:
+def factor_of(settings: ClickSettings, clicks: Sequence[PixelClick]) -> int:
     """How many image pixels make one of the view for an object, by the nearest that the map was at a click."""
     said = [click.resolution for click in clicks if click.resolution is not None]
-    nearest = min([setup.resolution, *said])
+    nearest = min([settings.resolution, *said])
     return int(min(2 ** max(0, math.floor(math.log2(max(nearest, 1.0))) - 1), COARSEST))
 
 
-def frame_for(setup: Setup, target: Target, clicks: Sequence[PixelClick], scene: Scene, grown: int = 0) -> Frame:
+def frame_for(
+    settings: ClickSettings, target: Target, clicks: Sequence[PixelClick], scene: Scene, grown: int = 0
+) -> Frame:
     """What the model is shown for these clicks; depends on nothing else, so that a replay sees the same.
 
     The window of `view_window`. What is shown is the map's view when the session was opened. An object is read coarser
@@ -250,23 +254,23 @@ def frame_for(setup: Setup, target: Target, clicks: Sequence[PixelClick], scene:
     time it is `grown` the window is twice as wide: the first time with twice the pixels, then coarser.
     """
     places = [Click(click.y - 0.5, click.x - 0.5, click.positive) for click in clicks]
-    if setup.seed is not None:
-        left, top, right, bottom = setup.seed.bounds
-        middle = setup.seed.representative_point()
+    if settings.seed is not None:
+        left, top, right, bottom = settings.seed.bounds
+        middle = settings.seed.representative_point()
         places = [Click(middle.y - 0.5, middle.x - 0.5), Click(top, left), Click(bottom - 1, right - 1), *places]
-    factor = factor_of(setup, clicks) * 2 ** max(0, grown - 1)
-    shown, wider = setup.view_bounds, 2 if grown else 1
+    factor = factor_of(settings, clicks) * 2 ** max(0, grown - 1)
+    shown, wider = settings.view_bounds, 2 if grown else 1
     window, factor = view_window(places, scene.shape, target, factor, shown=shown, wider=wider, coarser=True)
     native = scene.grid.metres_per_pixel or 1.0
     gsd = None if factor == 1 else native * factor
-    return Frame(scene.path, scene.grid.window(window).bounds, gsd, setup.bands, setup.stretch, scene.reading)
+    return Frame(scene.path, scene.grid.window(window).bounds, gsd, settings.bands, settings.stretch, scene.reading)
 
 
 # --- what it looks like ----------------------------------------------------------------------------------------------
 
 
 def outlined(
-    state: State, setup: Setup, scene: Scene, simplify_m: float | None = None, square: bool = False
+    state: State, settings: ClickSettings, scene: Scene, simplify_m: float | None = None, square: bool = False
 ) -> Shape | None:
     """The outline of a state, paint included, in the shape asked for; None before anything was said."""
     score = 1.0
@@ -274,8 +278,8 @@ def outlined(
         mask = clean(state.session, state.valid)
         parts = drawn(state.session.latest, mask, state.grid, simplify_m, state.valid, scene.grid)
         score = score_of(state.session, mask)
-    elif setup.seed is not None:
-        parts = parts_of(to_map(setup.seed, scene.grid))
+    elif settings.seed is not None:
+        parts = parts_of(to_map(settings.seed, scene.grid))
     elif state.paint:
         parts = []
     else:

@@ -20,7 +20,7 @@ from terraclick.geo.grid import Grid
 from terraclick.geo.sidecars import sidecar_files
 from terraclick.server.answering import Answering, Model
 from terraclick.server.click_sessions import ClickSessions
-from terraclick.server.clicking import Setup, Surface, frame_for, to_map
+from terraclick.server.clicking import ClickSettings, Surface, frame_for, to_map
 from terraclick.server.engine import Priority
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
@@ -103,7 +103,7 @@ class Workspace:
         user: str,
         scene: Scene,
         class_name: str,
-        setup: Setup,
+        settings: ClickSettings,
         limit: int,
         simplify_m: float | None,
         square: bool,
@@ -113,7 +113,7 @@ class Workspace:
         def ask() -> ProposalList:
             begun = time.perf_counter()
             scene.check()
-            frame = frame_for(setup, Target.CLASS, (), scene)
+            frame = frame_for(settings, Target.CLASS, (), scene)
             predictor = self.answering.telling(scene, None)
             view = self.answering.encoder(predictor)(frame)
             known = self._known_in(scene, view.grid)
@@ -121,7 +121,7 @@ class Workspace:
                 predictor,
                 view,
                 scene,
-                self.examples.named(setup.references),
+                self.examples.named(settings.references),
                 [surface for item, surface in known if item.class_name == class_name],
                 [surface for _, surface in known],
                 limit,

@@ -16,7 +16,7 @@ from terraclick.errors import BadConfig, UnknownName
 from terraclick.server.acts import Actor, Stand
 from terraclick.server.asking import StrictRoute
 from terraclick.server.click_session import ACT_NAMES, ClickSession
-from terraclick.server.clicking import Act, PixelClick, Setup, State, Surface
+from terraclick.server.clicking import Act, ClickSettings, PixelClick, State, Surface
 from terraclick.server.depends import Json, Space, User, features_of, given_of
 from terraclick.server.features import hint_json, outline_json, surface_of
 from terraclick.server.schemas import (
@@ -32,7 +32,7 @@ from terraclick.server.schemas import (
 from terraclick.server.workspace import Workspace
 from terraclick.values import Target
 
-__all__ = ["router", "setup_of", "shown"]
+__all__ = ["click_settings_of", "router", "shown"]
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -40,20 +40,20 @@ LOOK_S = 0.5
 """How often it is asked whether somebody still waits for an answer."""
 
 
-def setup_of(
+def click_settings_of(
     target: Target,
     references: tuple[str, ...],
     view: ViewBody | None,
     bands: Sequence[int] | None = None,
     stretch: Any = "auto",
     seed: Surface | None = None,
-) -> Setup:
+) -> ClickSettings:
     """What a click session begins with, of what a request said."""
     bounds = None
     if view is not None:
         x0, y0, x1, y1 = view.bounds
         bounds = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
-    return Setup(
+    return ClickSettings(
         target,
         references,
         bounds,
@@ -68,7 +68,7 @@ def _brief(live: ClickSession, elsewhere: bool = False) -> Json:
     """A click session without what must be computed."""
     acts = live.acts[: live.position]
     clear = max((i for i, act in enumerate(acts) if act.kind == "clear"), default=-1) + 1
-    target, references = live.setup.target.value, list(live.setup.references)
+    target, references = live.settings.target.value, list(live.settings.references)
     for act in acts:
         if act.kind == "target":
             target = act.value
@@ -167,10 +167,10 @@ def _opened(body: OpenBody, space: Workspace, user: str) -> ClickSession:
     references = space.examples.ids(body.references, class_name)
     if body.bands is not None or body.stretch != "auto":
         space.tiles.limits(scene, body.bands, body.stretch if isinstance(body.stretch, str) else tuple(body.stretch))
-    setup = setup_of(target, references, body.view, body.bands, body.stretch, seed)
+    settings = click_settings_of(target, references, body.view, body.bands, body.stretch, seed)
     shape = {"simplify_m": body.simplify_m, "square": body.square, "class_name": class_name}
     known = {} if item is None else {"object": item.uuid, "rev": item.rev}
-    return space.sessions.open(user, scene, setup, **known, **shape)
+    return space.sessions.open(user, scene, settings, **known, **shape)
 
 
 @router.get("/api/sessions/{name}", tags=["click sessions"])

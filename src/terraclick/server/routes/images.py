@@ -19,7 +19,7 @@ from terraclick.server.asking import StrictRoute
 from terraclick.server.clicking import PixelClick
 from terraclick.server.depends import Json, Space, User
 from terraclick.server.map_tiles import map_tile
-from terraclick.server.routes.clicks import setup_of
+from terraclick.server.routes.clicks import click_settings_of
 from terraclick.server.schemas import PrefetchBody
 from terraclick.server.work import Work, image_json
 from terraclick.values import Target
@@ -187,5 +187,5 @@ def prefetch(image: str, body: PrefetchBody, space: Space, user: User) -> Json:
     click = PixelClick(body.x, body.y)
     if not scene.grid.holds(scene.grid.to_click(*scene.grid.to_map(body.y - 0.5, body.x - 0.5))):
         return {"wanted": False}
-    space.answering.prefetch(user, scene, setup_of(Target(body.target), (), body.view), click)
+    space.answering.prefetch(user, scene, click_settings_of(Target(body.target), (), body.view), click)
     return {"wanted": True}

@@ -25,7 +25,7 @@ from terraclick.server.asking import StrictRoute
 from terraclick.server.depends import Json, Space, User, change_json, counted, proposals_json
 from terraclick.server.editing import collecting_later
 from terraclick.server.images import Scene
-from terraclick.server.routes.clicks import setup_of
+from terraclick.server.routes.clicks import click_settings_of
 from terraclick.server.schemas import (
     ClassBody,
     ExportBody,
@@ -171,8 +171,8 @@ async def proposals(body: ProposalBody, space: Space, user: User) -> Json:
     names = await run_in_threadpool(space.examples.ids, body.references, body.class_name)
     rows, cols = scene.shape
     view = body.view or ViewBody(bounds=[0, 0, cols, rows])
-    setup = setup_of(Target.CLASS, names, view)
-    found = await space.propose(user, scene, body.class_name, setup, body.limit, body.simplify_m, body.square)
+    settings = click_settings_of(Target.CLASS, names, view)
+    found = await space.propose(user, scene, body.class_name, settings, body.limit, body.simplify_m, body.square)
     return proposals_json(found)
 
 
