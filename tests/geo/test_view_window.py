@@ -9,7 +9,7 @@ from terraclick import outline
 from terraclick.errors import BadClick, BadGrid
 from terraclick.geo.raster import read_info, read_view
 from terraclick.geo.view_window import view_window
-from terraclick.server.clicking import ClickSettings, PixelClick, frame_for
+from terraclick.server.clicking import ClickSettings, PixelClick, view_spec_for
 from terraclick.server.images import Scene
 from terraclick.values import Click, Prediction, Target, Window
 
@@ -74,8 +74,8 @@ def test_python_and_the_server_see_the_same_for_the_same_click(tmp_path, target)
     click = Click(1730, 1490)
     found = outline(str(path), [(*info.grid.to_map(click.row, click.col), True)], target, Seen())
     scene = Scene("a", "wide.tif", path, info, (), "")
-    frame = frame_for(
+    spec = view_spec_for(
         ClickSettings(Target(target)), Target(target), [PixelClick(click.col + 0.5, click.row + 0.5)], scene
     )
-    _, seen = read_view(path, frame.bounds, frame.gsd)
+    _, seen = read_view(path, spec.bounds, spec.gsd)
     assert seen == found.grid and seen.shape[0] < 2600

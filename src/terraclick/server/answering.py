@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from terraclick.core.predictor import Predictor
 from terraclick.predictors.progress import reporting
 from terraclick.server.click_session import ClickSession
-from terraclick.server.clicking import Act, ClickSettings, Encode, PixelClick, frame_for, start, step
-from terraclick.server.engine import Cancelled, Encoded, Encodings, Frame, Priority, Worker
+from terraclick.server.clicking import Act, ClickSettings, Encode, PixelClick, start, step, view_spec_for
+from terraclick.server.engine import Cancelled, Encoded, Encodings, Priority, ViewSpec, Worker
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
 from terraclick.server.images import Scene
@@ -57,9 +57,9 @@ class Answering:
     def encoder(self, predictor: Predictor) -> Encode:
         """Reads and encodes frames with a predictor, or takes them from memory."""
 
-        def encode(frame: Frame) -> Encoded:
-            fresh = frame not in self.encodings
-            found = self.encodings.get(frame, predictor)
+        def encode(spec: ViewSpec) -> Encoded:
+            fresh = spec not in self.encodings
+            found = self.encodings.get(spec, predictor)
             if fresh:
                 self.encodings.trim()
             return found
@@ -80,12 +80,12 @@ class Answering:
 
     def prefetch(self, user: str, scene: Scene, settings: ClickSettings, click: PixelClick) -> None:
         """Read and encode what a click there would need, when nothing else is to be done."""
-        frame = frame_for(settings, settings.target, (click,), scene)
+        spec = view_spec_for(settings, settings.target, (click,), scene)
 
         def fetch() -> None:
             scene.check()
             act, predictor = Act("click", click), self.telling(scene, None)
             step(start(settings), act, settings, scene, predictor, self.encoder(predictor), self.examples.named)
 
-        if frame not in self.encodings:
+        if spec not in self.encodings:
             self.worker.submit(Priority.AHEAD, fetch, f"prefetch {user}")

@@ -23,14 +23,14 @@ from terraclick.server.clicking import (
     PixelClick,
     Shape,
     State,
-    frame_for,
     next_hint,
     outlined,
     start,
     step,
+    view_spec_for,
 )
 from terraclick.server.editing import find
-from terraclick.server.engine import Cancelled, Encoded, Frame, Priority, memory_of, read_frame
+from terraclick.server.engine import Cancelled, Encoded, Priority, ViewSpec, memory_of, read_spec
 from terraclick.server.features import outline_json
 from terraclick.server.images import Scene
 from terraclick.server.objects import Objects
@@ -262,12 +262,12 @@ class ClickSessions:
         rough = self._answering.model.rough
         if rough is None or act.kind != "click" or state.target is not Target.CLASS:
             return
-        frame = frame_for(live.settings, state.target, (*state.clicks, act.value), live.scene)
-        if frame in self._answering.encodings:
+        spec = view_spec_for(live.settings, state.target, (*state.clicks, act.value), live.scene)
+        if spec in self._answering.encodings:
             return
 
-        def encode(frame: Frame) -> Encoded:
-            view, grid = read_frame(frame)
+        def encode(spec: ViewSpec) -> Encoded:
+            view, grid = read_spec(spec)
             return Encoded(grid, rough.encode(view), 0.0, 0.0, view.valid)
 
         found = step(replace(state, session=None), act, live.settings, live.scene, rough, encode, self._examples)
@@ -303,8 +303,8 @@ class ClickSessions:
             acts, position = live.acts, live.position
             self._answering.worker.submit(Priority.AHEAD, lambda: self._fold(live, acts, position), f"fold {live.id}")
             return None
-        frame = frame_for(live.settings, state.target, (*state.clicks, click), live.scene, state.grown)
-        if frame not in self._answering.encodings:
+        spec = view_spec_for(live.settings, state.target, (*state.clicks, click), live.scene, state.grown)
+        if spec not in self._answering.encodings:
             return None
 
         def ask() -> tuple[Shape | None, float]:
@@ -375,8 +375,8 @@ class ClickSessions:
 
     def _clicks_of(self, live: ClickSession, state: State) -> tuple[list[StoredClick], StoredView | None]:
         """All clicks, those of an earlier time first, in pixels of the view that the model saw last."""
-        frame, grid = state.frame, state.grid
-        if frame is None or grid is None:
+        spec, grid = state.spec, state.grid
+        if spec is None or grid is None:
             return [], None
         found = []
         earlier = self._store.clicks_of(live.object) if live.object is not None else ()
@@ -386,5 +386,5 @@ class ClickSessions:
         ]:
             at = grid.to_click(x, y, positive)
             found.append(StoredClick(at.row, at.col, x, y, positive, when))
-        bands, stretch = frame.bands, frame.stretch
-        return found, StoredView(live.scene.key, frame.bounds, frame.gsd, bands, stretch, (), grid.shape)
+        bands, stretch = spec.bands, spec.stretch
+        return found, StoredView(live.scene.key, spec.bounds, spec.gsd, bands, stretch, (), grid.shape)

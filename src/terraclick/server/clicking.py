@@ -30,7 +30,7 @@ from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import only_real, rasterize
 from terraclick.geo.view_window import COARSEST, view_window
-from terraclick.server.engine import Encoded, Frame
+from terraclick.server.engine import Encoded, ViewSpec
 from terraclick.server.images import Scene
 from terraclick.values import Click, Reference, Target
 
@@ -41,7 +41,6 @@ __all__ = [
     "PixelClick",
     "Shape",
     "State",
-    "frame_for",
     "next_hint",
     "outlined",
     "parts_of",
@@ -49,12 +48,13 @@ __all__ = [
     "step",
     "to_map",
     "to_pixels",
+    "view_spec_for",
 ]
 
 MOST_GROWN = 3
-"""A frame is made at most so many times twice as wide as its clicks alone would have it."""
+"""A view is made at most so many times twice as wide as its clicks alone would have it."""
 CUT_PX = 12
-"""An outline that runs along the edge of its frame for so many pixels of the view is cut off there."""
+"""An outline that runs along the edge of its view for so many pixels is cut off there."""
 
 Surface: TypeAlias = BaseGeometry
 """A Polygon or MultiPolygon."""
@@ -97,19 +97,19 @@ class ClickSettings:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Where a click session stands: what was said, the frame the model saw, its answer, and what was painted."""
+    """Where a click session stands: what was said, the view the model saw, its answer, and what was painted."""
 
     target: Target
     references: tuple[str, ...]
     clicks: tuple[PixelClick, ...] = ()
     paint: tuple[tuple[Surface, bool], ...] = ()
-    frame: Frame | None = None
+    spec: ViewSpec | None = None
     grid: Grid | None = None
     session: Session | None = None
     valid: NDArray[np.bool_] | None = None
-    """Where the frame holds a picture (H, W); None = everywhere."""
+    """Where the view holds a picture (H, W); None = everywhere."""
     grown: int = 0
-    """How many times the frame was made twice as wide because the outline reached its edge."""
+    """How many times the view was made twice as wide because the outline reached its edge."""
     timing: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Milliseconds for reading, encoding and answering of the latest act."""
 
@@ -135,7 +135,7 @@ class Hint:
     uncertainty: float
 
 
-Encode = Callable[[Frame], Encoded]
+Encode = Callable[[ViewSpec], Encoded]
 Examples = Callable[[Sequence[str]], tuple[Reference, ...]]
 
 
@@ -156,7 +156,7 @@ def step(
 ) -> State:
     """The next state.
 
-    Unless told not to `grow`, an object that its frame cuts off is answered on a wider one. Raises BadClick (outside
+    Unless told not to `grow`, an object that its view cuts off is answered on a wider one. Raises BadClick (outside
     the image, nothing to start from), BadGrid, BadImage.
     """
     if act.kind == "clear":
@@ -173,20 +173,20 @@ def step(
     else:
         wanted = replace(state, references=tuple(act.value), session=None)
     if not wanted.clicks:
-        return replace(wanted, frame=None, grid=None, session=None, grown=0, timing=(0.0, 0.0, 0.0))
+        return replace(wanted, spec=None, grid=None, session=None, grown=0, timing=(0.0, 0.0, 0.0))
     if factor_of(settings, wanted.clicks) != factor_of(settings, state.clicks):
-        wanted = replace(wanted, grown=0)  # seen from nearer: the finest frame that holds the object is looked for anew
+        wanted = replace(wanted, grown=0)  # seen from nearer: the finest view that holds the object is looked for anew
     found = _answered(wanted, settings, scene, predictor, encode, examples)
     while grow and found.target is Target.OBJECT and found.grown < MOST_GROWN and _is_cut(found, scene):
         wider = replace(found, grown=found.grown + 1)
-        if frame_for(settings, wider.target, wider.clicks, scene, wider.grown) == found.frame:
+        if view_spec_for(settings, wider.target, wider.clicks, scene, wider.grown) == found.spec:
             break
         found = _answered(wider, settings, scene, predictor, encode, examples)
     return found
 
 
 def _is_cut(state: State, scene: Scene) -> bool:
-    """Whether the object runs along an edge of its frame that is no edge of the image."""
+    """Whether the object runs along an edge of its view that is no edge of the image."""
     if state.session is None or state.grid is None:
         return False
     mask = clean(state.session, state.valid)
@@ -201,16 +201,16 @@ def _answered(
     state: State, settings: ClickSettings, scene: Scene, predictor: Predictor, encode: Encode, examples: Examples
 ) -> State:
     """The state with its clicks answered: only the last one where the view stayed, all of them where it did not."""
-    frame = frame_for(settings, state.target, state.clicks, scene, state.grown)
-    view = encode(frame)
+    spec = view_spec_for(settings, state.target, state.clicks, scene, state.grown)
+    view = encode(spec)
     begun = time.perf_counter()
     session, clicks = state.session, state.clicks[-1:]
-    if session is None or frame != state.frame:
+    if session is None or spec != state.spec:
         session, clicks = _fresh(settings, state, view.grid, scene, examples(state.references)), state.clicks
     session = session.answer(_placed(clicks, scene.grid, view), predictor, view.encoded)
     spent = 1e3 * (time.perf_counter() - begun)
     timing = view.read_ms, view.encode_ms, spent
-    return replace(state, frame=frame, grid=view.grid, session=session, valid=view.valid, timing=timing)
+    return replace(state, spec=spec, grid=view.grid, session=session, valid=view.valid, timing=timing)
 
 
 def _fresh(
@@ -244,9 +244,9 @@ def factor_of(settings: ClickSettings, clicks: Sequence[PixelClick]) -> int:
     return int(min(2 ** max(0, math.floor(math.log2(max(nearest, 1.0))) - 1), COARSEST))
 
 
-def frame_for(
+def view_spec_for(
     settings: ClickSettings, target: Target, clicks: Sequence[PixelClick], scene: Scene, grown: int = 0
-) -> Frame:
+) -> ViewSpec:
     """What the model is shown for these clicks; depends on nothing else, so that a replay sees the same.
 
     The window of `view_window`. What is shown is the map's view when the session was opened. An object is read coarser
@@ -263,7 +263,7 @@ def frame_for(
     window, factor = view_window(places, scene.shape, target, factor, shown=shown, wider=wider, coarser=True)
     native = scene.grid.metres_per_pixel or 1.0
     gsd = None if factor == 1 else native * factor
-    return Frame(scene.path, scene.grid.window(window).bounds, gsd, settings.bands, settings.stretch, scene.reading)
+    return ViewSpec(scene.path, scene.grid.window(window).bounds, gsd, settings.bands, settings.stretch, scene.reading)
 
 
 # --- what it looks like ----------------------------------------------------------------------------------------------

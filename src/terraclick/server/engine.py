@@ -29,7 +29,7 @@ from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.view_window import MAX_VIEW_PX
 from terraclick.values import Bounds, View
 
-__all__ = ["Busy", "Cancelled", "Encoded", "Encodings", "Frame", "Priority", "Worker", "memory_of", "read_frame"]
+__all__ = ["Busy", "Cancelled", "Encoded", "Encodings", "Priority", "ViewSpec", "Worker", "memory_of", "read_spec"]
 
 Answer = TypeVar("Answer")
 
@@ -116,8 +116,8 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What is read of an image for the model: the arguments of `read_view`."""
+class ViewSpec:
+    """The specification of a view for the model: the arguments of `read_view`."""
 
     path: Path
     bounds: Bounds
@@ -138,23 +138,23 @@ class Encoded:
     valid: NDArray[np.bool_] | None = None
 
 
-def read_frame(frame: Frame) -> tuple[View, Grid]:
-    """The picture of a frame."""
-    bounds, gsd, bands, stretch = frame.bounds, frame.gsd, frame.bands, frame.stretch
-    return read_view(frame.path, bounds, gsd, bands, stretch, MAX_VIEW_PX, frame.reading)
+def read_spec(spec: ViewSpec) -> tuple[View, Grid]:
+    """The view that a specification describes, and its grid."""
+    bounds, gsd, bands, stretch = spec.bounds, spec.gsd, spec.bands, spec.stretch
+    return read_view(spec.path, bounds, gsd, bands, stretch, MAX_VIEW_PX, spec.reading)
 
 
 class Encodings:
-    """Views and their encodings by frame, the latest ones within `limit` bytes. May change speed, never answers."""
+    """Views and their encodings by specification, the latest ones within `limit` bytes. May change speed, never answers."""
 
     def __init__(self, limit: int = 512 * 2**20) -> None:
         self.limit = limit
-        self._kept: OrderedDict[Frame, Encoded] = OrderedDict()
+        self._kept: OrderedDict[ViewSpec, Encoded] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __contains__(self, frame: Frame) -> bool:
+    def __contains__(self, spec: ViewSpec) -> bool:
         with self._lock:
-            return frame in self._kept
+            return spec in self._kept
 
     @property
     def nbytes(self) -> int:
@@ -162,30 +162,30 @@ class Encodings:
         with self._lock:
             return sum(memory_of(item.encoded) for item in self._kept.values())
 
-    def get(self, frame: Frame, predictor: Predictor) -> Encoded:
-        """Read and encode a frame, or take it from memory (then both times are 0)."""
+    def get(self, spec: ViewSpec, predictor: Predictor) -> Encoded:
+        """Read and encode a view, or take it from memory (then both times are 0)."""
         with self._lock:
-            if frame in self._kept:
-                self._kept.move_to_end(frame)
-                found = self._kept[frame]
+            if spec in self._kept:
+                self._kept.move_to_end(spec)
+                found = self._kept[spec]
                 return Encoded(found.grid, found.encoded, 0.0, 0.0, found.valid)
         begun = time.perf_counter()
-        view, grid = read_frame(frame)
+        view, grid = read_spec(spec)
         read = time.perf_counter()
         encoded = predictor.encode(view)
         item = Encoded(grid, encoded, 1e3 * (read - begun), 1e3 * (time.perf_counter() - read), view.valid)
         with self._lock:
-            self._kept[frame] = item
+            self._kept[spec] = item
         return item
 
     def trim(self) -> None:
         """Drop the longest unused while more than the limit is held (some encodings grow when they are used)."""
         with self._lock:
-            sizes = {frame: memory_of(item.encoded) for frame, item in self._kept.items()}
+            sizes = {spec: memory_of(item.encoded) for spec, item in self._kept.items()}
             held = sum(sizes.values())
             while held > self.limit and len(self._kept) > 1:
-                frame, _ = self._kept.popitem(last=False)
-                held -= sizes[frame]
+                spec, _ = self._kept.popitem(last=False)
+                held -= sizes[spec]
 
 
 def memory_of(value: Any, seen: set[int] | None = None) -> int:

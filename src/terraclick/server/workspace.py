@@ -20,7 +20,7 @@ from terraclick.geo.grid import Grid
 from terraclick.geo.sidecars import sidecar_files
 from terraclick.server.answering import Answering, Model
 from terraclick.server.click_sessions import ClickSessions
-from terraclick.server.clicking import ClickSettings, Surface, frame_for, to_map
+from terraclick.server.clicking import ClickSettings, Surface, to_map, view_spec_for
 from terraclick.server.engine import Priority
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
@@ -113,9 +113,9 @@ class Workspace:
         def ask() -> ProposalList:
             begun = time.perf_counter()
             scene.check()
-            frame = frame_for(settings, Target.CLASS, (), scene)
+            spec = view_spec_for(settings, Target.CLASS, (), scene)
             predictor = self.answering.telling(scene, None)
-            view = self.answering.encoder(predictor)(frame)
+            view = self.answering.encoder(predictor)(spec)
             known = self._known_in(scene, view.grid)
             shapes = propose(
                 predictor,
@@ -128,7 +128,7 @@ class Workspace:
                 simplify_m,
                 square,
             )
-            seen = StoredView(scene.key, frame.bounds, frame.gsd, frame.bands, frame.stretch, (), view.grid.shape)
+            seen = StoredView(scene.key, spec.bounds, spec.gsd, spec.bands, spec.stretch, (), view.grid.shape)
             spent = 1e3 * (time.perf_counter() - begun)
             return ProposalList(uuid4().hex[:16], user, scene, class_name, seen, dict(enumerate(shapes)), spent)
 

@@ -99,7 +99,7 @@ def _brief(live: ClickSession, elsewhere: bool = False) -> Json:
 def _session_json(space: Workspace, live: ClickSession, state: State, began: float) -> Json:
     scene = live.scene
     view = None
-    if state.frame is not None and state.grid is not None:
+    if state.spec is not None and state.grid is not None:
         grid = state.grid
         corners = [grid.to_map(row - 0.5, col - 0.5) for row, col in ((0, 0), grid.shape)]
         (top, left), (bottom, right) = [(c.row + 0.5, c.col + 0.5) for c in (scene.grid.to_click(*p) for p in corners)]
