@@ -145,7 +145,7 @@ def read_spec(spec: ViewSpec) -> tuple[View, Grid]:
 
 
 class Encodings:
-    """Views and their encodings by specification, the latest ones within `limit` bytes. May change speed, never answers."""
+    """Views, encoded, by specification: the latest ones within `limit` bytes. May change speed, never answers."""
 
     def __init__(self, limit: int = 512 * 2**20) -> None:
         self.limit = limit
