@@ -56,7 +56,7 @@ MOST_GROWN = 3
 CUT_PX = 12
 """An outline that runs along the edge of its view for so many pixels is cut off there."""
 
-Surface: TypeAlias = BaseGeometry
+AreaGeometry: TypeAlias = BaseGeometry
 """A Polygon or MultiPolygon."""
 
 
@@ -92,7 +92,7 @@ class ClickSettings:
     resolution: float = 1.0
     bands: tuple[int, ...] | None = None
     stretch: Any = "auto"
-    seed: Surface | None = None
+    seed: AreaGeometry | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ class State:
     target: Target
     references: tuple[str, ...]
     clicks: tuple[PixelClick, ...] = ()
-    paint: tuple[tuple[Surface, bool], ...] = ()
+    paint: tuple[tuple[AreaGeometry, bool], ...] = ()
     spec: ViewSpec | None = None
     grid: Grid | None = None
     session: Session | None = None
@@ -118,8 +118,8 @@ class State:
 class Shape:
     """An outline: in pixels, on the map (the image's crs; None without one), and what is known of it."""
 
-    pixels: Surface
-    map: Surface
+    pixels: AreaGeometry
+    map: AreaGeometry
     score: float
     area_m2: float | None
     perimeter_m: float | None
@@ -294,7 +294,7 @@ def outlined(
     return shape_of(on_map, scene, score)
 
 
-def shape_of(on_map: Surface, scene: Scene, score: float) -> Shape:
+def shape_of(on_map: AreaGeometry, scene: Scene, score: float) -> Shape:
     """A geometry in the image's own coordinates as a Shape."""
     crs = scene.grid.crs
     measured = (area_m2(on_map, crs), perimeter_m(on_map, crs)) if not on_map.is_empty else (None, None)
@@ -306,12 +306,12 @@ def parts_of(geometry: BaseGeometry) -> list[Polygon]:
     return [part for part in shapely.get_parts(geometry).tolist() if isinstance(part, Polygon) and not part.is_empty]
 
 
-def to_map(geometry: Surface, grid: Grid) -> Surface:
+def to_map(geometry: AreaGeometry, grid: Grid) -> AreaGeometry:
     """From pixels to the image's own coordinates."""
     return through(geometry, grid.transform)
 
 
-def to_pixels(geometry: Surface, grid: Grid) -> Surface:
+def to_pixels(geometry: AreaGeometry, grid: Grid) -> AreaGeometry:
     """From the image's own coordinates to pixels."""
     return through(geometry, ~grid.transform)
 

@@ -19,9 +19,9 @@ from shapely import LinearRing, MultiPolygon, Polygon
 from terraclick.errors import BadData
 from terraclick.geo.kinds import kind_of
 from terraclick.server.acts import Edit
-from terraclick.server.clicking import Surface, parts_of
+from terraclick.server.clicking import AreaGeometry, parts_of
 from terraclick.server.editing import find
-from terraclick.server.features import as_surface
+from terraclick.server.features import as_area_geometry
 from terraclick.store.fields import MapObject
 from terraclick.store.sql import Store
 
@@ -65,7 +65,7 @@ def with_borders(edits: Sequence[Edit], store: Store, pixel: float | None = None
         geometry = edit.item.geometry
         if old is not None and pixel is not None:
             geometry, paths = following(old, geometry, ALIKE_PX * pixel)
-            moved = [_along(surface, paths) for surface in moved]
+            moved = [_along(polygon, paths) for polygon in moved]
         given.append(geometry)
     met = _met([*moved, *given], len(moved))
     found = {id(edit): edit for edit in edits}
@@ -82,7 +82,7 @@ def with_borders(edits: Sequence[Edit], store: Store, pixel: float | None = None
 
 
 def _near(
-    store: Store, covering: set[str], own: set[str], changed: Sequence[tuple[Edit, Surface | None]]
+    store: Store, covering: set[str], own: set[str], changed: Sequence[tuple[Edit, AreaGeometry | None]]
 ) -> list[MapObject]:
     """The other coverage objects of an image around what changed."""
     image = changed[0][0].item.image
@@ -94,28 +94,28 @@ def _near(
     return [item for item in near if item.class_name in covering and item.uuid not in own]
 
 
-def _same(one: Surface, other: Surface) -> bool:
+def _same(one: AreaGeometry, other: AreaGeometry) -> bool:
     return bool(one.normalize().equals_exact(other.normalize(), 0))
 
 
-def _met(surfaces: Sequence[Surface], kept: int) -> list[Surface]:
-    """Surfaces as one valid coverage: of those that overlap, the earlier one keeps the place. Untouched ones stay."""
-    if len(surfaces) < 2 or shapely.coverage_is_valid(list(surfaces)):
-        return list(surfaces)
-    sound = [surface if surface.is_valid else as_surface(shapely.make_valid(surface)) for surface in surfaces]
+def _met(polygons: Sequence[AreaGeometry], kept: int) -> list[AreaGeometry]:
+    """Polygons as one valid coverage: of those that overlap, the earlier one keeps the place. Untouched ones stay."""
+    if len(polygons) < 2 or shapely.coverage_is_valid(list(polygons)):
+        return list(polygons)
+    sound = [polygon if polygon.is_valid else as_area_geometry(shapely.make_valid(polygon)) for polygon in polygons]
     cleaned = shapely.coverage_clean(sound, snapping_distance=0, merge_strategy="min_index")
-    found: list[Surface] = []
-    for surface, clean in zip(surfaces, cleaned, strict=True):
+    found: list[AreaGeometry] = []
+    for polygon, clean in zip(polygons, cleaned, strict=True):
         parts = parts_of(clean)
         whole = parts[0] if len(parts) == 1 else MultiPolygon(parts)
-        found.append(surface if _same(surface, whole) else whole)
+        found.append(polygon if _same(polygon, whole) else whole)
     return found
 
 
 # --- what became of a border ------------------------------------------------------------------------------------------
 
 
-def following(old: Surface, new: Surface, alike: float) -> tuple[Surface, list[tuple[Path, Path]]]:
+def following(old: AreaGeometry, new: AreaGeometry, alike: float) -> tuple[AreaGeometry, list[tuple[Path, Path]]]:
     """A changed outline whose corners within `alike` of old ones are exactly those, and each stretch that changed.
 
     A stretch is (before, after), both from the same corner to the same corner.
@@ -127,7 +127,7 @@ def following(old: Surface, new: Surface, alike: float) -> tuple[Surface, list[t
     return new, paths
 
 
-def _exact(old: Surface, new: Surface, alike: float) -> Surface:
+def _exact(old: AreaGeometry, new: AreaGeometry, alike: float) -> AreaGeometry:
     """New corners that are old ones but for rounding, as the old ones exactly."""
     known = shapely.get_coordinates(old)
     tree = shapely.STRtree(shapely.points(known))
@@ -138,12 +138,12 @@ def _exact(old: Surface, new: Surface, alike: float) -> Surface:
         moved[near[0]] = known[near[1]]
         return moved
 
-    settled: Surface = shapely.transform(new, settle)
+    settled: AreaGeometry = shapely.transform(new, settle)
     return settled if settled.is_valid else new
 
 
-def _rings(surface: Surface) -> list[LinearRing]:
-    return [ring for part in parts_of(surface) for ring in (part.exterior, *part.interiors)]
+def _rings(polygon: AreaGeometry) -> list[LinearRing]:
+    return [ring for part in parts_of(polygon) for ring in (part.exterior, *part.interiors)]
 
 
 def _open(ring: LinearRing) -> list[Point]:
@@ -172,7 +172,7 @@ def _stretches(was: list[Point], now: list[Point]) -> list[tuple[Path, Path]]:
     return found
 
 
-def _along(surface: Surface, paths: Sequence[tuple[Path, Path]]) -> Surface:
+def _along(polygon: AreaGeometry, paths: Sequence[tuple[Path, Path]]) -> AreaGeometry:
     """A neighbour whose border goes along with what became of the one it shares; as it was where that breaks it."""
     single = {
         before: after
@@ -182,7 +182,7 @@ def _along(surface: Surface, paths: Sequence[tuple[Path, Path]]) -> Surface:
         if before != after
     }
     parts = []
-    for part in parts_of(surface):
+    for part in parts_of(polygon):
         rings = [_open(ring) for ring in (part.exterior, *part.interiors)]
         rings = [[single.get(point, point) for point in ring] for ring in rings]
         for path, new in paths:
@@ -192,7 +192,7 @@ def _along(surface: Surface, paths: Sequence[tuple[Path, Path]]) -> Surface:
         if rings:
             parts.append(Polygon(rings[0], rings[1:]))
     moved = parts[0] if len(parts) == 1 else MultiPolygon(parts)
-    return moved if not moved.is_empty and moved.is_valid else surface
+    return moved if not moved.is_empty and moved.is_valid else polygon
 
 
 def _replaced(ring: list[Point], path: Path, new: Path) -> list[Point]:

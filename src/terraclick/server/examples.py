@@ -78,8 +78,8 @@ class Examples:
         scene = self._places.scene_of(item)
         if scene is None:
             raise BadConfig("this object belongs to no image of this server: there is no picture to keep with it.")
-        outline = to_map(self._places.surface(item, scene), scene.grid)
-        pixels = self._places.surface(item, scene)
+        outline = to_map(self._places.polygon(item, scene), scene.grid)
+        pixels = self._places.polygon(item, scene)
         left, top, right, bottom = pixels.bounds
         side = max(right - left, bottom - top, 32.0)
         margin = 0.5 * side

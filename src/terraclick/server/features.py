@@ -20,7 +20,7 @@ from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.reproject import reproject, to_lonlat
 from terraclick.geo.rings import ring_of
 from terraclick.geo.tangles import made_valid
-from terraclick.server.clicking import Hint, Shape, Surface, parts_of, to_map, to_pixels
+from terraclick.server.clicking import AreaGeometry, Hint, Shape, parts_of, to_map, to_pixels
 from terraclick.server.images import Scene
 from terraclick.store.fields import COLUMNS, Column, MapObject
 from terraclick.store.sql import Store
@@ -30,13 +30,13 @@ __all__ = [
     "MAX_VERTICES",
     "Places",
     "TooLarge",
+    "area_geometry_of",
+    "as_area_geometry",
     "as_shape",
-    "as_surface",
     "hint_json",
     "line_of",
     "outline_json",
     "shape_of",
-    "surface_of",
 ]
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
@@ -56,7 +56,7 @@ class TooLarge(BadInput):
 # --- reading geometries from strangers -------------------------------------------------------------------------------
 
 
-def surface_of(value: Any, degrees: bool = False, north_first: bool = False) -> Surface:
+def area_geometry_of(value: Any, degrees: bool = False, north_first: bool = False) -> AreaGeometry:
     """A GeoJSON Polygon or MultiPolygon as valid geometry; self-crossing rings are repaired.
 
     With `degrees` it must lie in longitudes and latitudes (latitude first with `north_first`), and no ring may leap
@@ -76,10 +76,10 @@ def surface_of(value: Any, degrees: bool = False, north_first: bool = False) -> 
         shapes = [Polygon(polygon[0], polygon[1:]) for polygon in rings if polygon]
     except (TypeError, ValueError, IndexError, KeyError, shapely.errors.GEOSException):
         raise BadData("a polygon was expected: rings of at least four [x, y] with finite numbers.") from None
-    return as_surface(made_valid(MultiPolygon(shapes)))
+    return as_area_geometry(made_valid(MultiPolygon(shapes)))
 
 
-def as_surface(geometry: BaseGeometry) -> Surface:
+def as_area_geometry(geometry: BaseGeometry) -> AreaGeometry:
     """The polygons of a geometry as one Polygon or MultiPolygon. Raises BadData if it encloses nothing."""
     parts = parts_of(geometry)
     if not parts or sum(part.area for part in parts) <= 0:
@@ -88,10 +88,10 @@ def as_surface(geometry: BaseGeometry) -> Surface:
 
 
 def shape_of(value: Any, degrees: bool = False, north_first: bool = False) -> BaseGeometry:
-    """A GeoJSON area, line or point, of one or several parts, as an object can have; else as `surface_of`."""
+    """A GeoJSON area, line or point, of one or several parts, as an object can have; else as `area_geometry_of`."""
     name = value.get("type") if isinstance(value, Mapping) else None
     if name in ("Polygon", "MultiPolygon"):
-        return surface_of(value, degrees, north_first)
+        return area_geometry_of(value, degrees, north_first)
     kind, coordinates = _kind(
         value, ("Polygon", "MultiPolygon", "LineString", "MultiLineString", "Point", "MultiPoint")
     )
@@ -116,7 +116,7 @@ def as_shape(geometry: BaseGeometry) -> BaseGeometry:
     """An area, line or point, simple where it is of one part. Raises BadData for one without extent."""
     kind = kind_of(geometry)
     if kind not in ("line", "point"):
-        return as_surface(geometry)
+        return as_area_geometry(geometry)
     if geometry.is_empty or (kind == "line" and geometry.length == 0):
         raise BadData("a line of no length was given: draw from one place to another.")
     return simple(geometry)
@@ -282,7 +282,7 @@ class Places:
             found["coordinates"] = _turned(found["coordinates"])
         return as_multi_json(found)
 
-    def pixels(self, geometry: BaseGeometry, scene: Scene | None) -> Surface:
+    def pixels(self, geometry: BaseGeometry, scene: Scene | None) -> AreaGeometry:
         """Geometry in the store's crs in pixels of an image; as it is where the store keeps pixels."""
         if self.store.crs is None:
             return as_shape(geometry)
@@ -290,7 +290,7 @@ class Places:
             raise BadConfig("pixels of which image? Add image=ID.")
         return to_pixels(as_shape(reproject(geometry, self.store.crs, scene.grid.crs)), scene.grid)
 
-    def into(self, geometry: Surface, mode: str, scene: Scene | None) -> Surface:
+    def into(self, geometry: AreaGeometry, mode: str, scene: Scene | None) -> AreaGeometry:
         """Geometry as a request gave it, in the store's crs. Raises BadConfig, NotGeoreferenced, BadData."""
         if self._swapped(mode):
             geometry = shapely.transform(geometry, lambda xy: xy[:, ::-1])
@@ -302,14 +302,14 @@ class Places:
             raise BadConfig("pixels of which image? Add image=ID.")
         return as_shape(reproject(to_map(geometry, scene.grid), scene.grid.crs, self.store.crs))
 
-    def surface(self, item: MapObject, scene: Scene | None) -> Surface:
+    def polygon(self, item: MapObject, scene: Scene | None) -> AreaGeometry:
         """The area of an object in pixels of an image. Raises BadData for a line or a point."""
         kind = kind_of(item.geometry)
         if kind in ("line", "point"):
             raise BadData(f"the object {item.uuid[:8]} is a {kind}: this can be done to areas alone.")
         return self.pixels(item.geometry, scene)
 
-    def from_pixels(self, geometries: Sequence[Surface], scene: Scene) -> list[Surface]:
+    def from_pixels(self, geometries: Sequence[AreaGeometry], scene: Scene) -> list[AreaGeometry]:
         """Many outlines in pixels of an image in the store's crs."""
         crs = scene.grid.crs
         if self.store.crs is None:

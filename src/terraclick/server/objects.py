@@ -12,13 +12,13 @@ from terraclick.errors import BadData, Conflict
 from terraclick.geo.kinds import kind_of
 from terraclick.geo.reproject import reproject
 from terraclick.server.acts import Decision, Deed, Edit, Swap, Tell
-from terraclick.server.clicking import Shape, Surface, parts_of
+from terraclick.server.clicking import AreaGeometry, Shape, parts_of
 from terraclick.server.coverage import with_borders
 from terraclick.server.editing import do
 from terraclick.server.engine import Cancelled
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
-from terraclick.server.features import Places, as_surface
+from terraclick.server.features import Places, as_area_geometry
 from terraclick.server.images import Scene
 from terraclick.server.journal import Journal
 from terraclick.server.proposals import Proposals
@@ -153,13 +153,15 @@ class Objects:
         if deed.marks:
             self.hub.send("images", {"by": user})
 
-    def to_store(self, shape: Shape, scene: Scene) -> Surface:
+    def to_store(self, shape: Shape, scene: Scene) -> AreaGeometry:
         """An outline's geometry in the store's coordinates."""
         if self.store.crs is None:
-            return as_surface(shape.pixels)
-        return as_surface(reproject(shape.map, scene.grid.crs, self.store.crs))
+            return as_area_geometry(shape.pixels)
+        return as_area_geometry(reproject(shape.map, scene.grid.crs, self.store.crs))
 
-    def bordered(self, geometry: Surface, area_px: float, class_name: str, scene: Scene, uuid: str | None) -> Surface:
+    def bordered(
+        self, geometry: AreaGeometry, area_px: float, class_name: str, scene: Scene, uuid: str | None
+    ) -> AreaGeometry:
         """An outline of a coverage class cut where other coverage objects are, slivers of a pixel between them closed.
 
         Raises BadData if all of it is covered already. Other classes come back as they are.
@@ -176,13 +178,13 @@ class Objects:
             return geometry
         taken = shapely.union_all(others)
         try:
-            left_over = as_surface(geometry.difference(taken))
+            left_over = as_area_geometry(geometry.difference(taken))
             whole = shapely.union_all([left_over, taken])
             reach = 0.51 * pixel
             closed = whole.buffer(reach, join_style="mitre").buffer(-reach, join_style="mitre")
             slivers = parts_of(closed.difference(whole))
             mine = [sliver for sliver in slivers if sliver.distance(left_over) < 1e-3 * pixel]
-            return as_surface(shapely.union_all([left_over, *mine]).difference(taken))
+            return as_area_geometry(shapely.union_all([left_over, *mine]).difference(taken))
         except BadData:
             raise BadData(f"all of this is covered by other objects of {', '.join(sorted(covering))}.") from None
 

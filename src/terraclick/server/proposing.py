@@ -14,7 +14,7 @@ from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import only_real, rasterize
-from terraclick.server.clicking import Shape, Surface, shape_of
+from terraclick.server.clicking import AreaGeometry, Shape, shape_of
 from terraclick.server.engine import Encoded
 from terraclick.server.images import Scene
 from terraclick.values import Click, Prompt, Reference, Target
@@ -32,8 +32,8 @@ def propose(
     view: Encoded,
     scene: Scene,
     references: Sequence[Reference],
-    same: Sequence[Surface],
-    known: Sequence[Surface],
+    same: Sequence[AreaGeometry],
+    known: Sequence[AreaGeometry],
     limit: int,
     simplify_m: float | None = None,
     square: bool = False,
@@ -47,7 +47,7 @@ def propose(
     if not clicks and not any(reference.positive for reference in references):
         raise BadClick("nothing to look for: take an object of the class as an example first.")
     answer = predictor.predict(view.encoded, Prompt(clicks, Target.CLASS, tuple(references)), None)
-    usual = float(np.median([_area_px(surface, grid) for surface in same])) if same else None
+    usual = float(np.median([_area_px(polygon, grid) for polygon in same])) if same else None
     mask = answer.mask if view.valid is None else answer.mask & view.valid
     if known:
         # a pixel's rim around what is known would only be proposed as a ring
@@ -85,12 +85,12 @@ def _inside(click: Click, shape: tuple[int, int]) -> tuple[int, int]:
     return min(max(round(click.row), 0), shape[0] - 1), min(max(round(click.col), 0), shape[1] - 1)
 
 
-def _middles(surfaces: Sequence[Surface], grid: Grid) -> list[Click]:
-    """A click well inside each surface, where that is in the view."""
-    points = (surface.representative_point() for surface in surfaces)
+def _middles(polygons: Sequence[AreaGeometry], grid: Grid) -> list[Click]:
+    """A click well inside each polygon, where that is in the view."""
+    points = (polygon.representative_point() for polygon in polygons)
     clicks = (grid.to_click(point.x, point.y) for point in points)
     return [click for click in clicks if grid.holds(click)]
 
 
-def _area_px(surface: Surface, grid: Grid) -> float:
-    return float(surface.area / abs(grid.transform.determinant))
+def _area_px(polygon: AreaGeometry, grid: Grid) -> float:
+    return float(polygon.area / abs(grid.transform.determinant))

@@ -12,8 +12,8 @@ from shapely.geometry import LineString, MultiPolygon
 
 from terraclick.api import shaped
 from terraclick.errors import BadData
-from terraclick.server.clicking import Shape, Surface, parts_of, shape_of, to_map
-from terraclick.server.features import as_surface
+from terraclick.server.clicking import AreaGeometry, Shape, parts_of, shape_of, to_map
+from terraclick.server.features import as_area_geometry
 from terraclick.server.images import Scene
 from terraclick.values import Reference
 
@@ -23,28 +23,28 @@ CRUMB = 1e-6
 """Share of the whole below which a piece is rounding, not a part."""
 
 
-def merged(surfaces: Sequence[Surface]) -> Surface:
-    """One surface of several."""
-    return as_surface(shapely.union_all(list(surfaces)))
+def merged(polygons: Sequence[AreaGeometry]) -> AreaGeometry:
+    """One polygon of several."""
+    return as_area_geometry(shapely.union_all(list(polygons)))
 
 
-def without(surface: Surface, piece: Surface) -> Surface:
+def without(polygon: AreaGeometry, piece: AreaGeometry) -> AreaGeometry:
     """What is left beside a piece: a hole where it lies inside. Raises BadData if nothing is, or nothing changes."""
-    left = surface.difference(piece)
-    if left.area >= surface.area * (1 - CRUMB):
+    left = polygon.difference(piece)
+    if left.area >= polygon.area * (1 - CRUMB):
         raise BadData("what was cut does not meet the object: draw it over the object.")
-    return as_surface(left)
+    return as_area_geometry(left)
 
 
-def split(surface: Surface, line: LineString) -> list[Surface]:
+def split(polygon: AreaGeometry, line: LineString) -> list[AreaGeometry]:
     """The parts on either side of a line, largest first; parts it does not cross stay with the largest.
 
     Raises BadData if the line crosses none.
     """
-    pieces: list[Surface] = []
-    uncut: list[Surface] = []
-    for part in parts_of(surface):
-        found = [p for p in parts_of(shapely.ops.split(part, line)) if p.area > CRUMB * surface.area]
+    pieces: list[AreaGeometry] = []
+    uncut: list[AreaGeometry] = []
+    for part in parts_of(polygon):
+        found = [p for p in parts_of(shapely.ops.split(part, line)) if p.area > CRUMB * polygon.area]
         if len(found) > 1:
             pieces += found
         else:
@@ -57,8 +57,8 @@ def split(surface: Surface, line: LineString) -> list[Surface]:
     return pieces
 
 
-def reshaped(pixels: Surface, scene: Scene, simplify_m: float, square: bool) -> Shape:
-    """A surface with fewer vertices or right angles."""
+def reshaped(pixels: AreaGeometry, scene: Scene, simplify_m: float, square: bool) -> Shape:
+    """A polygon with fewer vertices or right angles."""
     on_map = shaped(parts_of(to_map(pixels, scene.grid)), scene.grid, simplify_m, square)
     return shape_of(on_map, scene, 1.0)
 

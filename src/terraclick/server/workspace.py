@@ -20,7 +20,7 @@ from terraclick.geo.grid import Grid
 from terraclick.geo.sidecars import sidecar_files
 from terraclick.server.answering import Answering, Model
 from terraclick.server.click_sessions import ClickSessions
-from terraclick.server.clicking import ClickSettings, Surface, to_map, view_spec_for
+from terraclick.server.clicking import AreaGeometry, ClickSettings, to_map, view_spec_for
 from terraclick.server.engine import Priority
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
@@ -122,8 +122,8 @@ class Workspace:
                 view,
                 scene,
                 self.examples.named(settings.references),
-                [surface for item, surface in known if item.class_name == class_name],
-                [surface for _, surface in known],
+                [polygon for item, polygon in known if item.class_name == class_name],
+                [polygon for _, polygon in known],
                 limit,
                 simplify_m,
                 square,
@@ -136,12 +136,12 @@ class Workspace:
         self.proposals.hold(found)
         return found
 
-    def _known_in(self, scene: Scene, grid: Grid) -> list[tuple[MapObject, Surface]]:
+    def _known_in(self, scene: Scene, grid: Grid) -> list[tuple[MapObject, AreaGeometry]]:
         """Objects of an image that meet a view, with their geometry in the image's own coordinates."""
         whole = shapely.box(*grid.bounds)
         found = []
         for item in self.store.objects(scene.key):
-            surface = to_map(self.places.surface(item, scene), scene.grid)
-            if surface.intersects(whole):
-                found.append((item, surface))
+            polygon = to_map(self.places.polygon(item, scene), scene.grid)
+            if polygon.intersects(whole):
+                found.append((item, polygon))
         return found

@@ -16,9 +16,9 @@ from terraclick.errors import BadConfig, UnknownName
 from terraclick.server.acts import Actor, Stand
 from terraclick.server.asking import StrictRoute
 from terraclick.server.click_session import ACT_NAMES, ClickSession
-from terraclick.server.clicking import Act, ClickSettings, PixelClick, State, Surface
+from terraclick.server.clicking import Act, AreaGeometry, ClickSettings, PixelClick, State
 from terraclick.server.depends import Json, Space, User, features_of, given_of
-from terraclick.server.features import hint_json, outline_json, surface_of
+from terraclick.server.features import area_geometry_of, hint_json, outline_json
 from terraclick.server.schemas import (
     AcceptBody,
     ClickBody,
@@ -46,7 +46,7 @@ def click_settings_of(
     view: ViewBody | None,
     bands: Sequence[int] | None = None,
     stretch: Any = "auto",
-    seed: Surface | None = None,
+    seed: AreaGeometry | None = None,
 ) -> ClickSettings:
     """What a click session begins with, of what a request said."""
     bounds = None
@@ -150,7 +150,7 @@ def _opened(body: OpenBody, space: Workspace, user: str) -> ClickSession:
         scene = space.places.scene_of(item) if body.image is None else space.scene(body.image)
         if scene is None:
             raise BadConfig("this object belongs to no image of this server: give the image to look at.")
-        seed = space.places.surface(item, scene)
+        seed = space.places.polygon(item, scene)
     elif body.image is None:
         raise BadConfig("an image is needed: give image, or object to reopen one.")
     else:
@@ -161,7 +161,7 @@ def _opened(body: OpenBody, space: Workspace, user: str) -> ClickSession:
             raise UnknownName(f"no proposal {body.seed.item} on this image: ask for them again.")
         seed = found.shape(body.seed.item).pixels
     elif body.seed is not None:
-        seed = surface_of(body.seed)
+        seed = area_geometry_of(body.seed)
     class_name = body.class_name if body.class_name is not None else (item.class_name if item else "")
     target = Target(body.target or (item.target if item and item.target in ("object", "class") else "object"))
     references = space.examples.ids(body.references, class_name)
@@ -240,7 +240,9 @@ async def click(name: str, body: ClickBody, request: Request, space: Space, user
 @router.post("/api/sessions/{name}/paint", tags=["click sessions"])
 async def paint(name: str, body: PaintBody, request: Request, space: Space, user: User) -> Json:
     """Paint a part on, or erase one."""
-    return await _act(request, space, name, user, lambda live: Act("paint", (surface_of(body.geometry), body.add)))
+    return await _act(
+        request, space, name, user, lambda live: Act("paint", (area_geometry_of(body.geometry), body.add))
+    )
 
 
 @router.post("/api/sessions/{name}/clear", tags=["click sessions"])

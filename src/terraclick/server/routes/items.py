@@ -17,7 +17,7 @@ from terraclick.geo.lonlat import Box, box_of, lonlat_bounds
 from terraclick.geo.reproject import to_lonlat
 from terraclick.server.acts import Deed, Edit
 from terraclick.server.asking import StrictRoute
-from terraclick.server.clicking import Surface
+from terraclick.server.clicking import AreaGeometry
 from terraclick.server.depends import Json, Space, User, given_of, tenth, with_given
 from terraclick.server.editing import find
 from terraclick.server.features import CRS84, EPSG_4326, shape_of
@@ -240,7 +240,7 @@ def _body_mode(request: Request, space: Workspace, mode: str) -> str:
     return space.places.mode(given.strip().removeprefix("<").removesuffix(">") or "none", "CRS84")
 
 
-def _geometry_of(request: Request, space: Workspace, value: Any, mode: str, scene: Scene | None) -> Surface:
+def _geometry_of(request: Request, space: Workspace, value: Any, mode: str, scene: Scene | None) -> AreaGeometry:
     """The geometry of a body in the store's coordinates."""
     given = _body_mode(request, space, mode)
     north_first = given == EPSG_4326
@@ -307,7 +307,9 @@ def create(
     return _one(request, space, _after(deed), mode, scene, 201)
 
 
-def bordered(space: Workspace, geometry: Surface, class_name: str, scene: Scene | None, uuid: str | None) -> Surface:
+def bordered(
+    space: Workspace, geometry: AreaGeometry, class_name: str, scene: Scene | None, uuid: str | None
+) -> AreaGeometry:
     """An outline in the store's coordinates as its class allows: see `Objects.bordered`."""
     if scene is None or kind_of(geometry) != "polygon":
         return geometry

@@ -15,10 +15,10 @@ from terraclick.server import shaping
 from terraclick.server.acts import Edit
 from terraclick.server.asking import StrictRoute
 from terraclick.server.chronology import turn
-from terraclick.server.clicking import Surface
+from terraclick.server.clicking import AreaGeometry
 from terraclick.server.depends import Json, Space, User, change_json, counted, given_of, with_given
 from terraclick.server.editing import collecting_later
-from terraclick.server.features import as_shape, line_of, surface_of
+from terraclick.server.features import area_geometry_of, as_shape, line_of
 from terraclick.server.images import Scene
 from terraclick.server.routes.items import bordered
 from terraclick.server.schemas import (
@@ -125,7 +125,7 @@ def reshape_many(body: ShapeManyBody, space: Space, user: User) -> Json:
 def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
     """An object in parts along a line."""
     item, scene = fetched(space, uuid, body.rev)
-    parts = shaping.split(space.places.surface(item, scene), line_of(body.line))
+    parts = shaping.split(space.places.polygon(item, scene), line_of(body.line))
     first, *rest = (space.places.into(part, "pixels", scene) for part in parts)
     edits = [Edit(replace(item, geometry=first, author=user), item.rev)]
     for part in rest:
@@ -138,7 +138,7 @@ def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
 def cut(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
     """A hole in an object, or a piece off."""
     item, scene = fetched(space, uuid, body.rev)
-    left = shaping.without(space.places.surface(item, scene), surface_of(body.geometry))
+    left = shaping.without(space.places.polygon(item, scene), area_geometry_of(body.geometry))
     return _reshaped(space, user, "cut", item, space.places.into(left, "pixels", scene))
 
 
@@ -146,7 +146,7 @@ def cut(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
 def add(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
     """A piece painted on."""
     item, scene = fetched(space, uuid, body.rev)
-    whole = shaping.merged([space.places.surface(item, scene), surface_of(body.geometry)])
+    whole = shaping.merged([space.places.polygon(item, scene), area_geometry_of(body.geometry)])
     geometry = bordered(space, space.places.into(whole, "pixels", scene), item.class_name, scene, uuid)
     return _reshaped(space, user, "add", item, geometry)
 
@@ -158,16 +158,16 @@ def reshape(uuid: str, body: ShapeBody, space: Space, user: User) -> Json:
     return _reshaped(space, user, "shape", item, _reshaped_geometry(space, item, body.simplify_m, body.square))
 
 
-def _reshaped_geometry(space: Workspace, item: MapObject, simplify_m: float, square: bool) -> Surface:
+def _reshaped_geometry(space: Workspace, item: MapObject, simplify_m: float, square: bool) -> AreaGeometry:
     """An object's outline with fewer vertices, or right angles. Raises BadConfig."""
     scene = space.places.scene_of(item)
     if scene is None:
         raise BadConfig("this object belongs to no image of this server: it cannot be reshaped here.")
-    shape = shaping.reshaped(space.places.surface(item, scene), scene, simplify_m, square)
+    shape = shaping.reshaped(space.places.polygon(item, scene), scene, simplify_m, square)
     return space.objects.to_store(shape, scene)
 
 
-def _reshaped(space: Workspace, user: str, act: str, item: MapObject, geometry: Surface) -> Json:
+def _reshaped(space: Workspace, user: str, act: str, item: MapObject, geometry: AreaGeometry) -> Json:
     deed = space.objects.change(
         user, f"{act} {item.class_name or 'object'}", [Edit(replace(item, geometry=geometry, author=user), item.rev)]
     )

@@ -31,7 +31,7 @@ from terraclick.geo.polygonize import polygonize, rasterize
 from terraclick.server.asking import StrictRoute
 from terraclick.server.depends import Json, Space, User
 from terraclick.server.engine import Priority
-from terraclick.server.features import surface_of
+from terraclick.server.features import area_geometry_of
 from terraclick.server.workspace import Workspace
 from terraclick.values import Click, Target, View
 
@@ -159,7 +159,7 @@ def _answer(body: SegmentBody, space: Workspace, remembered: Remembered) -> list
     grid = Grid.from_bounds((0, 0, cols, rows), (rows, cols), None)
     session = Session(Target.OBJECT, ())
     if body.previous_mask:
-        mask = rasterize([surface_of(part) for part in body.previous_mask], grid)
+        mask = rasterize([area_geometry_of(part) for part in body.previous_mask], grid)
         session = Session.from_mask(mask, Target.OBJECT, ()) if mask.any() else session
     key = hashlib.sha256(picture.tobytes() + repr(picture.shape).encode()).hexdigest()
 
