@@ -31,6 +31,9 @@ one look at 352 px and is worth more; 288 px take a quarter longer and need no f
 CLASS_VIEWS = 8
 """Latest views whose encodings for classes are kept, about 25 MB each at 1792 px."""
 
+OBEDIENCE = 0.04
+"""Around a click that the click net did not follow, the answer changes over this share of the window's side."""
+
 PATCH_SIDE = 256
 """Pixels the click net sees of a patch of a class view; 288 px take a quarter longer and need as many clicks."""
 
@@ -57,7 +60,8 @@ def _opened(folder: Path, threads: int | None, click_net: str) -> TerraGraphs:
 
 def _objects(graphs: TerraGraphs, capacity: int) -> Predictor:
     """Zoom-in around one thing, encodings of recent windows kept."""
-    window = TerraPredictor(graphs, division=1, side=OBJECT_SIDE, examples=_examples(graphs), mirror=True)
+    examples = _examples(graphs)
+    window = TerraPredictor(graphs, division=1, side=OBJECT_SIDE, examples=examples, mirror=True, obedience=OBEDIENCE)
     return Settled(Cached(window, capacity))
 
 

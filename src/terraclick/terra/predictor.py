@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from terraclick.core.bank import BankRow, click_rows, reference_row
 from terraclick.core.division import choose_division, patch_windows
+from terraclick.core.obedience import obeyed
 from terraclick.core.predictor import Predictor
 from terraclick.core.refit import FIT_STRIDE
 from terraclick.errors import BadClick
@@ -26,7 +27,7 @@ from terraclick.predictors.progress import Progress
 from terraclick.terra.evidence import Marked, marked, marked_reference, score_maps
 from terraclick.terra.inputs import mirrored, network_inputs
 from terraclick.terra.patches import ENCODER_SIDE, GREY, PatchFeatures, cut, encoder_input, patch_features
-from terraclick.values import Prediction, Prompt, View, Window
+from terraclick.values import MASK_THRESHOLD, Prediction, Prompt, View, Window
 
 __all__ = ["TerraEncoded", "TerraGraphs", "TerraPredictor"]
 
@@ -34,6 +35,12 @@ FloatArray = NDArray[np.float32]
 
 STRETCH = 1.1
 """How much larger than native a patch may be, to spare a row: a view of 896 px is 2 × 2 patches, not 3 × 3."""
+
+EDGE = math.log(MASK_THRESHOLD / (1 - MASK_THRESHOLD))
+"""The logit at the mask's edge."""
+
+MARGIN = 1.0
+"""How far beyond the edge, in logits, an answer is at a click that it has to obey."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +84,8 @@ class TerraPredictor:
     """Whether clicks and references are compared with the tokens; without it clicks are disks alone (an ablation)."""
     mirror: bool = False
     """Whether the click net also answers for the mirror image, both averaged; the encoder runs once all the same."""
+    obedience: float = 0.0
+    """Width, in sides of the view, of what is changed around a click that the click net did not follow; 0: nothing."""
     progress: Progress | None = None
     """Hears how many patches of a view are encoded."""
 
@@ -134,7 +143,11 @@ class TerraPredictor:
             if self.mirror:
                 logits = (logits + next(answers)[0][0, 0, :, ::-1]) / 2
             _paste(total, weight, logits, window, self.overlap)
-        return Prediction(np.asarray(1 / (1 + np.exp(-total / np.maximum(weight, 1e-6))), np.float32))
+        logits = total / np.maximum(weight, 1e-6)
+        if self.obedience:
+            reach = self.obedience * max(encoded.shape)
+            logits = obeyed(logits - np.float32(EDGE), prompt.clicks, reach, MARGIN) + np.float32(EDGE)
+        return Prediction(np.asarray(1 / (1 + np.exp(-logits)), np.float32))
 
     def divisions(self, shape: tuple[int, int]) -> int:
         """How many patches the longer side of a view of this shape is cut in."""
