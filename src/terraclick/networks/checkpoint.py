@@ -21,7 +21,8 @@ from terraclick.errors import BadConfig, BadWeights, UnknownName
 from terraclick.files import replace_whole, writing
 from terraclick.networks.families import FAMILIES, able_to, part
 from terraclick.networks.plain_pickle import Damaged, Stub
-from terraclick.networks.stored import StoredArray, StoredTensor, open_stored
+from terraclick.networks.stored import open_stored
+from terraclick.networks.stored_values import StoredArray, StoredTensor
 from terraclick.networks.weights import PublishedWeights, Renames
 
 __all__ = [
