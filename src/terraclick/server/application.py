@@ -155,10 +155,10 @@ async def _explained(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, MemoryError):
         body = {"error": "Busy", "message": "there is not enough memory for this view now: zoom in, or try again."}
     if isinstance(error, Conflict):
-        places = request.app.state.workspace.places
+        converter = request.app.state.workspace.converter
         for name in ("mine", "theirs"):
             item = getattr(error, name)
-            body[name] = places.feature_or_none(item) if isinstance(item, MapObject) else None
+            body[name] = converter.feature_or_none(item) if isinstance(item, MapObject) else None
         body["kept"] = error.kept
     status = status_of(error)
     if status == 422 and request.method == "GET" and not isinstance(error, BadImage):

@@ -73,7 +73,7 @@ Json = dict[str, Any]
 
 def features_of(space: Workspace, deed: Deed) -> list[Json]:
     """The objects that a deed left, in pixels of their images."""
-    return [space.places.feature(change.after.item) for change in deed.changes if change.after is not None]
+    return [space.converter.feature(change.after.item) for change in deed.changes if change.after is not None]
 
 
 def change_json(space: Workspace, act: str, deed: Deed, session: Json | None = None, brief: bool = False) -> Json:
@@ -90,7 +90,7 @@ def change_json(space: Workspace, act: str, deed: Deed, session: Json | None = N
     scene = space.by_key.get(deed.image)
     return {
         "act": act,
-        "objects": [] if brief else [space.places.feature(c.after.item) for c in left if c.after is not None],
+        "objects": [] if brief else [space.converter.feature(c.after.item) for c in left if c.after is not None],
         "deleted": [uuid for uuid, change in last.items() if change.after is None],
         "patches": patches,
         "reload": brief and len(patched) < len(left),

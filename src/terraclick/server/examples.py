@@ -17,7 +17,7 @@ from terraclick.geo.pictures import decoded
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_view
 from terraclick.server.clicking import to_map
-from terraclick.server.features import Places
+from terraclick.server.features import GeometryConverter
 from terraclick.store.fields import MapObject
 from terraclick.store.sql import Store
 from terraclick.store.values import StoredReference
@@ -34,9 +34,9 @@ MOST_HELD = 32
 class Examples:
     """Examples by id, held in memory. Thread-safe."""
 
-    def __init__(self, store: Store, places: Places) -> None:
+    def __init__(self, store: Store, converter: GeometryConverter) -> None:
         self._store = store
-        self._places = places
+        self._converter = converter
         self._held: OrderedDict[tuple[str, ...], tuple[Reference, ...]] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -75,11 +75,11 @@ class Examples:
 
     def from_object(self, item: MapObject, class_name: str, positive: bool) -> StoredReference:
         """Keep an object, with some of the picture around it, as an example of a class."""
-        scene = self._places.scene_of(item)
+        scene = self._converter.scene_of(item)
         if scene is None:
             raise BadConfig("this object belongs to no image of this server: there is no picture to keep with it.")
-        outline = to_map(self._places.polygon(item, scene), scene.grid)
-        pixels = self._places.polygon(item, scene)
+        outline = to_map(self._converter.polygon(item, scene), scene.grid)
+        pixels = self._converter.polygon(item, scene)
         left, top, right, bottom = pixels.bounds
         side = max(right - left, bottom - top, 32.0)
         margin = 0.5 * side

@@ -28,7 +28,7 @@ from terraclick.store.sql import Store
 __all__ = [
     "CRS84",
     "MAX_VERTICES",
-    "Places",
+    "GeometryConverter",
     "TooLarge",
     "area_geometry_of",
     "as_area_geometry",
@@ -213,7 +213,7 @@ def hint_json(hint: Hint | None) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class GeometryConverter:
     """Carries geometries between the store and what a request speaks: pixels, native or CRS84."""
 
     store: Store

@@ -18,7 +18,7 @@ from terraclick.server.editing import do
 from terraclick.server.engine import Cancelled
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
-from terraclick.server.features import Places, as_area_geometry
+from terraclick.server.features import GeometryConverter, as_area_geometry
 from terraclick.server.images import Scene
 from terraclick.server.journal import Journal
 from terraclick.server.proposals import Proposals
@@ -36,10 +36,16 @@ class Objects:
     """The objects of a session as people change them. Thread-safe."""
 
     def __init__(
-        self, store: Store, places: Places, hub: Hub, journal: Journal, examples: Examples, proposals: Proposals
+        self,
+        store: Store,
+        converter: GeometryConverter,
+        hub: Hub,
+        journal: Journal,
+        examples: Examples,
+        proposals: Proposals,
     ) -> None:
         self.store = store
-        self.places = places
+        self.converter = converter
         self.hub = hub
         self.journal = journal
         self.examples = examples
@@ -93,10 +99,10 @@ class Objects:
     def _pixel(self, edits: Sequence[Edit]) -> float | None:
         """The length of a pixel of the first edit's image in the store's coordinates; None without an image."""
         item = edits[0].item
-        scene = self.places.scene_of(item)
+        scene = self.converter.scene_of(item)
         if scene is None or kind_of(item.geometry) != "polygon":
             return None
-        return float((item.geometry.area / max(self.places.pixels(item.geometry, scene).area, 1e-9)) ** 0.5)
+        return float((item.geometry.area / max(self.converter.pixels(item.geometry, scene).area, 1e-9)) ** 0.5)
 
     def telling_of(self, by: str) -> Tell:
         """What tells a person how far an act of theirs on many objects is, and ends it where it is cancelled."""
@@ -142,7 +148,7 @@ class Objects:
         if deed.renamed or len(deed.changes) > MANY:
             self.hub.send("reload", {"by": user, "window": getattr(user, "window", "")})
         elif deed.changes:
-            changed = [self.places.feature(c.after.item) for c in deed.changes if c.after is not None]
+            changed = [self.converter.feature(c.after.item) for c in deed.changes if c.after is not None]
             deleted = [c.uuid for c in deed.changes if c.after is None]
             self.hub.send("objects", {"changed": changed, "deleted": deleted, "by": user})
         if deed.references or deed.renamed:

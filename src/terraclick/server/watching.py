@@ -8,7 +8,7 @@ from collections.abc import Callable
 from terraclick.errors import TerraClickError
 from terraclick.server.editing import find
 from terraclick.server.events import Hub
-from terraclick.server.features import Places
+from terraclick.server.features import GeometryConverter
 from terraclick.store.sql import Store
 
 __all__ = ["Watch"]
@@ -22,9 +22,14 @@ class Watch:
     """A thread that looks at a store every `every_s` seconds until closed; `changed` is called after each find."""
 
     def __init__(
-        self, store: Store, places: Places, hub: Hub, changed: Callable[[], None] = lambda: None, every_s: float = 1.0
+        self,
+        store: Store,
+        converter: GeometryConverter,
+        hub: Hub,
+        changed: Callable[[], None] = lambda: None,
+        every_s: float = 1.0,
     ) -> None:
-        self._store, self._places, self._hub = store, places, hub
+        self._store, self._converter, self._hub = store, converter, hub
         self._changed = changed
         self._every_s = every_s
         self._end = threading.Event()
@@ -59,7 +64,7 @@ class Watch:
             self._hub.send("reload", {"by": BY})
             return
         found = [item for uuid in happened.changed if (item := find(self._store, uuid)) is not None]
-        features = [feature for item in found if (feature := self._places.feature_or_none(item)) is not None]
+        features = [feature for item in found if (feature := self._converter.feature_or_none(item)) is not None]
         if features or happened.deleted:
             self._hub.send("objects", {"changed": features, "deleted": list(happened.deleted), "by": BY})
 

@@ -24,7 +24,7 @@ from terraclick.server.clicking import AreaGeometry, ClickSettings, to_map, view
 from terraclick.server.engine import Priority
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
-from terraclick.server.features import Places
+from terraclick.server.features import GeometryConverter
 from terraclick.server.images import Scene, Tiles, settled
 from terraclick.server.journal import Journal
 from terraclick.server.objects import Objects
@@ -55,7 +55,7 @@ class Workspace:
         self.scenes = settled(scenes, store)
         self.store = store
         self.by_key = {scene.key: scene for scene in self.scenes.values()}
-        self.places = Places(store, self.scenes, self.by_key)
+        self.converter = GeometryConverter(store, self.scenes, self.by_key)
         self.tiles = Tiles()
         self.hub = Hub()
         self.journal = Journal()
@@ -63,13 +63,13 @@ class Workspace:
         for scene in self.scenes.values():  # before the model's thread begins: what is refused here must end the start
             store.add_image(scene.stored)
         self._clock = clock
-        self.examples = Examples(store, self.places)
+        self.examples = Examples(store, self.converter)
         self.proposals = Proposals()
-        self.objects = Objects(store, self.places, self.hub, self.journal, self.examples, self.proposals)
+        self.objects = Objects(store, self.converter, self.hub, self.journal, self.examples, self.proposals)
         self.answering = Answering(model, self.hub, self.examples, encoding_bytes)
         self.sessions = ClickSessions(self.by_key, self.objects, self.answering)
         store.look()
-        self.watch = Watch(store, self.places, self.hub, self.examples.forget, watch_s)
+        self.watch = Watch(store, self.converter, self.hub, self.examples.forget, watch_s)
 
     @property
     def model(self) -> Model:
@@ -141,7 +141,7 @@ class Workspace:
         whole = shapely.box(*grid.bounds)
         found = []
         for item in self.store.objects(scene.key):
-            polygon = to_map(self.places.polygon(item, scene), scene.grid)
+            polygon = to_map(self.converter.polygon(item, scene), scene.grid)
             if polygon.intersects(whole):
                 found.append((item, polygon))
         return found

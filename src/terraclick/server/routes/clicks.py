@@ -147,10 +147,10 @@ def _opened(body: OpenBody, space: Workspace, user: str) -> ClickSession:
     item, seed = None, None
     if body.object is not None:
         item = space.store.get(body.object)
-        scene = space.places.scene_of(item) if body.image is None else space.scene(body.image)
+        scene = space.converter.scene_of(item) if body.image is None else space.scene(body.image)
         if scene is None:
             raise BadConfig("this object belongs to no image of this server: give the image to look at.")
-        seed = space.places.polygon(item, scene)
+        seed = space.converter.polygon(item, scene)
     elif body.image is None:
         raise BadConfig("an image is needed: give image, or object to reopen one.")
     else:

@@ -28,7 +28,7 @@ def place(body: PlacedBody, space: Space, user: User) -> Json:
     edits = []
     for which in body.objects:
         item = space.store.get(which.id)
-        geometry = space.places.into(shape_of(which.geometry), "pixels", space.places.scene_of(item))
+        geometry = space.converter.into(shape_of(which.geometry), "pixels", space.converter.scene_of(item))
         edits.append(Edit(replace(item, geometry=geometry, author=user), which.rev))
     name = f"{'edit' if body.corners else 'move'} {counted(len(edits))}"
     return change_json(space, "place", space.objects.change(user, name, edits, corners=body.corners))
@@ -40,13 +40,15 @@ def copy(body: CopyBody, space: Space, user: User) -> Json:
     edits = []
     for which in unlike(body.objects):
         item, scene = fetched(space, which.id, which.rev)
-        pixels = shapely.transform(space.places.pixels(item.geometry, scene), lambda xy: np.add(xy, (body.dx, body.dy)))
+        pixels = shapely.transform(
+            space.converter.pixels(item.geometry, scene), lambda xy: np.add(xy, (body.dx, body.dy))
+        )
         target = scene if body.image is None else space.scene(body.image)
         fresh = replace(
             item,
             uuid="",
             rev=0,
-            geometry=space.places.into(as_shape(pixels), "pixels", target),
+            geometry=space.converter.into(as_shape(pixels), "pixels", target),
             image="" if target is None else target.key,
             author=user,
             created="",

@@ -104,13 +104,13 @@ def _collection(request: Request, space: Workspace) -> Json:
         "id": "objects",
         "title": "Objects",
         "itemType": "feature",
-        "crs": space.places.systems(),
+        "crs": space.converter.systems(),
         "links": [
             _link(request, "self", "/api/collections/objects"),
             _link(request, "items", _ITEMS, GEOJSON, "Objects"),
         ],
     }
-    storage = space.places.storage()
+    storage = space.converter.storage()
     if storage is not None:
         found["storageCrs"] = storage
     extent: Json = {}
@@ -157,7 +157,7 @@ SORTS: Mapping[str, Callable[[MapObject], Any]] = {
 
 
 def _where(space: Workspace, crs: str | None, image: str | None) -> tuple[str, Scene | None]:
-    return space.places.mode(crs, "CRS84"), None if image is None else space.scene(image)
+    return space.converter.mode(crs, "CRS84"), None if image is None else space.scene(image)
 
 
 @router.get(_ITEMS, tags=["objects"])
@@ -184,7 +184,7 @@ def items(
     key = None if scene is None else scene.key
     if bbox is None:
         if bbox_crs is not None:
-            space.places.mode(bbox_crs, "CRS84")
+            space.converter.mode(bbox_crs, "CRS84")
         found = space.store.objects(key, class_name, status)
     else:
         found = _in_box(space, bbox, _box_mode(space, bbox_crs, mode), scene, (key, class_name, status))
@@ -208,7 +208,7 @@ def items(
     if offset + len(page) < len(found):
         next_page = request.url.include_query_params(offset=offset + len(page)).query
         links.append(_link(request, "next", f"{_ITEMS}?{next_page}", GEOJSON))
-    features = [one for item in page if (one := space.places.feature_or_none(item, mode, scene)) is not None]
+    features = [one for item in page if (one := space.converter.feature_or_none(item, mode, scene)) is not None]
     answer = {
         "type": "FeatureCollection",
         "features": features,
@@ -221,14 +221,14 @@ def items(
 
 
 def _crs_header(space: Workspace, mode: str) -> dict[str, str]:
-    uri = space.places.uri(mode)
+    uri = space.converter.uri(mode)
     return {} if uri is None else {"Content-Crs": f"<{uri}>"}
 
 
 def _box_mode(space: Workspace, bbox_crs: str | None, mode: str) -> str:
     """What a box is given in: what bbox-crs says, else ours where that is asked for, else degrees."""
     if bbox_crs is not None:
-        return space.places.mode(bbox_crs, "CRS84")
+        return space.converter.mode(bbox_crs, "CRS84")
     return mode if mode in ("pixels", "native") else "CRS84"
 
 
@@ -237,14 +237,14 @@ def _body_mode(request: Request, space: Workspace, mode: str) -> str:
     given = request.headers.get("content-crs")
     if given is None:
         return _box_mode(space, None, mode)
-    return space.places.mode(given.strip().removeprefix("<").removesuffix(">") or "none", "CRS84")
+    return space.converter.mode(given.strip().removeprefix("<").removesuffix(">") or "none", "CRS84")
 
 
 def _geometry_of(request: Request, space: Workspace, value: Any, mode: str, scene: Scene | None) -> AreaGeometry:
     """The geometry of a body in the store's coordinates."""
     given = _body_mode(request, space, mode)
     north_first = given == EPSG_4326
-    return space.places.into(shape_of(value, north_first or given == "CRS84", north_first), given, scene)
+    return space.converter.into(shape_of(value, north_first or given == "CRS84", north_first), given, scene)
 
 
 def _in_box(
@@ -264,7 +264,7 @@ def _in_box(
             continue
         left, bottom, right, top = box
         area = shapely.box(left, bottom, max(right, left + 1e-12), max(top, bottom + 1e-12))
-        moved = space.places.into(shapely.segmentize(area, max(tenth(area.bounds), 1e-9)), mode, scene)
+        moved = space.converter.into(shapely.segmentize(area, max(tenth(area.bounds), 1e-9)), mode, scene)
         x0, y0, x1, y1 = moved.bounds
         found |= {item.uuid: item for item in store.objects(*wanted, (float(x0), float(y0), float(x1), float(y1)))}
     return list(found.values())
@@ -282,7 +282,7 @@ def _one(
         _link(request, "self", path + query, GEOJSON),
         _link(request, "collection", "/api/collections/objects"),
     ]
-    body = json.dumps(space.places.feature(item, mode, scene) | {"links": links}, allow_nan=False)
+    body = json.dumps(space.converter.feature(item, mode, scene) | {"links": links}, allow_nan=False)
     return Response(body, status, headers, GEOJSON)
 
 
@@ -313,7 +313,7 @@ def bordered(
     """An outline in the store's coordinates as its class allows: see `Objects.bordered`."""
     if scene is None or kind_of(geometry) != "polygon":
         return geometry
-    return space.objects.bordered(geometry, space.places.pixels(geometry, scene).area, class_name, scene, uuid)
+    return space.objects.bordered(geometry, space.converter.pixels(geometry, scene).area, class_name, scene, uuid)
 
 
 def _after(deed: Deed) -> MapObject:
@@ -352,7 +352,7 @@ def put(
     if theirs is None and rev is None:
         raise UnknownName(f"no object {uuid[:80]!r}: it may have been deleted.")
     mode, scene = _where(space, crs, image or body.properties.image)
-    own = scene or (None if theirs is None else space.places.scene_of(theirs))
+    own = scene or (None if theirs is None else space.converter.scene_of(theirs))
     geometry = _geometry_of(request, space, body.geometry, mode, own)
     given = body.properties
     base = theirs or MapObject(geometry=geometry, uuid=uuid, image="" if own is None else own.key, model="hand")
@@ -378,7 +378,7 @@ def patch(
     given = given_of(body)
     item = with_given(theirs, given, user, body.merge)
     if body.geometry is not None:
-        own = scene or space.places.scene_of(theirs)
+        own = scene or space.converter.scene_of(theirs)
         geometry = _geometry_of(request, space, body.geometry, mode, own)
         item = replace(item, geometry=geometry)
     what = "reshape" if body.geometry is not None else "change"

@@ -45,7 +45,7 @@ def fetched(space: Workspace, uuid: str, rev: int | None) -> tuple[MapObject, Sc
     if rev is not None and rev != item.rev:
         sentence = f"object {uuid} is at revision {item.rev}, yours is {rev}: reload it and apply your change again."
         raise Conflict(sentence, None, item)
-    return item, space.places.scene_of(item)
+    return item, space.converter.scene_of(item)
 
 
 def _all_fetched(space: Workspace, objects: Sequence[Which]) -> dict[str, MapObject]:
@@ -125,8 +125,8 @@ def reshape_many(body: ShapeManyBody, space: Space, user: User) -> Json:
 def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
     """An object in parts along a line."""
     item, scene = fetched(space, uuid, body.rev)
-    parts = shaping.split(space.places.polygon(item, scene), line_of(body.line))
-    first, *rest = (space.places.into(part, "pixels", scene) for part in parts)
+    parts = shaping.split(space.converter.polygon(item, scene), line_of(body.line))
+    first, *rest = (space.converter.into(part, "pixels", scene) for part in parts)
     edits = [Edit(replace(item, geometry=first, author=user), item.rev)]
     for part in rest:
         copy = replace(item, geometry=part, uuid="", rev=0, created="", updated="", author=user)
@@ -138,16 +138,16 @@ def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
 def cut(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
     """A hole in an object, or a piece off."""
     item, scene = fetched(space, uuid, body.rev)
-    left = shaping.without(space.places.polygon(item, scene), area_geometry_of(body.geometry))
-    return _reshaped(space, user, "cut", item, space.places.into(left, "pixels", scene))
+    left = shaping.without(space.converter.polygon(item, scene), area_geometry_of(body.geometry))
+    return _reshaped(space, user, "cut", item, space.converter.into(left, "pixels", scene))
 
 
 @router.post("/api/objects/{uuid}/add", tags=["objects"])
 def add(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
     """A piece painted on."""
     item, scene = fetched(space, uuid, body.rev)
-    whole = shaping.merged([space.places.polygon(item, scene), area_geometry_of(body.geometry)])
-    geometry = bordered(space, space.places.into(whole, "pixels", scene), item.class_name, scene, uuid)
+    whole = shaping.merged([space.converter.polygon(item, scene), area_geometry_of(body.geometry)])
+    geometry = bordered(space, space.converter.into(whole, "pixels", scene), item.class_name, scene, uuid)
     return _reshaped(space, user, "add", item, geometry)
 
 
@@ -160,10 +160,10 @@ def reshape(uuid: str, body: ShapeBody, space: Space, user: User) -> Json:
 
 def _reshaped_geometry(space: Workspace, item: MapObject, simplify_m: float, square: bool) -> AreaGeometry:
     """An object's outline with fewer vertices, or right angles. Raises BadConfig."""
-    scene = space.places.scene_of(item)
+    scene = space.converter.scene_of(item)
     if scene is None:
         raise BadConfig("this object belongs to no image of this server: it cannot be reshaped here.")
-    shape = shaping.reshaped(space.places.polygon(item, scene), scene, simplify_m, square)
+    shape = shaping.reshaped(space.converter.polygon(item, scene), scene, simplify_m, square)
     return space.objects.to_store(shape, scene)
 
 

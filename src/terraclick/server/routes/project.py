@@ -280,7 +280,7 @@ def _kept_of(
     left = dict(found.left_out)
     shapes = [item.geometry for item in found.items]
     if in_pixels and space.store.crs is not None and scene is not None:
-        shapes = space.places.from_pixels(shapes, scene)
+        shapes = space.converter.from_pixels(shapes, scene)
     keys = _images_of(space, shapes, scene)
     edits = []
     for item, geometry, key in zip(found.items, shapes, keys, strict=True):
