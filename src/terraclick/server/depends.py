@@ -20,8 +20,8 @@ from terraclick.store.fields import COLUMNS, MapObject, edited
 from terraclick.store.values import StoredDraft
 
 __all__ = [
+    "CurrentWorkspace",
     "Json",
-    "Space",
     "User",
     "change_json",
     "counted",
@@ -66,7 +66,7 @@ def _hand_in(request: Request) -> dict[str, str] | None:
     return {name: str(given[name])[:200] for name in ("class", "target") if isinstance(given.get(name), str)}
 
 
-Space = Annotated[Workspace, Depends(_workspace)]
+CurrentWorkspace = Annotated[Workspace, Depends(_workspace)]
 User = Annotated[Actor, Depends(_user)]
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from terraclick.server.adding import decoded_png
 from terraclick.server.asking import StrictRoute
-from terraclick.server.depends import Json, Space, User
+from terraclick.server.depends import CurrentWorkspace, Json, User
 from terraclick.server.schemas import Body, Text
 from terraclick.server.work import Work, image_json
 
@@ -35,7 +35,7 @@ class PixelsBody(Body):
 
 
 @router.post("/api/images", status_code=201, tags=["images"])
-async def add_file(body: FileBody, space: Space, user: User, request: Request) -> Json:
+async def add_file(body: FileBody, space: CurrentWorkspace, user: User, request: Request) -> Json:
     """Add an image by its path on the server's disk, under one of the folders of --root."""
     scene = await run_in_threadpool(request.app.state.adding.file, body.path)
     folders = request.app.state.folders
@@ -44,7 +44,7 @@ async def add_file(body: FileBody, space: Space, user: User, request: Request) -
 
 
 @router.post("/api/images/pixels", status_code=201, tags=["images"])
-async def add_pixels(body: PixelsBody, space: Space, user: User, request: Request) -> Json:
+async def add_pixels(body: PixelsBody, space: CurrentWorkspace, user: User, request: Request) -> Json:
     """Add a window of pixels as an image; the same window twice is one image."""
 
     def take() -> Json:

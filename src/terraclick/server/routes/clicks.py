@@ -17,7 +17,7 @@ from terraclick.server.acts import Actor, Stand
 from terraclick.server.asking import StrictRoute
 from terraclick.server.click_session import ACT_NAMES, ClickSession
 from terraclick.server.clicking import Act, AreaGeometry, ClickSettings, PixelClick, State
-from terraclick.server.depends import Json, Space, User, features_of, given_of
+from terraclick.server.depends import CurrentWorkspace, Json, User, features_of, given_of
 from terraclick.server.features import area_geometry_of, hint_json, outline_json
 from terraclick.server.schemas import (
     AcceptBody,
@@ -129,14 +129,14 @@ async def shown(space: Workspace, live: ClickSession, state: State, began: float
 
 
 @router.get("/api/sessions", tags=["click sessions"])
-def sessions(space: Space, user: User) -> Json:
+def sessions(space: CurrentWorkspace, user: User) -> Json:
     """Your open click sessions, also those that a crash left."""
     held = space.hub.windows(user) - {user.window, ""}
     return {"sessions": [_brief(live, live.window in held) for live in space.sessions.of(user)]}
 
 
 @router.post("/api/sessions", status_code=201, tags=["click sessions"])
-async def open_session(body: OpenBody, space: Space, user: User) -> Json:
+async def open_session(body: OpenBody, space: CurrentWorkspace, user: User) -> Json:
     """Begin to outline one thing."""
     began = time.perf_counter()
     live = await run_in_threadpool(_opened, body, space, user)
@@ -174,7 +174,7 @@ def _opened(body: OpenBody, space: Workspace, user: str) -> ClickSession:
 
 
 @router.get("/api/sessions/{name}", tags=["click sessions"])
-async def session(name: str, space: Space, user: User) -> Json:
+async def session(name: str, space: CurrentWorkspace, user: User) -> Json:
     """One of your click sessions."""
     began = time.perf_counter()
     live = await run_in_threadpool(space.sessions.get, name, user)
@@ -220,7 +220,7 @@ async def _while_wanted(request: Request, space: Workspace, live: ClickSession) 
 
 
 @router.post("/api/sessions/{name}/cancel", tags=["click sessions"])
-def cancel(name: str, space: Space, user: User) -> Json:
+def cancel(name: str, space: CurrentWorkspace, user: User) -> Json:
     """Give up the answer somebody waits for; whoever does gets 409."""
     return {"cancelled": space.sessions.cancel(space.sessions.get(name, user))}
 
@@ -231,14 +231,14 @@ def _check_open(live: ClickSession) -> None:
 
 
 @router.post("/api/sessions/{name}/clicks", tags=["click sessions"])
-async def click(name: str, body: ClickBody, request: Request, space: Space, user: User) -> Json:
+async def click(name: str, body: ClickBody, request: Request, space: CurrentWorkspace, user: User) -> Json:
     """One more click."""
     made = PixelClick(body.x, body.y, body.positive, space.now(), body.resolution)
     return await _act(request, space, name, user, lambda live: Act("click", made))
 
 
 @router.post("/api/sessions/{name}/paint", tags=["click sessions"])
-async def paint(name: str, body: PaintBody, request: Request, space: Space, user: User) -> Json:
+async def paint(name: str, body: PaintBody, request: Request, space: CurrentWorkspace, user: User) -> Json:
     """Paint a part on, or erase one."""
     return await _act(
         request, space, name, user, lambda live: Act("paint", (area_geometry_of(body.geometry), body.add))
@@ -246,7 +246,7 @@ async def paint(name: str, body: PaintBody, request: Request, space: Space, user
 
 
 @router.post("/api/sessions/{name}/clear", tags=["click sessions"])
-async def clear(name: str, request: Request, space: Space, user: User) -> Json:
+async def clear(name: str, request: Request, space: CurrentWorkspace, user: User) -> Json:
     """Begin again, with the same target and examples."""
     return await _act(request, space, name, user, lambda live: Act("clear"))
 
@@ -264,19 +264,21 @@ async def _turn(space: Workspace, name: str, user: Actor, by: int) -> Json:
 
 @router.delete("/api/sessions/{name}/clicks/last", tags=["click sessions"])
 @router.post("/api/sessions/{name}/undo", tags=["click sessions"])
-async def undo_act(name: str, space: Space, user: User) -> Json:
+async def undo_act(name: str, space: CurrentWorkspace, user: User) -> Json:
     """Without the latest act."""
     return await _turn(space, name, user, -1)
 
 
 @router.post("/api/sessions/{name}/redo", tags=["click sessions"])
-async def redo_act(name: str, space: Space, user: User) -> Json:
+async def redo_act(name: str, space: CurrentWorkspace, user: User) -> Json:
     """The act undone last, again."""
     return await _turn(space, name, user, 1)
 
 
 @router.patch("/api/sessions/{name}", tags=["click sessions"])
-async def patch_session(name: str, body: PatchSessionBody, request: Request, space: Space, user: User) -> Json:
+async def patch_session(
+    name: str, body: PatchSessionBody, request: Request, space: CurrentWorkspace, user: User
+) -> Json:
     """Another target, class, examples or shape."""
     began = time.perf_counter()
     live = await run_in_threadpool(space.sessions.get, name, user)
@@ -311,7 +313,7 @@ def _changed(before: Stand, after: Stand) -> str:
 @router.get("/api/sessions/{name}/outline", tags=["click sessions"])
 async def outline_in_shape(
     name: str,
-    space: Space,
+    space: CurrentWorkspace,
     user: User,
     simplify_m: Annotated[FiniteFloat | None, Query(ge=0, le=10_000)] = None,
     square: bool = False,
@@ -326,7 +328,7 @@ async def outline_in_shape(
 @router.get("/api/sessions/{name}/preview", tags=["click sessions"])
 async def preview(
     name: str,
-    space: Space,
+    space: CurrentWorkspace,
     user: User,
     x: Annotated[Coordinate, Query()],
     y: Annotated[Coordinate, Query()],
@@ -342,7 +344,7 @@ async def preview(
 
 
 @router.post("/api/sessions/{name}/accept", status_code=201, tags=["click sessions"])
-async def accept(name: str, body: AcceptBody, space: Space, user: User) -> Json:
+async def accept(name: str, body: AcceptBody, space: CurrentWorkspace, user: User) -> Json:
     """Keep the outline as an object; saved when this answers."""
     live = await run_in_threadpool(space.sessions.get, name, user)
     async with live.lock:
@@ -354,7 +356,7 @@ async def accept(name: str, body: AcceptBody, space: Space, user: User) -> Json:
 
 
 @router.delete("/api/sessions/{name}", status_code=204, tags=["click sessions"])
-async def close_session(name: str, space: Space, user: User) -> Response:
+async def close_session(name: str, space: CurrentWorkspace, user: User) -> Response:
     """Close a click session without keeping anything."""
     live = await run_in_threadpool(space.sessions.get, name, user)
     async with live.lock:
@@ -364,7 +366,7 @@ async def close_session(name: str, space: Space, user: User) -> Response:
 
 
 @router.post("/api/sessions/{name}/claim", tags=["click sessions"])
-async def claim(name: str, space: Space, user: User) -> Json:
+async def claim(name: str, space: CurrentWorkspace, user: User) -> Json:
     """Go on with an open outline in this window: its clicks are undone here from now on."""
     began = time.perf_counter()
     live = await run_in_threadpool(space.sessions.get, name, user)

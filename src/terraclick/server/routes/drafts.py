@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from terraclick.errors import BadConfig, UnknownName
 from terraclick.server.acts import Deed, Mark, Swap
 from terraclick.server.asking import StrictRoute
-from terraclick.server.depends import Json, Space, User, change_json, sketch_json
+from terraclick.server.depends import CurrentWorkspace, Json, User, change_json, sketch_json
 from terraclick.server.schemas import MarkBody, SketchBody
 from terraclick.server.workspace import Workspace
 from terraclick.store.values import StoredDraft
@@ -27,7 +27,7 @@ def _sketches(space: Workspace, user: str) -> list[StoredDraft]:
 
 
 @router.get("/api/sketches", tags=["click sessions"])
-def sketches(space: Space, user: User) -> Json:
+def sketches(space: CurrentWorkspace, user: User) -> Json:
     """Your half-drawn shapes, also those that a crash left."""
     held = space.hub.windows(user) - {user.window, ""}
     found = [sketch_json(space, draft) for draft in _sketches(space, user)]
@@ -35,7 +35,7 @@ def sketches(space: Space, user: User) -> Json:
 
 
 @router.put("/api/sketches/{name}", tags=["click sessions"])
-def put_sketch(name: str, body: SketchBody, space: Space, user: User) -> Json:
+def put_sketch(name: str, body: SketchBody, space: CurrentWorkspace, user: User) -> Json:
     """Keep the corners of a half-drawn shape as they are now; without any it is gone."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         raise UnknownName(f"no half-drawn shape {name[:80]!r}: a name of letters, digits, - and _ was expected.")
@@ -65,7 +65,7 @@ def put_sketch(name: str, body: SketchBody, space: Space, user: User) -> Json:
 
 
 @router.put("/api/images/{image}/mark", tags=["images"])
-def put_mark(image: str, body: MarkBody, space: Space, user: User) -> Json:
+def put_mark(image: str, body: MarkBody, space: CurrentWorkspace, user: User) -> Json:
     """Say that an image is done, or no longer."""
     scene = space.scene(image)
     state = space.store.image_marks().get(scene.key, "")

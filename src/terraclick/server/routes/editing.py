@@ -12,7 +12,7 @@ from terraclick.errors import BadData
 from terraclick.geo.kinds import extent_of, parts_of_kind
 from terraclick.server.acts import Edit
 from terraclick.server.asking import StrictRoute
-from terraclick.server.depends import Json, Space, User, change_json, counted
+from terraclick.server.depends import CurrentWorkspace, Json, User, change_json, counted
 from terraclick.server.features import as_shape, shape_of
 from terraclick.server.routes.objects import fetched, unlike
 from terraclick.server.schemas import CopyBody, ManyBody, PlacedBody
@@ -23,7 +23,7 @@ router = APIRouter(route_class=StrictRoute)
 
 
 @router.post("/api/objects/place", tags=["objects"])
-def place(body: PlacedBody, space: Space, user: User) -> Json:
+def place(body: PlacedBody, space: CurrentWorkspace, user: User) -> Json:
     """Several objects elsewhere: moved, turned, or with other corners, which neighbours of coverage classes share."""
     edits = []
     for which in body.objects:
@@ -35,7 +35,7 @@ def place(body: PlacedBody, space: Space, user: User) -> Json:
 
 
 @router.post("/api/objects/copy", tags=["objects"])
-def copy(body: CopyBody, space: Space, user: User) -> Json:
+def copy(body: CopyBody, space: CurrentWorkspace, user: User) -> Json:
     """Copies of objects, so many pixels away, on the same or another image."""
     edits = []
     for which in unlike(body.objects):
@@ -59,7 +59,7 @@ def copy(body: CopyBody, space: Space, user: User) -> Json:
 
 
 @router.post("/api/objects/explode", tags=["objects"])
-def explode(body: ManyBody, space: Space, user: User) -> Json:
+def explode(body: ManyBody, space: CurrentWorkspace, user: User) -> Json:
     """Every part of the objects as an object of its own; the largest keeps the id."""
     edits = []
     for which in unlike(body.objects):

@@ -17,7 +17,7 @@ from terraclick.geo.raster import read_statistics
 from terraclick.geo.reproject import reproject
 from terraclick.server.asking import StrictRoute
 from terraclick.server.clicking import PixelClick
-from terraclick.server.depends import Json, Space, User
+from terraclick.server.depends import CurrentWorkspace, Json, User
 from terraclick.server.map_tiles import map_tile
 from terraclick.server.routes.clicks import click_settings_of
 from terraclick.server.schemas import PrefetchBody
@@ -33,20 +33,22 @@ router = APIRouter(route_class=StrictRoute)
 
 
 @router.get("/api/images", tags=["images"])
-def images(space: Space, user: User) -> Json:
+def images(space: CurrentWorkspace, user: User) -> Json:
     """All images of this server."""
     work = Work(space)
     return {"images": [image_json(space, scene, work) for scene in space.scenes.values()]}
 
 
 @router.get("/api/images/{image}", tags=["images"])
-def image(image: str, space: Space, user: User) -> Json:
+def image(image: str, space: CurrentWorkspace, user: User) -> Json:
     """One image."""
     return image_json(space, space.scene(image), Work(space))
 
 
 @router.get("/api/images/{image}/statistics", tags=["images"])
-def statistics(image: str, space: Space, user: User, bidx: Annotated[list[Band] | None, Query()] = None) -> Json:
+def statistics(
+    image: str, space: CurrentWorkspace, user: User, bidx: Annotated[list[Band] | None, Query()] = None
+) -> Json:
     """Minimum, maximum and percentiles of bands."""
     scene = space.scene(image)
     scene.check()
@@ -85,7 +87,7 @@ def tile(
     z: Level,
     x: Level,
     place: str,
-    space: Space,
+    space: CurrentWorkspace,
     user: User,
     look: Look,
 ) -> Response:
@@ -101,7 +103,7 @@ def tile_on_map(
     z: Level,
     x: Level,
     place: str,
-    space: Space,
+    space: CurrentWorkspace,
     user: User,
     look: Look,
 ) -> Response:
@@ -135,7 +137,7 @@ def _range_of(text: str) -> tuple[float, float]:
 
 
 @router.get("/api/images/{image}/layers", tags=["images"])
-def layers(image: str, space: Space, user: User, request: Request) -> Json:
+def layers(image: str, space: CurrentWorkspace, user: User, request: Request) -> Json:
     """Heatmaps that `terraclick map` wrote for this image, a layer per class."""
     found = request.app.state.layers.of(space.scene(image))
     return {
@@ -152,7 +154,7 @@ def layer_tile(
     z: Level,
     x: Level,
     place: str,
-    space: Space,
+    space: CurrentWorkspace,
     user: User,
     request: Request,
     v: str | None = None,
@@ -168,7 +170,7 @@ def layer_tile(
 @router.get("/api/images/{image}/place", tags=["images"])
 def place(
     image: str,
-    space: Space,
+    space: CurrentWorkspace,
     user: User,
     lon: Annotated[FiniteFloat, Query(ge=-180, le=180)],
     lat: Annotated[FiniteFloat, Query(ge=-90, le=90)],
@@ -181,7 +183,7 @@ def place(
 
 
 @router.post("/api/images/{image}/prefetch", status_code=202, tags=["images"])
-def prefetch(image: str, body: PrefetchBody, space: Space, user: User) -> Json:
+def prefetch(image: str, body: PrefetchBody, space: CurrentWorkspace, user: User) -> Json:
     """Read and encode ahead what a click there will need."""
     scene = space.scene(image)
     click = PixelClick(body.x, body.y)

@@ -18,7 +18,7 @@ from terraclick.geo.reproject import to_lonlat
 from terraclick.server.acts import Deed, Edit
 from terraclick.server.asking import StrictRoute
 from terraclick.server.clicking import AreaGeometry
-from terraclick.server.depends import Json, Space, User, given_of, tenth, with_given
+from terraclick.server.depends import CurrentWorkspace, Json, User, given_of, tenth, with_given
 from terraclick.server.editing import find
 from terraclick.server.features import CRS84, EPSG_4326, shape_of
 from terraclick.server.images import Scene
@@ -94,7 +94,7 @@ def landing(request: Request, user: User) -> Json:
 
 
 @router.get("/api/conformance", tags=["objects"])
-def conformance(space: Space, user: User) -> Json:
+def conformance(space: CurrentWorkspace, user: User) -> Json:
     """What of the standard is kept."""
     return {"conformsTo": CONFORMS if space.store.crs is not None else CONFORMS_IN_PIXELS}
 
@@ -134,13 +134,13 @@ def _extent(space: Workspace) -> Box | None:
 
 
 @router.get("/api/collections", tags=["objects"])
-def collections(request: Request, space: Space, user: User) -> Json:
+def collections(request: Request, space: CurrentWorkspace, user: User) -> Json:
     """There is one collection."""
     return {"links": [_link(request, "self", "/api/collections")], "collections": [_collection(request, space)]}
 
 
 @router.get("/api/collections/objects", tags=["objects"])
-def collection(request: Request, space: Space, user: User) -> Json:
+def collection(request: Request, space: CurrentWorkspace, user: User) -> Json:
     """The collection of objects."""
     return _collection(request, space)
 
@@ -163,7 +163,7 @@ def _where(space: Workspace, crs: str | None, image: str | None) -> tuple[str, S
 @router.get(_ITEMS, tags=["objects"])
 def items(
     request: Request,
-    space: Space,
+    space: CurrentWorkspace,
     user: User,
     bbox: str | None = None,
     bbox_crs: Annotated[str | None, Query(alias="bbox-crs")] = None,
@@ -294,7 +294,12 @@ def _rev(request: Request, given: int | None, stored: MapObject | None) -> int |
 
 @router.post(_ITEMS, status_code=201, tags=["objects"])
 def create(
-    body: ItemBody, request: Request, space: Space, user: User, crs: str | None = None, image: str | None = None
+    body: ItemBody,
+    request: Request,
+    space: CurrentWorkspace,
+    user: User,
+    crs: str | None = None,
+    image: str | None = None,
 ) -> Response:
     """An object drawn by hand."""
     mode, scene = _where(space, crs, image or body.properties.image)
@@ -325,7 +330,7 @@ def _after(deed: Deed) -> MapObject:
 
 @router.get(_ITEMS + "/{uuid}", tags=["objects"])
 def item(
-    uuid: str, request: Request, space: Space, user: User, crs: str | None = None, image: str | None = None
+    uuid: str, request: Request, space: CurrentWorkspace, user: User, crs: str | None = None, image: str | None = None
 ) -> Response:
     """One object."""
     mode, scene = _where(space, crs, image)
@@ -341,7 +346,7 @@ def put(
     uuid: str,
     body: ItemBody,
     request: Request,
-    space: Space,
+    space: CurrentWorkspace,
     user: User,
     crs: str | None = None,
     image: str | None = None,
@@ -367,7 +372,7 @@ def patch(
     uuid: str,
     body: PatchItemBody,
     request: Request,
-    space: Space,
+    space: CurrentWorkspace,
     user: User,
     crs: str | None = None,
     image: str | None = None,
@@ -390,7 +395,7 @@ def patch(
 @router.delete(_ITEMS + "/{uuid}", status_code=204, tags=["objects"])
 @reads_conditions
 def delete(
-    uuid: str, request: Request, space: Space, user: User, rev: Annotated[Revision | None, Query()] = None
+    uuid: str, request: Request, space: CurrentWorkspace, user: User, rev: Annotated[Revision | None, Query()] = None
 ) -> Response:
     """Take an object away."""
     theirs = space.store.get(uuid)

@@ -16,7 +16,7 @@ from terraclick.server.acts import Edit
 from terraclick.server.asking import StrictRoute
 from terraclick.server.chronology import turn
 from terraclick.server.clicking import AreaGeometry
-from terraclick.server.depends import Json, Space, User, change_json, counted, given_of, with_given
+from terraclick.server.depends import CurrentWorkspace, Json, User, change_json, counted, given_of, with_given
 from terraclick.server.editing import collecting_later
 from terraclick.server.features import area_geometry_of, as_shape, line_of
 from terraclick.server.images import Scene
@@ -60,7 +60,7 @@ def _all_fetched(space: Workspace, objects: Sequence[Which]) -> dict[str, MapObj
 
 
 @router.post("/api/objects/merge", tags=["objects"])
-def merge(body: MergeBody, space: Space, user: User) -> Json:
+def merge(body: MergeBody, space: CurrentWorkspace, user: User) -> Json:
     """One object of several."""
     found = list(_all_fetched(space, body.objects).values())
     first, *rest = found
@@ -88,7 +88,7 @@ def unlike(objects: Sequence[Which]) -> list[Which]:
 
 
 @router.post("/api/objects/set", tags=["objects"])
-def set_many(body: SetBody, space: Space, user: User) -> Json:
+def set_many(body: SetBody, space: CurrentWorkspace, user: User) -> Json:
     """The same class, status, label or attributes for several."""
     given = given_of(body, {"objects"})
     if not given:
@@ -105,14 +105,14 @@ def set_many(body: SetBody, space: Space, user: User) -> Json:
 
 
 @router.post("/api/objects/delete", tags=["objects"])
-def delete_many(body: ManyBody, space: Space, user: User) -> Json:
+def delete_many(body: ManyBody, space: CurrentWorkspace, user: User) -> Json:
     """Several objects away."""
     edits = [Edit(item, item.rev, kind="delete") for item in _all_fetched(space, body.objects).values()]
     return change_json(space, "delete", space.objects.change(user, f"delete {counted(len(edits))}", edits))
 
 
 @router.post("/api/objects/shape", tags=["objects"])
-def reshape_many(body: ShapeManyBody, space: Space, user: User) -> Json:
+def reshape_many(body: ShapeManyBody, space: CurrentWorkspace, user: User) -> Json:
     """Several objects with fewer vertices, or right angles."""
     edits = []
     for item in _all_fetched(space, body.objects).values():
@@ -122,7 +122,7 @@ def reshape_many(body: ShapeManyBody, space: Space, user: User) -> Json:
 
 
 @router.post("/api/objects/{uuid}/split", tags=["objects"])
-def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
+def split(uuid: str, body: LineBody, space: CurrentWorkspace, user: User) -> Json:
     """An object in parts along a line."""
     item, scene = fetched(space, uuid, body.rev)
     parts = shaping.split(space.converter.polygon(item, scene), line_of(body.line))
@@ -135,7 +135,7 @@ def split(uuid: str, body: LineBody, space: Space, user: User) -> Json:
 
 
 @router.post("/api/objects/{uuid}/cut", tags=["objects"])
-def cut(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
+def cut(uuid: str, body: GeometryBody, space: CurrentWorkspace, user: User) -> Json:
     """A hole in an object, or a piece off."""
     item, scene = fetched(space, uuid, body.rev)
     left = shaping.without(space.converter.polygon(item, scene), area_geometry_of(body.geometry))
@@ -143,7 +143,7 @@ def cut(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
 
 
 @router.post("/api/objects/{uuid}/add", tags=["objects"])
-def add(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
+def add(uuid: str, body: GeometryBody, space: CurrentWorkspace, user: User) -> Json:
     """A piece painted on."""
     item, scene = fetched(space, uuid, body.rev)
     whole = shaping.merged([space.converter.polygon(item, scene), area_geometry_of(body.geometry)])
@@ -152,7 +152,7 @@ def add(uuid: str, body: GeometryBody, space: Space, user: User) -> Json:
 
 
 @router.post("/api/objects/{uuid}/shape", tags=["objects"])
-def reshape(uuid: str, body: ShapeBody, space: Space, user: User) -> Json:
+def reshape(uuid: str, body: ShapeBody, space: CurrentWorkspace, user: User) -> Json:
     """An object with fewer vertices, or right angles."""
     item, _ = fetched(space, uuid, body.rev)
     return _reshaped(space, user, "shape", item, _reshaped_geometry(space, item, body.simplify_m, body.square))
@@ -175,26 +175,26 @@ def _reshaped(space: Workspace, user: str, act: str, item: MapObject, geometry: 
 
 
 @router.post("/api/acts/{act}/cancel", status_code=204, tags=["objects"])
-def cancel_act(act: str, space: Space, user: User) -> Response:
+def cancel_act(act: str, space: CurrentWorkspace, user: User) -> Response:
     """Give up an act on many objects that is going on; nothing is changed then."""
     space.objects.cancel_act(user, act[:64])
     return Response(status_code=204)
 
 
 @router.get("/api/undo", tags=["objects"])
-def undoable(space: Space, user: User) -> Json:
+def undoable(space: CurrentWorkspace, user: User) -> Json:
     """What you can undo and redo, newest first."""
     undo, redo = space.journal.names(user)
     return {"undo": undo, "redo": redo}
 
 
 @router.post("/api/undo", tags=["objects"])
-async def undo(space: Space, user: User) -> Json:
+async def undo(space: CurrentWorkspace, user: User) -> Json:
     """Your latest act in this window undone; an accept gives its click session back."""
     return await turn(space, user, "undo")
 
 
 @router.post("/api/redo", tags=["objects"])
-async def redo(space: Space, user: User) -> Json:
+async def redo(space: CurrentWorkspace, user: User) -> Json:
     """The act undone last, again."""
     return await turn(space, user, "redo")

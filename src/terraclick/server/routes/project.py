@@ -22,7 +22,7 @@ from terraclick.geo.grid import Grid
 from terraclick.server import files, importing, shaping
 from terraclick.server.acts import Actor, Deed, Edit, Swap
 from terraclick.server.asking import StrictRoute
-from terraclick.server.depends import Json, Space, User, change_json, counted, proposals_json
+from terraclick.server.depends import CurrentWorkspace, Json, User, change_json, counted, proposals_json
 from terraclick.server.editing import collecting_later
 from terraclick.server.images import Scene
 from terraclick.server.routes.clicks import click_settings_of
@@ -60,14 +60,14 @@ def _class_json(item: MapClass, objects: int) -> Json:
 
 
 @router.get("/api/classes", tags=["classes"])
-def classes(space: Space, user: User) -> Json:
+def classes(space: CurrentWorkspace, user: User) -> Json:
     """All classes."""
     counts = space.objects.counts()["class"]
     return {"classes": [_class_json(item, counts.get(item.name, 0)) for item in space.store.classes()]}
 
 
 @router.put("/api/classes/{name:path}", tags=["classes"])
-def put_class(name: str, body: ClassBody, space: Space, user: User) -> Json:
+def put_class(name: str, body: ClassBody, space: CurrentWorkspace, user: User) -> Json:
     """Make or change a class; with another name, its objects follow."""
     _check_name(name)
     old = next((item for item in space.store.classes() if item.name == name), MapClass(name))
@@ -93,7 +93,7 @@ def _check_name(name: str) -> None:
 
 
 @router.delete("/api/classes/{name:path}", status_code=204, tags=["classes"])
-def delete_class(name: str, space: Space, user: User, move_to: str | None = None) -> Response:
+def delete_class(name: str, space: CurrentWorkspace, user: User, move_to: str | None = None) -> Response:
     """Take a class away; its objects move to another one."""
     known = {item.name for item in space.store.classes()}
     if name not in known:
@@ -124,13 +124,15 @@ def _reference_json(item: StoredReference) -> Json:
 
 
 @router.get("/api/references", tags=["examples"])
-def references(space: Space, user: User, class_name: Annotated[str | None, Query(alias="class")] = None) -> Json:
+def references(
+    space: CurrentWorkspace, user: User, class_name: Annotated[str | None, Query(alias="class")] = None
+) -> Json:
     """Saved examples."""
     return {"references": [_reference_json(item) for item in space.store.references(class_name)]}
 
 
 @router.post("/api/references", status_code=201, tags=["examples"])
-def add_reference(body: ReferenceBody, space: Space, user: User) -> Json:
+def add_reference(body: ReferenceBody, space: CurrentWorkspace, user: User) -> Json:
     """Keep an example."""
     if body.object is not None:
         item = space.store.get(body.object)
@@ -146,7 +148,7 @@ def add_reference(body: ReferenceBody, space: Space, user: User) -> Json:
 
 
 @router.get("/api/references/{uuid}/picture", tags=["examples"])
-def picture(uuid: str, space: Space, user: User) -> Response:
+def picture(uuid: str, space: CurrentWorkspace, user: User) -> Response:
     """An example's picture, dimmed where it is not meant."""
     for item in space.store.references():
         if item.uuid == uuid:
@@ -155,7 +157,7 @@ def picture(uuid: str, space: Space, user: User) -> Response:
 
 
 @router.delete("/api/references/{uuid}", status_code=204, tags=["examples"])
-def delete_reference(uuid: str, space: Space, user: User) -> Response:
+def delete_reference(uuid: str, space: CurrentWorkspace, user: User) -> Response:
     """Take an example away."""
     known = {item.uuid: item for item in space.store.references()}
     space.store.delete_reference(uuid)
@@ -165,7 +167,7 @@ def delete_reference(uuid: str, space: Space, user: User) -> Response:
 
 
 @router.post("/api/proposals", tags=["examples"])
-async def proposals(body: ProposalBody, space: Space, user: User) -> Json:
+async def proposals(body: ProposalBody, space: CurrentWorkspace, user: User) -> Json:
     """Find the rest: all that looks like the examples, best first."""
     scene = space.scene(body.image)
     names = await run_in_threadpool(space.examples.ids, body.references, body.class_name)
@@ -177,7 +179,7 @@ async def proposals(body: ProposalBody, space: Space, user: User) -> Json:
 
 
 @router.post("/api/proposals/{name}/accept", tags=["examples"])
-def accept_proposals(name: str, body: ProposalAcceptBody, space: Space, user: User) -> Json:
+def accept_proposals(name: str, body: ProposalAcceptBody, space: CurrentWorkspace, user: User) -> Json:
     """Keep proposals as objects."""
     found = space.proposals.get(name, user)
     found.scene.check()
@@ -205,7 +207,7 @@ def accept_proposals(name: str, body: ProposalAcceptBody, space: Space, user: Us
 
 
 @router.post("/api/proposals/{name}/refuse", tags=["examples"])
-def refuse_proposals(name: str, body: ProposalRefuseBody, space: Space, user: User) -> Json:
+def refuse_proposals(name: str, body: ProposalRefuseBody, space: CurrentWorkspace, user: User) -> Json:
     """Take proposals out of the list; undo puts them back."""
     found = space.proposals.get(name, user)
     decisions = [found.decision(number, "refused") for number in dict.fromkeys(body.items)]
@@ -216,7 +218,7 @@ def refuse_proposals(name: str, body: ProposalRefuseBody, space: Space, user: Us
 
 
 @router.delete("/api/proposals/{name}", status_code=204, tags=["examples"])
-def close_proposals(name: str, space: Space, user: User) -> Response:
+def close_proposals(name: str, space: CurrentWorkspace, user: User) -> Response:
     """Show proposals no longer."""
     space.proposals.close(name, user)
     return Response(status_code=204)
@@ -228,7 +230,7 @@ def close_proposals(name: str, space: Space, user: User) -> Response:
 @router.post("/api/import", tags=["files"])
 async def import_polygons(
     request: Request,
-    space: Space,
+    space: CurrentWorkspace,
     user: User,
     name: str,
     image: str | None = None,
@@ -345,7 +347,7 @@ def formats(user: User) -> Json:
 
 
 @router.post("/api/exports", status_code=201, tags=["files"])
-def export(body: ExportBody, space: Space, user: User, request: Request) -> Json:
+def export(body: ExportBody, space: CurrentWorkspace, user: User, request: Request) -> Json:
     """Write objects to the output folder."""
     scene = None if body.image is None else space.scene(body.image)
     found = space.store.objects(None if scene is None else scene.key, body.class_name, body.status)

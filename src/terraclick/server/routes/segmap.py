@@ -29,7 +29,7 @@ from terraclick.errors import BadClick, BadData, TerraClickError, UnknownName
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
 from terraclick.server.asking import StrictRoute
-from terraclick.server.depends import Json, Space, User
+from terraclick.server.depends import CurrentWorkspace, Json, User
 from terraclick.server.engine import Priority
 from terraclick.server.features import area_geometry_of
 from terraclick.server.workspace import Workspace
@@ -104,13 +104,13 @@ def _model_json(space: Workspace) -> Json:
 
 
 @router.get("/v1/models", tags=["SegMap"])
-def models(space: Space, user: User) -> list[Json]:
+def models(space: CurrentWorkspace, user: User) -> list[Json]:
     """The model of this server: a list, which is what the SegMap plug-in reads."""
     return [_model_json(space)]
 
 
 @router.post("/v1/segment", tags=["SegMap"])
-async def segment(body: SegmentBody, space: Space, user: User, request: Request) -> Any:
+async def segment(body: SegmentBody, space: CurrentWorkspace, user: User, request: Request) -> Any:
     """The polygons that the clicks on a picture mean, as the SegMap plug-in asks for them."""
     begun = time.perf_counter()
     state = request.app.state

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from terraclick.server.asking import StrictRoute
-from terraclick.server.depends import Json, Space, User
+from terraclick.server.depends import CurrentWorkspace, Json, User
 from terraclick.server.features import crs_name
 from terraclick.server.work import Work
 from terraclick.store.rows import SetAside
@@ -23,7 +23,7 @@ router = APIRouter(route_class=StrictRoute)
 
 
 @router.get("/api/state", tags=["start"])
-def state(space: Space, user: User, request: Request) -> Json:
+def state(space: CurrentWorkspace, user: User, request: Request) -> Json:
     """Who you are, what answers, where it is saved, and how far the work is."""
     counts = space.objects.counts()
     work = Work(space)
@@ -62,7 +62,7 @@ def set_aside_json(rows: Sequence[SetAside]) -> Json:
 
 @router.get("/api/events", tags=["start"])
 async def events(
-    space: Space, user: User, window: Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = ""
+    space: CurrentWorkspace, user: User, window: Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = ""
 ) -> StreamingResponse:
     """What happens, as server-sent events; `window` says which window of the map listens."""
     stream = space.hub.listen(user, {"user": user, "version": version("terraclick")}, window)
