@@ -22,19 +22,9 @@ from terraclick.server.depends import CurrentWorkspace, Json, User, given_of, te
 from terraclick.server.editing import find
 from terraclick.server.features import CRS84, EPSG_4326, shape_of
 from terraclick.server.images import Scene
-from terraclick.server.ogc import (
-    boxes_of,
-    interval_of,
-    met_by,
-    numbers_of,
-    temporal_extent,
-)
+from terraclick.server.ogc import boxes_of, interval_of, met_by, numbers_of, temporal_extent
 from terraclick.server.preconditions import check_conditions, etag, is_unchanged, reads_conditions
-from terraclick.server.schemas import (
-    ItemBody,
-    PatchItemBody,
-    Revision,
-)
+from terraclick.server.schemas import ItemBody, PatchItemBody, Revision
 from terraclick.server.workspace import Workspace
 from terraclick.store.fields import MapObject, edited
 
