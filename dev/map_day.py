@@ -6,7 +6,8 @@ Two georeferenced mosaics of drone images, then a picture without a coordinate s
 (setting TERRACLICK_SHARED, default ../shared). A scripted user who knows the truth outlines 15 buildings, a wood and
 fields that share borders, draws a house with a courtyard, imports outlines that lie 1.5 m off and moves them, relabels
 in bulk, works in a second window, undoes and redoes everything, reloads the page and kills the server in the middle of
-an outline. OUT gets screenshots and `day.json`.
+an outline. A drone photograph without a coordinate system, by touch, and a 12288² COG follow (`map_day_others.py`). OUT
+gets screenshots and `day.json`.
 """
 
 import contextlib
@@ -34,6 +35,8 @@ import test_map_story as story
 from terraclick.geo.raster import read_info
 
 SHARED = Path(os.environ.get("TERRACLICK_SHARED", Path(__file__).parents[2] / "shared"))
+ROAD_CLICKS = 20
+"""Clicks that a person gives to all roads of a picture at once."""
 COUNT = """() => {
   if (window.counted) return;
   window.counted = {clicks: 0, keys: 0};
@@ -389,7 +392,9 @@ def without_place(out):
             aim(driver, "class")
             with day.task("roads as a class") as row:
                 found, fit = np.zeros_like(truth), 0.0
-                for _ in range(6):
+                for _ in range(ROAD_CLICKS):
+                    if fit >= 0.7:
+                        break
                     wrong = [
                         cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 5)
                         for part in (truth & ~found, found & ~truth)
@@ -416,10 +421,20 @@ def without_place(out):
     return facts
 
 
+def others(out):
+    """The same on a drone photograph without a coordinate system, by touch, and on a COG of 12288² pixels."""
+    real = runpy.run_path(str(Path(__file__).with_name("real_scenes.py")))
+    near = real["mosaic"]("catanduanes_z21", Path(tempfile.mkdtemp()))
+    truths = [pixels_of(near, shape) for shape in real["spread"](near, 15, 1500).values()]
+    more = runpy.run_path(str(Path(__file__).with_name("map_day_others.py")))
+    tools = globals()
+    return {"drone, by touch": more["drone"](tools, out), "COG": more["cog"](tools, out, near, truths)}
+
+
 def main(out):
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    facts = {"with place": georeferenced(out), "without place": without_place(out)}
+    facts = {"with place": georeferenced(out), "without place": without_place(out), **others(out)}
     (out / "day.json").write_text(json.dumps(facts, indent=1))
     for part in facts.values():
         rows = part["rows"]

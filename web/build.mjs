@@ -1,6 +1,6 @@
 /**
- * Build the map into src/terraclick/server/static (node build.mjs), or check that what lies there is exactly what a build
- * gives (node build.mjs --check). The output depends on the source and the lock file alone.
+ * Build the map into src/terraclick/server/static (node build.mjs), or check that what lies there is exactly what a
+ * build gives (node build.mjs --check). The output depends on the source and the lock file alone.
  */
 
 import { build } from "esbuild";

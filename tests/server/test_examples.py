@@ -64,6 +64,31 @@ def test_imported_examples(client):
     assert client.post("/api/references", json={"class": "house"}).status_code == 422
 
 
+@pytest.mark.parametrize("kind", ["LineString", "Point"])
+def test_lines_and_points_do_not_hinder_finding_the_rest(client, kind):
+    feature = outline_house(client, **{"class": "house"})
+    client.post("/api/references", json={"object": feature["id"]})
+    shape = {"type": kind, "coordinates": [110.0, 110.0] if kind == "Point" else [[100.0, 90.0], [300.0, 95.0]]}
+    body = {"type": "Feature", "geometry": shape, "properties": {"class": "house"}}
+    assert client.post(f"{ITEMS}?crs=pixels&image=town", json=body).status_code == 201
+    found = client.post("/api/proposals", json={"image": "town", "class": "house", "view": VIEW})
+    assert found.status_code == 200 and len(found.json()["items"]) == 3
+
+
+def test_undo_leaves_a_proposal_that_another_window_decided_otherwise(client):
+    feature = outline_house(client, **{"class": "house"})
+    client.post("/api/references", json={"object": feature["id"]})
+    found = client.post("/api/proposals", json={"image": "town", "class": "house", "view": VIEW}).json()
+    where, left, right = f"/api/proposals/{found['id']}", {"TerraClick-Window": "a"}, {"TerraClick-Window": "b"}
+    client.post(f"{where}/refuse", json={"items": [0]}, headers=left)
+    client.post("/api/undo", headers=left)
+    kept = client.post(f"{where}/accept", json={"items": [0]}, headers=right).json()
+    answer = client.post("/api/redo", headers=left)
+    assert (answer.status_code, answer.json()["error"]) == (409, "Conflict")
+    undone = client.post("/api/undo", headers=right).json()
+    assert undone["deleted"] == [kept["objects"][0]["id"]] and undone["proposals"]["items"] == found["items"]
+
+
 def test_find_the_rest(client):
     feature = outline_house(client, **{"class": "house"})
     client.post("/api/references", json={"object": feature["id"]})

@@ -57,7 +57,8 @@ def driver(address):
 
 
 PUT = """([path, body]) => fetch(path,
-    {method: 'PUT', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)})"""
+    {method: 'PUT', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)})
+    .then(answer => answer.text())"""
 POST = PUT.replace("PUT", "POST")
 
 SPOT = (760, 700)

@@ -1,8 +1,11 @@
 """Drawing and editing in a real Chromium: corners, guides, moving, parts, stacks, classes; by key and by touch."""
 
+import itertools
+
 import pytest
 import shapely
 from map_driver import begin_anew, browsing, chromium, serving
+from test_map_chronology import POST
 from test_map_story import Town, drag, make_class, middle, polyline, shape_of, square
 
 
@@ -55,6 +58,31 @@ def test_a_corner_moves_by_a_few_pixels_of_the_screen(driver, by):
     wide = driver.at(641, 541)[0] - x
     moved = shapely.get_coordinates(only(driver)).max(axis=0) - (640, 540)
     assert moved == pytest.approx([by / wide, by / wide], abs=0.6 / wide)
+
+
+def test_a_corner_snaps_onto_the_corners_and_edges_of_a_line(driver):
+    """A polygon that ends at a road or a fence meets it exactly: at its corner, and between two of its corners."""
+    page = driver.page
+    driver.show(640, 520, zoom=5)
+    driver.key("Shift+L")
+    for at in ((600, 500), (680, 500), (680, 560)):
+        page.mouse.move(*driver.at(*at), steps=3)
+        page.mouse.click(*driver.at(*at))
+        page.wait_for_timeout(300)
+    driver.press("Enter", "/items")
+    line = only(driver)
+    wide = driver.at(651, 0)[0] - driver.at(650, 0)[0]
+    near = 5 / wide  # within the eight pixels of the screen in which a corner snaps
+    driver.key("p")
+    corners = [(600 + near, 500 + near), (640, 500 + near), (640, 540), (600 + near, 540)]
+    driver.act(lambda: polyline(driver, *corners), "/items?")
+    shapes = [shapely.geometry.shape(feature["geometry"]) for feature in driver.objects()]
+    drawn = next(shape for shape in shapes if shape.geom_type == "Polygon")
+    places = [shapely.Point(corner) for corner in shapely.get_coordinates(drawn)[:-1]]
+    assert min(place.distance(shapely.Point(line.coords[0])) for place in places) < 1e-6
+    onto = [place for place in places if place.distance(line) < 1e-6]
+    assert len(onto) == 2 and all(abs(place.y - line.coords[0][1]) < 1e-6 for place in onto)
+    assert sum(place.distance(line) > 20 for place in places) == 2  # what is far from it stays where it was put
 
 
 def test_alt_suspends_snapping(driver):
@@ -354,3 +382,39 @@ def test_a_line_and_a_point_are_drawn_listed_edited_and_undone(driver):
     assert driver.objects() == []
     driver.press("Control+z", "/undo")
     assert only(driver).equals_exact(moved, 1e-3)
+
+
+@pytest.mark.parametrize("width", [768, 820, 1000, 1180, 1366, 1920])
+def test_the_buttons_of_what_is_selected_keep_their_rows(driver, width):
+    """They wrapped one by one where the panel is narrow; the two rows are the same at every width, all within it."""
+    page = driver.page
+    parts = [[[[x, 500], [x + 30, 500], [x + 30, 540], [x, 540], [x, 500]]] for x in (600, 660)]
+    page.evaluate(
+        POST,
+        [
+            "/api/collections/objects/items?crs=pixels&image=sample",
+            {"type": "Feature", "geometry": {"type": "MultiPolygon", "coordinates": parts}, "properties": {}},
+        ],
+    )
+    page.wait_for_selector(".item")
+    page.set_viewport_size({"width": width, "height": 768})
+    try:
+        driver.settle()
+        page.click(".item")
+        page.wait_for_selector(".bulk b")
+        rows = page.evaluate(
+            """() => [...document.querySelectorAll(".bulk .acts")].map((row) => [...row.children].map((child) => {
+                const box = child.getBoundingClientRect();
+                return [Math.round(box.y + box.height / 2), box.left, box.right];
+            }))"""
+        )
+        right = page.evaluate("() => document.querySelector('.bulk').getBoundingClientRect().right")
+        left = page.evaluate("() => document.querySelector('.bulk').getBoundingClientRect().left")
+        assert len(rows) == 2 and [len(row) for row in rows] == [4, 5]
+        for row in rows:
+            assert max(y for y, _, _ in row) - min(y for y, _, _ in row) <= 1, rows
+            assert all(left <= begin and end <= right for _, begin, end in row), rows
+            assert all(one[2] <= other[1] + 0.5 for one, other in itertools.pairwise(row)), rows
+    finally:
+        page.set_viewport_size({"width": 1440, "height": 900})
+        driver.settle()

@@ -63,6 +63,25 @@ def test_an_export_in_another_system_with_a_name_of_ones_own(driver):
     driver.page.wait_for_selector("dialog", state="detached")
 
 
+def test_an_export_says_what_the_format_left_out(driver):
+    """A Shapefile or a mask holds areas alone: the dialog says how many lines and points it lacks."""
+    shapes = [{"type": "LineString", "coordinates": [[20, 20], [60, 25]]}, {"type": "Point", "coordinates": [70, 70]}]
+    for shape in (square(200, 100), *shapes):
+        body = {"type": "Feature", "geometry": shape, "properties": {"class": "house"}}
+        driver.page.evaluate(POST, ["/api/collections/objects/items?crs=pixels&image=first", body])
+    driver.key("Control+e")
+    for format, name, left in (("COCO", "areas", 2), ("GeoPackage", "everything", 0)):
+        driver.page.get_by_label(format).check()
+        driver.page.get_by_label("File name").fill(name)
+        written = driver.act(lambda: driver.page.click("dialog footer .primary"), "/api/exports")
+        assert written["left_out"] == left
+        driver.page.wait_for_selector(f"dialog .result .good:has-text('{name}')")
+        words = driver.page.locator("dialog .result .good").inner_text()
+        assert ("2 objects are left out" in words and "areas alone" in words) if left else "left out" not in words
+    driver.key("Escape")
+    driver.page.wait_for_selector("dialog", state="detached")
+
+
 def test_images_are_found_marked_and_gone_to(driver):
     for feature in driver.objects():
         driver.page.evaluate(POST, ["/api/objects/delete", {"objects": [{"id": feature["id"]}]}])

@@ -148,3 +148,45 @@ def test_refusing_is_undone_by_undo_also_after_the_list_was_left(driver):
         driver.press("Control+z", "/undo")
         page.wait_for_function("n => document.querySelectorAll('[data-proposal]').length === n", arg=len(found) - 1)
         assert kept not in {f["id"] for f in driver.objects()}
+
+
+def test_an_object_is_taken_apart_and_its_parts_are_kept_with_it(driver, tmp_path):
+    """Select the whole, press the key, outline the parts: each names its whole, its class is its tag."""
+    page = driver.page
+    for name in ("plane", "wing", "tail"):
+        put_class(driver, name, {})
+    page.select_option(".current select[aria-label=Class]", "plane")
+    square(driver, 600, 500, 700, 560)
+    (whole,) = driver.objects()
+    page.locator(".item").first.click()
+    driver.key("Shift+T")
+    page.wait_for_selector(".current .whole:has-text('Parts of plane')")
+    for name, box in (("wing", (610, 505, 640, 555)), ("tail", (660, 505, 690, 555))):
+        page.select_option(".current select[aria-label=Class]", name)
+        square(driver, *box)
+    driver.key("Shift+T")
+    page.wait_for_selector(".current .whole", state="hidden")
+    page.select_option(".current select[aria-label=Class]", "wing")
+    square(driver, 720, 500, 760, 540)
+    told = {f["properties"]["class"]: [] for f in driver.objects()}
+    for feature in driver.objects():
+        told[feature["properties"]["class"]].append(feature["properties"]["attributes"].get("part_of"))
+    assert told == {"plane": [None], "wing": [whole["id"], None], "tail": [whole["id"]]}
+    assert page.locator(f".item .detail:has-text('part of {whole['id'][:4]}')").count() == 2
+    driver.key("v")
+    with page.expect_response(lambda r: "/objects/set" in r.url):  # several selected: parts of the largest
+        page.evaluate("ids => window.terraclick.project.select(ids)", [f["id"] for f in driver.objects()])
+        driver.key("Shift+T")
+    driver.quiet()
+    owners = [feature["properties"]["attributes"].get("part_of") for feature in driver.objects()]
+    assert sorted(map(str, owners)) == sorted(["None", *[whole["id"]] * 3])
+    driver.press("Control+z", "/undo")
+    owners = [feature["properties"]["attributes"].get("part_of") for feature in driver.objects()]
+    assert owners.count(whole["id"]) == 2
+
+    from terraclick.exchange.export_parts import export_parts
+    from terraclick.store.geopackage import open_store
+
+    with open_store(driver.folder / "work.gpkg") as store:
+        found = export_parts(store, driver.folder / "work.gpkg", tmp_path / "apart")
+    assert (found.objects, found.parts, found.tags) == (1, 2, {"plane": ("wing", "tail")})

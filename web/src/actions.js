@@ -69,6 +69,22 @@ export function createActions({ project, stage, clicking, toast, words, useTool 
     return change;
   }
 
+  /** One selected: what comes next are its parts, until this is asked for again. Several: parts of the largest. */
+  function takeApart() {
+    const chosen = project.selected();
+    if (chosen.length > 1) {
+      const areaOf = ({ id }) => stage.sources.objects.getFeatureById(id)?.get("area") ?? 0;
+      const [whole, ...parts] = [...chosen].sort((a, b) => areaOf(b) - areaOf(a));
+      return set(parts, { attributes: { part_of: whole.id } }, `make ${parts.length} parts of an object`);
+    }
+    const whole = chosen[0]?.id ?? null;
+    if (words.whole.value && (!whole || whole === words.whole.value)) return words.whole.set(null);
+    if (!whole) return toast.note("Select the object whose parts you want to outline.");
+    words.whole.set(whole);
+    project.select([]);
+    return toast.note("What you keep now are parts of that object; their class is their tag.");
+  }
+
   async function explode() {
     const features = project.selected().filter(({ geometry }) => geometry?.type.startsWith("Multi"));
     if (!features.length) return toast.note("Select an object of several parts to separate them.");
@@ -302,6 +318,7 @@ export function createActions({ project, stage, clicking, toast, words, useTool 
     copy,
     paste,
     explode,
+    takeApart,
     say: (text, topic) => toast.note(text, undefined, topic),
     cut,
     split,

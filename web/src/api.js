@@ -137,6 +137,7 @@ export const api = {
   refuseProposals: (id, body) => post(`proposals/${part(id)}/refuse`, body),
   closeProposals: (id) => request("DELETE", `proposals/${part(id)}`),
 
+  prepareImport: () => post("import/prepare"),
   import: (file, parameters) =>
     request("POST", "import", { body: file.slice(0, file.size, "application/octet-stream"), parameters }),
   formats: () => get("formats").then((answer) => answer.formats),

@@ -178,7 +178,7 @@ export function createClicking({ project, stage, history, toast, words }) {
   const accept = () =>
     finish(async (current) => {
       const feature = await project.keeping(() =>
-        api.accept(current.id, { class: project.className.value, ...words.said() }),
+        api.accept(current.id, { class: project.className.value, ...words.said(current.object) }),
       );
       adopt(null);
       words.kept(feature.properties.class);

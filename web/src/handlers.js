@@ -55,6 +55,7 @@ export function handleKeys(context) {
   keys.on("copy", () => (window.getSelection()?.toString() ? false : void actions.copy()));
   keys.on("paste", () => void actions.paste());
   keys.on("explode", () => void actions.explode());
+  keys.on("parts", () => void actions.takeApart());
   keys.on("square", () => void actions.reshape());
   keys.on("goto", dialogs.goto);
   keys.on("exclude", () => excluding.set(!excluding.value));

@@ -19,6 +19,7 @@ export const ACTS = [
   ["help", "Keys and help", ["?", "F1"], "Everything"],
   ["merge", "Combine the selected objects into one", ["m"], "Objects"],
   ["explode", "Separate the parts of the selected objects", ["u"], "Objects"],
+  ["parts", "Take the selected object apart: what comes next are its parts", ["Shift+t"], "Objects"],
   ["square", "Shape the selected objects as the sliders say", ["j"], "Objects"],
   ["brush.smaller", "Smaller brush", ["["], "Tools"],
   ["brush.larger", "Larger brush", ["]"], "Tools"],

@@ -9,9 +9,10 @@ import { makers } from "all-tools"; // every file of tools/, put together by bui
 /**
  * A file of tools/ exports `tool`, a function of the context that gives {id, label, icon, keys, order, advice(),
  * start(), stop(), cancel()}; cancel gives true if there was something to cancel. Where it has any: enter() for Enter
- * and remove() for Del (true if it had a use for the key), back() for undo, dragDraws, clicks (it works on the outline
- * that is being clicked), questions (it answers the model's), brush, makes (it makes objects, which have label and
- * columns), drawing (what its half-drawn shape is called; it then has restore(corners)).
+ * and remove() for Del (true if it had a use for the key), dragDraws, clicks (it works on the outline that is being
+ * clicked), questions (it answers the model's), brush, makes (it makes objects, which have label and columns), drawing
+ * (what its half-drawn shape is called; it then has restore(corners)). No tool keeps a way back of its own: see
+ * history.js.
  */
 export function createTools(context) {
   const list = makers.map((make) => make(context)).sort((a, b) => a.order - b.order);

@@ -2,7 +2,6 @@
 
 export function createTurning({ project, stage, clicking, actions, tools, sketches, drafts, history, toast }) {
   async function undo() {
-    if (tools.current.value?.back?.()) return;
     if ((await history.undo()) === null) toast.note("There is nothing to undo in this window.");
   }
   async function redo() {

@@ -22,6 +22,8 @@ export const filled = (values) => Object.fromEntries(Object.entries(values).filt
 
 export function createWords({ project }) {
   const label = signal("");
+  /** The object whose parts come next, as its id; null for none. */
+  const whole = signal(null);
   const attributes = signal({});
   /** Whether the columns are as they were for the last object, untouched. */
   const repeated = signal(false);
@@ -42,6 +44,7 @@ export function createWords({ project }) {
     repeated.set(Object.keys(again).length > 0);
   }
 
+  project.image.on(() => whole.set(null), { now: false });
   project.className.on((name) => attributes.set(carried(schemaOf(name), attributes.value, used(name))), { now: false });
   project.classes.on(() => !Object.keys(attributes.value).length && begin(), { now: false });
 
@@ -49,6 +52,7 @@ export function createWords({ project }) {
     label,
     attributes,
     repeated,
+    whole,
     set,
     begin,
     change(name, value) {
@@ -59,7 +63,11 @@ export function createWords({ project }) {
       attributes.set({});
       repeated.set(false);
     },
-    said: () => ({ label: label.value, attributes: filled(attributes.value) }),
+    /** What goes into an object: a new one, or the one of that id. */
+    said(object = null) {
+      const of = whole.value !== object && project.objects.value.has(whole.value) ? { part_of: whole.value } : {};
+      return { label: label.value, attributes: { ...filled(attributes.value), ...of } };
+    },
     /** They went into an object of a class: the next one begins with its columns. */
     kept(name) {
       memory.set("used", { ...memory.get("used"), [name]: filled(attributes.value) });

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
 
 from terraclick.datasets.declaration import Declaration, Labelling, Scan, Scene, Settings
+from terraclick.datasets.parts import whole_and_parts
 from terraclick.datasets.sources import stacked
 from terraclick.datasets.splits import by_shares
 from terraclick.errors import BadConfig, BadData
 from terraclick.formats.common.collection import Picture, collected, in_pixels
 from terraclick.geo.kinds import kind_of
 from terraclick.geo.raster import rasterized, read_info
+from terraclick.store.fields import parts_by_whole
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.identity import find_image, unique_names
 
@@ -48,7 +51,13 @@ def scan(source: Path, settings: Settings) -> Scan:
         info = read_info(path, image.reading)
         picture = Picture(key, names[key], info.grid, image.hash, path)
         sheet = in_pixels([item for item in items if item.image == key], whole.crs, picture)
-        things = tuple((shapely.to_wkb(item.geometry), whole.number(item.class_name)) for item in sheet.items)
+        parts, _ = parts_by_whole(sheet.items)
+        place = {item.uuid: at for at, item in enumerate(sheet.items)}
+        owner = {part.uuid: place[uuid] for uuid, own in parts.items() for part in own}
+        things = tuple(
+            (shapely.to_wkb(item.geometry), whole.number(item.class_name), owner.get(item.uuid, -1))
+            for item in sheet.items
+        )
         note = (info.grid.shape, things)
         scenes.append(Scene(names[key], dealt[key], path, (), note, info.grid.metres_per_pixel))
     classes = {0: "background"} | {kind.number: kind.name for kind in whole.classes}
@@ -56,10 +65,17 @@ def scan(source: Path, settings: Settings) -> Scan:
 
 
 def read(scene: Scene) -> Labelling:
-    """Objects by their outlines, in layers where they overlap."""
+    """Objects by their outlines, in layers where they overlap; parts of an object lie above it."""
     shape, things = scene.note
     rows, cols = shape
-    masks = [(number, rasterized(shapely.from_wkb(wkb), (rows, cols))) for wkb, number in things]
+    masks = [(number, rasterized(shapely.from_wkb(wkb), (rows, cols))) for wkb, number, _ in things]
+    owners = [owner for _, _, owner in things]
+    if max(owners, default=-1) >= 0:
+        own: dict[int, list[Any]] = {}
+        for thing, owner in zip(masks, owners, strict=True):
+            own.setdefault(owner, []).append(thing)
+        apart = [(*thing, own.get(at, [])) for at, thing in enumerate(masks) if owners[at] < 0 and thing[1].any()]
+        return whole_and_parts((rows, cols), apart)
     layers = stacked((rows, cols), [(number, mask) for number, mask in masks if np.any(mask)])
     return Labelling(tuple(layers))
 

@@ -35,7 +35,7 @@ from terraclick.store.readings import Readings
 from terraclick.store.sql import Store
 from terraclick.store.values import StoredImage
 
-__all__ = ["MANIFEST", "Exported", "export_session", "parse_split"]
+__all__ = ["MANIFEST", "Exported", "export_session", "parse_split", "whole_folder"]
 
 MANIFEST = "export.json"
 """Names every file that an export wrote, so that the next one knows what is its own."""
@@ -101,7 +101,7 @@ def export_session(
         write_collection(whole, out, single, crs, overwrite)
         return Exported(out.parent, (out.name,), len(items), len(whole.images), (), _cut(whole))
     parts = _dealt(whole.pictures, split, seed)
-    with _whole_folder(out, overwrite) as scratch:
+    with whole_folder(out, overwrite) as scratch:
         for name in names:
             kind = FORMATS[name]
             if kind.pixels:
@@ -292,7 +292,7 @@ def _listed(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-class _whole_folder:
+class whole_folder:
     """A folder to write into that takes the place of `out` at the end, or not at all. Raises BadOutput."""
 
     def __init__(self, out: Path, overwrite: bool) -> None:

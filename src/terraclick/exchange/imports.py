@@ -25,11 +25,20 @@ from terraclick.geo.grid import horizontal
 from terraclick.geo.keyholes import polygons_in
 from terraclick.geo.kinds import as_multi, kind_of, parts_of_kind, simple
 from terraclick.geo.lonlat import check_lonlat
-from terraclick.geo.reproject import reproject
-from terraclick.store.fields import COLUMNS, FIELDS, Kind, MapObject, like
+from terraclick.geo.reproject import reproject, reproject_many
+from terraclick.store.fields import COLUMNS, Kind, MapObject, like
 from terraclick.store.values import LARGEST_NUMBER, MapClass
 
-__all__ = ["Imported", "Labels", "check_places", "import_polygons", "import_some", "read_labels"]
+__all__ = [
+    "Imported",
+    "InPlace",
+    "Labels",
+    "check_places",
+    "import_in_place",
+    "import_polygons",
+    "import_some",
+    "read_labels",
+]
 
 MAX_VERTICES = 5_000_000
 MAX_TEXT = 200
@@ -90,6 +99,25 @@ def import_some(path: str | Path, crs: CRS | None = None, source: CRS | None = N
     Attributes are kept. `source` is the coordinate system of the file where it names none, or a wrong one;
     `pixels` says that its numbers are pixels, whatever it says itself. Raises BadData if no feature can be used.
     """
+    found = import_in_place(path, crs, source, pixels)
+    news = {"uuid": "", "status": "imported", "model": "import", "rev": 0, "score": None}
+    pairs = zip(found.items, found.geometries, strict=True)
+    return Imported(tuple(like(item, geometry=geometry, **news) for item, geometry in pairs), found.left_out)
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """Features of a file that can be used, where they lie in the system asked for; `items` are as they stand in it."""
+
+    items: tuple[MapObject, ...]
+    geometries: tuple[BaseGeometry, ...]
+    left_out: tuple[tuple[str, int], ...]
+
+
+def import_in_place(
+    path: str | Path, crs: CRS | None = None, source: CRS | None = None, pixels: bool = False
+) -> InPlace:
+    """`import_some` without an object made anew for each feature."""
     found = read_labels(path, lenient=True)
     pixels = pixels or (found.pixels and source is None)
     if pixels and crs is not None:
@@ -103,20 +131,47 @@ def import_some(path: str | Path, crs: CRS | None = None, source: CRS | None = N
         )
     given = source or found.crs
     left = Counter(dict(found.left_out))
-    kept = []
-    for item in found.items:
-        try:
-            if not pixels and given is not None and horizontal(given).is_geographic:
-                for ring in _paths(item.geometry):
-                    check_lonlat(shapely.get_coordinates(ring), "it")
-            geometry = item.geometry if crs is None else reproject(item.geometry, given, crs)
-        except BadData as error:
-            left[str(error).rstrip(".")[:200]] += 1
-            continue
-        kept.append(like(item, geometry=geometry, uuid="", status="imported", model="import", rev=0, score=None))
+    degrees = not pixels and given is not None and horizontal(given).is_geographic
+    kept: list[MapObject] = []
+    shapes: list[BaseGeometry] = []
+    moved = _moved([item.geometry for item in found.items], given, crs, degrees)
+    for item, geometry in zip(found.items, moved, strict=True):
+        if isinstance(geometry, BadData):
+            left[str(geometry).rstrip(".")[:200]] += 1
+        else:
+            kept.append(item)
+            shapes.append(geometry)
     if not kept:
         raise BadData(f"{path}: no feature of it can be used ({_counted(left)}).")
-    return Imported(tuple(kept), tuple(left.items()))
+    return InPlace(tuple(kept), tuple(shapes), tuple(left.items()))
+
+
+def _moved(
+    shapes: Sequence[BaseGeometry], source: CRS | None, crs: CRS | None, degrees: bool
+) -> list[BaseGeometry | BadData]:
+    """Shapes in `crs` (None: as they are), all at once where that goes; for one that has no place there, why."""
+    if degrees and not _plainly_placed(shapes):
+        return [_moved_one(shape, source, crs, degrees) for shape in shapes]
+    try:
+        return [*(shapes if crs is None else reproject_many(shapes, source, crs))]
+    except BadData:
+        return [_moved_one(shape, source, crs, degrees) for shape in shapes]
+
+
+def _moved_one(shape: BaseGeometry, source: CRS | None, crs: CRS | None, degrees: bool) -> BaseGeometry | BadData:
+    try:
+        for ring in _paths(shape) if degrees else ():
+            check_lonlat(shapely.get_coordinates(ring), "it")
+        return shape if crs is None else reproject(shape, source, crs)
+    except BadData as error:
+        return error
+
+
+def _plainly_placed(shapes: Sequence[BaseGeometry]) -> bool:
+    """Whether all coordinates are longitudes and latitudes, and no shape is so wide that it may leap."""
+    boxes = shapely.bounds(np.array(shapes, dtype=object))
+    within = (boxes[:, 0] >= -180) & (boxes[:, 2] <= 180) & (boxes[:, 1] >= -90) & (boxes[:, 3] <= 90)
+    return bool((within & (boxes[:, 2] - boxes[:, 0] < 90)).all())
 
 
 def _paths(geometry: BaseGeometry) -> list[BaseGeometry]:
@@ -250,14 +305,21 @@ def _no_shape(geometry: BaseGeometry | None) -> str:
 
 def _item(geometry: BaseGeometry, fields: dict[str, Any]) -> MapObject:
     """An object from a row; fields that are none of ours become attributes."""
-    values = {column.attribute: _READ[column.kind](fields.get(column.name)) for column in COLUMNS}
+    values = _NOTHING | {"attributes": {}}
+    others = []
+    for name, value in fields.items():
+        known = _BY_NAME.get(name)
+        if known is None:
+            others.append((name, value))
+        else:
+            values[known[0]] = known[1](value)
     ours = bool(values["uuid"])
     attributes = values["attributes"]
     cut = {name[:10] for name in attributes}  # our own columns, as a Shapefile names them
-    for name, value in fields.items():
+    for name, value in others:
         if ours and (name in cut or value == ""):
             continue
-        if name not in FIELDS and isinstance(value, str | int | float | bool) and value == value:
+        if isinstance(value, str | int | float | bool) and value == value:
             attributes.setdefault(str(name)[:MAX_TEXT], value)
     values["target"] = values["target"] if values["target"] in ("object", "class") else "object"
     values["model"] = values["model"] or ("" if ours else "import")
@@ -299,3 +361,6 @@ _READ: dict[Kind, Callable[[Any], Any]] = {
     "time": text_in,
     "json": _attributes,
 }
+_NOTHING = {column.attribute: _READ[column.kind](None) for column in COLUMNS}
+"""What an object has of which its row says nothing."""
+_BY_NAME = {column.name: (column.attribute, _READ[column.kind]) for column in COLUMNS}

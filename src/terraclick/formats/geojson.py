@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def _alike(features: Any) -> list[Pair] | None:
         if not alike or not rings:
             return None
         flat = [point for (ring,) in rings for point in ring]
-        if not all(type(value) in (int, float) for point in flat for value in point):
+        if not set(map(type, chain.from_iterable(flat))) <= {int, float}:
             return None
         corners = np.array(flat, dtype=np.float64)
         if corners.shape != (len(flat), 2) or not (np.abs(corners) <= LARGEST).all():

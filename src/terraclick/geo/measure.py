@@ -54,6 +54,9 @@ def measured_many(geometries: Sequence[BaseGeometry], crs: CRS | None) -> list[t
     transformer, geod = geodetic
     try:
         sizes = _on_planes(list(geometries), transformer, geod)
+        areas_alone = shapely.get_dimensions(np.array(geometries, dtype=object)) == 2
+        if areas_alone.all():
+            return sizes
         return [_of_its_kind(geometry, size) for geometry, size in zip(geometries, sizes, strict=True)]
     except ProjError:
         if len(geometries) == 1:
@@ -79,22 +82,20 @@ def _on_planes(
     finite = np.ones(len(geometries), dtype=np.bool_)
     finite[owner[~np.isfinite(xy).all(axis=1)]] = False
     sizes: list[tuple[float | None, float | None]] = [(None, None)] * len(geometries)
-    planes: dict[tuple[float, float], list[int]] = {}
-    for place, (lon, lat) in enumerate(middles.tolist()):
-        if geometries[place].is_empty:
-            sizes[place] = 0.0, 0.0
-        elif finite[place] and math.isfinite(lon) and math.isfinite(lat):
-            planes.setdefault((round(lon, 1) + 0.0, round(lat, 1) + 0.0), []).append(place)
-    for (lon, lat), places in planes.items():
+    empty = shapely.is_empty(degrees)
+    for place in np.flatnonzero(empty).tolist():
+        sizes[place] = 0.0, 0.0
+    placed = np.flatnonzero(~empty & finite & np.isfinite(middles).all(axis=1))
+    tenths, group = np.unique(np.round(middles[placed], 1) + 0.0, axis=0, return_inverse=True)
+    for number, (lon, lat) in enumerate(tenths.tolist()):
+        places = placed[group.ravel() == number].tolist()
         plane = _plane(lon, lat, geod.a, geod.b)
         local = shapely.transform(degrees[places], lambda xy, plane=plane: _project(plane, xy, False))
         reach = np.nan_to_num(np.abs(shapely.bounds(local)).max(axis=1), nan=np.inf)  # the far side of the world
         near = np.where(reach > WIDE_M, shapely.Polygon(), local)
-        areas, lengths = shapely.area(near), shapely.length(near)
-        for at, place in enumerate(places):
-            wide = reach[at] > WIDE_M
-            found = (float(areas[at]), float(lengths[at]))
-            sizes[place] = _along(geometries[place], transformer, geod) if wide else found
+        found = zip(shapely.area(near).tolist(), shapely.length(near).tolist(), strict=True)
+        for place, wide, size in zip(places, (reach > WIDE_M).tolist(), found, strict=True):
+            sizes[place] = _along(geometries[place], transformer, geod) if wide else size
     return sizes
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 from shapely.geometry.base import BaseGeometry
@@ -14,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.errors import BadData, NotGeoreferenced
 from terraclick.geo.lonlat import WGS84, joined, wrapped
 
-__all__ = ["reproject", "to_lonlat"]
+__all__ = ["reproject", "reproject_many", "to_lonlat"]
 
 
 def reproject(geometry: BaseGeometry, source: CRS | None, target: CRS | None) -> BaseGeometry:
@@ -43,6 +45,31 @@ def reproject(geometry: BaseGeometry, source: CRS | None, target: CRS | None) ->
     ):  # a cap over a pole has a seam in degrees
         moved = shapely.make_valid(moved, method="structure", keep_collapsed=False)
     return moved
+
+
+def reproject_many(geometries: Sequence[BaseGeometry], source: CRS | None, target: CRS | None) -> list[BaseGeometry]:
+    """`reproject` for each of many, all vertices at once where none of them needs a closer look."""
+    if not geometries:
+        return []
+    if source is None or target is None or _way(source, target) is None:
+        reproject(geometries[0], source, target)  # says what is wrong, if anything is
+        return list(geometries)
+    if not target.is_geographic:
+        array = np.array(geometries, dtype=object)
+        transformer = _way(source, target)
+        assert transformer is not None
+        moved = shapely.transform(array, transformer.transform, interleaved=False)
+        seams = source.is_geographic and _may_have_seams(array, moved)
+        if not seams and np.isfinite(shapely.get_coordinates(moved)).all():
+            found: list[BaseGeometry] = moved.tolist()
+            return found
+    return [reproject(geometry, source, target) for geometry in geometries]
+
+
+def _may_have_seams(degrees: NDArray[np.object_], moved: NDArray[np.object_]) -> bool:
+    """Whether any of many shapes in degrees may be cut at the antimeridian, or was closed over a pole."""
+    left, _, right, _ = shapely.total_bounds(degrees)
+    return bool(left < -170 or right > 170 or not shapely.is_valid(moved).all())
 
 
 _WAYS: OrderedDict[tuple[int, int], tuple[CRS, CRS, Transformer | None]] = OrderedDict()

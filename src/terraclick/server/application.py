@@ -27,6 +27,7 @@ from terraclick.server.files import Exports
 from terraclick.server.guard import Guard
 from terraclick.server.layers import Layers
 from terraclick.server.openapi import described
+from terraclick.server.readers import Readers
 from terraclick.server.routes.segmap import segmap_error
 from terraclick.server.routing import ROUTERS, ROUTES
 from terraclick.server.window_cache import WindowCache
@@ -82,6 +83,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> Any:
         yield
+        app.state.readers.close()
         workspace.hub.close()
 
     app = FastAPI(
@@ -98,6 +100,7 @@ def create_app(
     app.state.session_name = session_name
     app.state.exports = Exports(out, workspace.files)
     app.state.layers = Layers(out)
+    app.state.readers = Readers()
     app.state.folders = _folders(workspace, out)
     app.state.adding = Adding(workspace, windows or WindowCache(out / WINDOWS), tuple(roots), roots_file)
     for router in ROUTERS:

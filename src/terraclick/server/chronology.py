@@ -39,8 +39,7 @@ async def _deed(space: Workspace, by: Actor, word: str, entry: Entry, deed: Deed
     began = time.perf_counter()
 
     def back() -> Deed:
-        if not (deed.changes or deed.draft):
-            space.proposals.check(deed.decisions)
+        space.proposals.check(deed.decisions, alone=not (deed.changes or deed.draft))
         turned = revert(space.store, deed, space.objects.telling_of(by))
         space.proposals.decide(turned.decisions)
         space.journal.turned(by, word, entry, turned)

@@ -23,7 +23,7 @@ from terraclick.store.values import MapClass, StoredDraft, StoredReference
 
 __all__ = ["collecting_later", "do", "find", "quiet", "revert", "swapped"]
 
-CHUNK = 500
+CHUNK = 1000
 """Objects between two looks at whether the work is still wanted."""
 
 

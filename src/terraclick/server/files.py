@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from terraclick.errors import BadConfig, NotGeoreferenced, UnknownName
-from terraclick.exchange.export import carried, check_target, write_collection
+from terraclick.exchange.export import carried, check_target, left_out_note, write_collection
 from terraclick.exchange.registry import FORMATS, installed
 from terraclick.files import check_apart, files_beside
 from terraclick.formats.common.collection import Collection
@@ -115,6 +115,7 @@ class Exports:
             "name": name,
             "objects": len(held.items),
             "left_out": lacking,
+            "note": left_out_note(format_name, lacking) if lacking else "",
             "bytes": sum(file.stat().st_size for file in parts),
             "url": f"/api/exports/{quote(name)}",
         }

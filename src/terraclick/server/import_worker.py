@@ -1,34 +1,41 @@
-"""Reads a stranger's file of polygons in a process of its own, which may be killed: see `server/importing.py`.
+"""Reads a stranger's file of polygons in a process of its own, which may be killed: see `server/readers.py`.
 
-    python -m terraclick.server.import_worker FOLDER
+    python -m terraclick.server.import_worker IDLE_SECONDS
 
-FOLDER holds `ask.json` and the upload; `answer.bin` is written there: a line of JSON, then for every object the lengths
-of its fields and its geometry, the fields as JSON, the geometry as WKB.
+The process loads its libraries, then waits for one line on standard input, the name of a folder, and ends without one.
+The folder holds `ask.json` and the upload; `answer.bin` is written there: a line of JSON with the fields as columns,
+then the lengths of all geometries (four bytes each, little endian), then the geometries as WKB.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import json
 import lzma
 import math
-import struct
+import os
 import sys
+import threading
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-__all__ = ["LENGTHS", "PLAIN_FIELDS", "main", "unpacked"]
+__all__ = ["IDLE", "LENGTHS", "PLAIN_FIELDS", "answer", "main", "unpacked"]
 
 
 class TooLarge(Exception):
     """More features or bytes than one import may have: `app.features.TooLarge`, which takes long to import."""
 
 
-LENGTHS = struct.Struct("<II")
-PLAIN_FIELDS = ("class_name", "label", "model", "image", "attributes")
+LENGTHS = "<u4"
+"""How the length of a geometry is written."""
+IDLE = 75
+"""What a process ends with to which no file was given."""
+PLAIN_FIELDS = ("class_name", "label", "attributes")
 """What of an object is handed over besides its geometry."""
 SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 
@@ -52,47 +59,70 @@ def limit_resources(data_bytes: int, file_bytes: int, seconds: int) -> None:
             continue
 
 
-def main(folder: Path) -> None:
+def main(idle_s: float) -> None:
+    """Get ready, then read the upload in the folder that a line on standard input names; end where none comes."""
+    gc.disable()  # this process is over before there is any garbage
+    load()
+    bored = threading.Timer(idle_s, os._exit, (IDLE,))
+    bored.daemon = True
+    bored.start()
+    line = sys.stdin.buffer.readline()
+    bored.cancel()
+    if not line:
+        os._exit(IDLE)
+    answer(Path(json.loads(line)))
+    os._exit(0)  # what is in memory is not worth tidying up
+
+
+def load() -> None:
+    """Import what reads files, so that the one who waits for the answer does not wait for that."""
+    for name in ("terraclick.exchange.imports", "terraclick.store.outside", "pyogrio"):
+        with contextlib.suppress(ImportError):  # said by the one who needs it
+            importlib.import_module(name)
+
+
+def answer(folder: Path) -> None:
     """Read the upload in `folder` as `ask.json` says and write the answer."""
     ask = json.loads((folder / "ask.json").read_text(encoding="utf-8"))
-    gc.disable()  # this process is over before there is any garbage
     limit_resources(ask["data_bytes"], ask["file_bytes"], ask["seconds"])
     from terraclick.errors import TerraClickError
 
+    shapes: Sequence[Any] = ()
     try:
-        items, left = read(folder, ask)
-        head: dict[str, Any] = {"count": len(items), "left_out": left}
+        shapes, columns, left = read(folder, ask)
+        head: dict[str, Any] = {"count": len(shapes), "left_out": left, "columns": columns}
     except TooLarge as error:
-        head, items = {"error": "TooLarge", "message": str(error)}, []
+        head = {"error": "TooLarge", "message": str(error)}
     except MemoryError:
-        head, items = {"error": "BadData", "message": "this file needs too much memory to be read: split it."}, []
+        head = {"error": "BadData", "message": "this file needs too much memory to be read: split it."}
     except RecursionError:
-        head, items = {"error": "BadData", "message": "this file is nested too deeply to be read: flatten it."}, []
+        head = {"error": "BadData", "message": "this file is nested too deeply to be read: flatten it."}
     except TerraClickError as error:
-        head, items = {"error": type(error).__name__, "message": str(error)}, []
+        head = {"error": type(error).__name__, "message": str(error)}
     with open(folder / "answer.bin", "wb") as out:
         out.write(json.dumps(head).encode() + b"\n")
-        write(out, items)
+        write(out, shapes)
 
 
-def write(out: Any, items: Sequence[Any]) -> None:
-    """One object after the other."""
-    import shapely
-
-    shapes = shapely.to_wkb([item.geometry for item in items], byte_order=1, output_dimension=2) if items else []
-    for item, shape in zip(items, shapes, strict=True):
-        told = json.dumps({name: getattr(item, name) for name in PLAIN_FIELDS}).encode()
-        out.write(LENGTHS.pack(len(told), len(shape)) + told + shape)
-
-
-def read(folder: Path, ask: dict[str, Any]) -> tuple[list[Any], dict[str, int]]:
-    """The objects of the upload, made valid, in the system that was asked for; why others were left out."""
+def write(out: Any, geometries: Sequence[Any]) -> None:
+    """The lengths of all geometries, then one geometry after the other."""
     import numpy as np
     import shapely
 
-    from terraclick.exchange.imports import import_some
+    shapes = shapely.to_wkb(list(geometries), byte_order=1, output_dimension=2).tolist() if geometries else []
+    out.write(np.array([len(shape) for shape in shapes], dtype=LENGTHS).tobytes())
+    out.write(b"".join(shapes))
+
+
+def read(folder: Path, ask: dict[str, Any]) -> tuple[list[Any], dict[str, list[Any]], dict[str, int]]:
+    """Geometries of the upload, made valid, in the system that was asked for, their fields, and why others were left
+    out.
+    """
+    import numpy as np
+    import shapely
+
+    from terraclick.exchange.imports import import_in_place
     from terraclick.geo.crs_text import crs_of_wkt
-    from terraclick.store.fields import like
 
     path = folder / ("upload" + ask["ending"])
     if ask["ending"] == ".zip":
@@ -101,18 +131,20 @@ def read(folder: Path, ask: dict[str, Any]) -> tuple[list[Any], dict[str, int]]:
     if count > ask["most"]:
         raise TooLarge(f"this file holds {count} features: import at most {ask['most']} at a time.")
     crs, source = (None if ask[name] is None else crs_of_wkt(ask[name]) for name in ("crs", "source"))
-    found = import_some(path, crs, source, ask["pixels"])
+    found = import_in_place(path, crs, source, ask["pixels"])
     left = dict(found.left_out)
-    kept = []
-    shapes = np.array([item.geometry for item in found.items], dtype=object)
-    whole = shapely.is_valid(shapes) & (shapely.area(shapes) > 0)
-    for item, fine in zip(found.items, whole.tolist(), strict=True):
-        shape = item.geometry if fine else repaired(item.geometry)
-        if shape is None:
-            left["it encloses nothing"] = left.get("it encloses nothing", 0) + 1
-        else:
-            kept.append(like(item, geometry=shape, attributes=plain_attributes(item.attributes)))
-    return kept, left
+    shapes: list[Any] = list(found.geometries)
+    given = np.array(shapes, dtype=object)
+    whole = shapely.is_valid(given) & (shapely.area(given) > 0)
+    for at in np.flatnonzero(~whole).tolist():
+        shapes[at] = repaired(shapes[at])
+    lost = sum(shape is None for shape in shapes)
+    if lost:
+        left["it encloses nothing"] = left.get("it encloses nothing", 0) + lost
+    kept = [(item, shape) for item, shape in zip(found.items, shapes, strict=True) if shape is not None]
+    columns = {name: [getattr(item, name) for item, _ in kept] for name in PLAIN_FIELDS}
+    columns["attributes"] = [plain_attributes(values) if values else values for values in columns["attributes"]]
+    return [shape for _, shape in kept], columns, left
 
 
 def repaired(geometry: Any) -> Any:
@@ -206,4 +238,4 @@ def unpacked(archive_path: Path, folder: Path, most_bytes: int) -> Path:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(float(sys.argv[1]))

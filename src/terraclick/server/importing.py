@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from terraclick import errors
 from terraclick.errors import BadData
 from terraclick.server.features import TooLarge
-from terraclick.server.import_worker import LENGTHS, PLAIN_FIELDS
-from terraclick.store.fields import MapObject, like
+from terraclick.server.import_worker import LENGTHS
+from terraclick.server.readers import Readers
 
 __all__ = ["LIMITS", "Limits", "Uploaded", "check_upload", "read_upload"]
 
@@ -45,9 +44,14 @@ LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Uploaded:
-    """The objects of a file, and how many of its features were left out for which reason."""
+    """The objects of a file, a list for each of what it says of them, and how many of its features were left out for
+    which reason.
+    """
 
-    items: list[MapObject]
+    geometries: list[BaseGeometry]
+    class_names: list[str]
+    labels: list[str]
+    attributes: list[dict[str, Any]]
     left_out: dict[str, int]
 
 
@@ -76,12 +80,13 @@ def read_upload(
     wanted: Callable[[], None] = lambda: None,
     source: str | None = None,
     pixels: bool = False,
+    readers: Readers | None = None,
 ) -> Uploaded:
     """Polygons of the file `folder/upload`, made valid, in `crs` (None: as they are), and what was left out.
 
     `source` is the WKT of the file's own system where it names none, or a wrong one; `pixels` says that its numbers are
     pixels. `wanted` is called again and again, and what it raises ends the reading. The content must be what the name
-    says; nothing but the given bytes is opened. Raises BadData, TooLarge.
+    says; nothing but the given bytes is opened. A process that `readers` hold ready reads it. Raises BadData, TooLarge.
     """
     ending = check_upload(name, folder / "upload")
     (folder / "upload").rename(folder / f"upload{ending}")
@@ -97,7 +102,7 @@ def read_upload(
         "seconds": int(limits.seconds) + 1,
     }
     (folder / "ask.json").write_text(json.dumps(ask), encoding="utf-8")
-    fault = _run(folder, limits, wanted)
+    fault = (readers or Readers()).read(folder, limits.seconds, limits.memory_bytes, wanted)
     answer = folder / "answer.bin"
     if fault is not None or not answer.is_file():
         reason = fault or "could not be read"
@@ -106,54 +111,19 @@ def read_upload(
         head = json.loads(file.readline())
         if "error" in head:
             raise _error_of(head, name, folder)
-        return Uploaded(list(_objects(file, head["count"])), head["left_out"])
+        geometries = _geometries(file, int(head["count"]))
+        columns = head["columns"]
+        return Uploaded(geometries, columns["class_name"], columns["label"], columns["attributes"], head["left_out"])
 
 
-def _run(folder: Path, limits: Limits, wanted: Callable[[], None]) -> str | None:
-    """Run the worker; what went wrong with it, None if nothing did."""
-    environ = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    command = [sys.executable, "-m", "terraclick.server.import_worker", str(folder)]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, env=environ, start_new_session=True, **quiet)  # type: ignore[call-overload]
-    end = time.monotonic() + limits.seconds
-    try:
-        while True:
-            try:
-                code = process.wait(0.05)
-                return None if code == 0 else "needs too much memory or time to be read, or ends its reader"
-            except subprocess.TimeoutExpired:
-                wanted()
-            if time.monotonic() > end:
-                return f"takes longer than {limits.seconds:.0f} s to read"
-            if _resident_bytes(process.pid) > limits.memory_bytes:
-                return f"needs more than {limits.memory_bytes >> 20} MiB of memory to be read"
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-def _resident_bytes(pid: int) -> int:
-    """Memory of a process; 0 where the system does not say."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError, AttributeError):
-        return 0
-
-
-def _objects(file: BinaryIO, count: int) -> Iterator[MapObject]:
-    blank = MapObject(geometry=shapely.Polygon())
-    told, shapes = [], []
-    for _ in range(count):
-        words, size = LENGTHS.unpack(file.read(LENGTHS.size))
-        told.append(json.loads(file.read(words)))
-        shapes.append(file.read(size))
-    for values, shape in zip(told, shapely.from_wkb(shapes), strict=True):
-        yield like(blank, geometry=shape, **{name: values[name] for name in PLAIN_FIELDS})
+def _geometries(file: BinaryIO, count: int) -> list[BaseGeometry]:
+    """The geometries of an answer of the worker: see `import_worker`."""
+    lengths = np.frombuffer(file.read(count * np.dtype(LENGTHS).itemsize), dtype=LENGTHS)
+    ends = np.cumsum(lengths, dtype=np.int64)
+    data = file.read()
+    pairs = zip((ends - lengths).tolist(), ends.tolist(), strict=True)
+    found: list[BaseGeometry] = shapely.from_wkb([data[start:end] for start, end in pairs]).tolist() if count else []
+    return found
 
 
 def _error_of(head: dict[str, Any], name: str, folder: Path) -> Exception:

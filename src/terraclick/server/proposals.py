@@ -101,7 +101,15 @@ class Proposals:
                     found.decided.pop(after.number, None)
                     found.closed = False
 
-    def check(self, decisions: Sequence[Swap[Decision]]) -> None:
-        """Whether decisions can be turned back. Raises Conflict where their list is forgotten."""
-        if decisions and not self.of(decisions):
+    def check(self, decisions: Sequence[Swap[Decision]], alone: bool) -> None:
+        """Whether decisions can be turned back. Raises Conflict where one was decided otherwise since.
+
+        Those that are an act `alone`, without objects, cannot be where their list is forgotten.
+        """
+        if alone and decisions and not self.of(decisions):
             raise Conflict("the proposals are no longer in memory: ask for them again.")
+        with self._lock:
+            for after in (swap.after for swap in decisions if swap.after is not None):
+                found = self._lists.get(after.proposals)
+                if found is not None and found.decided.get(after.number, "") != after.fate:
+                    raise Conflict("a proposal was decided otherwise since: it is left as it is.")

@@ -17,6 +17,7 @@ import shapely
 
 from terraclick.errors import UnknownName
 from terraclick.geo.grid import Grid
+from terraclick.geo.kinds import kind_of
 from terraclick.geo.sidecars import sidecar_files
 from terraclick.server.answering import Answering, Model
 from terraclick.server.click_sessions import ClickSessions
@@ -137,10 +138,12 @@ class Workspace:
         return found
 
     def _known_in(self, scene: Scene, grid: Grid) -> list[tuple[MapObject, AreaGeometry]]:
-        """Objects of an image that meet a view, with their geometry in the image's own coordinates."""
+        """Areas of an image that meet a view, with their geometry in the image's own coordinates."""
         whole = shapely.box(*grid.bounds)
         found = []
         for item in self.store.objects(scene.key):
+            if kind_of(item.geometry) != "polygon":
+                continue
             polygon = to_map(self.converter.polygon(item, scene), scene.grid)
             if polygon.intersects(whole):
                 found.append((item, polygon))

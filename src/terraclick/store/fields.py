@@ -18,6 +18,7 @@ from terraclick.store.rows import count_of, json_object, number_of, text_of
 __all__ = [
     "COLUMNS",
     "FIELDS",
+    "PART_OF",
     "Column",
     "Kind",
     "MapObject",
@@ -26,6 +27,7 @@ __all__ = [
     "edited",
     "like",
     "object_of",
+    "parts_by_whole",
     "place_of",
     "record",
     "rows_of",
@@ -114,6 +116,8 @@ def _declared() -> tuple[Column, ...]:
     return tuple(found)
 
 
+PART_OF = "part_of"
+"""The attribute of a part: the uuid of the object that it is a part of. The part's class is its tag."""
 COLUMNS: tuple[Column, ...] = _declared()
 """Every column, in the order of tables and files."""
 FIELDS: tuple[str, ...] = tuple(column.name for column in COLUMNS)
@@ -143,6 +147,22 @@ def edited(item: MapObject, given: Mapping[str, Any], **also: Any) -> MapObject:
     """An object with what a client gave of the columns that it may set, by their names."""
     values = {c.attribute: given[c.name] for c in COLUMNS if c.editable and given.get(c.name) is not None}
     return like(item, **values, **also)
+
+
+def parts_by_whole(items: Sequence[MapObject]) -> tuple[dict[str, list[MapObject]], int]:
+    """The parts of each object by its uuid, in their order; and how many parts name an object that is not there."""
+    there = {item.uuid: item for item in items}
+    found: dict[str, list[MapObject]] = {}
+    lost = 0
+    for item in items:
+        whole = item.attributes.get(PART_OF)
+        if not isinstance(whole, str) or not whole:
+            continue
+        if whole in there and whole != item.uuid and there[whole].image == item.image and item.class_name:
+            found.setdefault(whole, []).append(item)
+        else:
+            lost += 1
+    return found, lost
 
 
 # --- rows of a database -----------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from terraclick.errors import BadData, BadOutput, NotGeoreferenced
 from terraclick.files import replace_whole
 from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.geo.reproject import reproject
-from terraclick.store.fields import MapObject
+from terraclick.store.fields import FIELDS, MapObject, values_of
 from terraclick.store.geopackage_file import GeoPackageFile
 from terraclick.store.geopackage_tables import VERSION, create_tables, declare_any_kind
 from terraclick.store.migrations import migrate_geopackage, renumber_classes
@@ -40,6 +40,10 @@ from terraclick.store.values import LARGEST_NUMBER, MapClass, StoredImage, Store
 from terraclick.values import Bounds
 
 __all__ = ["GeoPackageStore", "open_store"]
+
+
+BULK = 100
+"""Beyond so many objects of one statement the spatial index is filled at once."""
 
 
 class GeoPackageStore(GeoPackageFile):
@@ -201,6 +205,28 @@ class GeoPackageStore(GeoPackageFile):
                 db.execute(
                     "UPDATE layer_styles SET styleQML = ?, update_time = ? WHERE id = ?", (text, self._time(), number)
                 )
+
+    def _insert_objects(self, db: Any, items: Sequence[MapObject]) -> None:
+        """As in every store; many at once enter the spatial index at once, not one by one by its trigger."""
+        query = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'rtree_objects_geom_insert'"
+        trigger = db.execute(query).fetchone() if len(items) > BULK else None
+        if trigger is None:
+            super()._insert_objects(db, items)
+            return
+        (last,) = db.execute(
+            "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'objects'), 0), "
+            "coalesce((SELECT max(fid) FROM objects), 0))"
+        ).fetchone()
+        fids = range(last + 1, last + 1 + len(items))
+        geometries = [item.geometry for item in items]
+        packed = self._pack_many(geometries)
+        rows = [(fid, blob, *values_of(item)) for fid, blob, item in zip(fids, packed, items, strict=True)]
+        boxes = zip(fids, *shapely.bounds(geometries)[:, [0, 2, 1, 3]].T.tolist(), strict=True)
+        db.execute("DROP TRIGGER rtree_objects_geom_insert")
+        marks = ", ".join("?" * (2 + len(FIELDS)))
+        db.executemany(f"INSERT INTO objects (fid, geom, {', '.join(FIELDS)}) VALUES ({marks})", rows)
+        db.executemany("INSERT OR REPLACE INTO rtree_objects_geom VALUES (?, ?, ?, ?, ?)", boxes)
+        db.execute(trigger[0])
 
     def _clicks_placed(self, db: Any, uuid: str, crs: CRS | None) -> None:
         """Give clicks their point in the file's CRS, so that other programs can draw them."""

@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadData, Conflict, UnknownName
 from terraclick.geo.measure import measured_many
-from terraclick.geo.reproject import reproject
+from terraclick.geo.reproject import reproject, reproject_many
 from terraclick.store.fields import FIELDS, MapObject, changed_columns, like, object_of, rows_of, values_of
 from terraclick.store.outside import usable
 from terraclick.store.rows import (
@@ -65,17 +65,14 @@ class SqlObjects(SqlClasses, SqlImages):
             now = self._time()
             fresh = self._prepared(db, list(items), crs, now)
             stored = [item for item, _, _, _ in fresh]
-            taken = self.get_many([item.uuid for item in stored])
+            taken = self.get_many([item.uuid for _, _, _, item in fresh if item.uuid])
             twice = {uuid for uuid, number in Counter(item.uuid for item in stored).items() if number > 1}
             for item, _, _, given in fresh:
                 if item.uuid in taken or item.uuid in twice:
                     theirs = taken.get(item.uuid)
                     raise Conflict(f"object {item.uuid} is already stored: update it instead.", given, theirs)
-            marks = ", ".join([self._geometry_in, *"?" * len(FIELDS)])
-            query = f"INSERT INTO objects (geom, {', '.join(FIELDS)}) VALUES ({marks})"
             self._admit(db, [item.geometry for item in stored])
-            packed = self._pack_many([item.geometry for item in stored])
-            self._run_many(db, query, [(blob, *values_of(i)) for blob, i in zip(packed, stored, strict=True)])
+            self._insert_objects(db, stored)
             self._outside.own |= {item.uuid for item in stored}
             self._registered_all(db, [item.class_name for item in stored])
             for item, clicks, view, _ in fresh:
@@ -263,22 +260,36 @@ class SqlObjects(SqlClasses, SqlImages):
         now: str,
     ) -> list[tuple[MapObject, Sequence[StoredClick], StoredView | None, MapObject]]:
         """New objects as they are stored, their clicks and views, and the objects as they were given."""
-        sources = [crs or (self._crs_of_image(db, item.image) if item.image else self._crs) for item, _, _ in items]
-        moved = [reproject(item.geometry, source, self._crs) for (item, *_), source in zip(items, sources, strict=True)]
+        if crs is None:
+            sources = [self._crs_of_image(db, item.image) if item.image else self._crs for item, _, _ in items]
+            moved = [reproject(i.geometry, source, self._crs) for (i, *_), source in zip(items, sources, strict=True)]
+        else:
+            moved = reproject_many([item.geometry for item, _, _ in items], crs, self._crs)
+        checked = check_geometries(moved)
         found = []
-        for (item, clicks, view), geometry in zip(items, check_geometries(moved), strict=True):
+        for (item, clicks, view), geometry, (area, perimeter) in zip(
+            items, checked, measured_many(checked, self._crs), strict=True
+        ):
             fresh = like(
                 item,
                 uuid=item.uuid or self._new_uuid(),
                 geometry=geometry,
+                area_m2=area,
+                perimeter_m=perimeter,
                 n_clicks=item.n_clicks or len(clicks),
                 rev=item.rev + 1,
                 created=item.created or now,
                 updated=item.updated or now,
             )
             found.append((fresh, clicks, view, item))
-        stored = self._measured_many([fresh for fresh, _, _, _ in found])
-        return [(item, *rest) for item, (_, *rest) in zip(stored, found, strict=True)]  # type: ignore[misc]
+        return found
+
+    def _insert_objects(self, db: Any, items: Sequence[MapObject]) -> None:
+        """Write new objects."""
+        marks = ", ".join([self._geometry_in, *"?" * len(FIELDS)])
+        packed = self._pack_many([item.geometry for item in items])
+        rows = [(blob, *values_of(item)) for blob, item in zip(packed, items, strict=True)]
+        self._run_many(db, f"INSERT INTO objects (geom, {', '.join(FIELDS)}) VALUES ({marks})", rows)
 
     def _insert_clicks(self, db: Any, uuid: str, clicks: Sequence[StoredClick], now: str) -> None:
         query = 'INSERT INTO clicks (object, "order", "row", col, x, y, positive, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal, get_args
-from uuid import uuid4
 
 from pyproj import CRS
 
@@ -127,5 +127,9 @@ def utc_now() -> datetime:
 
 
 def new_uuid() -> str:
-    """A random name for an object."""
-    return str(uuid4())
+    """A random name for an object: a UUID of version 4."""
+    data = bytearray(os.urandom(16))  # `uuid.uuid4` takes four times as long, and imports need thousands
+    data[6] = data[6] & 0x0F | 0x40
+    data[8] = data[8] & 0x3F | 0x80
+    text = data.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

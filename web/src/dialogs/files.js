@@ -130,6 +130,7 @@ export async function exportDialog({ project }) {
                 "span.words",
                 h("b", result.name),
                 ` · ${result.objects} ${result.objects === 1 ? "object" : "objects"} · ${size(result.bytes)}`,
+                result.note && h("small.left-out", result.note[0].toUpperCase(), result.note.slice(1), "."),
               ),
               h(
                 "a.button.small",
@@ -187,6 +188,7 @@ export function importDialog({ project, actions, toast, stage }, dropped) {
     return `, ${elsewhere.reduce((sum, [, n]) => sum + n, 0)} of them on ${where}`;
   };
 
+  api.prepareImport().catch(() => {}); // the import itself says what is wrong
   let file = dropped ?? null;
   const { session } = project.state.value;
   const image = project.image.value;

@@ -99,6 +99,24 @@ export function currentCard({ project, clicking, words, actions, keys, dialogs, 
     }),
     h("span"),
   );
+  const wholeRow = h("div.row.whole", { role: "status", hidden: true });
+  const drawWhole = () => {
+    const feature = project.objects.value.get(words.whole.value);
+    wholeRow.hidden = !feature;
+    if (!feature) return;
+    const p = feature.properties;
+    fill(
+      wholeRow,
+      h("span.grow.ellipsis", `Parts of ${p.label || p.class || "an object"} `, h("span.code", feature.id.slice(0, 4))),
+      h(
+        "button.button.small.quiet",
+        { onclick: () => words.whole.set(null), title: keys.titled("Done", "parts") },
+        "Done",
+      ),
+    );
+  };
+  words.whole.on(drawWhole);
+  project.objects.on(drawWhole, { now: false });
   const columns = h("div.attributes");
   const drawColumns = () =>
     fill(
@@ -184,6 +202,7 @@ export function currentCard({ project, clicking, words, actions, keys, dialogs, 
       ),
     ),
     classRow,
+    wholeRow,
     open,
     simplify,
     square,

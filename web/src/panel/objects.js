@@ -179,6 +179,7 @@ export function objectsPage({ project, actions, keys, tools, clicking, dialogs }
           "div.detail.ellipsis",
           [
             p.label && p.class,
+            p.attributes?.part_of && `part of ${String(p.attributes.part_of).slice(0, 4)}`,
             outline,
             p.n_clicks
               ? `${p.n_clicks} ${p.n_clicks === 1 ? "click" : "clicks"}`
@@ -265,25 +266,31 @@ export function objectsPage({ project, actions, keys, tools, clicking, dialogs }
       );
     fill(
       bulk,
-      h("b", chosen.length === 1 ? "1 selected" : `${chosen.length} selected`),
-      chosen.length === 1 && act("click", "Go on clicking on it", "reopen", () => actions.reopen(chosen[0].id)),
-      chosen.length > 1 && act("merge", "Combine", "merge", () => actions.merge()),
-      chosen.some(({ geometry }) => geometry?.type.startsWith("Multi")) &&
-        act("parts", "Separate the parts", "explode", () => actions.explode()),
-      act("copy", "Copy", "copy", () => actions.copy()),
       h(
-        "button.button.small",
-        {
-          onclick: () => actions.reshape(),
-          title: keys.titled("Simplify, or make right angles, as the sliders above say", "square"),
-        },
-        icon("object", 14),
-        "Shape",
+        "div.acts",
+        h("b", chosen.length === 1 ? "1 selected" : `${chosen.length} selected`),
+        chosen.length === 1 && act("click", "Go on clicking on it", "reopen", () => actions.reopen(chosen[0].id)),
+        chosen.length > 1 && act("merge", "Combine", "merge", () => actions.merge()),
+        act("copy", "Copy", "copy", () => actions.copy()),
+        h(
+          "button.button.small",
+          {
+            onclick: () => actions.reshape(),
+            title: keys.titled("Simplify, or make right angles, as the sliders above say", "square"),
+          },
+          icon("object", 14),
+          "Shape",
+        ),
       ),
-      act("check", "Approve", "yes", () => actions.judge(true)),
-      act("close", "Reject", "no", () => actions.judge(false)),
-      act("star", "Use as an example", "example", () => actions.addExample(true)),
-      act("trash", "Delete", "delete", () => actions.remove()),
+      h(
+        "div.acts",
+        act("check", "Approve", "yes", () => actions.judge(true)),
+        act("close", "Reject", "no", () => actions.judge(false)),
+        act("star", "Use as an example", "example", () => actions.addExample(true)),
+        chosen.some(({ geometry }) => geometry?.type.startsWith("Multi")) &&
+          act("parts", "Separate the parts", "explode", () => actions.explode()),
+        act("trash", "Delete", "delete", () => actions.remove()),
+      ),
       h("div.row", { style: { width: "100%" } }, classes, states),
       chosen.length === 1 && attributes(chosen[0]),
     );
