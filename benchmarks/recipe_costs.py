@@ -69,7 +69,7 @@ def page(path: Path) -> str:
         "chance, with one thread of an AMD EPYC (Zen 5) that other work kept busy. Memory and seconds are reckoned for "
         "the recipe's batch from one picture; two cores count as twice as fast. "
         "Days on one GPU are a forecast from the counted arithmetic, at 40 TFLOP/s sustained; no GPU was at hand. "
-        "Variants that change no size cost what the recipe they are named after costs.\n"
+        "Variants that change no size cost what the recipe they are named after costs. A dash is not measured yet.\n"
     )
     heads = "| recipe | parameters, M | trained, M | memory, GB | s a step | steps | days, one GPU | days, two cores |"
     lines = [
@@ -79,9 +79,9 @@ def page(path: Path) -> str:
     ]
     from terraclick.train.recipe_table import ALL_RECIPES
 
-    left = [f"`{name}`" for name in ALL_RECIPES if name not in {row["recipe"] for row in rows}]
-    rest = f"\nNot measured for this page: {', '.join(left)}.\n" if left else ""
-    return "\n".join([said, heads, "|---|---|---|---|---|---|---|---|", *lines]) + "\n" + rest
+    known = {row["recipe"] for row in rows}
+    lines += [f"| `{name}` | – | – | – | – | – | – | – |" for name in ALL_RECIPES if name not in known]
+    return "\n".join([said, heads, "|---|---|---|---|---|---|---|---|", *lines]) + "\n"
 
 
 if __name__ == "__main__":
