@@ -10,7 +10,20 @@ from terraclick.server.clicking import Act
 from terraclick.store.fields import MapObject
 from terraclick.store.values import MapClass, StoredClick, StoredDraft, StoredReference, StoredView
 
-__all__ = ["Actor", "Change", "Decision", "Deed", "Edit", "Entry", "Mark", "Snapshot", "Stand", "Step", "Swap", "Tell"]
+__all__ = [
+    "Actor",
+    "Change",
+    "Changeset",
+    "Decision",
+    "Edit",
+    "Entry",
+    "Mark",
+    "Snapshot",
+    "Stand",
+    "Step",
+    "Swap",
+    "Tell",
+]
 
 Kept = TypeVar("Kept")
 
@@ -81,7 +94,7 @@ class Decision:
 
 
 @dataclass(frozen=True, eq=False)
-class Deed:
+class Changeset:
     """Changes that belong together, named for people; draft is the click session an accept closed."""
 
     name: str
@@ -111,9 +124,9 @@ class Deed:
         """Whether a class got another name, and its objects with it."""
         return any(s.before is not None and s.after is not None and s.before.name != s.after.name for s in self.classes)
 
-    def joined(self, other: Deed) -> Deed:
+    def joined(self, other: Changeset) -> Changeset:
         """This and what was done right after it as one act."""
-        return Deed(
+        return Changeset(
             self.name,
             self.changes + other.changes,
             self.draft or other.draft,
@@ -162,7 +175,7 @@ class Step:
 class Entry:
     """One act of a window: what was done, with what in the hand."""
 
-    what: Deed | Step
+    what: Changeset | Step
     hand: Mapping[str, Any] | None = None
     act: str = ""
 

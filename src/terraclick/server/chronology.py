@@ -8,7 +8,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from terraclick.errors import Conflict, UnknownName
-from terraclick.server.acts import Actor, Deed, Entry, Step
+from terraclick.server.acts import Actor, Changeset, Entry, Step
 from terraclick.server.depends import Json, change_json
 from terraclick.server.editing import revert
 from terraclick.server.routes.clicks import shown
@@ -35,12 +35,12 @@ async def turn(space: Workspace, by: Actor, word: str) -> Json:
     return answer | {"hand": None if entry.hand is None else dict(entry.hand)}
 
 
-async def _deed(space: Workspace, by: Actor, word: str, entry: Entry, deed: Deed) -> Json:
+async def _deed(space: Workspace, by: Actor, word: str, entry: Entry, changeset: Changeset) -> Json:
     began = time.perf_counter()
 
-    def back() -> Deed:
-        space.proposals.check(deed.decisions, alone=not (deed.changes or deed.draft))
-        turned = revert(space.store, deed, space.objects.telling_of(by))
+    def back() -> Changeset:
+        space.proposals.check(changeset.decisions, alone=not (changeset.changes or changeset.draft))
+        turned = revert(space.store, changeset, space.objects.telling_of(by))
         space.proposals.decide(turned.decisions)
         space.journal.turned(by, word, entry, turned)
         space.objects.tell(turned, by)
@@ -49,15 +49,15 @@ async def _deed(space: Workspace, by: Actor, word: str, entry: Entry, deed: Deed
     turned = await run_in_threadpool(back)
     session: Json | None = None
     closed = None
-    if deed.draft is not None and (word == "undo"):
-        live = await run_in_threadpool(space.sessions.reopen, deed.draft)
+    if changeset.draft is not None and (word == "undo"):
+        live = await run_in_threadpool(space.sessions.reopen, changeset.draft)
         if live is not None:
             live.window = by.window
             session = await shown(space, live, await space.sessions.state(live), began)
-    elif deed.draft is not None:
-        closed = deed.draft.uuid
+    elif changeset.draft is not None:
+        closed = changeset.draft.uuid
         await run_in_threadpool(_close, space, by, closed)
-    answer = await run_in_threadpool(change_json, space, f"{word} {deed.name}", turned, session, True)
+    answer = await run_in_threadpool(change_json, space, f"{word} {changeset.name}", turned, session, True)
     return answer | {"closed": closed}
 
 
@@ -82,5 +82,5 @@ async def _step(space: Workspace, by: Actor, word: str, entry: Entry, step: Step
         live.window = by.window
         space.journal.turned(by, word, entry, step)
         session: Any = await shown(space, live, state, began)
-    answer = change_json(space, f"{word} {step.name}", Deed(step.name), session)
+    answer = change_json(space, f"{word} {step.name}", Changeset(step.name), session)
     return answer | {"closed": None, "image": live.scene.id}

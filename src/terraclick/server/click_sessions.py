@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from terraclick.errors import BadClick, BadConfig, UnknownName
-from terraclick.server.acts import Actor, Deed, Edit, Stand, Step
+from terraclick.server.acts import Actor, Changeset, Edit, Stand, Step
 from terraclick.server.answering import Answering
 from terraclick.server.click_session import ACT_NAMES, ClickSession, session_of
 from terraclick.server.clicking import (
@@ -120,7 +120,7 @@ class ClickSessions:
         began = any(act.kind in ("click", "paint") for act in live.acts[: live.position])
         self.close(live)
         if began and isinstance(by, Actor) and by.window:
-            self._journal.record(by, Deed("leave the outline", draft=draft))
+            self._journal.record(by, Changeset("leave the outline", draft=draft))
 
     def step_done(self, by: str, live: ClickSession, name: str, before: Stand) -> None:
         """Remember an act on an open outline where it was done in a window of the map."""
@@ -327,7 +327,7 @@ class ClickSessions:
                 raise  # the person went away, not the question
             return None
 
-    def accept(self, user: str, live: ClickSession, state: State, fields: Mapping[str, Any]) -> Deed:
+    def accept(self, user: str, live: ClickSession, state: State, fields: Mapping[str, Any]) -> Changeset:
         """Keep the outline as an object, close the click session; on disk when this returns.
 
         Raises BadClick if there is no outline, Conflict if the reopened object was saved by somebody else.
@@ -367,11 +367,11 @@ class ClickSessions:
         def and_close() -> None:
             self._store.delete_draft(live.id)
 
-        deed = self._objects.change(user, f"accept {class_name or 'object'}", [edit], draft, and_close)
+        changeset = self._objects.change(user, f"accept {class_name or 'object'}", [edit], draft, and_close)
         live.closed = True
         with self._lock:
             self._held.pop(live.id, None)
-        return deed
+        return changeset
 
     def _clicks_of(self, live: ClickSession, state: State) -> tuple[list[StoredClick], StoredView | None]:
         """All clicks, those of an earlier time first, in pixels of the view that the model saw last."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from fastapi import Depends, Request
 
 from terraclick.errors import BadInput
-from terraclick.server.acts import Actor, Change, Deed
+from terraclick.server.acts import Actor, Change, Changeset
 from terraclick.server.features import outline_json
 from terraclick.server.objects import MANY
 from terraclick.server.proposals import ProposalList
@@ -71,23 +71,25 @@ User = Annotated[Actor, Depends(_user)]
 Json = dict[str, Any]
 
 
-def features_of(space: Workspace, deed: Deed) -> list[Json]:
-    """The objects that a deed left, in pixels of their images."""
-    return [space.converter.feature(change.after.item) for change in deed.changes if change.after is not None]
+def features_of(space: Workspace, changeset: Changeset) -> list[Json]:
+    """The objects that a changeset left, in pixels of their images."""
+    return [space.converter.feature(change.after.item) for change in changeset.changes if change.after is not None]
 
 
-def change_json(space: Workspace, act: str, deed: Deed, session: Json | None = None, brief: bool = False) -> Json:
-    """What a map draws anew and takes away after a deed.
+def change_json(
+    space: Workspace, act: str, changeset: Changeset, session: Json | None = None, brief: bool = False
+) -> Json:
+    """What a map draws anew and takes away after a changeset.
 
     With `brief`, and many objects, those that only have other properties come as patches, and `reload` says whether
     there are others.
     """
-    last = {change.uuid: change for change in deed.changes}
+    last = {change.uuid: change for change in changeset.changes}
     left = [change for change in last.values() if change.after is not None]
     brief = brief and len(last) > MANY
     patches = [patch for change in left if (patch := _patch(change)) is not None] if brief else []
     patched = {patch["id"] for patch in patches}
-    scene = space.by_key.get(deed.image)
+    scene = space.by_key.get(changeset.image)
     return {
         "act": act,
         "objects": [] if brief else [space.converter.feature(c.after.item) for c in left if c.after is not None],
@@ -96,12 +98,12 @@ def change_json(space: Workspace, act: str, deed: Deed, session: Json | None = N
         "reload": brief and len(patched) < len(left),
         "session": session,
         "image": None if scene is None else scene.id,
-        "classes": bool(deed.classes),
-        "renamed": deed.renamed,
-        "references": bool(deed.references),
-        "marks": bool(deed.marks),
-        "sketches": [sketch_json(space, swap.after, swap.before) for swap in deed.sketches],
-        "proposals": next((proposals_json(one) for one in space.proposals.of(deed.decisions)), None),
+        "classes": bool(changeset.classes),
+        "renamed": changeset.renamed,
+        "references": bool(changeset.references),
+        "marks": bool(changeset.marks),
+        "sketches": [sketch_json(space, swap.after, swap.before) for swap in changeset.sketches],
+        "proposals": next((proposals_json(one) for one in space.proposals.of(changeset.decisions)), None),
     }
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from terraclick.errors import Conflict, UnknownName
 from terraclick.server.acts import (
     Change,
-    Deed,
+    Changeset,
     Edit,
     Kept,
     Mark,
@@ -101,31 +101,31 @@ def _change_of(store: Store, edit: Edit, before: Snapshot | None, stored: MapObj
     return Change(stored.uuid, before, Snapshot(stored, clicks, view))
 
 
-def revert(store: Store, deed: Deed, tell: Tell = quiet) -> Deed:
-    """Undo a deed in one transaction; the deed that came of it redoes. Raises Conflict where others changed things."""
+def revert(store: Store, changeset: Changeset, tell: Tell = quiet) -> Changeset:
+    """Undo a changeset in one transaction; gives the one that redoes it. Raises Conflict where others changed it."""
     done: list[Change] = []
-    back = tuple(reversed(deed.changes))
+    back = tuple(reversed(changeset.changes))
     with collecting_later(len(back)), store.transaction():
-        classes = [_class_back(store, swap) for swap in reversed(deed.classes) if swap.before is not None]
+        classes = [_class_back(store, swap) for swap in reversed(changeset.classes) if swap.before is not None]
         for group in _groups(back):
             tell(len(done), len(back))
             done += _revert_some(store, group)
-        classes += [_class_back(store, swap) for swap in reversed(deed.classes) if swap.before is None]
-        for reference in reversed(deed.references):
+        classes += [_class_back(store, swap) for swap in reversed(changeset.classes) if swap.before is None]
+        for reference in reversed(changeset.references):
             _reference_back(store, reference)
-        for sketch in reversed(deed.sketches):
+        for sketch in reversed(changeset.sketches):
             _sketch_back(store, sketch)
-        for mark in reversed(deed.marks):
+        for mark in reversed(changeset.marks):
             _mark_back(store, mark)
-    return Deed(
-        deed.name,
+    return Changeset(
+        changeset.name,
         tuple(done),
-        deed.draft,
+        changeset.draft,
         tuple(swap for swap in classes if swap is not None),
-        swapped(deed.references),
-        swapped(deed.sketches),
-        swapped(deed.marks),
-        swapped(deed.decisions),
+        swapped(changeset.references),
+        swapped(changeset.sketches),
+        swapped(changeset.marks),
+        swapped(changeset.decisions),
     )
 
 

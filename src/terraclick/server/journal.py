@@ -1,8 +1,9 @@
 """Everything a person does in one window of the map, in one order: what can be undone and what can be redone.
 
-An entry is a Deed (objects, classes, examples, half-drawn shapes, marks of images before and after) or a Step (one act
-on an outline that is still open). A deed is undone by the deed that goes the other way, which is itself a deed; so redo
-is undo of an undo. Nothing is undone over somebody else's work: what no longer is what the deed left is a Conflict.
+An entry is a Changeset (objects, classes, examples, half-drawn shapes, marks of images before and after) or a Step (one
+act on an outline that is still open). A changeset is undone by the one that goes the other way, which is itself a
+changeset; so redo is undo of an undo. Nothing is undone over somebody else's work: what no longer is what the changeset
+left is a Conflict.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
 from terraclick.errors import UnknownName
-from terraclick.server.acts import Deed, Entry, Step
+from terraclick.server.acts import Changeset, Entry, Step
 
 __all__ = ["Journal"]
 
@@ -37,7 +38,7 @@ class _Line:
 
 
 def _size(entry: Entry) -> int:
-    return len(entry.what.changes) if isinstance(entry.what, Deed) else 1
+    return len(entry.what.changes) if isinstance(entry.what, Changeset) else 1
 
 
 class Journal:
@@ -55,7 +56,7 @@ class Journal:
             self._lines.popitem(last=False)
         return line
 
-    def record(self, by: str, what: Deed | Step) -> None:
+    def record(self, by: str, what: Changeset | Step) -> None:
         """Remember what was done; what was undone before can no longer be redone. Requests of one act are one entry."""
         entry = Entry(what, getattr(by, "hand", None), getattr(by, "act", ""))
         with self._lock:
@@ -88,12 +89,19 @@ class Journal:
         """Forget the corners of a half-drawn shape that became something: that act alone is undone."""
 
         def of_it(entry: Entry) -> bool:
-            deed = entry.what
+            changeset = entry.what
             return (
-                isinstance(deed, Deed)
-                and bool(deed.sketches)
-                and not (deed.changes or deed.draft or deed.classes or deed.references or deed.marks or deed.decisions)
-                and all((swap.after or swap.before).uuid == uuid for swap in deed.sketches)  # type: ignore[union-attr]
+                isinstance(changeset, Changeset)
+                and bool(changeset.sketches)
+                and not (
+                    changeset.changes
+                    or changeset.draft
+                    or changeset.classes
+                    or changeset.references
+                    or changeset.marks
+                    or changeset.decisions
+                )
+                and all((swap.after or swap.before).uuid == uuid for swap in changeset.sketches)  # type: ignore[union-attr]
             )
 
         with self._lock:
@@ -109,7 +117,7 @@ class Journal:
                 raise UnknownName(f"there is nothing to {word}.")
             return entries[-1]
 
-    def turned(self, by: str, word: str, entry: Entry, what: Deed | Step) -> None:
+    def turned(self, by: str, word: str, entry: Entry, what: Changeset | Step) -> None:
         """Remember that an entry was undone or redone, and what leads back."""
         with self._lock:
             line = self._line(by)
@@ -127,9 +135,9 @@ class Journal:
                 source.remove(entry)
 
 
-def _whole(first: Deed | Step, second: Deed | Step) -> Deed | Step | None:
+def _whole(first: Changeset | Step, second: Changeset | Step) -> Changeset | Step | None:
     """Two parts of one act as one; None where they are of different kinds."""
-    if isinstance(first, Deed) and isinstance(second, Deed) and not (first.draft and second.draft):
+    if isinstance(first, Changeset) and isinstance(second, Changeset) and not (first.draft and second.draft):
         return first.joined(second)
     if isinstance(first, Step) and isinstance(second, Step) and first.session == second.session:
         return replace(first, after=second.after)

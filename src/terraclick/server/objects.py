@@ -11,7 +11,7 @@ import shapely
 from terraclick.errors import BadData, Conflict
 from terraclick.geo.kinds import kind_of
 from terraclick.geo.reproject import reproject
-from terraclick.server.acts import Decision, Deed, Edit, Swap, Tell
+from terraclick.server.acts import Changeset, Decision, Edit, Swap, Tell
 from terraclick.server.clicking import AreaGeometry, Shape, parts_of
 from terraclick.server.coverage import with_borders
 from terraclick.server.editing import do
@@ -64,7 +64,7 @@ class Objects:
         tell: Tell | None = None,
         known: Mapping[str, MapObject] | None = None,
         decisions: Sequence[Swap[Decision]] = (),
-    ) -> Deed:
+    ) -> Changeset:
         """Carry out edits in one transaction, remember them for undo, tell everybody.
 
         With `corners` the corners of borders were edited, and neighbours in coverage classes go along (`with_borders`).
@@ -89,12 +89,12 @@ class Objects:
                     for name in dict.fromkeys((*listed, *now))
                     if listed.get(name) != now.get(name)
                 )
-                deed = Deed(name, changes, draft, classes, decisions=tuple(decisions))
+                changeset = Changeset(name, changes, draft, classes, decisions=tuple(decisions))
         except Conflict as conflict:
             raise self._both_kept(user, conflict, made) from None
-        self.proposals.decide(deed.decisions)
-        self.record(user, deed)
-        return deed
+        self.proposals.decide(changeset.decisions)
+        self.record(user, changeset)
+        return changeset
 
     def _pixel(self, edits: Sequence[Edit]) -> float | None:
         """The length of a pixel of the first edit's image in the store's coordinates; None without an image."""
@@ -125,10 +125,10 @@ class Objects:
             if len(self._cancelled) < 1000:
                 self._cancelled.add((str(user), act))
 
-    def record(self, by: str, deed: Deed) -> None:
-        """Remember a deed for undo and tell everybody."""
-        self.journal.record(by, deed)
-        self.tell(deed, by)
+    def record(self, by: str, changeset: Changeset) -> None:
+        """Remember a changeset for undo and tell everybody."""
+        self.journal.record(by, changeset)
+        self.tell(changeset, by)
 
     def _both_kept(self, user: str, conflict: Conflict, edits: Sequence[Edit]) -> Conflict:
         mine, theirs = conflict.mine, conflict.theirs
@@ -138,25 +138,27 @@ class Objects:
         ):
             copy = replace(mine, uuid="", rev=0, status="conflict", author=user, created="", updated="")
             given = next((edit for edit in edits if edit.item is mine), Edit(mine))
-            deed = Deed("keep my version", do(self.store, [Edit(copy, None, given.clicks, given.view, "add")]))
-            kept = deed.changes[0].uuid
-            self.tell(deed, user)
+            changeset = Changeset(
+                "keep my version", do(self.store, [Edit(copy, None, given.clicks, given.view, "add")])
+            )
+            kept = changeset.changes[0].uuid
+            self.tell(changeset, user)
         return Conflict(str(conflict), mine, theirs, kept)
 
-    def tell(self, deed: Deed, user: str) -> None:
-        """Let everybody know what a deed changed."""
-        if deed.renamed or len(deed.changes) > MANY:
+    def tell(self, changeset: Changeset, user: str) -> None:
+        """Let everybody know what a changeset changed."""
+        if changeset.renamed or len(changeset.changes) > MANY:
             self.hub.send("reload", {"by": user, "window": getattr(user, "window", "")})
-        elif deed.changes:
-            changed = [self.converter.feature(c.after.item) for c in deed.changes if c.after is not None]
-            deleted = [c.uuid for c in deed.changes if c.after is None]
+        elif changeset.changes:
+            changed = [self.converter.feature(c.after.item) for c in changeset.changes if c.after is not None]
+            deleted = [c.uuid for c in changeset.changes if c.after is None]
             self.hub.send("objects", {"changed": changed, "deleted": deleted, "by": user})
-        if deed.references or deed.renamed:
+        if changeset.references or changeset.renamed:
             self.examples.forget()
             self.hub.send("references", {"by": user})
-        if deed.classes:
+        if changeset.classes:
             self.hub.send("classes", {"by": user})
-        if deed.marks:
+        if changeset.marks:
             self.hub.send("images", {"by": user})
 
     def to_store(self, shape: Shape, scene: Scene) -> AreaGeometry:

@@ -351,8 +351,8 @@ async def accept(name: str, body: AcceptBody, space: CurrentWorkspace, user: Use
         _check_open(live)
         found = await space.sessions.state(live)
         fields = given_of(body)
-        deed = await run_in_threadpool(space.sessions.accept, user, live, found, fields)
-    return features_of(space, deed)[0]
+        changeset = await run_in_threadpool(space.sessions.accept, user, live, found, fields)
+    return features_of(space, changeset)[0]
 
 
 @router.delete("/api/sessions/{name}", status_code=204, tags=["click sessions"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fastapi import APIRouter
 
 from terraclick.errors import BadConfig, UnknownName
-from terraclick.server.acts import Deed, Mark, Swap
+from terraclick.server.acts import Changeset, Mark, Swap
 from terraclick.server.asking import StrictRoute
 from terraclick.server.depends import CurrentWorkspace, Json, User, change_json, sketch_json
 from terraclick.server.schemas import MarkBody, SketchBody
@@ -55,13 +55,13 @@ def put_sketch(name: str, body: SketchBody, space: CurrentWorkspace, user: User)
         space.store.delete_draft(uuid)
     if body.finished and after is None:
         space.journal.fold_sketch(user, uuid)
-        return change_json(space, "finish the drawing", Deed("finish the drawing"))
+        return change_json(space, "finish the drawing", Changeset("finish the drawing"))
     grown = len(body.points) - (0 if before is None else len(before.content["points"]))
     what = "clear the drawing" if after is None else "a corner" if grown > 0 else "a corner less"
-    deed = Deed(what, sketches=(Swap(before, after),) if before or after else ())
-    if deed.sketches and user.window:
-        space.objects.record(user, deed)
-    return change_json(space, what, deed)
+    changeset = Changeset(what, sketches=(Swap(before, after),) if before or after else ())
+    if changeset.sketches and user.window:
+        space.objects.record(user, changeset)
+    return change_json(space, what, changeset)
 
 
 @router.put("/api/images/{image}/mark", tags=["images"])
@@ -71,8 +71,10 @@ def put_mark(image: str, body: MarkBody, space: CurrentWorkspace, user: User) ->
     state = space.store.image_marks().get(scene.key, "")
     before = Mark(scene.key, state) if state else None
     after = Mark(scene.key, body.state) if body.state else None
-    deed = Deed("mark the image as done" if after else "mark the image as not done", marks=(Swap(before, after),))
+    changeset = Changeset(
+        "mark the image as done" if after else "mark the image as not done", marks=(Swap(before, after),)
+    )
     if before != after:
         space.store.mark_image(scene.key, body.state)
-        space.objects.record(user, deed)
-    return change_json(space, deed.name, deed) | {"image": scene.id}
+        space.objects.record(user, changeset)
+    return change_json(space, changeset.name, changeset) | {"image": scene.id}

@@ -125,8 +125,8 @@ def _kept_of(
     if not edits:
         said = "; ".join(f"{number}: {reason}" for reason, number in left.items())
         raise BadData(f"{name[:80]} holds no object that can be kept ({said or 'it is empty'}).")
-    deed = space.objects.change(user, f"import {counted(len(edits))}", edits)
-    answer = change_json(space, "import", deed, brief=bool(user.window))
+    changeset = space.objects.change(user, f"import {counted(len(edits))}", edits)
+    answer = change_json(space, "import", changeset, brief=bool(user.window))
     by_image: dict[str, int] = {}
     for edit in edits:
         one = space.by_key.get(edit.item.image)

@@ -15,7 +15,7 @@ from terraclick.errors import BadConfig, UnknownName
 from terraclick.geo.kinds import kind_of
 from terraclick.geo.lonlat import Box, box_of, lonlat_bounds
 from terraclick.geo.reproject import to_lonlat
-from terraclick.server.acts import Deed, Edit
+from terraclick.server.acts import Changeset, Edit
 from terraclick.server.asking import StrictRoute
 from terraclick.server.clicking import AreaGeometry
 from terraclick.server.depends import CurrentWorkspace, Json, User, given_of, tenth, with_given
@@ -298,8 +298,8 @@ def create(
     geometry = bordered(space, geometry, given.class_name, scene, None)
     key = space.store.image_of(geometry) if scene is None else scene.key
     item = edited(MapObject(geometry=geometry, image=key, model="hand"), given.model_dump(by_alias=True), author=user)
-    deed = space.objects.change(user, f"draw {given.class_name or 'object'}", [Edit(item, None, (), None, "add")])
-    return _one(request, space, _after(deed), mode, scene, 201)
+    changeset = space.objects.change(user, f"draw {given.class_name or 'object'}", [Edit(item, None, (), None, "add")])
+    return _one(request, space, _after(changeset), mode, scene, 201)
 
 
 def bordered(
@@ -311,8 +311,8 @@ def bordered(
     return space.objects.bordered(geometry, space.converter.pixels(geometry, scene).area, class_name, scene, uuid)
 
 
-def _after(deed: Deed) -> MapObject:
-    snapshot = deed.changes[0].after
+def _after(changeset: Changeset) -> MapObject:
+    snapshot = changeset.changes[0].after
     if snapshot is None:
         raise UnknownName("the object is gone.")
     return snapshot.item
@@ -352,8 +352,8 @@ def put(
     given = body.properties
     base = theirs or MapObject(geometry=geometry, uuid=uuid, image="" if own is None else own.key, model="hand")
     item = edited(base, given.model_dump(by_alias=True), geometry=geometry, author=user)
-    deed = space.objects.change(user, f"change {given.class_name or 'object'}", [Edit(item, rev)], corners=True)
-    return _one(request, space, _after(deed), mode, scene)
+    changeset = space.objects.change(user, f"change {given.class_name or 'object'}", [Edit(item, rev)], corners=True)
+    return _one(request, space, _after(changeset), mode, scene)
 
 
 @router.patch(_ITEMS + "/{uuid}", tags=["objects"])
@@ -378,8 +378,8 @@ def patch(
         item = replace(item, geometry=geometry)
     what = "reshape" if body.geometry is not None else "change"
     edit = Edit(item, _rev(request, body.rev, theirs))
-    deed = space.objects.change(user, f"{what} {item.class_name or 'object'}", [edit], corners=True)
-    return _one(request, space, _after(deed), mode, scene)
+    changeset = space.objects.change(user, f"{what} {item.class_name or 'object'}", [edit], corners=True)
+    return _one(request, space, _after(changeset), mode, scene)
 
 
 @router.delete(_ITEMS + "/{uuid}", status_code=204, tags=["objects"])

@@ -100,8 +100,8 @@ def set_many(body: SetBody, space: CurrentWorkspace, user: User) -> Json:
         return [Edit(with_given(item, given, user, merge=True), item.rev) for item in known.values()]
 
     with collecting_later(len(body.objects)):
-        deed = space.objects.change(user, f"change {counted(len(unlike(body.objects)))}", edits, known=known)
-        return change_json(space, "set", deed, brief=bool(user.window))
+        changeset = space.objects.change(user, f"change {counted(len(unlike(body.objects)))}", edits, known=known)
+        return change_json(space, "set", changeset, brief=bool(user.window))
 
 
 @router.post("/api/objects/delete", tags=["objects"])
@@ -168,10 +168,10 @@ def _reshaped_geometry(space: Workspace, item: MapObject, simplify_m: float, squ
 
 
 def _reshaped(space: Workspace, user: str, act: str, item: MapObject, geometry: AreaGeometry) -> Json:
-    deed = space.objects.change(
+    changeset = space.objects.change(
         user, f"{act} {item.class_name or 'object'}", [Edit(replace(item, geometry=geometry, author=user), item.rev)]
     )
-    return change_json(space, act, deed)
+    return change_json(space, act, changeset)
 
 
 @router.post("/api/acts/{act}/cancel", status_code=204, tags=["objects"])

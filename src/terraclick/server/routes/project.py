@@ -14,7 +14,7 @@ from terraclick.errors import BadConfig, Conflict, UnknownName
 from terraclick.formats.common.collection import Picture, collected, renamed
 from terraclick.geo.grid import Grid
 from terraclick.server import files, shaping
-from terraclick.server.acts import Deed, Edit, Swap
+from terraclick.server.acts import Changeset, Edit, Swap
 from terraclick.server.asking import StrictRoute
 from terraclick.server.depends import CurrentWorkspace, Json, User, change_json, counted, proposals_json
 from terraclick.server.routes.clicks import click_settings_of
@@ -72,7 +72,7 @@ def put_class(name: str, body: ClassBody, space: CurrentWorkspace, user: User) -
         after = next(item for item in space.store.classes() if item.name == new_name)
     if before != after:
         what = f"new class {new_name}" if before is None else f"change class {name}"
-        space.objects.record(user, Deed(what, classes=(Swap(before, after),)))
+        space.objects.record(user, Changeset(what, classes=(Swap(before, after),)))
     found = next(item for item in space.store.classes() if item.name == new_name)
     return _class_json(found, space.objects.counts()["class"].get(new_name, 0))
 
@@ -133,7 +133,7 @@ def add_reference(body: ReferenceBody, space: CurrentWorkspace, user: User) -> J
     else:
         raise BadConfig("an example needs object, or image_png and mask_png.")
     what = "add an example" if found.reference.positive else "add a counter-example"
-    space.objects.record(user, Deed(what, references=(Swap(None, found),)))
+    space.objects.record(user, Changeset(what, references=(Swap(None, found),)))
     return _reference_json(found)
 
 
@@ -152,7 +152,7 @@ def delete_reference(uuid: str, space: CurrentWorkspace, user: User) -> Response
     known = {item.uuid: item for item in space.store.references()}
     space.store.delete_reference(uuid)
     if uuid in known:
-        space.objects.record(user, Deed("remove an example", references=(Swap(known[uuid], None),)))
+        space.objects.record(user, Changeset("remove an example", references=(Swap(known[uuid], None),)))
     return Response(status_code=204)
 
 
@@ -192,8 +192,8 @@ def accept_proposals(name: str, body: ProposalAcceptBody, space: CurrentWorkspac
         )
         edits.append(Edit(item, None, (), found.view, "add"))
         decisions.append(found.decision(number, "kept"))
-    deed = space.objects.change(user, f"accept {counted(len(edits), 'proposal')}", edits, decisions=decisions)
-    return change_json(space, "accept", deed)
+    changeset = space.objects.change(user, f"accept {counted(len(edits), 'proposal')}", edits, decisions=decisions)
+    return change_json(space, "accept", changeset)
 
 
 @router.post("/api/proposals/{name}/refuse", tags=["examples"])
@@ -201,10 +201,10 @@ def refuse_proposals(name: str, body: ProposalRefuseBody, space: CurrentWorkspac
     """Take proposals out of the list; undo puts them back."""
     found = space.proposals.get(name, user)
     decisions = [found.decision(number, "refused") for number in dict.fromkeys(body.items)]
-    deed = Deed(f"refuse {counted(len(decisions), 'proposal')}", decisions=tuple(decisions))
+    changeset = Changeset(f"refuse {counted(len(decisions), 'proposal')}", decisions=tuple(decisions))
     space.proposals.decide(decisions)
-    space.objects.record(user, deed)
-    return change_json(space, "refuse", deed)
+    space.objects.record(user, changeset)
+    return change_json(space, "refuse", changeset)
 
 
 @router.delete("/api/proposals/{name}", status_code=204, tags=["examples"])
