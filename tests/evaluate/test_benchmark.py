@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,35 +18,6 @@ from terraclick.evaluate.robots import CHANCE, DEEPEST, ROBOTS
 from terraclick.evaluate.run import run_benchmark
 from terraclick.evaluate.task import asked, draw_tasks
 from terraclick.values import Target
-
-
-@pytest.fixture
-def squares(tmp_path: Path) -> Path:
-    """Two pictures of one bright square on noise, class 1 = roof, 2 = ground, and a square of 10 × 10."""
-    folder = tmp_path / "squares"
-    rng = np.random.default_rng(0)
-    entries = []
-    for kind in ("images", "masks", "instances"):
-        (folder / kind).mkdir(parents=True)
-    for number in range(2):
-        mask = np.full((96, 120), 2, np.uint8)
-        ids = np.zeros((96, 120), np.uint16)
-        for thing, (row, col, side) in enumerate(((20 + number * 5, 30, 40), (80, 100, 10)), start=1):
-            mask[row : row + side, col : col + side] = 1
-            ids[row : row + side, col : col + side] = thing
-        image = np.where(mask[..., None] == 1, (220, 60, 50), (60, 120, 60)) + rng.normal(0, 4, (96, 120, 3))
-        cv2.imwrite(str(folder / f"images/{number}.png"), image.clip(0, 255).astype(np.uint8))
-        cv2.imwrite(str(folder / f"masks/{number}.png"), mask)
-        cv2.imwrite(str(folder / f"instances/{number}.png"), ids)
-        objects = [{"id": 1, "cls": 1, "area": 1600}, {"id": 2, "cls": 1, "area": 100}]
-        files = {
-            kind[:-1] if kind != "instances" else kind: f"{kind}/{number}.png"
-            for kind in ("images", "masks", "instances")
-        }
-        entries.append({**files, "width": 120, "height": 96, "objects": objects})
-    meta = {"dataset": "squares", "classes": {"1": "roof", "2": "ground"}, "true_instances": True, "images": entries}
-    (folder / "meta.json").write_text(json.dumps(meta))
-    return folder
 
 
 def test_the_protocol_is_locked():
@@ -281,6 +251,21 @@ def test_settings_that_do_not_fit_are_one_sentence(words, said, squares, capsys)
         main(["benchmark", "--predictor", "grabcut", "--target", "object", "--data", str(squares), *words])
     error = capsys.readouterr().err
     assert stopped.value.code == 2 and said in error and error.count("\n") == 1
+
+
+def test_weights_are_given_to_names_with_settings(tmp_path):
+    from terraclick.commands.benchmark import weights_of
+
+    names = ["crosscut-b", "crosscut-b+divisions=2,3", "terra"]
+    paths = [tmp_path / "a=b.pth", tmp_path / "c.pth"]
+    for path in paths:
+        path.write_text("")
+    found = weights_of(names, [f"crosscut-b={paths[0]}", f"crosscut-b+divisions=2,3={paths[1]}"])
+    assert found == {"crosscut-b": paths[0], "crosscut-b+divisions=2,3": paths[1]}
+    assert weights_of(["terra"], [str(paths[0])]) == {"terra": paths[0]}
+    for text in ("mfp-b=x.pth", str(paths[0])):
+        with pytest.raises(BadConfig, match="NAME=PATH"):
+            weights_of(names, [text])
 
 
 def test_agreement_has_a_colour_for_each_kind_of_pixel():

@@ -14,7 +14,8 @@ from terraclick.classmap.turns import TURNS, Turned
 from terraclick.cli import main
 from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData
-from terraclick.evaluate.maps import MapProtocol, answers_of, judge_map, write_masks
+from terraclick.evaluate.embeddings import class_embeddings
+from terraclick.evaluate.maps import MapProtocol, answers_of, check_pairs, judge_map, write_masks
 from terraclick.values import View
 
 CLASSES = (LandClass(3, "water", "#2f6fd0"), LandClass(7, "Low_Vegetation", "#2e9e45"), LandClass(9, "roof", "#c0392b"))
@@ -185,10 +186,11 @@ def test_names_that_fit_nothing_are_refused(bands):
     assert answers_of(spec, bands.classes, (), "x") == [0, 1, None]
     with pytest.raises(BadConfig, match="none of the model's classes"):
         answers_of(spec, {0: "road"}, (), "x")
-    with pytest.raises(BadConfig, match="no class 'sea'"):
-        answers_of(spec, bands.classes, (("sea", "water"),), "x")
-    with pytest.raises(BadConfig, match="no class 'sea'"):
-        answers_of(spec, bands.classes, (("water", "sea"),), "x")
+    check_pairs((("roof", "building"),), [spec, ByLevel().spec], [bands.classes])
+    with pytest.raises(BadConfig, match="no model has a class 'sea'"):
+        check_pairs((("sea", "water"),), [spec], [bands.classes])
+    with pytest.raises(BadConfig, match="no dataset has a class 'sea'"):
+        check_pairs((("water", "sea"),), [spec], [bands.classes, {0: "x"}])
     for words in ({"overlap": 0.9}, {"augmentation": "d5"}):
         with pytest.raises(BadConfig):
             MapProtocol(**words)
@@ -220,8 +222,16 @@ def test_the_command_writes_tables(by_colour, bands, tmp_path, capsys):
     assert (tmp_path / "a.md").read_text().strip() in capsys.readouterr().out
 
 
-def test_embeddings_need_a_model_that_tells_them(by_colour, bands, tmp_path, capsys):
+def test_figures_of_a_model_that_tells_no_embeddings(by_colour, bands, tmp_path, capsys):
     words = ["benchmark", "--target", "map", "--predictor", by_colour, "--data", str(bands.folder)]
     with pytest.raises(SystemExit) as stopped:
         main([*words, "--figures", str(tmp_path / "figures")])
-    assert stopped.value.code == 2 and "tells no class embeddings" in capsys.readouterr().err
+    assert stopped.value.code == 0 and "tells no class embeddings" in capsys.readouterr().err
+    with pytest.raises(BadConfig, match="tells no class embeddings"):
+        class_embeddings(by_colour, [bands])
+    (path,) = (tmp_path / "figures").iterdir()
+    drawn = cv2.imread(str(path))[..., ::-1]
+    assert drawn.shape == (26 + 240, 3 * 360 + 2 * 6, 3)
+    truth, answer = drawn[200, 366:726], drawn[200, 732:]
+    assert answer[10].tolist() == [0x2F, 0x6F, 0xD0] and answer[350].tolist() == [0xC0, 0x39, 0x2B]
+    assert truth[10].tolist() == [0x2F, 0x6F, 0xD0] and truth[350].tolist() == [0, 0, 0]  # no class of the model

@@ -78,6 +78,12 @@ __all__ = ["benchmark", "protocol_of", "weights_of"]
 @click.option("--markdown", type=NEW, help="Write the table here too.")
 @click.option("--plot", "plot_file", type=NEW, help="Draw IoU over clicks here (needs the benchmark extra).")
 @click.option("--figures", type=NEW, metavar="FOLDER", help="Draw curves and some tasks, all predictors, into it.")
+@click.option(
+    "--figure-clicks",
+    type=Numbers(None, "numbers of clicks such as 1,3,5", int),
+    metavar="K,…",
+    help="Show each predictor in the figures after so many clicks, instead of its last.",
+)
 @map_options
 def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any) -> None:
     """Count the clicks a robot needs with one predictor or several: NoC, NoF, mIoU, boundary IoU, seconds per click.
@@ -133,7 +139,8 @@ def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any
         plot(reports, words["plot_file"])
     if words["figures"] is not None:
         loaded = {name: {"weights": path} for name, path in weights.items()}
-        draw_figures(names, Target(target), datasets, protocol, words["figures"], loaded)
+        steps = words["figure_clicks"] or ()
+        draw_figures(names, Target(target), datasets, protocol, words["figures"], loaded, steps)
         plot(reports, words["figures"] / "miou.png")
 
 
@@ -174,8 +181,9 @@ def weights_of(predictors: Sequence[str], given: Sequence[str]) -> dict[str, Pat
     """Predictor → its weights, from texts PATH (for the only predictor) or NAME=PATH. Raises BadConfig."""
     found = {}
     for text in given:
-        name, _, path = text.partition("=")
-        if name not in predictors:
+        name = max((one for one in predictors if text.startswith(f"{one}=")), key=len, default="")
+        path = text.removeprefix(f"{name}=")
+        if not name:
             if len(predictors) > 1:
                 raise BadConfig(f"--weights {text}: with several predictors give NAME=PATH, NAME as in --predictor.")
             name, path = predictors[0], text

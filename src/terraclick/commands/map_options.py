@@ -102,9 +102,11 @@ def map_protocol(words: Mapping[str, Any]) -> Any:
 
 def judge_maps(models: Sequence[str], data: Path, words: Mapping[str, Any]) -> None:
     """Judge map models on labelled pictures, or write the masks of a folder without labels."""
+    from terraclick.classmap.model import load_map
     from terraclick.data.datasets import open_datasets
-    from terraclick.evaluate.embeddings import draw_embeddings
-    from terraclick.evaluate.maps import judge_map, write_masks
+    from terraclick.evaluate.embeddings import draw_embeddings, tells_embeddings
+    from terraclick.evaluate.map_figures import draw_maps
+    from terraclick.evaluate.maps import check_pairs, judge_map, write_masks
     from terraclick.files import check_output, write_text
 
     for option in _given():
@@ -123,6 +125,7 @@ def judge_maps(models: Sequence[str], data: Path, words: Mapping[str, Any]) -> N
     if words["numbering"] is not None:
         raise BadConfig("--class-numbers is for pictures without labels: labelled datasets have numbers of their own.")
     datasets, reports = open_datasets(data), []
+    check_pairs(protocol.same, [load_map(name).spec for name in models], [dataset.classes for dataset in datasets])
     for name in models:
         out = masks if masks is None or len(models) == 1 else masks / Path(name).name
         reports.append(judge_map(name, datasets, protocol, out, progress_of("pictures")))
@@ -134,6 +137,9 @@ def judge_maps(models: Sequence[str], data: Path, words: Mapping[str, Any]) -> N
     if words["markdown"] is not None:
         write_text(words["markdown"], text)
     if words["figures"] is not None:
-        words["figures"].mkdir(parents=True, exist_ok=True)
+        draw_maps(models, datasets, protocol, words["figures"])
         for name in models:
+            if not tells_embeddings(name):
+                tell(f"{name} tells no class embeddings, so no figure of them is drawn.", err=True)
+                continue
             draw_embeddings(name, datasets, words["figures"] / f"embeddings-{Path(name).name}.png", words["seed"])

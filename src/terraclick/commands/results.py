@@ -54,7 +54,9 @@ def results(tables: tuple[str, ...], data: Path | None, out: Path | None, **word
 
 def _reports(table: Table, data: Path, out: Path, words: dict[str, Any]) -> dict[str, Any]:
     """Row → set → what was found."""
+    from terraclick.classmap.model import load_map
     from terraclick.commands.benchmark import weights_of
+    from terraclick.evaluate.maps import check_pairs
     from terraclick.evaluate.published.table import CLASS_MAP
     from terraclick.evaluate.results import prepared_sets, run_map_table, run_table
 
@@ -63,7 +65,8 @@ def _reports(table: Table, data: Path, out: Path, words: dict[str, Any]) -> dict
     if table.target == CLASS_MAP:
         if words["weights"] or words["references"]:
             raise BadConfig(f"{table.name} is of map models: name their folder with --predictor alone.")
-        protocol = map_protocol(words)
+        protocol, tables = map_protocol(words), [dataset.classes for dataset in sets.values()]
+        check_pairs(protocol.same, [load_map(name).spec for name in words["predictors"]], tables)
         return {name: run_map_table(name, sets, protocol, progress_of("pictures")) for name in words["predictors"]}
     weights, shown, found = weights_of(words["predictors"], words["weights"]), words["references"], {}
     for name in words["predictors"]:

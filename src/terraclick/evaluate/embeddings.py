@@ -15,12 +15,18 @@ from terraclick.errors import BadConfig, require_extra
 from terraclick.files import replace_whole
 from terraclick.offline import packaged_fonts
 
-__all__ = ["class_embeddings", "draw_embeddings", "in_a_plane"]
+__all__ = ["class_embeddings", "draw_embeddings", "in_a_plane", "tells_embeddings"]
 
 MOST_TILES = 100
 """Tiles whose embeddings are drawn, at most."""
 
 FloatArray = NDArray[np.float32]
+
+
+def tells_embeddings(name: str) -> bool:
+    """Whether a map model's files tell what it makes of its classes."""
+    model = load_map(name, None, heat=True)
+    return isinstance(model, OnnxMap) and model.layers > 0
 
 
 def class_embeddings(name: str, datasets: Sequence[Dataset]) -> tuple[MapSpec, FloatArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.catalogue import load
+from terraclick.catalogue import load, spec_of
 from terraclick.data.datasets import Dataset
 from terraclick.data.sample import Task
 from terraclick.errors import require_extra
+from terraclick.evaluate.insight import INSIGHTS
 from terraclick.evaluate.protocol import EvalProtocol
 from terraclick.evaluate.report import Report
 from terraclick.evaluate.task import Clicked, asked, draw_tasks
 from terraclick.files import replace_whole, writing
 from terraclick.offline import packaged_fonts
-from terraclick.values import Target
+from terraclick.predictors.variants import split_name
+from terraclick.values import Reference, Target
 
 __all__ = ["AGREED", "MISSED", "TOO_MUCH", "agreement", "draw_figures", "plot"]
 
@@ -50,10 +53,13 @@ def draw_figures(
     protocol: EvalProtocol,
     folder: Path,
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    steps: Sequence[int] = (),
 ) -> list[Path]:
     """Draw the first tasks of each dataset, at most `MOST`, to PNG files in a folder; returns them.
 
-    A row of panels a task: the picture with the truth, then one panel a predictor. `options` go to each predictor.
+    A row of panels a task: the example where one is shown, the picture with the truth, then each predictor's agreement
+    after its last click (or after each number of clicks in `steps`) and what goes on inside it, see `insight`.
+    `options` go to each predictor.
     """
     predictors = {name: load(name, **(options or {}).get(name, {})) for name in names}
     files = []
@@ -61,9 +67,15 @@ def draw_figures(
         folder.mkdir(parents=True, exist_ok=True)
     for dataset in datasets:
         for number, task in enumerate(draw_tasks(dataset, target, protocol)[:MOST]):
-            answers = {name: asked(task, one, protocol).clicked(protocol) for name, one in predictors.items()}
+            answers = {
+                name: [
+                    asked(task, one, protocol).clicked(replace(protocol, max_clicks=count))
+                    for count in steps or (protocol.max_clicks,)
+                ]
+                for name, one in predictors.items()
+            }
             path = folder / f"{dataset.name}-{number + 1:02d}.png"
-            done, coded = cv2.imencode(".png", np.ascontiguousarray(_row(task, answers)[..., ::-1]))
+            done, coded = cv2.imencode(".png", np.ascontiguousarray(_row(task, answers, protocol)[..., ::-1]))
             assert done
             with replace_whole(path) as part:
                 coded.tofile(part)
@@ -71,18 +83,38 @@ def draw_figures(
     return files
 
 
-def _row(task: Task, answers: Mapping[str, Clicked]) -> NDArray[np.uint8]:
-    """The truth and every predictor's agreement, each cut around the task and titled."""
+def _row(task: Task, answers: Mapping[str, Sequence[Clicked]], protocol: EvalProtocol) -> NDArray[np.uint8]:
+    """The example, the truth and every predictor's panels, each cut around the task and titled."""
     image, (truth, ignore) = task.picture.image(), task.truth()
-    window = _around(truth | np.logical_or.reduce([answer.mask for answer in answers.values()]))
-    panels = [_panel(agreement(image, truth, truth, ignore), window, (), f"truth: {task.cls}")]
-    for name, answer in answers.items():
-        reached = answer.ious[-1] if answer.ious else 0.0
-        count = f"{len(answer.clicks)} click{'' if len(answer.clicks) == 1 else 's'}"
-        text = f"{name}: IoU {100 * reached:.1f}, {count}"
-        panels.append(_panel(agreement(image, truth, answer.mask, ignore), window, answer.clicks, text))
+    masks = [answer.mask for several in answers.values() for answer in several]
+    window = _around(truth | np.logical_or.reduce(masks))
+    shown = task.references(protocol.references, protocol.reference_interval, protocol.reference_scale)
+    panels = _examples(shown)
+    panels.append(_panel(agreement(image, truth, truth, ignore), window, (), f"truth: {task.cls}"))
+    for name, several in answers.items():
+        for answer in several:
+            reached = answer.ious[-1] if answer.ious else 0.0
+            count = f"{len(answer.clicks)} click{'' if len(answer.clicks) == 1 else 's'}"
+            text = f"{name}: IoU {100 * reached:.1f}, {count}"
+            panels.append(_panel(agreement(image, truth, answer.mask, ignore), window, answer.clicks, text))
+        last, shows = several[-1], spec_of(name).shows
+        if shows:
+            inside = INSIGHTS[shows](image, last.clicks, last.before, split_name(name)[1])
+            panels += [_panel(drawn, window, last.clicks, title) for title, drawn in inside]
     gap = np.full((SIDE + HEAD, GAP, 3), 255, np.uint8)
     return np.hstack([part for panel in panels for part in (panel, gap)][:-1])
+
+
+def _examples(shown: Sequence[Reference]) -> list[NDArray[Any]]:
+    """The example's picture with the outline of what it shows in yellow and of what it excludes in red."""
+    if not shown:
+        return []
+    drawn = np.ascontiguousarray(shown[0].image)
+    for one in shown:
+        rings, _ = cv2.findContours(one.mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, rings, -1, MISSED if one.positive else TOO_MUCH, 2)
+    around = _around(np.logical_or.reduce([one.mask for one in shown]))
+    return [_panel(drawn, around, (), "example: " + ", ".join("yes" if one.positive else "no" for one in shown))]
 
 
 def _around(mask: NDArray[np.bool_]) -> tuple[int, int, int]:

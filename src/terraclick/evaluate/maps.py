@@ -24,7 +24,7 @@ from terraclick.datasets.sources import IMAGES, files_below
 from terraclick.errors import BadConfig, BadData
 from terraclick.files import write_bytes
 
-__all__ = ["MapJudgement", "MapProtocol", "MapReport", "answers_of", "judge_map", "write_masks"]
+__all__ = ["MapJudgement", "MapProtocol", "MapReport", "answers_of", "check_pairs", "judge_map", "write_masks"]
 
 Numbers = NDArray[np.uint16]
 
@@ -183,18 +183,11 @@ def answers_of(
 ) -> list[int | None]:
     """The dataset's number of each class of a model, in the order of its logits; None where it has no such class.
 
-    Names are the same but for case, spaces and underscores; `same` holds pairs that differ otherwise. Raises BadConfig.
+    Names are the same but for case, spaces and underscores; `same` holds pairs that differ otherwise, of which those
+    that the dataset lacks are passed over. Raises BadConfig where no class is shared.
     """
     by_name = {_plain(kind): number for number, kind in classes.items()}
-    own = {_plain(kind.name) for kind in spec.classes}
-    renamed = {}
-    for model_class, dataset_class in same:
-        if _plain(model_class) not in own:
-            known = ", ".join(kind.name for kind in spec.classes)
-            raise BadConfig(f"the model has no class {model_class!r}: give one of {known}.")
-        if _plain(dataset_class) not in by_name:
-            raise BadConfig(f"{where} has no class {dataset_class!r}: give one of {', '.join(classes.values())}.")
-        renamed[_plain(model_class)] = _plain(dataset_class)
+    renamed = {_plain(ours): _plain(theirs) for ours, theirs in same if _plain(theirs) in by_name}
     found = [by_name.get(renamed.get(_plain(kind.name), _plain(kind.name))) for kind in spec.classes]
     if all(number is None for number in found):
         known = ", ".join(kind.name for kind in spec.classes)
@@ -202,6 +195,18 @@ def answers_of(
             f"{where} has none of the model's classes ({known}): name pairs with --same-class MODEL=DATASET."
         )
     return found
+
+
+def check_pairs(
+    same: Sequence[tuple[str, str]], specs: Sequence[MapSpec], tables: Sequence[Mapping[int, str]]
+) -> None:
+    """Raise BadConfig where a pair names a class that none of some models, or none of some datasets, has."""
+    models = list(dict.fromkeys(kind.name for spec in specs for kind in spec.classes))
+    datasets = list(dict.fromkeys(name for table in tables for name in table.values()))
+    for pair in same:
+        for name, known, whose in zip(pair, (models, datasets), ("model", "dataset"), strict=True):
+            if _plain(name) not in map(_plain, known):
+                raise BadConfig(f"no {whose} has a class {name!r}: give one of {', '.join(known)}.")
 
 
 def _plain(name: str) -> str:

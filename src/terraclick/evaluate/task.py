@@ -18,19 +18,23 @@ from terraclick.data.sample import Task
 from terraclick.evaluate.protocol import EvalProtocol
 from terraclick.evaluate.report import TaskResult
 from terraclick.evaluate.robots import CHANCE, ROBOTS, Mask
-from terraclick.values import Click, Target
+from terraclick.values import Click, Prediction, Target
 
 __all__ = ["Asked", "Clicked", "asked", "draw_tasks", "run_task"]
 
 
 @dataclass(frozen=True, eq=False)
 class Clicked:
-    """A task clicked through: IoU after each click, the last mask (H, W), the clicks, seconds of all clicks."""
+    """A task clicked through: IoU after each click, the last mask (H, W), the clicks, seconds of all clicks.
+
+    `before` is the answer before the last click, None after one click alone.
+    """
 
     ious: tuple[float, ...]
     mask: Mask
     clicks: tuple[Click, ...]
     seconds: float
+    before: Prediction | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +63,14 @@ class Asked:
             over = len(ious) >= protocol.max_clicks or (ious and ious[-1] >= protocol.stops)
             return None if over else robot(mask, self.truth, self.ignore, session.clicks, rng)
 
-        session = self.session
+        session, before = self.session, None
         for step in fold(session, choose, self.predictor, self.encoded, clock):
-            session, seconds = step.session, seconds + step.seconds
+            before, session, seconds = session.latest, step.session, seconds + step.seconds
             latest = session.latest
             assert latest is not None
             mask = latest.probs > protocol.mask_threshold
             ious.append(iou(mask, self.truth, self.ignore))
-        return Clicked(tuple(ious), mask, tuple(session.clicks), seconds)
+        return Clicked(tuple(ious), mask, tuple(session.clicks), seconds, before)
 
 
 def draw_tasks(dataset: Dataset, target: Target, protocol: EvalProtocol) -> list[Task]:

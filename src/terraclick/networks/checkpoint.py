@@ -28,6 +28,7 @@ from terraclick.networks.weights import PublishedWeights, Renames
 __all__ = [
     "as_config",
     "build",
+    "config_beside",
     "convert",
     "family_of",
     "fit",
@@ -281,12 +282,17 @@ def load_network(name: str, weights: str | Path | None = None, random: int | Non
     path = Path(weights)
     if path.suffix != ".safetensors":
         return load_published(name, read_published(path), config, path.name)
-    described = path.with_suffix(".json")
-    if config is None and described.is_file():
-        config = read_config(described, name)
-    network, _, _ = build(name, config)
+    network, _, _ = build(name, config or config_beside(path, name))
     fit(network, read_published(path), path.name)
     return network.eval()
+
+
+def config_beside(weights: str | Path | None, name: str) -> Any:
+    """The config that `save_network` wrote beside converted weights; None for other files. Raises BadWeights."""
+    described = None if weights is None else Path(weights).with_suffix(".json")
+    if described is None or Path(str(weights)).suffix != ".safetensors" or not described.is_file():
+        return None
+    return read_config(described, name)
 
 
 def read_config(path: Path, name: str) -> Any:

@@ -43,6 +43,8 @@ class FamilySpec:
     """Of the published weights, one line for people."""
     reads_references: bool = False
     """Whether references change an answer."""
+    shows: str = ""
+    """What figures draw of its inside: prompts, modulation, or nothing."""
     builds_on: str | None = None
     """The family whose weights training may start from."""
     builds_on_at: str = ""

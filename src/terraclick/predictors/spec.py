@@ -32,5 +32,7 @@ class PredictorSpec:
     """Whether references change its answers."""
     extra: str | None = None
     """The optional dependencies of the package without which it cannot be loaded from `weights`; None = none."""
+    shows: str = ""
+    """What figures draw of its inside: prompts, modulation, or nothing."""
     weights: str | None = None
     """What its option `weights` must be given, in words; None if it needs none."""

@@ -41,9 +41,9 @@ def build(
         exported = from_folder(name, weights, parity=parity, precision=precision, device=device)
         return Cached(Flipped(exported) if flip else exported, capacity)
     with require_extra("torch"):
-        from terraclick.networks.checkpoint import load_network, preset_of
+        from terraclick.networks.checkpoint import config_beside, load_network, preset_of
         from terraclick.networks.predictor import Exact, NetworkPredictor
-    chosen = config or preset_of(name)
+    chosen = config or config_beside(weights, name) or preset_of(name)
     setting = {"setting": "parity" if parity else "paper", "divisions": divisions, "weights": shares, "dirty": dirty}
     network = load_network(name, weights, random, replace(chosen, **setting))
     if parity:

@@ -11,5 +11,6 @@ SPEC = FamilySpec(
         NetworkSpec("isrefiner-b", "RS-ISRefiner as its paper draws it"),
         NetworkSpec("isrefiner-b-parity", "RS-ISRefiner as its code computes it", options={"parity": True}),
     ),
+    shows="modulation",
     builds_on="mfp",
 )

@@ -8,5 +8,6 @@ __all__ = ["SPEC"]
 
 SPEC = FamilySpec(
     (NetworkSpec("mfp-b", "MFP, ViT-B: SimpleClick with modulated probabilities (Lee et al. 2024)"),),
+    shows="modulation",
     builds_on="simpleclick",
 )
