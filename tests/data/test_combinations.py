@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from terraclick.cli import main
 from terraclick.data.combinations import combination_tasks
 from terraclick.data.datasets import open_dataset
 from terraclick.data.sample import coarse_outline
@@ -115,3 +116,21 @@ def test_outlines_go_straight_between_every_nth_point():
     assert sizes == sorted(sizes, reverse=True) and sizes[-1] < 0.8 * sizes[0]
     ring = disc & ((rows - 50) ** 2 + (cols - 50) ** 2 > 20**2)
     assert not coarse_outline(ring, 2)[50, 50]
+
+
+def test_the_figure_of_coarser_and_smaller_examples(fish, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    words = ["benchmark", "--preset", "refcut-combinations", "--target", "object", "--predictor", "grabcut", "--data"]
+    words += [str(fish.folder), "--references", "positive", "--limit", "2", "--max-clicks", "1"]
+    for option, values in (("--reference-interval", "1,10,20"), ("--reference-scale", "1,0.5")):
+        with pytest.raises(SystemExit) as stopped:
+            main([*words, option, values, "--plot", str(tmp_path / "a.png"), "--json", str(tmp_path / "a.json")])
+        assert stopped.value.code == 0
+        told = json.loads((tmp_path / "a.json").read_text())
+        field = option.strip("-").replace("-", "_")
+        assert [f"{one['protocol'][field]:g}" for one in told] == values.split(",")
+        assert [one["predictor"] for one in told] == [f"grabcut, {option[12:]} {v}" for v in values.split(",")]
+        assert cv2.imread(str(tmp_path / "a.png")).std() > 5
+    with pytest.raises(SystemExit) as stopped:
+        main([*words, "--reference-interval", "1,2", "--reference-scale", "1,2"])
+    assert stopped.value.code == 2 and "several of one only" in capsys.readouterr().err

@@ -66,8 +66,18 @@ __all__ = ["benchmark", "protocol_of", "weights_of"]
     help="Click each task this many more times at random places of the error: a column with mean and spread.",
 )
 @click.option("--references", type=click.Choice(SHOWN), help="Examples from the next picture (default: the preset's).")
-@click.option("--reference-interval", type=click.IntRange(1), help="Coarser masks of examples: every n-th point.")
-@click.option("--reference-scale", type=click.FloatRange(0.05, 10), help="How much larger examples are shown.")
+@click.option(
+    "--reference-interval",
+    type=Numbers(None, "whole numbers such as 1,10,20", int),
+    metavar="N,…",
+    help="Coarser masks of examples: every n-th point; several are run one after the other.",
+)
+@click.option(
+    "--reference-scale",
+    type=Numbers(None, "numbers such as 1,0.5,0.25"),
+    metavar="S,…",
+    help="How much larger examples are shown; several are run one after the other.",
+)
 @variant_options
 @click.option("--device", metavar="NAME", help="Where a paper's network runs: cpu (default) or cuda.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
@@ -96,7 +106,7 @@ def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any
     refuse_map_options()
     from terraclick.data.datasets import open_datasets
     from terraclick.evaluate.compare import compared, cost_columns
-    from terraclick.evaluate.figures import draw_figures, plot
+    from terraclick.evaluate.figures import draw_figures, plot, plot_over
     from terraclick.evaluate.run import run_benchmark
     from terraclick.files import check_output, write_text
     from terraclick.predictors.variants import composed
@@ -113,17 +123,16 @@ def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any
         weights = {composed(name, settings): path for name, path in plain.items()}
     if len(set(names)) < len(names):
         raise BadConfig(f"--predictor {names[-1]} was given twice: name each once.")
-    protocol = protocol_of(words["preset"], words)
+    swept, protocols = sweep_of(protocol_of(words["preset"], words), words)
     datasets, reports = open_datasets(data), []
     for name in names:
-        journal = words["resume"]
-        if journal is not None and len(names) > 1:
-            journal = journal.with_name(f"{journal.stem}.{name}{journal.suffix}")
-        options = {"weights": weights[name]} if name in weights else {}
-        found = run_benchmark(
-            name, Target(target), datasets, protocol, journal, words["workers"], progress_of("tasks"), options
-        )
-        reports.append(found)
+        for said, protocol in protocols.items():
+            journal = words["resume"]
+            if journal is not None and (len(names) > 1 or swept):
+                journal = journal.with_name(f"{journal.stem}.{name}{said.replace(' ', '-')}{journal.suffix}")
+            options = {"weights": weights[name]} if name in weights else {}
+            run = (name, Target(target), datasets, protocol, journal, words["workers"], progress_of("tasks"), options)
+            reports.append(replace(run_benchmark(*run), predictor=f"{name}{said}"))
     costs = cost_columns(names) if words["cost"] else {}
     text = "\n".join(report.to_markdown() for report in reports)
     if len(reports) > 1 or costs:
@@ -136,12 +145,31 @@ def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any
     if words["markdown"] is not None:
         write_text(words["markdown"], text)
     if words["plot_file"] is not None:
-        plot(reports, words["plot_file"])
+        plot_over(reports, swept, words["plot_file"]) if swept else plot(reports, words["plot_file"])
     if words["figures"] is not None:
+        protocol = next(iter(protocols.values()))
         loaded = {name: {"weights": path} for name, path in weights.items()}
         steps = words["figure_clicks"] or ()
         draw_figures(names, Target(target), datasets, protocol, words["figures"], loaded, steps)
         plot(reports, words["figures"] / "miou.png")
+
+
+SWEPT = {"reference_interval": "interval", "reference_scale": "scale"}
+"""Settings of examples of which several values can be given → the word that tells their rows apart."""
+
+
+def sweep_of(protocol: Any, words: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The setting of which several values were given ("" for none), and what a row is called → its protocol."""
+    given = {name: words[name] for name in SWEPT if words.get(name) is not None}
+    several = [name for name, values in given.items() if len(values) > 1]
+    if len(several) > 1:
+        raise BadConfig("several values of --reference-interval and of --reference-scale: give several of one only.")
+    for name, values in given.items():
+        protocol = replace(protocol, **{name: values[0]})
+    if not several:
+        return "", {"": protocol}
+    (name,) = several
+    return name, {f", {SWEPT[name]} {value:g}": replace(protocol, **{name: value}) for value in given[name]}
 
 
 def protocol_of(preset: str, words: Mapping[str, Any]) -> Any:
@@ -150,7 +178,6 @@ def protocol_of(preset: str, words: Mapping[str, Any]) -> Any:
 
     fields = [
         *("limit", "seed", "chance_draws", "references", "max_clicks", "min_area", "max_area", "size_groups"),
-        *("reference_interval", "reference_scale"),
     ]
     chosen = {name: words[name] for name in fields if words.get(name) is not None}
     if words.get("iou") is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from terraclick.commands.options import Verb
-from terraclick.commands.output import print_answer, progress_of, tell
+from terraclick.commands.output import print_answer, progress_of, tell, warn
 from terraclick.commands.parameters import EXISTING, NEW
 from terraclick.errors import BadConfig
 
@@ -73,10 +73,12 @@ def prepare(dataset: str, source: Path | None, out: Path | None, as_json: bool, 
         overwrite=words["overwrite"],
         progress=progress_of("pictures"),
     )
+    for note in found.notes:
+        warn(f"Note: {note}")
     splits = [
         {"split": one.split, "folder": str(one.folder), "pictures": one.pictures, "objects": one.objects}
         | {"published": dict(one.published)}
         for one in found.splits
     ]
-    answer = {"dataset": found.dataset, "splits": splits}
+    answer = {"dataset": found.dataset, "splits": splits, "notes": list(found.notes)}
     print_answer(answer, as_json, [one.sentence() for one in found.splits])

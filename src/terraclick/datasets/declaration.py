@@ -96,6 +96,8 @@ class Scan:
 
     scenes: tuple[Scene, ...]
     classes: Mapping[int, str] | None = None
+    notes: tuple[str, ...] = ()
+    """What the user should know of it: sentences such as what was left out."""
 
 
 @dataclass(frozen=True)

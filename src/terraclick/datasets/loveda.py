@@ -56,6 +56,7 @@ DECLARATIONS = (
         classes=dict(enumerate(("background", "building", "road", "water", "barren", "forest", "agriculture"))),
         gsd="0.3 m",
         parts=PARTS,
+        counts={("bicor", "train pictures"): 2522, ("bicor", "val pictures"): 1669},
         drawn={"isrefiner": 851},
         remarks=(
             "RS-ISRefiner clicks buildings of Urban: connected parts of the class. Its text and its tables exchange "

@@ -12,6 +12,7 @@ DECLARATIONS = (
         title="NWPU VHR-10: planes, ships, tanks, courts and vehicles, outlined",
         source="NWPU VHR-10 with COCO outlines (github.com/chaozhong2010/VHR-10_dataset_coco); for research",
         gsd="0.08 to 2 m",
+        counts={("isrefiner", "test pictures"): 650},
         drawn={"isrefiner": 2049},
         remarks="A negative image set has no objects and is not read.",
     ),

@@ -78,6 +78,9 @@ DECLARATIONS = (
             ("refcut", "val pictures"): 1206,
             ("refcut", "test pictures"): 2408,
         },
-        remarks="A part is a class of its category: the head of one species is not that of another.",
+        remarks=(
+            "A part is a class of its category: the head of one species is not that of another. RefCut asks 14495 "
+            "parts, pairs and wholes of the test pictures."
+        ),
     ),
 )

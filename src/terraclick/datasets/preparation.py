@@ -57,6 +57,8 @@ class Prepared:
     dataset: str
     settings: Settings
     splits: tuple[SplitCounts, ...]
+    notes: tuple[str, ...] = ()
+    """What was found in the source that the user should know."""
 
 
 def prepare(
@@ -103,7 +105,7 @@ def prepare(
     for split, folder in folders.items():
         shutil.rmtree(folder / ".prepare", ignore_errors=True)
         counts.append(_counted(declaration, split, folder, protocol))
-    return Prepared(name, settings, tuple(counts))
+    return Prepared(name, settings, tuple(counts), scan.notes)
 
 
 def _chosen(declaration: Declaration, scenes: Sequence[Scene], splits: Sequence[str]) -> list[Scene]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
+from affine import Affine
 
 from terraclick.datasets.declaration import Declaration, Labelling, Scan, Scene, Settings
 from terraclick.datasets.parts import whole_and_parts
@@ -14,9 +16,10 @@ from terraclick.datasets.sources import stacked
 from terraclick.datasets.splits import by_shares
 from terraclick.errors import BadConfig, BadData
 from terraclick.formats.common.collection import Picture, collected, in_pixels
+from terraclick.geo.grid import Grid
 from terraclick.geo.kinds import kind_of
 from terraclick.geo.raster import rasterized, read_info
-from terraclick.store.fields import parts_by_whole
+from terraclick.store.fields import MapObject, parts_by_whole
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.identity import find_image, unique_names
 
@@ -31,9 +34,11 @@ def scan(source: Path, settings: Settings) -> Scan:
     if not source.is_file():
         raise BadConfig(f"{source} is no file: give the .gpkg of a session.")
     with GeoPackageStore.open(source) as store:
-        items = [item for item in store.objects(status="accepted") if kind_of(item.geometry) == "polygon"]
+        accepted = list(store.objects(status="accepted"))
+        items = [item for item in accepted if kind_of(item.geometry) == "polygon"]
         if not items:
-            raise BadData(f"{source} holds no accepted object: accept some in the map or with segment first.")
+            said = "".join(f" ({note.partition(':')[0]})" for note in _left_out(accepted))
+            raise BadData(f"{source} holds no accepted area{said}: accept some in the map or with segment first.")
         whole = collected(store, items, work=False)
     images = {image.path: image for image in whole.images if any(item.image == image.path for item in items)}
     lost = sorted({item.image for item in items} - set(images))
@@ -45,12 +50,15 @@ def scan(source: Path, settings: Settings) -> Scan:
     dealt = (
         by_shares(list(images), SHARES, settings.seed) if settings.deal == "seed" else dict.fromkeys(images, "train")
     )
-    scenes = []
+    scenes, cut = [], 0
     for key, image in images.items():
         path = find_image(image, (), source.parent)
         info = read_info(path, image.reading)
-        picture = Picture(key, names[key], info.grid, image.hash, path)
+        in_own_pixels = whole.crs is None and info.grid.crs is not None  # a session of `segment --pixels`
+        grid = Grid(Affine.identity(), None, info.grid.shape) if in_own_pixels else info.grid
+        picture = Picture(key, names[key], grid, image.hash, path)
         sheet = in_pixels([item for item in items if item.image == key], whole.crs, picture)
+        cut += sheet.cut
         parts, _ = parts_by_whole(sheet.items)
         place = {item.uuid: at for at, item in enumerate(sheet.items)}
         owner = {part.uuid: place[uuid] for uuid, own in parts.items() for part in own}
@@ -61,7 +69,18 @@ def scan(source: Path, settings: Settings) -> Scan:
         note = (info.grid.shape, things)
         scenes.append(Scene(names[key], dealt[key], path, (), note, info.grid.metres_per_pixel))
     classes = {0: "background"} | {kind.number: kind.name for kind in whole.classes}
-    return Scan(tuple(scenes), classes)
+    reach = (f"{cut} object{'' if cut == 1 else 's'} beyond the edge of the image: cut off there.",) if cut else ()
+    return Scan(tuple(scenes), classes, _left_out(accepted) + reach)
+
+
+def _left_out(items: Sequence[MapObject]) -> tuple[str, ...]:
+    """A sentence about the accepted objects that are no areas, if there are any."""
+    kinds = [kind_of(item.geometry) or "collection" for item in items]
+    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds) if kind != "polygon"}
+    if not counts:
+        return ()
+    said = " and ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items())
+    return (f"{said} {'is' if sum(counts.values()) == 1 else 'are'} left out: a training set holds areas alone.",)
 
 
 def read(scene: Scene) -> Labelling:

@@ -80,7 +80,7 @@ DECLARATIONS = (
         counts={("refcut", "test pictures"): 400},
         remarks=(
             "The folders are our reading of the paper (50 objects and 30 pairs, five pictures each): label your own in "
-            "this layout to compare."
+            "this layout to compare. RefCut asks 1336 parts, pairs and wholes."
         ),
     ),
 )

@@ -24,7 +24,7 @@ from terraclick.offline import packaged_fonts
 from terraclick.predictors.variants import split_name
 from terraclick.values import Reference, Target
 
-__all__ = ["AGREED", "MISSED", "TOO_MUCH", "agreement", "draw_figures", "plot"]
+__all__ = ["AGREED", "MISSED", "TOO_MUCH", "agreement", "draw_figures", "plot", "plot_over"]
 
 AGREED = (60, 200, 80)
 """RGB of pixels that truth and mask share."""
@@ -145,14 +145,41 @@ def _panel(image: NDArray[np.uint8], window: tuple[int, int, int], clicks: Seque
     return np.vstack([head, out])
 
 
-def plot(reports: Sequence[Report], path: Path) -> None:
-    """Draw the mean IoU after each click of some reports (mean over datasets) to a picture file."""
+def plot_over(reports: Sequence[Report], setting: str, path: Path) -> None:
+    """Draw the mean IoU after the first click over a setting of the protocols, a line a predictor, to a picture file.
+
+    What stands before the last comma of a report's `predictor` tells the lines apart.
+    """
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for report in reports:
+        place = float(getattr(report.protocol, setting)), report.average()["miou"]["1"]
+        lines.setdefault(report.predictor.rpartition(",")[0], []).append(place)
+    for name, places in lines.items():
+        values, reached = zip(*sorted(places), strict=True)
+        axes.plot(values, reached, marker=".", label=f"{name}, references {reports[0].protocol.references}")
+    axes.set(xlabel=setting.replace("_", " "), ylabel="mean IoU after the first click", ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    with replace_whole(path) as part:
+        figure.savefig(part, dpi=120)
+    pyplot.close(figure)
+
+
+def _pyplot() -> Any:
+    """Matplotlib's pyplot with the packaged fonts, drawing to files. Raises MissingExtra."""
     with require_extra("benchmark"):
         import matplotlib
     matplotlib.use("Agg")
     with packaged_fonts():
         from matplotlib import pyplot
+    return pyplot
 
+
+def plot(reports: Sequence[Report], path: Path) -> None:
+    """Draw the mean IoU after each click of some reports (mean over datasets) to a picture file."""
+    pyplot = _pyplot()
     figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
     for report in reports:
         miou = report.average()["miou"]

@@ -197,9 +197,7 @@ def answers_of(
     return found
 
 
-def check_pairs(
-    same: Sequence[tuple[str, str]], specs: Sequence[MapSpec], tables: Sequence[Mapping[int, str]]
-) -> None:
+def check_pairs(same: Sequence[tuple[str, str]], specs: Sequence[MapSpec], tables: Sequence[Mapping[int, str]]) -> None:
     """Raise BadConfig where a pair names a class that none of some models, or none of some datasets, has."""
     models = list(dict.fromkeys(kind.name for spec in specs for kind in spec.classes))
     datasets = list(dict.fromkeys(name for table in tables for name in table.values()))
