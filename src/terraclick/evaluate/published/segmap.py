@@ -128,6 +128,6 @@ TABLES = (
             SimpleClick-CFR: 3.88 4.98 7.43 13.37 1.93 2.27 2.93 4.91 4.60 5.95 8.65 14.02 3.76 4.82 6.98 13.05 \
 1.95 2.50 3.83 10.88 3.65 4.83 7.30 13.02
         """,
-        "The networks here read the first three of the four bands.",
+        "A network of four bands is trained with `--set config.vit.bands=4`; others read the first three.",
     ),
 )
