@@ -74,7 +74,7 @@ def make_maps(folder, patch):
     }
     for name, recipe, data in (("loveda", loveda(), "loveda"), ("isprs", vaihingen(), "vaihingen")):
         chosen = replace(recipe, train_on=(f"maps/train/{data}",), judge_on=(f"maps/train/{data}",), **small)
-        weights = semantic.train(chosen, folder, folder / "runs" / name, stop_after=1)
+        weights = semantic.train(chosen, folder, folder / "runs" / name, until=1)
         export_map(weights, folder / "models" / name)
 
 
