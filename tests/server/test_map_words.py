@@ -150,6 +150,27 @@ def test_refusing_is_undone_by_undo_also_after_the_list_was_left(driver):
         assert kept not in {f["id"] for f in driver.objects()}
 
 
+def test_yes_and_no_answer_the_review_that_was_begun_last_not_the_proposals(driver):
+    """With proposals open, `G` went to an object and `Y` kept a proposal on bare ground."""
+    page, town = driver.page, Town()
+    make_class(driver, "basin")
+    driver.key("c")
+    pool = town.near("water", 900, 620)[0]
+    outline(driver, pool, target=0.7)
+    driver.press("Enter", "/accept")
+    driver.key("v")
+    page.mouse.click(*driver.at(*middle(pool)))
+    page.wait_for_timeout(200)
+    driver.press("i", "/references")
+    found = driver.press("f", "/proposals")["items"]
+    assert found
+    driver.key("g")
+    change = driver.press("y", "/objects/set")
+    assert [feature["properties"]["status"] for feature in change["objects"]] == ["approved"]
+    assert len(driver.objects()) == 1 and page.locator("[data-proposal]").count() in (0, len(found))
+    driver.key("Escape")
+
+
 def test_an_object_is_taken_apart_and_its_parts_are_kept_with_it(driver, tmp_path):
     """Select the whole, press the key, outline the parts: each names its whole, its class is its tag."""
     page = driver.page

@@ -3,11 +3,15 @@
 import csv
 import io
 import json
+import urllib.request
 import zipfile
 
+import cv2
+import numpy as np
 import pytest
 import shapely
 from affine import Affine
+from map_driver import serving
 from pyproj import CRS, Geod, Transformer
 from tests_app_help import HOUSES, draw, outline_house, ring
 
@@ -214,3 +218,21 @@ def test_houses_are_where_the_made_up_town_has_them(client):
     row, col, rows, cols = HOUSES["a"]
     made = shapely.geometry.shape(outline_house(client)["geometry"])
     assert made.bounds == pytest.approx((col, row, col + cols, row + rows), abs=1)
+
+
+def test_a_folder_with_a_picture_without_a_system_is_served_without_that_picture(tmp_path):
+    """It ended the whole server: “terminate called without an active exception”, or refused the folder."""
+    images = tmp_path / "images"
+    images.mkdir()
+    draw(images / "scene.tif")
+    cv2.imwrite(str(images / "photo.png"), np.full((60, 80, 3), 90, np.uint8))
+    with serving(tmp_path, images) as address:
+        token = address.rpartition("token=")[2]
+        asked = urllib.request.Request(
+            address.split("?")[0] + "api/images", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            found = json.load(answer)["images"]
+        assert [image["name"] for image in found] == ["scene.tif"]
+    said = (tmp_path / "server.log").read_text()
+    assert "left out: photo.png has no coordinate system" in said and "terminate" not in said
