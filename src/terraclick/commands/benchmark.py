@@ -92,7 +92,7 @@ __all__ = ["benchmark", "protocol_of", "weights_of"]
     "--figure-clicks",
     type=Numbers(None, "numbers of clicks such as 1,3,5", int),
     metavar="K,…",
-    help="Show each predictor in the figures after so many clicks, instead of its last.",
+    help="Show each predictor in the figures after these numbers of clicks, instead of its last.",
 )
 @map_options
 def benchmark(predictors: tuple[str, ...], target: str, data: Path, **words: Any) -> None:
