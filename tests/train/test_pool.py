@@ -12,6 +12,7 @@ from terraclick.terra.patches import ENCODER_SIDE  # noqa: E402
 from terraclick.train.config import Source, TrainConfig  # noqa: E402
 from terraclick.train.crops import Asked, Crop  # noqa: E402
 from terraclick.train.pool import Episode, Pool  # noqa: E402
+from terraclick.train.wide_looks import wide_answer  # noqa: E402
 from terraclick.values import Click, Target  # noqa: E402
 
 SIDE = ENCODER_SIDE
@@ -62,7 +63,7 @@ def test_objects_that_fill_their_window_are_asked_most(tmp_path):
         Asked(Target.CLASS, square(0.9), 1),
         Asked(None, square(0.3), -1),
     ]
-    pool = pool_of(asked, tmp_path, region_share=0.1)
+    pool = pool_of(asked, tmp_path, region_share=0.1, first_looks=0.0)
     drawn = np.bincount([pool.fresh().asked for _ in range(400)], minlength=4)
     assert drawn[0] > 0.6 * 400 and 0 < drawn[1] < 0.2 * 400 and 0 < drawn[2] < 0.2 * 400 and 0 < drawn[3] < 0.2 * 400
 
@@ -76,3 +77,31 @@ def test_a_small_object_is_left_after_its_first_answer(tmp_path):
         episode = replace(pool.fresh(), clicks=(Click(30, 30, True),))
         after = pool.further(episode, answer, answer > 0.5)
         assert (after.previous is not None) == (clicks == 2)
+
+
+def test_first_looks_ask_for_whole_small_objects_as_often_as_told(tmp_path):
+    """A chain of clicks lasts six samples, a first look one: drawn evenly, first looks would be rare."""
+    small, cut_off = square(0.1), square(0.1, start=0)
+    asked = [Asked(Target.OBJECT, square(0.6), 1), Asked(Target.OBJECT, small, 1), Asked(Target.OBJECT, cut_off, 1)]
+    pool = pool_of(asked, tmp_path, region_share=0.0, first_looks=0.5)
+    drawn = [pool.fresh().asked for _ in range(400)]
+    assert 0.4 * 400 < drawn.count(1) < 0.65 * 400 and drawn.count(2) < 0.2 * 400
+
+
+@pytest.mark.parametrize(("extent", "share", "begun"), [(0.6, 1.0, True), (0.6, 0.0, False), (0.1, 1.0, False)])
+def test_a_zoomed_look_begins_with_a_wider_one_s_answer(tmp_path, extent, share, begun):
+    """Only what fills its window was looked at before: a first look has no answer to go on from."""
+    pool = pool_of([Asked(Target.OBJECT, square(extent), 1)], tmp_path, region_share=0.0, wide_share=share)
+    assert all((pool.fresh().previous is not None) == begun for _ in range(20))
+
+
+def test_a_wider_look_s_answer_holds_its_click_and_is_seldom_exact():
+    rng = np.random.default_rng(0)
+    truth, other = square(0.5), square(0.2, start=220)
+    ious = []
+    for _ in range(60):
+        answer = wide_answer(truth, other, Click(80, 90, True), rng)
+        assert answer.dtype == np.uint8 and answer.shape == truth.shape and answer[80, 90] > 127
+        mask = answer > 127
+        ious.append((mask & (truth == 1)).sum() / (mask | (truth == 1)).sum())
+    assert 0.5 < np.mean(ious) < 0.95 and min(ious) < 0.5 and max(ious) > 0.9

@@ -24,6 +24,7 @@ from terraclick.terra.patches import ENCODER_SIDE, PatchFeatures
 from terraclick.train.borrow import Borrowed, Lenders, lent
 from terraclick.train.config import TrainConfig
 from terraclick.train.crops import Asked, Crop, Encode, draw_crops
+from terraclick.train.wide_looks import wide_answer
 from terraclick.values import Click, Prompt, Target, Window
 
 __all__ = ["Episode", "Pool", "sample"]
@@ -131,6 +132,7 @@ class Pool:
     def _index(self) -> None:
         self.lenders = Lenders(self.crops)
         self.numbers = sorted(self.crops)
+        self.with_small = [number for number in self.numbers if any(map(_is_small, self.crops[number].asked))]
 
     def state(self) -> dict[str, Any]:
         """All that decides what follows, but for the crops, which lie in the folder."""
@@ -179,15 +181,16 @@ class Pool:
         """A new target with its first clicks: where the robot would click, anywhere well inside, or several at once."""
         rng = self.rng
         for _ in range(FRESH_DRAWS):
-            number = int(self.numbers[rng.integers(len(self.numbers))])
+            first_look = bool(self.with_small) and rng.random() < self.config.first_looks
+            numbers = self.with_small if first_look else self.numbers
+            number = int(numbers[rng.integers(len(numbers))])
             turn = Turn(int(rng.integers(4)), bool(rng.random() < 0.5), ENCODER_SIDE)
-            kind = rng.random()
-            if kind < self.config.remote_share:
+            if not first_look and rng.random() < self.config.remote_share:
                 remote = self._remote(number, turn)
                 if remote is not None:
                     return remote
                 continue
-            asked = self._choose(self.crops[number].asked)
+            asked = self._choose(self.crops[number].asked, first_look)
             episode = Episode(number, asked, turn)
             what = self.crops[number].asked[asked]
             if what.target is not None and what.cls >= 0 and rng.random() < self.config.reference_share:
@@ -196,15 +199,18 @@ class Pool:
                     return episode
             clicks = self._first(episode)
             if clicks:
-                return replace(episode, clicks=clicks)
+                return self._zoomed(replace(episode, clicks=clicks))
         raise BadData(f"{FRESH_DRAWS} draws found no target to click in the crops: give datasets with larger things.")
 
-    def _choose(self, asked: tuple[Asked, ...]) -> int:
+    def _choose(self, asked: tuple[Asked, ...], first_look: bool = False) -> int:
         """A thing or class of a crop, or one of its regions as often as the recipe says.
 
-        What the predictor meets most is asked most: objects that fill their window, classes in crops that no object
-        fills.
+        What the predictor meets most is asked most: for a first look whole objects that are small in their crop, else
+        objects that fill their window, and classes in crops that no object fills.
         """
+        small = [i for i, one in enumerate(asked) if _is_small(one)]
+        if first_look and small:
+            return int(small[self.rng.integers(len(small))])
         regions = [i for i, one in enumerate(asked) if one.target is None]
         others = [i for i, one in enumerate(asked) if one.target is not None]
         if not others or (regions and self.rng.random() < self.config.region_share):
@@ -227,6 +233,23 @@ class Pool:
         else:
             return sample_clicks(truth == 1, self.rng, truth == 255, max_positives=5, max_negatives=5)
         return (click,) if click is not None else ()
+
+    def _zoomed(self, episode: Episode) -> Episode:
+        """The episode; where its object fills the window, mostly with a wider look's answer to go on from."""
+        asked = self.asked(episode)
+        if asked is None or asked.target is not Target.OBJECT or asked.extent < SMALL:
+            return episode
+        if self.rng.random() >= self.config.wide_share:
+            return episode
+        beside = [i for i, one in enumerate(self.crops[episode.crop].asked) if one.target is Target.OBJECT]
+        beside = [i for i in beside if i != episode.asked]
+        other = replace(episode, asked=beside[self.rng.integers(len(beside))]) if beside else None
+        first = next((click for click in episode.clicks if click.positive), None)
+        if first is None:
+            return episode
+        side = ENCODER_SIDE
+        shown = None if other is None else self.truth(other, side)
+        return replace(episode, previous=wide_answer(self.truth(episode, side), shown, first, self.rng))
 
     def _remote(self, number: int, turn: Turn) -> Episode | None:
         """A class target clicked only in another crop; one time in six a class that this crop does not show."""
@@ -262,6 +285,11 @@ class Pool:
             return self.fresh()
         placed = _scaled(click, side, ENCODER_SIDE)
         return replace(episode, clicks=(*episode.clicks, placed), previous=np.rint(probs * 255).astype(np.uint8))
+
+
+def _is_small(one: Asked) -> bool:
+    """Whether it is a whole object, small in its crop: what a first look shows."""
+    return one.target is Target.OBJECT and one.extent < SMALL and not one.cut_off
 
 
 def _weight(one: Asked) -> float:
