@@ -142,26 +142,3 @@ def test_a_later_answer_that_runs_over_the_edge_is_followed_once():
     looked = Bright()
     Settled(looked, rule).predict(view, Prompt((Click(200, 250), Click(30, 30, False))), first)
     assert len(looked.seen) == 2 and first.focus.cols < looked.seen[0][1] < looked.seen[1][1]
-
-
-@dataclass(frozen=True)
-class Handed:
-    """Everything bright; remembers with which answer each look began."""
-
-    begun: list = field(default_factory=list)
-
-    def encode(self, view):
-        return view.image[..., 0] > 128
-
-    def predict(self, encoded, prompt, previous):
-        self.begun.append(None if previous is None else previous.mask.copy())
-        return Prediction(encoded.astype(np.float32), threshold=0.4)
-
-
-def test_a_closer_look_begins_with_the_wider_one_s_answer():
-    """The wider look knows what is around; the closer one corrects it instead of guessing anew."""
-    inner = Handed()
-    view = scene((200, 250, 12, 12))
-    Settled(inner, SettleRule(first=192, smallest=32)).predict(view, Prompt((Click(206, 256),)), None)
-    assert len(inner.begun) == 2 and inner.begun[0] is None
-    assert inner.begun[1].sum() == 144

@@ -12,7 +12,6 @@ from terraclick.terra.patches import ENCODER_SIDE  # noqa: E402
 from terraclick.train.config import Source, TrainConfig  # noqa: E402
 from terraclick.train.crops import Asked, Crop  # noqa: E402
 from terraclick.train.pool import Episode, Pool  # noqa: E402
-from terraclick.train.wide_looks import wide_answer  # noqa: E402
 from terraclick.values import Click, Target  # noqa: E402
 
 SIDE = ENCODER_SIDE
@@ -86,22 +85,3 @@ def test_first_looks_ask_for_whole_small_objects_as_often_as_told(tmp_path):
     pool = pool_of(asked, tmp_path, region_share=0.0, first_looks=0.5)
     drawn = [pool.fresh().asked for _ in range(400)]
     assert 0.4 * 400 < drawn.count(1) < 0.65 * 400 and drawn.count(2) < 0.2 * 400
-
-
-@pytest.mark.parametrize(("extent", "share", "begun"), [(0.6, 1.0, True), (0.6, 0.0, False), (0.1, 1.0, False)])
-def test_a_zoomed_look_begins_with_a_wider_one_s_answer(tmp_path, extent, share, begun):
-    """Only what fills its window was looked at before: a first look has no answer to go on from."""
-    pool = pool_of([Asked(Target.OBJECT, square(extent), 1)], tmp_path, region_share=0.0, wide_share=share)
-    assert all((pool.fresh().previous is not None) == begun for _ in range(20))
-
-
-def test_a_wider_look_s_answer_holds_its_click_and_is_seldom_exact():
-    rng = np.random.default_rng(0)
-    truth, other = square(0.5), square(0.2, start=220)
-    ious = []
-    for _ in range(60):
-        answer = wide_answer(truth, other, Click(80, 90, True), rng)
-        assert answer.dtype == np.uint8 and answer.shape == truth.shape and answer[80, 90] > 127
-        mask = answer > 127
-        ious.append((mask & (truth == 1)).sum() / (mask | (truth == 1)).sum())
-    assert 0.5 < np.mean(ious) < 0.95 and min(ious) < 0.5 and max(ious) > 0.9

@@ -98,15 +98,14 @@ class Settled:
         """Look where the object was (or around the click), and again where it turns out to be."""
         window = self._start(encoded, prompt.clicks, previous)
         moves = self.rule.moves if previous is None else self.rule.later_moves
-        before = previous
         for move in range(moves + 1):
-            answer = self._look(encoded, window, prompt, before)
+            answer = self._look(encoded, window, prompt, previous)
             fitting, cut_off = self._fitting(answer, window, encoded, prompt.clicks)
             near = previous is not None or _iou(fitting, window) >= self.rule.keep_iou
             fits = near and not cut_off
             if fits or fitting == window or move == moves:
                 break
-            window, before = fitting, answer if previous is None else previous
+            window = fitting
         return _connected(answer, prompt.clicks)
 
     def _start(self, view: View, clicks: Sequence[Click], previous: Prediction | None) -> Window:

@@ -55,8 +55,6 @@ class TrainConfig:
     """Share of the run that is trained on the late sides."""
     fitted_share: float = 0.65
     """Share of object crops cut about the object as the zoom-in cuts them; the others show more around it."""
-    wide_share: float = 0.75
-    """Share of objects that fill their window which begin with the answer of a wider look, as the zoom-in gives it."""
     first_looks: float = 0.6
     """How often a new episode is a first look: one click on a whole object, small in its crop. Others last about six
     clicks, so that this is a fifth of all samples."""

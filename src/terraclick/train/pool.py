@@ -24,7 +24,6 @@ from terraclick.terra.patches import ENCODER_SIDE, PatchFeatures
 from terraclick.train.borrow import Borrowed, Lenders, lent
 from terraclick.train.config import TrainConfig
 from terraclick.train.crops import Asked, Crop, Encode, draw_crops
-from terraclick.train.wide_looks import wide_answer
 from terraclick.values import Click, Prompt, Target, Window
 
 __all__ = ["Episode", "Pool", "sample"]
@@ -199,7 +198,7 @@ class Pool:
                     return episode
             clicks = self._first(episode)
             if clicks:
-                return self._zoomed(replace(episode, clicks=clicks))
+                return replace(episode, clicks=clicks)
         raise BadData(f"{FRESH_DRAWS} draws found no target to click in the crops: give datasets with larger things.")
 
     def _choose(self, asked: tuple[Asked, ...], first_look: bool = False) -> int:
@@ -233,23 +232,6 @@ class Pool:
         else:
             return sample_clicks(truth == 1, self.rng, truth == 255, max_positives=5, max_negatives=5)
         return (click,) if click is not None else ()
-
-    def _zoomed(self, episode: Episode) -> Episode:
-        """The episode; where its object fills the window, mostly with a wider look's answer to go on from."""
-        asked = self.asked(episode)
-        if asked is None or asked.target is not Target.OBJECT or asked.extent < SMALL:
-            return episode
-        if self.rng.random() >= self.config.wide_share:
-            return episode
-        beside = [i for i, one in enumerate(self.crops[episode.crop].asked) if one.target is Target.OBJECT]
-        beside = [i for i in beside if i != episode.asked]
-        other = replace(episode, asked=beside[self.rng.integers(len(beside))]) if beside else None
-        first = next((click for click in episode.clicks if click.positive), None)
-        if first is None:
-            return episode
-        side = ENCODER_SIDE
-        shown = None if other is None else self.truth(other, side)
-        return replace(episode, previous=wide_answer(self.truth(episode, side), shown, first, self.rng))
 
     def _remote(self, number: int, turn: Turn) -> Episode | None:
         """A class target clicked only in another crop; one time in six a class that this crop does not show."""
