@@ -160,6 +160,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tiny_dataset, tmp_path):
         train_network(replace(TINY, rate=1e-3), tiny_dataset, tmp_path / "b", resume=True)
 
 
+def test_one_sample_at_a_time_is_too_few_for_a_batch_norm(tiny_dataset, tmp_path):
+    """RITM normalises one number for each channel: torch says it in its own words, in mid-run."""
+    for few in (replace(STEPS["ritm"], batch=1), replace(STEPS["ritm"], batch=2, accumulate=2)):
+        with pytest.raises(BadConfig, match="too few: give a larger batch"):
+            train_network(few, tiny_dataset, tmp_path / f"run{few.accumulate}")
+
+
 def test_a_vit_that_learns_nothing_stays(tiny_dataset, tmp_path):
     recipe = replace(TINY, steps=1, backbone_rate=0.0, clip=1.0)
     trained = weights_of(train_network(recipe, tiny_dataset, tmp_path / "run"))

@@ -6,7 +6,8 @@ nor that of the parts of a batch changes what is learnt, but for dropout and bat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.blocks.tuning import count_parameters, merge_lora, tune
 from terraclick.data.datasets import Dataset, open_datasets
-from terraclick.errors import BadWeights
+from terraclick.errors import BadConfig, BadWeights
 from terraclick.networks.checkpoint import build, read_published, rename, save_network, weights_of
 from terraclick.networks.families import FAMILIES, able_to, part
 from terraclick.networks.initial import with_more_bands
@@ -157,7 +158,8 @@ class _NetworkWork(Work):
             torch.manual_seed(int(common.integers(2**31)))
             episodes, rngs = [episode for episode, _ in chunk], [rng for _, rng in chunk]
             watch = self._seen if every and (step + 1) % every == 0 and len(self._seen) < 4 else None
-            loss = training_loss(self.module, episodes, recipe, common, self.among.device, rngs, watch)
+            with _enough_samples(recipe, len(chunk)):
+                loss = training_loss(self.module, episodes, recipe, common, self.among.device, rngs, watch)
             loss = loss * (len(chunk) / recipe.batch)
             backward(loss)
             total += float(loss.detach())
@@ -185,6 +187,20 @@ class _NetworkWork(Work):
         """Workers may go."""
         if self._coming is not None:
             self._coming.close()
+
+
+@contextmanager
+def _enough_samples(recipe: NetworkRecipe, samples: int) -> Iterator[None]:
+    """BadConfig where a batch norm over one number for each channel cannot learn from so few samples."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("Expected more than 1 value per channel"):
+            raise
+        raise BadConfig(
+            f"{recipe.name} normalises over the samples computed at once, and {samples} is too few: "
+            "give a larger batch, or a smaller accumulate."
+        ) from error
 
 
 def _optimizer(network: nn.Module, recipe: NetworkRecipe) -> tuple[torch.optim.Optimizer, tuple[float, ...]]:
