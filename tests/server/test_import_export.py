@@ -30,6 +30,7 @@ def test_geojson_in_pixels_becomes_objects(client):
     assert [area(f["geometry"]) for f in change["objects"]] == [pytest.approx(400), pytest.approx(25)]
     properties = change["objects"][0]["properties"]
     assert (properties["status"], properties["class"], properties["label"]) == ("imported", "field", "a b")
+    assert properties["score"] is None  # no model was asked: the map says nothing of how sure it is
     assert len(client.post("/api/undo").json()["deleted"]) == 2
 
 
