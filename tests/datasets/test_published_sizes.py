@@ -1,8 +1,10 @@
 """Lists of the published sizes, of files of one byte, come into the splits that the papers count."""
 
 import json
+import shutil
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from terraclick.datasets.catalogue import declaration_of
@@ -76,6 +78,68 @@ def test_partimagenet(tmp_path):
     scan = declaration.scan(tmp_path, declaration.settings(None))
     assert dict(Counter(scene.split for scene in scan.scenes)) == sizes
     assert sum(" " not in name for name in scan.classes.values()) == 158 + 1  # categories, and the background
+
+
+def coco_lvis(root, train, val, without):
+    """LVIS v1's lists in COCO's folders: most pictures of val are from train2017, some of train have no object."""
+    names = [f"{n:012d}.jpg" for n in range(1, train + val + 1)]
+    shared = val - 5000
+    fake(root / "train2017", names[: train + shared])
+    fake(root / "val2017", names[train + shared :])
+    for split, listed, empty in (("train", names[:train], without), ("val", names[train:], 0)):
+        images = [
+            {"id": int(n[:12]), "height": 9, "width": 9, "coco_url": f"http://images.cocodataset.org/train2017/{n}"}
+            for n in listed
+        ]
+        items = [
+            {"id": n, "image_id": one["id"], "category_id": 1 + n % 1203, "segmentation": [[1, 1, 5, 1, 5, 5]]}
+            for n, one in enumerate(images[empty:])
+        ]
+        kinds = [{"id": n, "name": f"kind_{n}"} for n in range(1, 1204)]
+        path = root / "annotations" / f"lvis_v1_{split}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"images": images, "annotations": items, "categories": kinds}))
+
+
+def test_coco_lvis(tmp_path):
+    """LVIS v1's 100170 and 19809 pictures, less those without an object; only pixels say how many objects there are."""
+    without = 170
+    coco_lvis(tmp_path, 100170, 19809, without)
+    declaration = declaration_of("coco-lvis")
+    scan = declaration.scan(tmp_path, declaration.settings(None))
+    found = dict(Counter(scene.split for scene in scan.scenes))
+    assert found == {"train": 100000, "val": 19809}
+    assert len(scan.classes) == 1 + 1203
+    place = {scene.split: Counter() for scene in scan.scenes}
+    for scene in scan.scenes:
+        place[scene.split][scene.image.parent.name] += 1
+    for folder in ("train2017", "val2017"):
+        shutil.rmtree(tmp_path / folder)  # 120000 files
+    assert place == {"train": {"train2017": 100000}, "val": {"train2017": 14809, "val2017": 5000}}
+
+
+def test_pascal_part(tmp_path):
+    """10103 pictures with parts; of 964 validation pictures those on SBD's list of 8498 are not judged."""
+    savemat = pytest.importorskip("scipy.io").savemat
+    names = [f"2008_{n:06d}" for n in range(10103)]
+    voc, trained = names[:964], names[600 : 600 + 8498]
+    (tmp_path / "Annotations_Part").mkdir()
+    mask = np.ones((2, 2), np.uint8)
+    part = np.array([{"part_name": "head", "mask": mask}], object)
+    thing = {"class": "dog", "class_ind": 12, "mask": mask, "parts": part}
+    first = tmp_path / "Annotations_Part" / f"{names[0]}.mat"
+    savemat(first, {"anno": {"imname": names[0], "objects": np.array([thing], object)}})
+    for name in names[1:]:
+        first.with_stem(name).hardlink_to(first)
+    fake(tmp_path / "VOCdevkit" / "VOC2010" / "JPEGImages", [f"{name}.jpg" for name in names])
+    for path, listed in (
+        ("VOCdevkit/VOC2010/ImageSets/Segmentation/val.txt", voc),
+        ("VOCdevkit/VOC2010/ImageSets/Segmentation/train.txt", names[-964:]),
+        ("benchmark_RELEASE/dataset/train.txt", trained),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("\n".join(listed))
+    assert splits_of("pascal-part", tmp_path) == {"val": 600, "train": 9503}
 
 
 def test_sbd(tmp_path):
