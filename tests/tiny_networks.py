@@ -30,15 +30,15 @@ TINY = {
 }
 
 
-def write_tiny(name, folder):
-    """The file of a network, settings of the name left aside; its config lies beside it."""
+def write_tiny(name, folder, seed=0):
+    """The file of a network with weights of a seed, settings of the name left aside; its config lies beside it."""
     import torch
 
     name = base_name(name)
     path = folder / f"{name}.safetensors"
     if not path.exists():
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             network, _, config = build(name, TINY[name])
         save_network(network, family_of(name), config, path)
     return path

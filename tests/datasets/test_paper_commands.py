@@ -13,6 +13,7 @@ from make_sources import make_source, scene, write
 
 pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 pytest.importorskip("sklearn", reason="needs the extra terraclick[benchmark]")
+pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
 
 from tiny_networks import write_tiny
 
@@ -22,7 +23,8 @@ from terraclick.evaluate.published.catalogue import TABLES
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "papers.md"
 COMMANDS = [line for block in blocks(PAGE) for line in block.text.splitlines() if line.startswith("terraclick ")]
 PREPARE = [line for line in COMMANDS if line.startswith("terraclick prepare ")]
-ASK = [line for line in COMMANDS if line not in PREPARE]
+ADD = [line for line in COMMANDS if line.startswith("terraclick models add ")]
+ASK = [line for line in COMMANDS if line not in (*PREPARE, *ADD)]
 SMALLER = {"potsdam": ["--crop", "60"], "vaihingen": ["--crop", "60", "--overlap", "0"]}
 NETWORKS = ("crosscut-b", "simpleclick-b", "mfp-b", "isrefiner-b", "ritm-hrnet32", "refcut-b")
 
@@ -49,6 +51,12 @@ def room(tmp_path_factory):
             write(folder / f"sources/loveda/Test/Urban/images_png/{number}.png", scene(number, (96, 128))[0])
         for name in NETWORKS:
             write_tiny(name, folder / "weights")
+        write_tiny("simpleclick-b", folder / "weights" / "tuned", seed=1)
+        for path in (folder / "weights" / "tuned").iterdir():
+            path.rename(folder / "weights" / f"simpleclick-b-tuned{path.suffix}")
+        patch.setenv("TERRACLICK_MODELS", str(folder / "added"))
+        for line in ADD:
+            run(shlex.split(line)[1:])
         make_maps(folder, patch)
     return folder
 
@@ -97,6 +105,7 @@ def told_apart(line):
 @pytest.mark.parametrize("line", [told_apart(line) for line in ASK if "--cost" not in line])
 def test_a_command_of_the_page_runs(line, room, monkeypatch):
     monkeypatch.chdir(room)
+    monkeypatch.setenv("TERRACLICK_MODELS", str(room / "added"))
     words = shortened(line)
     run(words)
     for option in ("--plot", "--out", "--figures", "--explain", "--masks"):
@@ -123,7 +132,7 @@ def test_every_table_and_figure_has_its_command():
     assert set(TABLES) <= asked, set(TABLES) - asked
     assert set(re.findall(r"figures/([a-z]+-\d+[ab]?)", " ".join(ASK))) == {
         *("crosscut-2", "crosscut-3", "crosscut-4", "isrefiner-7", "isrefiner-8", "isrefiner-9", "segmap-3"),
-        *("refcut-4", "refcut-5a", "refcut-5b", "bicor-4", "bicor-5"),
+        *("segmap-4", "refcut-4", "refcut-5a", "refcut-5b", "bicor-4", "bicor-5"),
     }
 
 
