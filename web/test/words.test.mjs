@@ -22,11 +22,34 @@ test("what was typed wins over what is offered, for columns that the class has",
   assert.deepEqual(carried(schema, { floors: 3, lanes: 2 }, { floors: 1, roof: "flat" }), { roof: "flat", floors: 3 });
 });
 
-test("the next object of a class begins with its columns, not with its label; another class with its own", () => {
+/** A project of two classes, with the object "a" on the image. */
+function projectOf() {
+  const classes = { house: { schema }, road: { schema: { lanes: { type: "number" } } } };
+  const [className, image, objects] = [signal("house"), signal({ id: "i" }), signal(new Map([["a", {}]]))];
+  return { className, image, objects, classes: signal([]), classOf: (name) => classes[name] };
+}
+
+function withSessionStorage() {
   const kept = new Map();
   globalThis.sessionStorage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => kept.set(key, text) };
-  const classes = { house: { schema }, road: { schema: { lanes: { type: "number" } } } };
-  const project = { className: signal("house"), classes: signal([]), classOf: (name) => classes[name] };
+}
+
+test("parts name their whole until another image comes, and the whole does not name itself", () => {
+  withSessionStorage();
+  const project = projectOf();
+  const words = createWords({ project });
+  words.whole.set("a");
+  assert.deepEqual(words.said().attributes, { part_of: "a" });
+  assert.deepEqual(words.said("a").attributes, {});
+  project.objects.set(new Map());
+  assert.deepEqual(words.said().attributes, {});
+  project.image.set({ id: "j" });
+  assert.equal(words.whole.value, null);
+});
+
+test("the next object of a class begins with its columns, not with its label; another class with its own", () => {
+  withSessionStorage();
+  const project = projectOf();
   const words = createWords({ project });
   words.label.set("the mill");
   words.change("floors", 2);
