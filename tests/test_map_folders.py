@@ -212,7 +212,8 @@ def test_a_good_folder_maps(scene, tmp_path):
 
 def test_an_endless_graph_is_stopped_in_time(scene, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(OnnxMap, "seconds", 1.0)
-    monkeypatch.setattr(OnnxMap.__init__, "__defaults__", (1.0,))
+    _, *others = OnnxMap.__init__.__defaults__
+    monkeypatch.setattr(OnnxMap.__init__, "__defaults__", (1.0, *others))
     start = time.monotonic()
     said = refused(folder_of(tmp_path / "model", SPEC, endless()), scene, tmp_path, monkeypatch, capsys)
     assert "gave no answer within 1 s" in said and time.monotonic() - start < 30

@@ -2,12 +2,14 @@
 
 import ast
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from watch import Watch, can_trace
 import terraclick
 from terraclick.cli import cli
 from terraclick.offline import REPORTS
+from terraclick.store.geopackage import GeoPackageStore
 
 PACKAGE = Path(terraclick.__file__).parent
 ROOT = PACKAGE.parents[1]
@@ -63,6 +66,7 @@ VERBS = {  # verb: runs of it, each the words after the verb; <data>, <session> 
     "export": [(("simpleclick-xt", "--weights", "<weights>", "--out", "files"), None)],
     "convert": [(("<weights>", "ours", "--as", "simpleclick-xt"), ["ours.json", "ours.safetensors"])],
     "export-session": [(("<session>", "all"), ["all"])],
+    "export-parts": [(("<parts>", "apart"), ["apart"])],
     "import-session": [(("<labels>", "new.gpkg"), ["new.gpkg"])],
     "replay": [(("<session>",), [])],
     "prepare": [(("inria",), [])],
@@ -99,11 +103,11 @@ def test_a_verb_asks_nobody_and_leaves_nothing(verb, index, watch, request):
         pytest.skip(f"needs {needed}")
     words, files = VERBS[verb][index]
     session = None
-    for name in ("data", "weights", "session", "labels"):
+    for name in ("data", "weights", "session", "labels", "parts"):
         if any(f"<{name}>" in word for word in words):
             made = request.getfixturevalue(f"{name}_file")
             words = [word.replace(f"<{name}>", str(made)) for word in words]
-            session = made if name == "session" else session
+            session = made if name in ("session", "parts") else session
     seen = watch.seen(watch.start(verb, *words))
     assert_quiet(seen, session=session)
     if files is not None:
@@ -242,3 +246,17 @@ def session_file(tmp_path_factory):
     command = [sys.executable, "-m", "terraclick", "segment", "sample", *CLICK, "--out", str(out)]
     subprocess.run(command, check=True, timeout=180)
     return out
+
+
+@pytest.fixture
+def parts_file(session_file, tmp_path):
+    """The session with its object once more, as a part of itself."""
+    path = tmp_path / "parts" / "a.gpkg"
+    path.parent.mkdir()
+    shutil.copy(session_file, path)
+    with GeoPackageStore.open(path) as store:
+        (whole,) = store.objects()
+        (thing,) = store.update_many([(replace(whole, class_name="house"), None, None)])
+        own = {"part_of": thing.uuid}
+        store.add(replace(thing, uuid="", rev=0, class_name="roof", attributes=own))
+    return path
