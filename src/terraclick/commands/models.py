@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -33,6 +34,8 @@ def models() -> None:
 def list_models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool, **words: Any) -> None:
     """List the models, or NAMES of them: what they are, their licence, their size, and what they need.
 
+    A name can carry settings, such as crosscut-b+divisions=2,3,4 or simpleclick-b+cfr=4; they are checked.
+
     With --cost: parameters, trainable parameters, FLOPs, milliseconds and memory, with random weights.
     """
     from terraclick.doctor import models as listed_models
@@ -40,20 +43,32 @@ def list_models(names: tuple[str, ...], cost: bool, threads: int, as_json: bool,
     if cost:
         _print_costs(tuple(variant_of(name, dict(words)) for name in names), threads, as_json)
         return
-    if any(words.values()):
-        raise BadConfig("--divisions and --cfr belong to what --cost measures: give it and the NAMES to measure.")
+    if any(words.values()) and not names:
+        raise BadConfig("--divisions and --cfr are settings of a model: give the NAMES that shall have them.")
     listed = listed_models()
-    known = [m["name"] for m in listed]
-    for name in names:
-        if name not in known:
-            raise UnknownName(f"no model {name!r}. Known: {', '.join(known)}.")
-    found = [m for m in listed if m["name"] in names or not names]
+    found = [_one_of(listed, variant_of(name, dict(words))) for name in names] if names else listed
     lines = [f"{m['name']:<20} {_says(m)} ({_weighs(m)}{m['licence']}){_lacks(m)}" for m in found]
     for m in found:
         if "files" in m:
             lines += [f"{m['name']} in {m['folder']}:"]
             lines += [f"  {file['name']:<16} {file['bytes']:>12} bytes  sha256 {file['sha256']}" for file in m["files"]]
     print_answer(found, as_json, lines)
+
+
+def _one_of(listed: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    """What is listed of a model, under the name that carries its settings. Raises UnknownName, BadConfig."""
+    from terraclick.catalogue import spec_of
+    from terraclick.predictors.variants import base_name
+
+    known = {m["name"]: m for m in listed}
+    found = known.get(base_name(name))
+    if found is None:
+        raise UnknownName(f"no model {base_name(name)!r}. Known: {', '.join(known)}.")
+    if name != found["name"]:
+        if found["kind"] == "map":
+            raise BadConfig(f"{found['name']} draws class maps and has no settings: leave them out of {name!r}.")
+        spec_of(name)  # refuses settings that the model cannot have
+    return {**found, "name": name}
 
 
 def _weighs(model: dict[str, Any]) -> str:
