@@ -1,5 +1,6 @@
 """Accepted objects of a session become a training set: images of several systems, holes, lines, pixels, training."""
 
+import json
 import warnings
 
 import numpy as np
@@ -11,10 +12,11 @@ from pyproj import CRS, Transformer
 
 from terraclick.cli import main
 from terraclick.data.datasets import open_dataset
+from terraclick.formats.common.collection import collected
 from terraclick.store.fields import MapObject
 from terraclick.store.geopackage import GeoPackageStore
 from terraclick.store.identity import image_hash
-from terraclick.store.values import StoredImage
+from terraclick.store.values import MapClass, StoredImage
 
 UTM = CRS.from_epsg(32633)
 PLACES = {  # image: its system and its transform, half a metre to the pixel or about that
@@ -93,6 +95,22 @@ def test_images_of_other_systems_holes_and_what_is_left_out(session, tmp_path, c
         assert np.array_equal(classes == numbers["roof"], roof), picture.id
         assert np.array_equal(classes == numbers["shed"], shed & (picture.id[0] == "a")), picture.id
     assert sorted(thing.area for thing in dataset.pictures[0].objects) == [3200, 3600]
+
+
+def test_classes_without_an_area_are_left_out(session, tmp_path):
+    """Lines, points, a proposed area, one beyond every image and a name alone make no class; numbers stay."""
+    with GeoPackageStore.open(session) as store:
+        store.set_class(MapClass("barn", "#aa0000"))
+        away = shapely.MultiPolygon([in_utm(shapely.box(900, 900, 950, 950), "a.tif")])
+        store.add(MapObject(geometry=away, image="a.tif", class_name="mill", status="accepted"), crs=UTM)
+        hall = shapely.MultiPolygon([in_utm(BOX, "b.tif")])
+        store.add(MapObject(geometry=hall, image="b.tif", class_name="hall", status="proposed"), crs=UTM)
+        whole = collected(store)
+    assert {kind.name for kind in whole.classes} == {"barn", "hall", "mill", "road", "roof", "shed", "tree"}
+    assert run("prepare", "session", session, tmp_path / "data") == 0
+    meta = json.loads((tmp_path / "data" / "train" / "session" / "meta.json").read_text())
+    own = {str(whole.number(name)): name for name in ("roof", "shed")}
+    assert meta["classes"] == {"0": "background"} | own
 
 
 def test_training_takes_it(session, tmp_path, capsys):

@@ -68,7 +68,8 @@ def scan(source: Path, settings: Settings) -> Scan:
         )
         note = (info.grid.shape, things)
         scenes.append(Scene(names[key], dealt[key], path, (), note, info.grid.metres_per_pixel))
-    classes = {0: "background"} | {kind.number: kind.name for kind in whole.classes}
+    shown = {number for scene in scenes for _, number, _ in scene.note[1]}
+    classes = {0: "background"} | {kind.number: kind.name for kind in whole.classes if kind.number in shown}
     reach = (f"{cut} object{'' if cut == 1 else 's'} beyond the edge of the image: cut off there.",) if cut else ()
     return Scan(tuple(scenes), classes, _left_out(accepted) + reach)
 
