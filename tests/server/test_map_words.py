@@ -119,19 +119,24 @@ def test_a_place_in_degrees_is_gone_to(driver):
     driver.key("Escape")
 
 
-def test_refusing_is_undone_by_undo_also_after_the_list_was_left(driver):
-    page, town = driver.page, Town()
-    make_class(driver, "pool")
+def proposed(driver, name):
+    """What is proposed as like one pool, which is kept as an object and an example of a new class."""
+    make_class(driver, name)
     driver.key("c")
-    pool = town.near("water", 900, 620)[0]
+    pool = Town().near("water", 900, 620)[0]
     outline(driver, pool, target=0.7)
     driver.press("Enter", "/accept")
     driver.key("v")
-    page.mouse.click(*driver.at(*middle(pool)))
-    page.wait_for_timeout(200)
+    driver.page.mouse.click(*driver.at(*middle(pool)))
+    driver.page.wait_for_timeout(200)
     driver.press("i", "/references")
     found = driver.press("f", "/proposals")["items"]
     assert found
+    return found
+
+
+def test_refusing_is_undone_by_undo_also_after_the_list_was_left(driver):
+    page, found = driver.page, proposed(driver, "pool")
     shown = page.locator("[data-proposal]")
     assert shown.count() == len(found)
     driver.press("n", "/refuse")
@@ -152,18 +157,7 @@ def test_refusing_is_undone_by_undo_also_after_the_list_was_left(driver):
 
 def test_yes_and_no_answer_the_review_that_was_begun_last_not_the_proposals(driver):
     """With proposals open, `G` went to an object and `Y` kept a proposal on bare ground."""
-    page, town = driver.page, Town()
-    make_class(driver, "basin")
-    driver.key("c")
-    pool = town.near("water", 900, 620)[0]
-    outline(driver, pool, target=0.7)
-    driver.press("Enter", "/accept")
-    driver.key("v")
-    page.mouse.click(*driver.at(*middle(pool)))
-    page.wait_for_timeout(200)
-    driver.press("i", "/references")
-    found = driver.press("f", "/proposals")["items"]
-    assert found
+    page, found = driver.page, proposed(driver, "basin")
     driver.key("g")
     change = driver.press("y", "/objects/set")
     assert [feature["properties"]["status"] for feature in change["objects"]] == ["approved"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,14 @@ class Asked:
     truth: NDArray[np.uint8]
     cls: int
 
-    @property
+    @cached_property
     def extent(self) -> float:
         """The longer side of what is asked for, as a share of the crop's side."""
         mask = self.truth == 1
         spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1)]
         return float(max((span[-1] - span[0] + 1 for span in spans if len(span)), default=0)) / mask.shape[0]
 
-    @property
+    @cached_property
     def cut_off(self) -> bool:
         """Whether it reaches the crop's edge."""
         mask = self.truth == 1
