@@ -207,8 +207,8 @@ class Pool:
         What the predictor meets most is asked most: for a first look whole objects that are small in their crop, else
         objects that fill their window, and classes in crops that no object fills.
         """
-        small = [i for i, one in enumerate(asked) if _is_small(one)]
-        if first_look and small:
+        if first_look:
+            small = [i for i, one in enumerate(asked) if _is_small(one)]
             return int(small[self.rng.integers(len(small))])
         regions = [i for i, one in enumerate(asked) if one.target is None]
         others = [i for i, one in enumerate(asked) if one.target is not None]
