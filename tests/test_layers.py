@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import terraclick
+from terraclick.api import DEFAULTS, OutlineOptions
 from terraclick.cli import cli
 from terraclick.commands.options import Verb
 
@@ -50,7 +51,6 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     },
     "scale": {"core", "geo"},
     "evaluate": {
-        "api",
         "catalogue",
         "classmap",
         "core",
@@ -67,7 +67,7 @@ ROOMS = {  # room: the rooms it may import besides itself and `errors`
     "preview": {"core", "geo"},
     "segment": {"api", "catalogue", "console", "core", "exchange", "geo", "predictors", "preview", "store"},
     "doctor": {"catalogue", "classmap", "core", "inference", "predictors"},
-    "server": {"api", "catalogue", "classmap", "core", "exchange", "formats", "geo", "predictors", "store", "terra"},
+    "server": {"catalogue", "classmap", "core", "exchange", "formats", "geo", "predictors", "store", "terra"},
     "weights": set(),
 }
 SKIN = {"__init__", "__main__", "cli", "commands"}  # may import any room, lazily
@@ -232,6 +232,10 @@ def test_importing_the_package_imports_nothing_heavy():
 def test_outline_and_outlines_take_the_same():
     one, many = (signature(getattr(terraclick, name)).parameters for name in ("outline", "outlines"))
     assert [p for name, p in one.items() if name != "clicks"] == [p for name, p in many.items() if name != "many"]
+    assert list(OutlineOptions.__annotations__) == list(DEFAULTS)
+    for function in (terraclick.outline, terraclick.outlines):
+        with pytest.raises(TypeError, match=r"no option 'simplify' .* simplify_m"):
+            function("sample", [], simplify=1)
 
 
 def test_the_function_outline_is_not_hidden_by_its_file():

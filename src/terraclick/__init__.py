@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from terraclick.offline import stay_silent
 
 if TYPE_CHECKING:  # what type checkers see; `_HOMES` says the same to Python, and a test that both agree
-    from terraclick.api import Outline, outline, outlines
+    from terraclick.api import Outline, OutlineOptions, outline, outlines
     from terraclick.catalogue import load
     from terraclick.core.session import Session
     from terraclick.errors import TerraClickError
@@ -25,6 +25,7 @@ __all__ = [
     "Click",
     "Grid",
     "Outline",
+    "OutlineOptions",
     "Prediction",
     "Session",
     "Target",
@@ -40,6 +41,7 @@ _HOMES = {
     "Click": "terraclick.values",
     "Grid": "terraclick.geo.grid",
     "Outline": "terraclick.api",
+    "OutlineOptions": "terraclick.api",
     "Prediction": "terraclick.values",
     "Session": "terraclick.core.session",
     "Target": "terraclick.values",

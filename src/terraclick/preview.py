@@ -35,7 +35,7 @@ def draw(image: NDArray[np.uint8], grid: Grid, drawings: Iterable[Drawing], zoom
     for group in rings:
         if group:
             cv2.fillPoly(tint, group, LINE, cv2.LINE_AA, SUBPIXEL_BITS)
-    canvas = cv2.addWeighted(tint, FILL_SHARE, canvas, 1 - FILL_SHARE, 0)
+    canvas = np.asarray(cv2.addWeighted(tint, FILL_SHARE, canvas, 1 - FILL_SHARE, 0), np.uint8)
     for group in rings:
         cv2.polylines(canvas, group, True, LINE, 2, cv2.LINE_AA, SUBPIXEL_BITS)
     for _, clicks in drawings:

@@ -12,10 +12,10 @@ from hypothesis.extra.numpy import arrays
 from pyproj import CRS
 from shapely import affinity, box
 
-from terraclick.api import drawn
 from terraclick.core.masks import iou as mask_iou
 from terraclick.errors import BadGrid
 from terraclick.geo.contours import contours
+from terraclick.geo.drawing import drawn
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
 from terraclick.values import Prediction

@@ -91,7 +91,7 @@ def jitter_sensor(image: Image, rng: np.random.Generator) -> Image:
         x = x[..., rng.permutation(3)]
     x = np.clip(x, 0, 255)
     if rng.random() < 0.25:
-        x = 255 * (x / 255) ** np.float32(np.exp(rng.uniform(-0.5, 0.5)))
+        x = np.asarray(255 * (x / 255) ** np.float32(np.exp(rng.uniform(-0.5, 0.5))), np.float32)
     if rng.random() < 0.2:
         x = np.asarray(cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.2)), np.float32)
     if rng.random() < 0.2:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.api import clean
+from terraclick.core.cleaning import clean
 from terraclick.core.masks import iou
 from terraclick.core.noc import number_of_clicks
 from terraclick.core.predictor import Predictor

@@ -11,7 +11,7 @@ from typing import Any
 from affine import Affine
 from pyproj import CRS
 
-from terraclick.api import Outline, outlines
+from terraclick.api import Outline, OutlineOptions, outlines
 from terraclick.catalogue import NETWORKS, PREDICTORS, added_model, load, readers_of_references, spec_of
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, UnknownName
@@ -258,7 +258,7 @@ def _answers(
     progress: Callable[[int, int], None],
 ) -> Iterator[tuple[MapObject, Outline]]:
     """Each request's object and outline as soon as it is made; `found` and `missed` are filled on the way."""
-    how: dict[str, Any] = {"bounds": job.bounds, "gsd": job.gsd, "pixels": job.pixels, "bands": job.bands}
+    how: OutlineOptions = {"bounds": job.bounds, "gsd": job.gsd, "pixels": job.pixels, "bands": job.bands}
     how |= {"stretch": job.stretch, "simplify_m": job.simplify_m, "square": job.square}
     how |= {"references": ready.examples, "reading": ready.reading}
     every = outlines(str(ready.path), [r.clicks for r in ready.requests], job.target, ready.predictor, **how)

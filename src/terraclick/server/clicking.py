@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from terraclick.api import check_real, clean, drawn, score_of, shaped
+from terraclick.core.cleaning import check_real, clean, score_of
 from terraclick.core.predictor import Predictor
 from terraclick.core.session import Session
 from terraclick.core.simulate import squared_depth
 from terraclick.errors import BadClick
 from terraclick.geo.affine import through
+from terraclick.geo.drawing import drawn, shaped
 from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import only_real, rasterize

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 from shapely.geometry import Polygon
 
-from terraclick.api import PIN_HOLE_PX, SPECK_PX, drawn, shaped
+from terraclick.core.cleaning import PIN_HOLE_PX, SPECK_PX
 from terraclick.core.masks import drop_specks, fill_holes
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick
+from terraclick.geo.drawing import drawn, shaped
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import only_real, rasterize
 from terraclick.server.clicking import AreaGeometry, Shape, shape_of

@@ -10,8 +10,8 @@ import shapely
 import shapely.ops
 from shapely.geometry import LineString, MultiPolygon
 
-from terraclick.api import shaped
 from terraclick.errors import BadData
+from terraclick.geo.drawing import shaped
 from terraclick.server.clicking import AreaGeometry, Shape, parts_of, shape_of, to_map
 from terraclick.server.features import as_area_geometry
 from terraclick.server.images import Scene

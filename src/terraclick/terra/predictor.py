@@ -143,7 +143,7 @@ class TerraPredictor:
             if self.mirror:
                 logits = (logits + next(answers)[0][0, 0, :, ::-1]) / 2
             _paste(total, weight, logits, window, self.overlap)
-        logits = total / np.maximum(weight, 1e-6)
+        logits = np.asarray(total / np.maximum(weight, 1e-6), np.float32)
         if self.obedience:
             reach = self.obedience * max(encoded.shape)
             logits = obeyed(logits - np.float32(EDGE), prompt.clicks, reach, MARGIN) + np.float32(EDGE)

@@ -307,7 +307,10 @@ def sample(pool: Pool, episode: Episode, side: int) -> dict[str, NDArray[Any]]:
         bank = []
     fit = score_maps([marked(features, WHOLE, episode.clicks, before), *evidence], [features])[0]
     # the last answer has its own resolution, so it is laid on the crop's own pixels
-    whole = None if before is None else cv2.resize(before, (ENCODER_SIDE, ENCODER_SIDE), interpolation=cv2.INTER_LINEAR)
+    whole = None
+    if before is not None:
+        grown = cv2.resize(before, (ENCODER_SIDE, ENCODER_SIDE), interpolation=cv2.INTER_LINEAR)
+        whole = np.asarray(grown, np.float32)
     inputs = network_inputs(image, features, bank, fit, Prompt(episode.clicks, target), WHOLE, whole)
     if asked is not None and asked.target is None:
         inputs["target"] = np.zeros(2, np.float32)

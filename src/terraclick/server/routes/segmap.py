@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
-from terraclick.api import clean
+from terraclick.core.cleaning import clean
 from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadData, TerraClickError, UnknownName
 from terraclick.geo.grid import Grid
