@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.core.division import divide
 from terraclick.core.masks import iou
 from terraclick.core.predictor import Predictor
-from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import class_tasks, open_dataset
 from terraclick.data.sample import Task
@@ -140,7 +140,7 @@ def _quarters(task: Task, predictor: Predictor) -> list[float]:
     home = max(quarters, key=lambda window: np.count_nonzero(truth[window.slices]))
     elsewhere = np.ones(truth.shape, bool)
     elsewhere[home.slices] = False
-    encoded, session = predictor.encode(View(task.picture.image(), None, task.picture.gsd)), Session(Target.CLASS)
+    encoded, session = predictor.encode(View(task.picture.image(), None, task.picture.gsd)), ClickSequence(Target.CLASS)
     for _ in range(5):
         mask = session.latest.mask if session.latest is not None else np.zeros(truth.shape, bool)
         click = next_click(mask, truth, ignore | elsewhere, session.clicks)

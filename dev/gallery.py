@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick import load
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.core.masks import iou
 from terraclick.core.predictor import Predictor
-from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import class_tasks, object_tasks, open_dataset
 from terraclick.data.sample import Task
@@ -33,11 +33,11 @@ TILE = 190
 ANSWER, TRUTH, INCLUDE, EXCLUDE = (255, 225, 30), (255, 255, 255), (40, 200, 70), (230, 40, 40)
 
 
-def clicked(task: Task, predictor: Predictor) -> list[Session]:
+def clicked(task: Task, predictor: Predictor) -> list[ClickSequence]:
     """The session after each of five robot clicks (fewer once nothing is wrong any more)."""
     truth, ignore = task.truth()
     encoded = predictor.encode(View(task.picture.image(), None, task.picture.gsd))
-    sessions = [Session(task.target)]
+    sessions = [ClickSequence(task.target)]
     for _ in range(max(SHOWN)):
         latest = sessions[-1].latest
         mask = np.zeros(truth.shape, bool) if latest is None else latest.mask
@@ -48,7 +48,7 @@ def clicked(task: Task, predictor: Predictor) -> list[Session]:
     return sessions[1:]
 
 
-def strip(task: Task, sessions: list[Session]) -> NDArray[np.uint8]:
+def strip(task: Task, sessions: list[ClickSequence]) -> NDArray[np.uint8]:
     """One row: the same cut-out after each shown number of clicks, with its IoU."""
     truth, ignore = task.truth()
     rows, cols = np.flatnonzero(truth.any(axis=1)), np.flatnonzero(truth.any(axis=0))

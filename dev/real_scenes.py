@@ -134,7 +134,7 @@ def robot(image: str | Path, truth: shapely.Geometry, model, most: int, target: 
     while True:
         found = outline(str(image), clicks, target, model, **how)
         steps.append(found)
-        wrong = next_click(found.mask, rasterize([truth], found.grid), clicked=found.session.clicks)
+        wrong = next_click(found.mask, rasterize([truth], found.grid), clicked=found.sequence.clicks)
         if wrong is None or len(clicks) == most:
             return steps
         clicks.append((*found.grid.to_map(wrong.row, wrong.col), wrong.positive))

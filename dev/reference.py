@@ -211,6 +211,7 @@ def python() -> str:
     for name in terraclick.__all__:
         home = terraclick._HOMES[name]
         parts.append(f"::: {home}.{name}")
+        parts += ["::: terraclick.api.OutlineOptions"] if name == "outlines" else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from terraclick.catalogue import load
 from terraclick.classmap.model import load_map
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.core.masks import iou
-from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_dataset
 from terraclick.evaluate.protocol import EvalProtocol
@@ -63,7 +63,7 @@ def main():
         image = task.picture.image()
         encoded = predictor.encode(View(image, None, task.picture.gsd))
         seed = class_map(model, image) == names.index(task.cls)
-        starts = {"without": Session(Target.CLASS), "with": Session.from_mask(seed, Target.CLASS)}
+        starts = {"without": ClickSequence(Target.CLASS), "with": ClickSequence.from_mask(seed, Target.CLASS)}
         for name, session in starts.items():
             curves[name].append(clicked(session, task, predictor, encoded, words.clicks))
         print(task.name, {k: [round(v, 2) for v in c[-1][:4]] for k, c in curves.items()}, flush=True)

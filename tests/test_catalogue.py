@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from terraclick.catalogue import PREDICTORS, load
-from terraclick.core.session import Session
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.errors import BadWeights, UnknownName
 from terraclick.predictors.progress import reporting
 from terraclick.predictors.spec import WEIGHTS
@@ -27,7 +27,7 @@ def test_undo_is_replay(name, target, view):
     options = QUICK.get(name, {"threads": 1})
     predictor = load(name, **options)
     encoded = predictor.encode(view)
-    session = Session(target)
+    session = ClickSequence(target)
     for click in CLICKS:
         session = session.add(click, predictor, encoded)
     probs = session.latest.probs
@@ -45,9 +45,11 @@ def test_examples_change_an_answer(target, view):
     mask = np.zeros(view.shape, bool)
     mask[85:145, 95:175] = True
     example = Reference(view.image, mask)
-    taught = Session(target, (example,)).add(CLICKS[0], predictor, encoded)
-    assert not np.array_equal(taught.latest.probs, Session(target).add(CLICKS[0], predictor, encoded).latest.probs)
-    alone = Session(target, (example,)).add(CLICKS[1], predictor, encoded)  # an example and an excluding click
+    taught = ClickSequence(target, (example,)).add(CLICKS[0], predictor, encoded)
+    assert not np.array_equal(
+        taught.latest.probs, ClickSequence(target).add(CLICKS[0], predictor, encoded).latest.probs
+    )
+    alone = ClickSequence(target, (example,)).add(CLICKS[1], predictor, encoded)  # an example and an excluding click
     assert alone.latest.probs.shape == view.shape
 
 

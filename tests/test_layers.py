@@ -145,10 +145,10 @@ def test_imports_go_one_way(path):
     ("room", "line"),
     [
         ("geo", "from terraclick.blocks.vit import ViT"),
-        ("geo", "from terraclick.core.session import Session"),
+        ("geo", "from terraclick.core.click_sequence import Session"),
         ("geo", "from terraclick.store.values import MapClass"),
         ("store", "from terraclick.exchange.export import export"),
-        ("formats", "from terraclick.core.session import Session"),
+        ("formats", "from terraclick.core.click_sequence import Session"),
         ("core", "def f():\n    import torch"),
         ("core", "from terraclick.geo.grid import Grid"),
         ("core", "import terraclick.geo"),
@@ -195,8 +195,11 @@ def test_each_verb_is_a_file_of_its_name(name):
 def test_type_checkers_are_told_the_same_homes_as_python():
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
-    told = {alias.name: node.module for node in block.body for alias in node.names}
+    told = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert told == terraclick._HOMES
+    former = {node.targets[0].id: node.value.id for node in block.body if isinstance(node, ast.Assign)}
+    assert former == terraclick._FORMER
+    assert [name for name, now in former.items() if getattr(terraclick, name) is not getattr(terraclick, now)] == []
 
 
 def test_public_names_are_sorted_few_and_resolve():

@@ -239,7 +239,7 @@ def test_an_endless_graph_can_be_interrupted(scene, tmp_path):
 
 def test_a_graph_of_a_click_model_is_stopped_too(tmp_path):
     model = folder_of(tmp_path / "model", SPEC, endless())
-    session = open_map(model).network._session
+    session = open_map(model).network._runtime
     image = {"image": np.zeros((1, 3, SIDE, SIDE), np.float32)}
     with pytest.raises(BadWeights, match=r"click\.onnx gave no answer within 0\.5 s"):
         run_within(session, image, "click.onnx", 0.5)

@@ -73,12 +73,14 @@ def snippet(folder):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     more = """
 import terraclick
-from terraclick import Click, Grid, Outline, Prediction, Session, Target
+from terraclick import Click, ClickSequence, Grid, Outline, Prediction, Session, Target
 from terraclick import TerraClickError, View, load, outlines, read_view
 
 answer: Outline = terraclick.outline("sample", clicks=[(1.0, 2.0, True)])
 many = list(outlines("sample", [[(1.0, 2.0, True)]]))
 score: float = many[0].score
+clicks: ClickSequence = many[0].sequence
+same: Session = many[0].session
 """
     (folder / "readme.py").write_text("\n".join(blocks) + more, encoding="utf-8")
     return folder / "readme.py"

@@ -11,23 +11,24 @@ from typing import TYPE_CHECKING, Any
 from terraclick.offline import stay_silent
 
 if TYPE_CHECKING:  # what type checkers see; `_HOMES` says the same to Python, and a test that both agree
-    from terraclick.api import Outline, OutlineOptions, outline, outlines
+    from terraclick.api import Outline, outline, outlines
     from terraclick.catalogue import load
-    from terraclick.core.session import Session
+    from terraclick.core.click_sequence import ClickSequence
     from terraclick.errors import TerraClickError
     from terraclick.geo.grid import Grid
     from terraclick.geo.raster import read_view
     from terraclick.values import Click, Prediction, Target, View
 
+    Session = ClickSequence
+
 __version__ = "0.1.0"
 
 __all__ = [
     "Click",
+    "ClickSequence",
     "Grid",
     "Outline",
-    "OutlineOptions",
     "Prediction",
-    "Session",
     "Target",
     "TerraClickError",
     "View",
@@ -39,11 +40,10 @@ __all__ = [
 
 _HOMES = {
     "Click": "terraclick.values",
+    "ClickSequence": "terraclick.core.click_sequence",
     "Grid": "terraclick.geo.grid",
     "Outline": "terraclick.api",
-    "OutlineOptions": "terraclick.api",
     "Prediction": "terraclick.values",
-    "Session": "terraclick.core.session",
     "Target": "terraclick.values",
     "TerraClickError": "terraclick.errors",
     "View": "terraclick.values",
@@ -53,8 +53,13 @@ _HOMES = {
     "read_view": "terraclick.geo.raster",
 }
 
+_FORMER = {"Session": "ClickSequence"}
+"""Names of earlier releases, which still work, and what they are called now."""
+
 
 def __getattr__(name: str) -> Any:
+    if name in _FORMER:
+        return __getattr__(_FORMER[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'terraclick' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -3,8 +3,8 @@
     1 read_view(path, bounds)          → View, Grid      geo/raster
     2 predictor.encode(view)           → encoded         terra, networks, methods
     3 grid.to_click(x, y, positive)    → Click           geo/grid
-    4 session.answer(clicks, …)        → Session         core/session
-    5 clean(session, valid)            → mask            core/cleaning, cut where the view holds no data
+    4 sequence.answer(clicks, …)       → ClickSequence   core/click_sequence
+    5 clean(sequence, valid)           → mask            core/cleaning, cut where the view holds no data
     6 drawn(prediction, mask, grid)    → polygons        geo/drawing, with geo/contours (every pixel: geo/polygonize)
     7 store.add(polygons, …)           → GeoPackage      geo/store, by the caller (`terraclick segment`)
 
@@ -28,8 +28,8 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from terraclick.catalogue import load
 from terraclick.core.cleaning import check_real, clean, score_of
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.core.predictor import Predictor
-from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig, BadImage, NotGeoreferenced
 from terraclick.geo.affine import apply, through
 from terraclick.geo.drawing import drawn, shaped
@@ -49,12 +49,12 @@ MapClick = tuple[float, float, bool]
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """One outlined target.
+    """One outlined thing.
 
     geometry is a Polygon or MultiPolygon in `crs` (None: pixels from the image's top-left corner, y down), empty when
     the model found nothing; score is the mean probability inside; mask (H, W) bool lies on `grid`, the view's own grid;
-    session holds the clicks in view pixels, `clicks` the same on the map (x, y, positive), in the image's crs; `bounds`
-    and `gsd` are what was asked of `read_view`.
+    sequence holds the clicks in view pixels, `clicks` the same on the map (x, y, positive), in the image's crs;
+    `bounds` and `gsd` are what was asked of `read_view`.
     """
 
     geometry: Polygon | MultiPolygon
@@ -63,10 +63,15 @@ class Outline:
     mask: NDArray[np.bool_]
     grid: Grid
     view: View
-    session: Session
+    sequence: ClickSequence
     bounds: Bounds
     gsd: float | None
     clicks: tuple[MapClick, ...]
+
+    @property
+    def session(self) -> ClickSequence:
+        """The name of `sequence` in earlier releases."""
+        return self.sequence
 
     @property
     def __geo_interface__(self) -> dict[str, Any]:
@@ -176,14 +181,14 @@ def _outlines(
             _check_same(path, stamp)
             encoded, asked = predictor.encode(view), wanted  # stop 2
         placed = _placed(clicks, grid, view)  # stop 3
-        session = Session(target, tuple(how["references"])).answer(placed, predictor, encoded)  # stop 4
-        mask = clean(session, view.valid)  # stop 5
-        polygons = drawn(session.latest, mask, grid, simplify_m, view.valid, info.grid)  # stop 6
+        sequence = ClickSequence(target, tuple(how["references"])).answer(placed, predictor, encoded)  # stop 4
+        mask = clean(sequence, view.valid)  # stop 5
+        polygons = drawn(sequence.latest, mask, grid, simplify_m, view.valid, info.grid)  # stop 6
         geometry = only_real(shaped(polygons, grid, simplify_m, square), grid, view.valid, info.grid)
         crs = grid.crs
         if pixels:
             geometry, crs = through(geometry, ~info.grid.transform), None
-        yield Outline(geometry, crs, score_of(session, mask), mask, grid, view, session, wanted, gsd, tuple(clicks))
+        yield Outline(geometry, crs, score_of(sequence, mask), mask, grid, view, sequence, wanted, gsd, tuple(clicks))
 
 
 def _placed(clicks: Sequence[MapClick], grid: Grid, view: View) -> Iterator[Click]:

@@ -92,7 +92,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Everything a person has said about one target: clicks in the order given, the target kind, references."""
+    """Everything a person has said about one thing: clicks in the order given, the target kind, references."""
 
     clicks: tuple[Click, ...]
     target: Target = Target.OBJECT

@@ -124,4 +124,4 @@ def test_terra_reads_them(files):
     shown = Reference(view.image, view.image[..., 0] > 150, positive=False)
     how = {"clicks": [(*CLICK, True)], "model": "terra-single", "bounds": grid.bounds}
     plain, told = outline(str(files[0]), **how), outline(str(files[0]), **how, references=(shown,))
-    assert not np.array_equal(plain.session.latest.probs, told.session.latest.probs)
+    assert not np.array_equal(plain.sequence.latest.probs, told.sequence.latest.probs)

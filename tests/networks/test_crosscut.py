@@ -10,7 +10,7 @@ from parity import close, fixture, image, previous, state
 from torch.nn import functional
 
 from terraclick.blocks.layers import ClickViTConfig, click_disk_maps
-from terraclick.core.session import Session
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.errors import BadConfig
 from terraclick.networks.checkpoint import load_published
 from terraclick.networks.crosscut.config import CrossCutConfig
@@ -181,7 +181,7 @@ def test_a_session_hands_the_memory_on_and_keeps_the_latest(recorded, sample):
     picture = (sample[0][0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     predictor = NetworkPredictor(network(recorded, dirty=0.0))
     encoded = predictor.encode(View(picture))
-    session = Session()
+    session = ClickSequence()
     for click in (Click(60, 90), Click(200, 300, False)):
         session = session.add(click, predictor, encoded)
     assert [packed.memory is not None for packed in session.predictions] == [False, True]

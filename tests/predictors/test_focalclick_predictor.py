@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.catalogue import load  # noqa: E402
-from terraclick.core.session import Session  # noqa: E402
+from terraclick.core.click_sequence import ClickSequence  # noqa: E402
 from terraclick.errors import BadClick, BadConfig  # noqa: E402
 from terraclick.networks.focalclick.model import Coarse, FocalClickConfig  # noqa: E402
 from terraclick.networks.focalclick.predictor import FocalClickPredictor, focus_crop  # noqa: E402
@@ -51,7 +51,7 @@ def test_a_click_beside_the_target_crop_focuses_on_the_target_crop():
 
 @pytest.mark.parametrize("options", [{}, {"parity": True}, {"flip": True}, {"precision": "bfloat16"}])
 def test_undo_is_replay(options, view):
-    session, answers = Session(), predictor(**options)
+    session, answers = ClickSequence(), predictor(**options)
     encoded = answers.encode(view)
     for click in (Click(45, 60), Click(10, 10, False), Click(50.5, 80)):
         session = session.add(click, answers, encoded)

@@ -9,9 +9,9 @@ from parity import close, fixture, state
 
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.catalogue import load
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.core.focus import FocusRule, resize_aligned
 from terraclick.core.masks import iou
-from terraclick.core.session import Session
 from terraclick.core.simulate import next_click
 from terraclick.errors import BadClick, BadConfig, BadWeights
 from terraclick.networks.checkpoint import load_network, load_published
@@ -82,7 +82,7 @@ WRAPPERS = {
 def test_undo_is_replay_under_every_wrapper(name, plain, view):
     predictor = WRAPPERS[name](plain)
     encoded = predictor.encode(view)
-    session = Session()
+    session = ClickSequence()
     for click in CLICKS:
         session = session.add(click, predictor, encoded)
     again = session.undo().replay(predictor, predictor.encode(view))

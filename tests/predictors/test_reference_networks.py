@@ -6,7 +6,7 @@ import torch
 
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.catalogue import load
-from terraclick.core.session import Session
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.networks.isrefiner.config import IsRefinerConfig, parity
 from terraclick.networks.predictor import NetworkPredictor
 from terraclick.networks.refcut.model import RefCut, RefCutConfig
@@ -70,7 +70,7 @@ def test_a_picture_is_encoded_once(refcut, monkeypatch):
 )
 def test_by_name_undo_is_replay(name, config, view):
     predictor = load(name, random=0, config=config, target=(224, 224))
-    encoded, session = predictor.encode(view), Session(references=(example(),))
+    encoded, session = predictor.encode(view), ClickSequence(references=(example(),))
     for click in CLICKS:
         session = session.add(click, predictor, encoded)
     assert session.latest.probs.shape == view.shape and np.isfinite(session.latest.probs).all()

@@ -11,7 +11,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra terra
 from sam_sizes import KINDS, SIDE, tiny  # noqa: E402
 
 from terraclick.catalogue import load  # noqa: E402
-from terraclick.core.session import Session  # noqa: E402
+from terraclick.core.click_sequence import ClickSequence  # noqa: E402
 from terraclick.errors import BadClick, BadWeights  # noqa: E402
 from terraclick.networks.sam.model import SAM, SamPredictor, _published  # noqa: E402
 from terraclick.values import Click, Prediction, Prompt, View  # noqa: E402  # noqa: E402
@@ -30,7 +30,7 @@ def view():
 
 @pytest.mark.parametrize("name", KINDS)
 def test_undo_is_replay(name, view):
-    session, answers = Session(), predictor(name)
+    session, answers = ClickSequence(), predictor(name)
     encoded = answers.encode(view)
     for click in (Click(30, 50), Click(5, 5, False), Click(35.5, 60)):
         session = session.add(click, answers, encoded)

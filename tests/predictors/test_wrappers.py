@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.core.focus import FocusRule
-from terraclick.core.session import Session
 from terraclick.errors import BadClick, BadConfig
 from terraclick.methods.grabcut import GrabCut
 from terraclick.methods.random_walker import RandomWalker
@@ -41,7 +41,7 @@ def view():
 def test_contract(wrapper, inner, target, view):
     predictor = WRAPPERS[wrapper](INNERS[inner])
     encoded = predictor.encode(view)
-    session = Session(target)
+    session = ClickSequence(target)
     for click in CLICKS:
         session = session.add(click, predictor, encoded)
     probs = session.latest.probs
@@ -93,7 +93,7 @@ def test_target_and_references_pass_through(wrapper, view):
 def test_an_unmoved_window_is_not_encoded_again(view):
     spy = Spy()
     predictor = Focused(Cached(spy), RULE)
-    session, encoded = Session(), predictor.encode(view)
+    session, encoded = ClickSequence(), predictor.encode(view)
     for click in (Click(20, 20), Click(25, 25), Click(22, 28)):
         session = session.add(click, predictor, encoded)
     assert spy.encodings == 1 and session.latest.focus.rows == 56

@@ -105,7 +105,7 @@ def test_a_preview_keeps_nothing(client):
     click(client, name, 150, 120)
     seen = client.get(f"/api/sessions/{name}/preview?x=122&y=102&positive=false").json()
     assert seen["ready"] and seen["outline"]["area_px"] < 2400
-    client.space.sessions._held[name].states.clear()
+    client.space.outlines._held[name].states.clear()
     assert client.get(f"/api/sessions/{name}/preview?x=122&y=102").json()["ready"] is False
     assert client.get(f"/api/sessions/{name}").json()["outline"]["area_px"] == 2400
 
@@ -149,9 +149,9 @@ def test_unfinished_work_is_there_after_a_restart(serve, town):
 def test_earlier_answers_put_away_come_back_the_same(client):
     name = begin(client)
     seen = [click(client, name, 150, 120).json(), click(client, name, 122, 102, False).json()]
-    client.space.sessions._held[name].states.clear()
+    client.space.outlines._held[name].states.clear()
     assert client.post(f"/api/sessions/{name}/undo").json()["outline"] == seen[0]["outline"]
-    client.space.sessions._held.clear()
+    client.space.outlines._held.clear()
     assert client.post(f"/api/sessions/{name}/redo").json()["outline"] == seen[1]["outline"]
 
 

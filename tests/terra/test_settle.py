@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terraclick.core.session import Session
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.errors import BadClick
 from terraclick.terra.settle import Settled, SettleRule, square_window
 from terraclick.values import Click, Prediction, Prompt, Reference, View
@@ -96,7 +96,7 @@ def test_the_answer_does_not_hang_on_the_views_extent(down, across):
 
 def test_a_window_that_fits_is_kept_and_a_far_click_moves_it():
     view, predictor = scene((200, 200, 60, 60), (300, 350, 40, 40)), Settled(Bright(), SettleRule(first=96))
-    session = Session().add(Click(220, 220), predictor, view)
+    session = ClickSequence().add(Click(220, 220), predictor, view)
     second = session.add(Click(222, 221), predictor, view)
     assert second.latest.focus == session.latest.focus
     third = second.add(Click(310, 360), predictor, view)

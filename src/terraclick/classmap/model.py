@@ -136,19 +136,19 @@ class OnnxMap:
     """Whether heat is that of all layers, the first layer's classes first, instead of the last layer's."""
 
     def __post_init__(self) -> None:
-        session, what = self.network._session, self.network._path.name
+        runtime, what = self.network._runtime, self.network._path.name
         side = self.spec.side
         expected: dict[str, tuple[int | None, ...]] = {"image": (1, 3, side, side)}
         if self.encoder is not None:
             expected["tokens"] = (1, 768, None, None)
-        given = {value.name: value for value in session.get_inputs()}
+        given = {value.name: value for value in runtime.get_inputs()}
         if set(given) != set(expected):
             raise BadWeights(f"{what} has the inputs {_names(given)}: {_names(expected)} were expected.")
         for name, shape in expected.items():
             if given[name].type != "tensor(float)" or not _fits(given[name].shape, shape):
                 found = f"{given[name].type} {given[name].shape}"
                 raise BadWeights(f"input {name} of {what} is {found}: float {list(shape)} was expected.")
-        outputs = session.get_outputs()
+        outputs = runtime.get_outputs()
         if any(value.type not in ("tensor(float)", "tensor(float16)", "tensor(double)") for value in outputs):
             raise BadWeights(f"{what} has outputs that are no decimal numbers: export the checkpoint again.")
         if not _fits(outputs[0].shape, (1, len(self.spec.classes), side, side)):
@@ -159,7 +159,7 @@ class OnnxMap:
     @property
     def layers(self) -> int:
         """How many layers its graph tells of; 0 where it gives the last layer's heatmaps alone."""
-        shapes = {value.name: value.shape for value in self.network._session.get_outputs()}
+        shapes = {value.name: value.shape for value in self.network._runtime.get_outputs()}
         expected = (1, None, len(self.spec.classes), None, None)
         if "layers" not in shapes or not _fits(shapes["layers"], expected):
             return 0
@@ -209,9 +209,9 @@ class OnnxMap:
                 how = cv2.INTER_AREA if image.shape[0] > ENCODER_SIDE else cv2.INTER_LINEAR
                 small = np.asarray(cv2.resize(image, (ENCODER_SIDE, ENCODER_SIDE), interpolation=how), np.uint8)
             inputs["tokens"] = encode_picture(self.encoder, small)[None]
-        session, what = self.network._session, self.network._path.name
-        names = [value.name for value in session.get_outputs()]
-        answers = run_within(session, inputs, what, self.seconds)
+        runtime, what = self.network._runtime, self.network._path.name
+        names = [value.name for value in runtime.get_outputs()]
+        answers = run_within(runtime, inputs, what, self.seconds)
         return {name: np.asarray(answer, np.float32) for name, answer in zip(names, answers, strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""Pieces of a class map as polygons and as seeds of click sessions: maps feed clicks."""
+"""Pieces of a class map as polygons and as seeds of click sequences: maps feed clicks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shapely.geometry.base import BaseGeometry
 
 from terraclick.classmap.model import load_map, map_files
 from terraclick.classmap.tiles import MapJob
-from terraclick.core.session import Session
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.errors import BadConfig
 from terraclick.exchange.export import export
 from terraclick.exchange.registry import format_of
@@ -94,13 +94,13 @@ def save_polygons(
     return len(objects)
 
 
-def object_seed(geometry: BaseGeometry, grid: Grid, target: Target = Target.OBJECT) -> Session:
-    """A session that starts from an object of a map: clicks correct it. grid: the view's; geometry in its crs."""
-    return Session.from_mask(rasterize([geometry], grid), target)
+def object_seed(geometry: BaseGeometry, grid: Grid, target: Target = Target.OBJECT) -> ClickSequence:
+    """A click sequence that starts from an object of a map, in the crs of `grid`, the view's: clicks correct it."""
+    return ClickSequence.from_mask(rasterize([geometry], grid), target)
 
 
-def class_seed(classes: str | os.PathLike[str], name: str, grid: Grid) -> Session:
-    """A class session that starts from all pixels the map gives to class `name` in the view of this grid.
+def class_seed(classes: str | os.PathLike[str], name: str, grid: Grid) -> ClickSequence:
+    """A click sequence for a class that starts from all pixels the map gives to class `name` in the view of this grid.
 
     Raises BadConfig for a class the map does not have, BadGrid where the coordinate systems differ.
     """
@@ -108,4 +108,4 @@ def class_seed(classes: str | os.PathLike[str], name: str, grid: Grid) -> Sessio
     if not values:
         known = ", ".join(read_legend(classes).values())
         raise BadConfig(f"the map has no class {name!r}: it has {known}.")
-    return Session.from_mask(read_classes(classes, grid) == values[0], Target.CLASS)
+    return ClickSequence.from_mask(read_classes(classes, grid) == values[0], Target.CLASS)

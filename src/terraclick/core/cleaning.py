@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.core.masks import clicked_components, drop_specks, fill_holes, mask_box
-from terraclick.core.session import Session
 from terraclick.errors import BadClick
 from terraclick.values import Click, Target
 
@@ -29,18 +29,18 @@ def check_real(click: Click, valid: NDArray[np.bool_] | None, said: str) -> None
         )
 
 
-def clean(session: Session, valid: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+def clean(sequence: ClickSequence, valid: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
     """The latest mask fit to be drawn: for an object the clicked parts only, pin holes filled, specks dropped.
 
     A pin hole that was clicked away stays a hole; a speck that was clicked stays. Nothing is kept where `valid` (H, W)
     is False: there is no picture.
     """
-    latest = session.latest
+    latest = sequence.latest
     if latest is None:
         raise BadClick("no click was given: add at least one click on the thing you want.")
     mask = latest.mask if valid is None else latest.mask & valid
-    prompt = session.prompt
-    if session.target is Target.OBJECT:
+    prompt = sequence.prompt
+    if sequence.target is Target.OBJECT:
         mask = clicked_components(mask, prompt.positives)
     filled = fill_holes(mask, PIN_HOLE_PX)
     filled &= ~_parts_under(filled & ~mask, prompt.negatives)
@@ -49,9 +49,9 @@ def clean(session: Session, valid: NDArray[np.bool_] | None = None) -> NDArray[n
     return np.asarray(drop_specks(filled, SPECK_PX) | _parts_under(filled, prompt.positives), dtype=np.bool_)
 
 
-def score_of(session: Session, mask: NDArray[np.bool_]) -> float:
-    """The mean probability inside a mask (H, W) of the session's view; 0 for an empty one."""
-    latest = session.latest
+def score_of(sequence: ClickSequence, mask: NDArray[np.bool_]) -> float:
+    """The mean probability inside a mask (H, W) of the view clicked on; 0 for an empty one."""
+    latest = sequence.latest
     return float(latest.probs[mask].mean()) if latest is not None and mask.any() else 0.0
 
 

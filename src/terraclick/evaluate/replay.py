@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.core.cleaning import clean
+from terraclick.core.click_sequence import ClickSequence, fold
 from terraclick.core.masks import iou
 from terraclick.core.noc import number_of_clicks
 from terraclick.core.predictor import Predictor
-from terraclick.core.session import Session, fold
 from terraclick.errors import BadData, BadInput
 from terraclick.geo.affine import through
 from terraclick.geo.grid import Grid
@@ -202,8 +202,8 @@ def _again(
     truth = rasterize([geometry], shown.grid)
     clicks = [Click(click.row, click.col, click.positive) for click in stored]
     found, seconds = [], 0.0
-    for step in fold(Session(Target(item.target)), clicks, predictor, shown.encoded, time.perf_counter):
-        found.append(iou(clean(step.session, shown.valid), truth))
+    for step in fold(ClickSequence(Target(item.target)), clicks, predictor, shown.encoded, time.perf_counter):
+        found.append(iou(clean(step.sequence, shown.valid), truth))
         seconds += step.seconds
     person_s, each = _seconds(item, stored[0].time), seconds / len(clicks)
     return Replayed(item.uuid, item.class_name, item.target, tuple(found), person_s, each)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from terraclick.core.click_sequence import ClickSequence, fold
 from terraclick.core.masks import boundary_iou, iou
 from terraclick.core.predictor import Predictor
-from terraclick.core.session import Session, fold
 from terraclick.data.combinations import combination_tasks
 from terraclick.data.datasets import Dataset, class_tasks, object_tasks
 from terraclick.data.sample import Task
@@ -41,7 +41,7 @@ class Clicked:
 class Asked:
     """A task laid before a predictor: what it shows beforehand, the labels (H, W), and the encoded view."""
 
-    session: Session
+    sequence: ClickSequence
     truth: Mask
     ignore: Mask
     predictor: Predictor
@@ -59,18 +59,18 @@ class Asked:
         robot, rng = ROBOTS[protocol.robot], np.random.default_rng([protocol.seed, *draw])
         mask, ious, seconds = np.zeros(self.truth.shape, np.bool_), list[float](), 0.0
 
-        def choose(session: Session) -> Click | None:
+        def choose(sequence: ClickSequence) -> Click | None:
             over = len(ious) >= protocol.max_clicks or (ious and ious[-1] >= protocol.stops)
-            return None if over else robot(mask, self.truth, self.ignore, session.clicks, rng)
+            return None if over else robot(mask, self.truth, self.ignore, sequence.clicks, rng)
 
-        session, before = self.session, None
-        for step in fold(session, choose, self.predictor, self.encoded, clock):
-            before, session, seconds = session.latest, step.session, seconds + step.seconds
-            latest = session.latest
+        sequence, before = self.sequence, None
+        for step in fold(sequence, choose, self.predictor, self.encoded, clock):
+            before, sequence, seconds = sequence.latest, step.sequence, seconds + step.seconds
+            latest = sequence.latest
             assert latest is not None
             mask = latest.probs > protocol.mask_threshold
             ious.append(iou(mask, self.truth, self.ignore))
-        return Clicked(tuple(ious), mask, tuple(session.clicks), seconds, before)
+        return Clicked(tuple(ious), mask, tuple(sequence.clicks), seconds, before)
 
 
 def draw_tasks(dataset: Dataset, target: Target, protocol: EvalProtocol) -> list[Task]:
@@ -96,7 +96,7 @@ def asked(task: Task, predictor: Predictor, protocol: EvalProtocol, clock: Calla
     encoded = predictor.encode(view)
     spent = clock() - begun
     shown = task.references(protocol.references, protocol.reference_interval, protocol.reference_scale)
-    return Asked(Session(task.target, shown), truth, ignore, predictor, encoded, spent, view.gsd)
+    return Asked(ClickSequence(task.target, shown), truth, ignore, predictor, encoded, spent, view.gsd)
 
 
 def run_task(

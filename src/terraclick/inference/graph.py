@@ -44,8 +44,8 @@ class Graph:
         self._threads = threads or _cores()
         self._in_turn = 0
         self._opening = Lock()
-        self._session = self._opened(threads)
-        self._names = frozenset(entry.name for entry in self._session.get_inputs())
+        self._runtime = self._opened(threads)
+        self._names = frozenset(entry.name for entry in self._runtime.get_inputs())
 
     def _opened(self, threads: int | None) -> Any:
         onnxruntime = onnx_runtime()
@@ -69,7 +69,7 @@ class Graph:
 
     def outputs(self, inputs: dict[str, NDArray[Any]]) -> list[FloatArray]:
         """Run on named inputs; returns every output in order."""
-        answers = run_within(self._session, self._known(inputs), self._path.name)
+        answers = run_within(self._runtime, self._known(inputs), self._path.name)
         return [np.asarray(output, dtype=np.float32) for output in answers]
 
     def _known(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

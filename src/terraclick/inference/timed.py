@@ -21,9 +21,9 @@ PATIENCE = 10.0
 
 
 def run_within(
-    session: Any, inputs: Mapping[str, NDArray[Any]], what: str, seconds: float = TIME_LIMIT
+    runtime: Any, inputs: Mapping[str, NDArray[Any]], what: str, seconds: float = TIME_LIMIT
 ) -> list[NDArray[Any]]:
-    """Every output of one run of an engine session; `what` names its file in errors.
+    """Every output of one run of an ONNX Runtime session; `what` names its file in errors.
 
     The graph runs on a thread of its own, so that an interruption is heard; it and the time limit end the graph too,
     which looks up between its nodes. Raises BadWeights if it does not answer in time, or fails.
@@ -35,7 +35,7 @@ def run_within(
 
     def run() -> None:
         try:
-            answer.extend(session.run(None, dict(inputs), options))
+            answer.extend(runtime.run(None, dict(inputs), options))
         except Exception as error:  # the engine has no public base class for its errors
             failure.append(error)
         finally:

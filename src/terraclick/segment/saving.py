@@ -31,7 +31,7 @@ def to_object(found: Outline, request: Request, image: str, model: str, model_ha
     return MapObject(
         image=image,
         class_name=request.class_name,
-        target=found.session.target.value,
+        target=found.sequence.target.value,
         score=round(found.score, 4),
         geometry=found.geometry,
         area_m2=area_m2(found.geometry, found.crs),
@@ -96,7 +96,7 @@ def _content(item: StoredReference) -> tuple[str, bool, bytes, bytes]:
 
 
 def _stored_clicks(found: Outline) -> list[StoredClick]:
-    pairs = zip(found.session.clicks, found.clicks, strict=True)
+    pairs = zip(found.sequence.clicks, found.clicks, strict=True)
     return [StoredClick(click.row, click.col, x, y, click.positive) for click, (x, y, _) in pairs]
 
 

@@ -97,27 +97,35 @@ class Adding:
 
     def _prune(self) -> None:
         """Keep the folder of windows within its limits; windows that objects or open clicks lie on stay."""
-        space = self.workspace
+        workspace = self.workspace
 
         def in_use() -> list[Path]:
-            named = {space.by_key[item.image].path for item in space.store.objects() if item.image in space.by_key}
-            return [*named, *(Path(item.image) for item in space.store.objects()), *space.sessions.paths_in_hand()]
+            named = {
+                workspace.by_key[item.image].path
+                for item in workspace.store.objects()
+                if item.image in workspace.by_key
+            }
+            return [
+                *named,
+                *(Path(item.image) for item in workspace.store.objects()),
+                *workspace.outlines.paths_in_hand(),
+            ]
 
         gone = set(self.windows.prune(in_use))
-        for scene in [scene for scene in space.scenes.values() if scene.path in gone]:
-            space.by_key.pop(scene.key, None)
-            space.scenes.pop(scene.id, None)
+        for scene in [scene for scene in workspace.scenes.values() if scene.path in gone]:
+            workspace.by_key.pop(scene.key, None)
+            workspace.scenes.pop(scene.id, None)
 
     def _take(self, path: Path) -> Scene:
-        space = self.workspace
-        if len(space.scenes) >= MAX_IMAGES:
+        workspace = self.workspace
+        if len(workspace.scenes) >= MAX_IMAGES:
             raise BadImage(f"this server shows {MAX_IMAGES} images already: start it again.")
-        scene = looked_at(open_one(str(path), space.scenes, readings_of(space.store)))
-        scene = settled({scene.id: scene}, space.store)[scene.id]
-        if (scene.grid.crs is None) == (space.store.crs is None):
-            space.store.add_image(scene.stored)
-        space.by_key[scene.key] = scene
-        space.scenes[scene.id] = scene
+        scene = looked_at(open_one(str(path), workspace.scenes, readings_of(workspace.store)))
+        scene = settled({scene.id: scene}, workspace.store)[scene.id]
+        if (scene.grid.crs is None) == (workspace.store.crs is None):
+            workspace.store.add_image(scene.stored)
+        workspace.by_key[scene.key] = scene
+        workspace.scenes[scene.id] = scene
         return scene
 
 

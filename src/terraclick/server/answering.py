@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from terraclick.core.predictor import Predictor
 from terraclick.predictors.progress import reporting
-from terraclick.server.click_session import ClickSession
-from terraclick.server.clicking import Act, ClickSettings, Encode, PixelClick, start, step, view_spec_for
-from terraclick.server.engine import Cancelled, Encoded, Encodings, Priority, ViewSpec, Worker
+from terraclick.server.clicking import ClickSettings, Encode, Interaction, PixelClick, start, step, view_spec_for
+from terraclick.server.encodings import Encoded, Encodings, ViewSpec
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
 from terraclick.server.images import Scene
+from terraclick.server.open_outline import OpenOutline
+from terraclick.server.worker import Cancelled, Priority, Worker
 
 __all__ = ["Answering", "Model"]
 
@@ -66,15 +67,20 @@ class Answering:
 
         return encode
 
-    def telling(self, scene: Scene, live: ClickSession | None) -> Predictor:
+    def telling(self, scene: Scene, opened: OpenOutline | None) -> Predictor:
         """The model, which tells whoever waits for it how far its encoder is, as events."""
 
         def tell(done: int, total: int) -> None:
-            if live is not None and live.unwanted:
+            if opened is not None and opened.unwanted:
                 raise Cancelled("the answer was cancelled: nothing was changed.")
             if total > 1 or done == 0:
-                data = {"session": None if live is None else live.id, "image": scene.id, "done": done, "total": total}
-                self._hub.send("encode", data, None if live is None else live.author)
+                data = {
+                    "session": None if opened is None else opened.id,
+                    "image": scene.id,
+                    "done": done,
+                    "total": total,
+                }
+                self._hub.send("encode", data, None if opened is None else opened.author)
 
         return reporting(self.model.predictor, tell)
 
@@ -84,8 +90,8 @@ class Answering:
 
         def fetch() -> None:
             scene.check()
-            act, predictor = Act("click", click), self.telling(scene, None)
-            step(start(settings), act, settings, scene, predictor, self.encoder(predictor), self.examples.named)
+            interaction, predictor = Interaction("click", click), self.telling(scene, None)
+            step(start(settings), interaction, settings, scene, predictor, self.encoder(predictor), self.examples.named)
 
         if spec not in self.encodings:
             self.worker.submit(Priority.AHEAD, fetch, f"prefetch {user}")

@@ -25,7 +25,7 @@ from terraclick.server.adding import Adding
 from terraclick.server.address import PublicAddress
 from terraclick.server.files import Exports
 from terraclick.server.guard import Guard
-from terraclick.server.layers import Layers
+from terraclick.server.heatmaps import Heatmaps
 from terraclick.server.openapi import described
 from terraclick.server.readers import Readers
 from terraclick.server.routes.segmap import segmap_error
@@ -99,7 +99,7 @@ def create_app(
     app.state.users = sorted(set(tokens.values()))
     app.state.session_name = session_name
     app.state.exports = Exports(out, workspace.files)
-    app.state.layers = Layers(out)
+    app.state.heatmaps = Heatmaps(out)
     app.state.readers = Readers()
     app.state.folders = _folders(workspace, out)
     app.state.adding = Adding(workspace, windows or WindowCache(out / WINDOWS), tuple(roots), roots_file)

@@ -1,8 +1,8 @@
-"""One thing being outlined, as a fold over acts: every click, stroke of paint and change of mind is one act.
+"""One thing being outlined, a fold over interactions: every click, stroke of paint or change of mind is one.
 
-`step` takes a State and an Act to the next State; undo is the State before. States are made by the model's thread; what
-a State looks like as an outline on the map is `outlined`. Everything here is in pixels of the whole image (x right,
-y down, from the top-left corner); only an Outline also speaks map coordinates.
+`step` takes a State and an Interaction to the next State; undo is the State before. States are made by the model's
+thread; what a State looks like as an outline on the map is `outlined`. Everything here is in pixels of the whole image
+(x right, y down, from the top-left corner); only a Shape also speaks map coordinates.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.core.cleaning import check_real, clean, score_of
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.core.predictor import Predictor
-from terraclick.core.session import Session
 from terraclick.core.simulate import squared_depth
 from terraclick.errors import BadClick
 from terraclick.geo.affine import through
@@ -31,14 +31,14 @@ from terraclick.geo.grid import Grid
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.polygonize import only_real, rasterize
 from terraclick.geo.view_window import COARSEST, view_window
-from terraclick.server.engine import Encoded, ViewSpec
+from terraclick.server.encodings import Encoded, ViewSpec
 from terraclick.server.images import Scene
 from terraclick.values import Click, Reference, Target
 
 __all__ = [
-    "Act",
     "ClickSettings",
     "Hint",
+    "Interaction",
     "PixelClick",
     "Shape",
     "State",
@@ -76,8 +76,8 @@ class PixelClick:
 
 
 @dataclass(frozen=True)
-class Act:
-    """One thing done: click, paint, target, references or clear, with its JSON value."""
+class Interaction:
+    """One thing said or done for an outline: click, paint, target, references or clear, with its JSON value."""
 
     kind: str
     value: Any = None
@@ -85,11 +85,11 @@ class Act:
 
 @dataclass(frozen=True, eq=False)
 class ClickSettings:
-    """What a click session was opened with; view_bounds (x0, y0, x1, y1) and resolution are the map's then."""
+    """What an outline was begun with; shown (x0, y0, x1, y1) in pixels and resolution are what the map showed then."""
 
     target: Target = Target.OBJECT
     references: tuple[str, ...] = ()
-    view_bounds: tuple[float, float, float, float] | None = None
+    shown: tuple[float, float, float, float] | None = None
     resolution: float = 1.0
     bands: tuple[int, ...] | None = None
     stretch: Any = "auto"
@@ -98,7 +98,7 @@ class ClickSettings:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Where a click session stands: what was said, the view the model saw, its answer, and what was painted."""
+    """Where an open outline stands: what was said, the view the model saw, its answer, and what was painted."""
 
     target: Target
     references: tuple[str, ...]
@@ -106,13 +106,13 @@ class State:
     paint: tuple[tuple[AreaGeometry, bool], ...] = ()
     spec: ViewSpec | None = None
     grid: Grid | None = None
-    session: Session | None = None
+    sequence: ClickSequence | None = None
     valid: NDArray[np.bool_] | None = None
     """Where the view holds a picture (H, W); None = everywhere."""
     grown: int = 0
     """How many times the view was made twice as wide because the outline reached its edge."""
     timing: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Milliseconds for reading, encoding and answering of the latest act."""
+    """Milliseconds for reading, encoding and answering of the latest interaction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,13 +141,13 @@ Examples = Callable[[Sequence[str]], tuple[Reference, ...]]
 
 
 def start(settings: ClickSettings) -> State:
-    """The state before the first act."""
+    """The state before the first interaction."""
     return State(settings.target, settings.references)
 
 
 def step(
     state: State,
-    act: Act,
+    interaction: Interaction,
     settings: ClickSettings,
     scene: Scene,
     predictor: Predictor,
@@ -160,21 +160,21 @@ def step(
     Unless told not to `grow`, an object that its view cuts off is answered on a wider one. Raises BadClick (outside
     the image, nothing to start from), BadGrid, BadImage.
     """
-    if act.kind == "clear":
+    if interaction.kind == "clear":
         return replace(start(settings), target=state.target, references=state.references)
-    if act.kind == "paint":
-        geometry, add = act.value
+    if interaction.kind == "paint":
+        geometry, add = interaction.value
         return replace(state, paint=(*state.paint, (geometry, add)), timing=(0.0, 0.0, 0.0))
-    if act.kind == "click":
-        click: PixelClick = act.value
+    if interaction.kind == "click":
+        click: PixelClick = interaction.value
         _check_inside(click, scene)
         wanted = replace(state, clicks=(*state.clicks, click))
-    elif act.kind == "target":
-        wanted = replace(state, target=Target(act.value), session=None)
+    elif interaction.kind == "target":
+        wanted = replace(state, target=Target(interaction.value), sequence=None)
     else:
-        wanted = replace(state, references=tuple(act.value), session=None)
+        wanted = replace(state, references=tuple(interaction.value), sequence=None)
     if not wanted.clicks:
-        return replace(wanted, spec=None, grid=None, session=None, grown=0, timing=(0.0, 0.0, 0.0))
+        return replace(wanted, spec=None, grid=None, sequence=None, grown=0, timing=(0.0, 0.0, 0.0))
     if factor_of(settings, wanted.clicks) != factor_of(settings, state.clicks):
         wanted = replace(wanted, grown=0)  # seen from nearer: the finest view that holds the object is looked for anew
     found = _answered(wanted, settings, scene, predictor, encode, examples)
@@ -188,9 +188,9 @@ def step(
 
 def _is_cut(state: State, scene: Scene) -> bool:
     """Whether the object runs along an edge of its view that is no edge of the image."""
-    if state.session is None or state.grid is None:
+    if state.sequence is None or state.grid is None:
         return False
-    mask = clean(state.session, state.valid)
+    mask = clean(state.sequence, state.valid)
     left, bottom, right, top = state.grid.bounds
     far = [abs(mine - whole) for mine, whole in zip((left, bottom, right, top), scene.grid.bounds, strict=True)]
     pixel = max(right - left, top - bottom) / max(mask.shape)
@@ -205,22 +205,26 @@ def _answered(
     spec = view_spec_for(settings, state.target, state.clicks, scene, state.grown)
     view = encode(spec)
     begun = time.perf_counter()
-    session, clicks = state.session, state.clicks[-1:]
-    if session is None or spec != state.spec:
-        session, clicks = _fresh(settings, state, view.grid, scene, examples(state.references)), state.clicks
-    session = session.answer(_placed(clicks, scene.grid, view), predictor, view.encoded)
+    sequence, clicks = state.sequence, state.clicks[-1:]
+    if sequence is None or spec != state.spec:
+        sequence, clicks = _fresh(settings, state, view.grid, scene, examples(state.references)), state.clicks
+    sequence = sequence.answer(_placed(clicks, scene.grid, view), predictor, view.encoded)
     spent = 1e3 * (time.perf_counter() - begun)
     timing = view.read_ms, view.encode_ms, spent
-    return replace(state, spec=spec, grid=view.grid, session=session, valid=view.valid, timing=timing)
+    return replace(state, spec=spec, grid=view.grid, sequence=sequence, valid=view.valid, timing=timing)
 
 
 def _fresh(
     settings: ClickSettings, state: State, grid: Grid, scene: Scene, references: tuple[Reference, ...]
-) -> Session:
+) -> ClickSequence:
     if settings.seed is None:
-        return Session(state.target, references)
+        return ClickSequence(state.target, references)
     mask = rasterize([to_map(settings.seed, scene.grid)], grid)
-    return Session.from_mask(mask, state.target, references) if mask.any() else Session(state.target, references)
+    return (
+        ClickSequence.from_mask(mask, state.target, references)
+        if mask.any()
+        else ClickSequence(state.target, references)
+    )
 
 
 def _check_inside(click: PixelClick, scene: Scene) -> None:
@@ -250,9 +254,9 @@ def view_spec_for(
 ) -> ViewSpec:
     """What the model is shown for these clicks; depends on nothing else, so that a replay sees the same.
 
-    The window of `view_window`. What is shown is the map's view when the session was opened. An object is read coarser
-    by a power of two where the map was at 1:4 or more at every click, or where clicks and seed would not fit. Each
-    time it is `grown` the window is twice as wide: the first time with twice the pixels, then coarser.
+    The window of `view_window`. What is shown is what the map showed when the outline was begun. An object is read
+    coarser by a power of two where the map was at 1:4 or more at every click, or where clicks and seed would not fit.
+    Each time it is `grown` the window is twice as wide: the first time with twice the pixels, then coarser.
     """
     places = [Click(click.y - 0.5, click.x - 0.5, click.positive) for click in clicks]
     if settings.seed is not None:
@@ -260,7 +264,7 @@ def view_spec_for(
         middle = settings.seed.representative_point()
         places = [Click(middle.y - 0.5, middle.x - 0.5), Click(top, left), Click(bottom - 1, right - 1), *places]
     factor = factor_of(settings, clicks) * 2 ** max(0, grown - 1)
-    shown, wider = settings.view_bounds, 2 if grown else 1
+    shown, wider = settings.shown, 2 if grown else 1
     window, factor = view_window(places, scene.shape, target, factor, shown=shown, wider=wider, coarser=True)
     native = scene.grid.metres_per_pixel or 1.0
     gsd = None if factor == 1 else native * factor
@@ -275,10 +279,10 @@ def outlined(
 ) -> Shape | None:
     """The outline of a state, paint included, in the shape asked for; None before anything was said."""
     score = 1.0
-    if state.session is not None and state.session.latest is not None and state.grid is not None:
-        mask = clean(state.session, state.valid)
-        parts = drawn(state.session.latest, mask, state.grid, simplify_m, state.valid, scene.grid)
-        score = score_of(state.session, mask)
+    if state.sequence is not None and state.sequence.latest is not None and state.grid is not None:
+        mask = clean(state.sequence, state.valid)
+        parts = drawn(state.sequence.latest, mask, state.grid, simplify_m, state.valid, scene.grid)
+        score = score_of(state.sequence, mask)
     elif settings.seed is not None:
         parts = parts_of(to_map(settings.seed, scene.grid))
     elif state.paint:
@@ -322,9 +326,9 @@ def next_hint(state: State, scene: Scene) -> Hint | None:
 
     Doubtful are probabilities between a quarter and three quarters; a part weighs what its doubt sums up to.
     """
-    if state.session is None or state.grid is None or not state.clicks:
+    if state.sequence is None or state.grid is None or not state.clicks:
         return None
-    latest = state.session.latest
+    latest = state.sequence.latest
     if latest is None:
         return None
     known = np.flatnonzero(latest.probs.any(axis=1)), np.flatnonzero(latest.probs.any(axis=0))
@@ -336,7 +340,7 @@ def next_hint(state: State, scene: Scene) -> Hint | None:
     unsure = doubt > 0.25
     if state.valid is not None:
         unsure &= state.valid[top : known[0][-1] + 1, left : known[1][-1] + 1]
-    for click in state.session.clicks:
+    for click in state.sequence.clicks:
         unsure[_disk(Click(click.row - top, click.col - left), 8)] = False
     count, labels = cv2.connectedComponents(unsure.astype(np.uint8), connectivity=8)
     if count < 2:

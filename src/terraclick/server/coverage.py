@@ -18,7 +18,7 @@ from shapely import LinearRing, MultiPolygon, Polygon
 
 from terraclick.errors import BadData
 from terraclick.geo.kinds import kind_of
-from terraclick.server.acts import Edit
+from terraclick.server.changes import Edit
 from terraclick.server.clicking import AreaGeometry, parts_of
 from terraclick.server.editing import find
 from terraclick.server.features import as_area_geometry

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from fastapi import Depends, Request
 
 from terraclick.errors import BadInput
-from terraclick.server.acts import Actor, Change, Changeset
+from terraclick.server.changes import Author, Change, Changeset
 from terraclick.server.features import outline_json
 from terraclick.server.objects import MANY
 from terraclick.server.proposals import ProposalList
@@ -38,14 +38,14 @@ WINDOW, ACT, HAND = "TerraClick-Window", "TerraClick-Act", "TerraClick-Hand"
 
 
 def _workspace(request: Request) -> Workspace:
-    space: Workspace = request.app.state.workspace
-    return space
+    workspace: Workspace = request.app.state.workspace
+    return workspace
 
 
-def _user(request: Request) -> Actor:
+def _user(request: Request) -> Author:
     """Whose request it is, with what the headers say of the window it comes from (see docs/server.md)."""
     window, act = (_name_in(request, header) for header in (WINDOW, ACT))
-    return Actor(str(request.state.user), window, _hand_in(request), act)
+    return Author(str(request.state.user), window, _hand_in(request), act)
 
 
 def _name_in(request: Request, header: str) -> str:
@@ -67,17 +67,17 @@ def _hand_in(request: Request) -> dict[str, str] | None:
 
 
 CurrentWorkspace = Annotated[Workspace, Depends(_workspace)]
-User = Annotated[Actor, Depends(_user)]
+User = Annotated[Author, Depends(_user)]
 Json = dict[str, Any]
 
 
-def features_of(space: Workspace, changeset: Changeset) -> list[Json]:
+def features_of(workspace: Workspace, changeset: Changeset) -> list[Json]:
     """The objects that a changeset left, in pixels of their images."""
-    return [space.converter.feature(change.after.item) for change in changeset.changes if change.after is not None]
+    return [workspace.converter.feature(change.after.item) for change in changeset.changes if change.after is not None]
 
 
 def change_json(
-    space: Workspace, act: str, changeset: Changeset, session: Json | None = None, brief: bool = False
+    workspace: Workspace, act: str, changeset: Changeset, outline: Json | None = None, brief: bool = False
 ) -> Json:
     """What a map draws anew and takes away after a changeset.
 
@@ -89,21 +89,21 @@ def change_json(
     brief = brief and len(last) > MANY
     patches = [patch for change in left if (patch := _patch(change)) is not None] if brief else []
     patched = {patch["id"] for patch in patches}
-    scene = space.by_key.get(changeset.image)
+    scene = workspace.by_key.get(changeset.image)
     return {
         "act": act,
-        "objects": [] if brief else [space.converter.feature(c.after.item) for c in left if c.after is not None],
+        "objects": [] if brief else [workspace.converter.feature(c.after.item) for c in left if c.after is not None],
         "deleted": [uuid for uuid, change in last.items() if change.after is None],
         "patches": patches,
         "reload": brief and len(patched) < len(left),
-        "session": session,
+        "session": outline,
         "image": None if scene is None else scene.id,
         "classes": bool(changeset.classes),
         "renamed": changeset.renamed,
         "references": bool(changeset.references),
         "marks": bool(changeset.marks),
-        "sketches": [sketch_json(space, swap.after, swap.before) for swap in changeset.sketches],
-        "proposals": next((proposals_json(one) for one in space.proposals.of(changeset.decisions)), None),
+        "sketches": [sketch_json(workspace, swap.after, swap.before) for swap in changeset.sketches],
+        "proposals": next((proposals_json(one) for one in workspace.proposals.of(changeset.decisions)), None),
     }
 
 
@@ -144,11 +144,11 @@ def _patch(change: Change) -> Json | None:
     }
 
 
-def sketch_json(space: Workspace, sketch: StoredDraft | None, before: StoredDraft | None = None) -> Json:
+def sketch_json(workspace: Workspace, sketch: StoredDraft | None, before: StoredDraft | None = None) -> Json:
     """A half-drawn shape, without points where it is gone."""
     known = sketch or before
     assert known is not None
-    scene = space.by_key.get(known.image)
+    scene = workspace.by_key.get(known.image)
     return {
         "id": known.uuid,
         "image": None if scene is None else scene.id,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from terraclick.errors import Conflict, UnknownName
-from terraclick.server.acts import (
+from terraclick.server.changes import (
     Change,
     Changeset,
     Edit,

@@ -149,7 +149,7 @@ def open_scenes(
 
     `readings` says how each is read.
 
-    Heatmaps in a folder are left to `server/layers.py`: they are layers, not images.
+    Heatmaps in a folder are left to `server/heatmaps.py`.
 
     Raises BadImage for a named file that cannot be used, and where there is nothing to show.
     """

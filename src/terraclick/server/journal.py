@@ -13,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
 from terraclick.errors import UnknownName
-from terraclick.server.acts import Changeset, Entry, Step
+from terraclick.server.changes import Changeset, Entry, Step
 
 __all__ = ["Journal"]
 
@@ -79,11 +79,11 @@ class Journal:
             line = self._line(by)
             return [entry.name for entry in reversed(line.done)], [entry.name for entry in reversed(line.undone)]
 
-    def knows(self, by: str, session: str) -> bool:
+    def knows(self, by: str, outline: str) -> bool:
         """Whether a window has acts on an open outline."""
         with self._lock:
             line = self._line(by)
-            return any(isinstance(e.what, Step) and e.what.session == session for e in (*line.done, *line.undone))
+            return any(isinstance(e.what, Step) and e.what.outline == outline for e in (*line.done, *line.undone))
 
     def fold_sketch(self, by: str, uuid: str) -> None:
         """Forget the corners of a half-drawn shape that became something: that act alone is undone."""
@@ -139,6 +139,6 @@ def _whole(first: Changeset | Step, second: Changeset | Step) -> Changeset | Ste
     """Two parts of one act as one; None where they are of different kinds."""
     if isinstance(first, Changeset) and isinstance(second, Changeset) and not (first.draft and second.draft):
         return first.joined(second)
-    if isinstance(first, Step) and isinstance(second, Step) and first.session == second.session:
+    if isinstance(first, Step) and isinstance(second, Step) and first.outline == second.outline:
         return replace(first, after=second.after)
     return None

@@ -11,17 +11,17 @@ import shapely
 from terraclick.errors import BadData, Conflict
 from terraclick.geo.kinds import kind_of
 from terraclick.geo.reproject import reproject
-from terraclick.server.acts import Changeset, Decision, Edit, Swap, Tell
+from terraclick.server.changes import Changeset, Decision, Edit, Swap, Tell
 from terraclick.server.clicking import AreaGeometry, Shape, parts_of
 from terraclick.server.coverage import with_borders
 from terraclick.server.editing import do
-from terraclick.server.engine import Cancelled
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
 from terraclick.server.features import GeometryConverter, as_area_geometry
 from terraclick.server.images import Scene
 from terraclick.server.journal import Journal
 from terraclick.server.proposals import Proposals
+from terraclick.server.worker import Cancelled
 from terraclick.store.fields import MapObject
 from terraclick.store.sql import Store
 from terraclick.store.values import StoredDraft

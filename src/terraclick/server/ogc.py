@@ -1,4 +1,4 @@
-"""What OGC API Features asks of queries: boxes across the antimeridian, times and intervals, extents."""
+"""What OGC API Features asks of answers and queries: links, boxes across the antimeridian, times, extents."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import shapely
+from fastapi import Request
 
 from terraclick.errors import BadData, NotGeoreferenced
 from terraclick.geo.boxes import corners_lonlat
@@ -18,10 +20,21 @@ from terraclick.server.asking import BadQuery
 from terraclick.store.fields import MapObject
 from terraclick.values import Bounds
 
-__all__ = ["Interval", "boxes_of", "interval_of", "met_by", "numbers_of", "temporal_extent"]
+__all__ = ["GEOJSON", "ITEMS", "Interval", "boxes_of", "interval_of", "link", "met_by", "numbers_of", "temporal_extent"]
+
+ITEMS = "/api/collections/objects/items"
+GEOJSON = "application/geo+json"
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})?")
+
+
+def link(request: Request, rel: str, path: str, media: str = "application/json", title: str = "") -> dict[str, str]:
+    """A link that whoever asked can follow: a token in the address stays there."""
+    token = getattr(request.state, "token", None)
+    if token is not None:
+        path += f"{'&' if '?' in path else '?'}token={quote(token, safe='')}"
+    return {"href": f"{request.state.base}{path}", "rel": rel, "type": media, "title": title}
 
 
 # --- boxes -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from terraclick.errors import Conflict, UnknownName
-from terraclick.server.acts import Decision, Swap
+from terraclick.server.changes import Decision, Swap
 from terraclick.server.clicking import Shape
 from terraclick.server.images import Scene
 from terraclick.store.values import StoredView

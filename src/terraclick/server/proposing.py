@@ -16,7 +16,7 @@ from terraclick.geo.drawing import drawn, shaped
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import only_real, rasterize
 from terraclick.server.clicking import AreaGeometry, Shape, shape_of
-from terraclick.server.engine import Encoded
+from terraclick.server.encodings import Encoded
 from terraclick.server.images import Scene
 from terraclick.values import Click, Prompt, Reference, Target
 

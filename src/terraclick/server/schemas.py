@@ -26,7 +26,7 @@ __all__ = [
     "OpenBody",
     "PaintBody",
     "PatchItemBody",
-    "PatchSessionBody",
+    "PatchOutlineBody",
     "PlacedBody",
     "PrefetchBody",
     "ProposalAcceptBody",
@@ -36,8 +36,8 @@ __all__ = [
     "SetBody",
     "ShapeBody",
     "ShapeManyBody",
+    "ShownBody",
     "SketchBody",
-    "ViewBody",
 ]
 
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -88,7 +88,7 @@ else:
     )
 
 
-class ViewBody(Body):
+class ShownBody(Body):
     """What the map shows: x0, y0, x1, y1 in pixels, and image pixels per screen pixel."""
 
     bounds: Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
@@ -108,7 +108,7 @@ class OpenBody(Body):
     image: Text | None = None
     target: TargetName | None = None
     class_name: Annotated[Text | None, Field(alias="class")] = None
-    view: ViewBody | None = None
+    view: ShownBody | None = None
     references: Wanted | None = None
     simplify_m: Tolerance | None = None
     square: bool = False
@@ -134,7 +134,7 @@ class PaintBody(Body):
     add: bool = True
 
 
-class PatchSessionBody(Body):
+class PatchOutlineBody(Body):
     """What may change while clicking."""
 
     target: TargetName | None = None
@@ -170,7 +170,7 @@ class PrefetchBody(Body):
     x: Coordinate
     y: Coordinate
     target: TargetName = "object"
-    view: ViewBody | None = None
+    view: ShownBody | None = None
 
 
 class Properties(BaseModel):
@@ -349,7 +349,7 @@ class ProposalBody(Body):
 
     image: Text
     class_name: Annotated[Text, Field(alias="class")] = ""
-    view: ViewBody | None = None
+    view: ShownBody | None = None
     references: Wanted | None = "class"
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     simplify_m: Tolerance | None = None

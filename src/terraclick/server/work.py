@@ -14,10 +14,10 @@ __all__ = ["Work", "image_json"]
 class Work:
     """How far the work on the images is, read once for all of them."""
 
-    def __init__(self, space: Workspace) -> None:
-        self.objects = space.objects.counts()["image"]
-        self.marks = space.store.image_marks()
-        self.drafts = {draft.image for draft in space.store.drafts()}
+    def __init__(self, workspace: Workspace) -> None:
+        self.objects = workspace.objects.counts()["image"]
+        self.marks = workspace.store.image_marks()
+        self.drafts = {draft.image for draft in workspace.store.drafts()}
 
     def of(self, scene: Scene) -> Json:
         """Objects of an image, and its state: done as somebody said, else work where something is on it."""
@@ -26,7 +26,7 @@ class Work:
         return {"objects": objects, "state": self.marks.get(scene.key) or begun}
 
 
-def image_json(space: Workspace, scene: Scene, work: Work) -> Json:
+def image_json(workspace: Workspace, scene: Scene, work: Work) -> Json:
     """An image as the routes tell it."""
     grid = scene.grid
     rows, cols = scene.shape

@@ -1,4 +1,4 @@
-"""A running server's work: images, objects, examples, proposals and click sessions, each with its own memory.
+"""A running server's work: images, objects, examples, proposals and open outlines, each with its own memory.
 
 Methods are called from many threads; whatever needs the model goes through its one thread (`answering.py`), everything
 else runs where it is called.
@@ -20,18 +20,18 @@ from terraclick.geo.grid import Grid
 from terraclick.geo.kinds import kind_of
 from terraclick.geo.sidecars import sidecar_files
 from terraclick.server.answering import Answering, Model
-from terraclick.server.click_sessions import ClickSessions
 from terraclick.server.clicking import AreaGeometry, ClickSettings, to_map, view_spec_for
-from terraclick.server.engine import Priority
 from terraclick.server.events import Hub
 from terraclick.server.examples import Examples
 from terraclick.server.features import GeometryConverter
 from terraclick.server.images import Scene, Tiles, settled
 from terraclick.server.journal import Journal
 from terraclick.server.objects import Objects
+from terraclick.server.open_outlines import OpenOutlines
 from terraclick.server.proposals import ProposalList, Proposals
 from terraclick.server.proposing import propose
 from terraclick.server.watching import Watch
+from terraclick.server.worker import Priority
 from terraclick.store.fields import MapObject
 from terraclick.store.sql import Store
 from terraclick.store.values import StoredView
@@ -68,7 +68,7 @@ class Workspace:
         self.proposals = Proposals()
         self.objects = Objects(store, self.converter, self.hub, self.journal, self.examples, self.proposals)
         self.answering = Answering(model, self.hub, self.examples, encoding_bytes)
-        self.sessions = ClickSessions(self.by_key, self.objects, self.answering)
+        self.outlines = OpenOutlines(self.by_key, self.objects, self.answering)
         store.look()
         self.watch = Watch(store, self.converter, self.hub, self.examples.forget, watch_s)
 

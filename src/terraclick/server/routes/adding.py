@@ -35,22 +35,22 @@ class PixelsBody(Body):
 
 
 @router.post("/api/images", status_code=201, tags=["images"])
-async def add_file(body: FileBody, space: CurrentWorkspace, user: User, request: Request) -> Json:
+async def add_file(body: FileBody, workspace: CurrentWorkspace, user: User, request: Request) -> Json:
     """Add an image by its path on the server's disk, under one of the folders of --root."""
     scene = await run_in_threadpool(request.app.state.adding.file, body.path)
     folders = request.app.state.folders
     folders += [folder for folder in {str(scene.path.parent)} if folder not in folders and len(folder) > 1]
-    return await run_in_threadpool(image_json, space, scene, Work(space))
+    return await run_in_threadpool(image_json, workspace, scene, Work(workspace))
 
 
 @router.post("/api/images/pixels", status_code=201, tags=["images"])
-async def add_pixels(body: PixelsBody, space: CurrentWorkspace, user: User, request: Request) -> Json:
+async def add_pixels(body: PixelsBody, workspace: CurrentWorkspace, user: User, request: Request) -> Json:
     """Add a window of pixels as an image; the same window twice is one image."""
 
     def take() -> Json:
         picture = decoded_png(body.image_png, "image_png")
         return image_json(
-            space, request.app.state.adding.window(body.name, picture, body.transform, body.crs), Work(space)
+            workspace, request.app.state.adding.window(body.name, picture, body.transform, body.crs), Work(workspace)
         )
 
     return await run_in_threadpool(take)

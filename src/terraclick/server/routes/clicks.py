@@ -13,21 +13,21 @@ from pydantic import FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
 from terraclick.errors import BadConfig, UnknownName
-from terraclick.server.acts import Actor, Stand
 from terraclick.server.asking import StrictRoute
-from terraclick.server.click_session import ACT_NAMES, ClickSession
-from terraclick.server.clicking import Act, AreaGeometry, ClickSettings, PixelClick, State
+from terraclick.server.changes import Author, Stand
+from terraclick.server.clicking import AreaGeometry, ClickSettings, Interaction, PixelClick, State
 from terraclick.server.depends import CurrentWorkspace, Json, User, features_of, given_of
 from terraclick.server.features import area_geometry_of, hint_json, outline_json
+from terraclick.server.open_outline import INTERACTION_NAMES, OpenOutline
 from terraclick.server.schemas import (
     AcceptBody,
     ClickBody,
     Coordinate,
     OpenBody,
     PaintBody,
-    PatchSessionBody,
+    PatchOutlineBody,
     SeedOfProposal,
-    ViewBody,
+    ShownBody,
 )
 from terraclick.server.workspace import Workspace
 from terraclick.values import Target
@@ -43,7 +43,7 @@ LOOK_S = 0.5
 def click_settings_of(
     target: Target,
     references: tuple[str, ...],
-    view: ViewBody | None,
+    view: ShownBody | None,
     bands: Sequence[int] | None = None,
     stretch: Any = "auto",
     seed: AreaGeometry | None = None,
@@ -64,40 +64,40 @@ def click_settings_of(
     )
 
 
-def _brief(live: ClickSession, elsewhere: bool = False) -> Json:
+def _brief(opened: OpenOutline, elsewhere: bool = False) -> Json:
     """A click session without what must be computed."""
-    acts = live.acts[: live.position]
-    clear = max((i for i, act in enumerate(acts) if act.kind == "clear"), default=-1) + 1
-    target, references = live.settings.target.value, list(live.settings.references)
-    for act in acts:
-        if act.kind == "target":
-            target = act.value
-        elif act.kind == "references":
-            references = list(act.value)
-    clicks = [act.value for act in acts[clear:] if act.kind == "click"]
+    interactions = opened.interactions[: opened.position]
+    clear = max((i for i, interaction in enumerate(interactions) if interaction.kind == "clear"), default=-1) + 1
+    target, references = opened.settings.target.value, list(opened.settings.references)
+    for interaction in interactions:
+        if interaction.kind == "target":
+            target = interaction.value
+        elif interaction.kind == "references":
+            references = list(interaction.value)
+    clicks = [interaction.value for interaction in interactions[clear:] if interaction.kind == "click"]
     return {
-        "id": live.id,
-        "image": live.scene.id,
+        "id": opened.id,
+        "image": opened.scene.id,
         "target": target,
-        "class": live.class_name,
-        "author": live.author,
-        "object": live.object,
-        "rev": live.rev,
+        "class": opened.class_name,
+        "author": opened.author,
+        "object": opened.object,
+        "rev": opened.rev,
         "clicks": [{"x": click.x, "y": click.y, "positive": click.positive} for click in clicks],
-        "can_undo": live.position > 0,
-        "can_redo": live.position < len(live.acts),
+        "can_undo": opened.position > 0,
+        "can_redo": opened.position < len(opened.interactions),
         "references": references,
-        "simplify_m": live.simplify_m,
-        "square": live.square,
+        "simplify_m": opened.simplify_m,
+        "square": opened.square,
         "saved": True,
-        "begun": any(act.kind in ("click", "paint") for act in acts[clear:]),
-        "window": live.window,
+        "begun": any(interaction.kind in ("click", "paint") for interaction in interactions[clear:]),
+        "window": opened.window,
         "elsewhere": elsewhere,
     }
 
 
-def _session_json(space: Workspace, live: ClickSession, state: State, began: float) -> Json:
-    scene = live.scene
+def _outline_json(workspace: Workspace, opened: OpenOutline, state: State, began: float) -> Json:
+    scene = opened.scene
     view = None
     if state.spec is not None and state.grid is not None:
         grid = state.grid
@@ -109,11 +109,11 @@ def _session_json(space: Workspace, live: ClickSession, state: State, began: flo
             "gsd": grid.metres_per_pixel,
         }
     read, encode, predict = state.timing
-    return _brief(live) | {
-        "model": space.model.name,
+    return _brief(opened) | {
+        "model": workspace.model.name,
         "view": view,
-        "outline": outline_json(space.sessions.outline(live, state), scene),
-        "hint": hint_json(space.sessions.hint(live, state)),
+        "outline": outline_json(workspace.outlines.outline(opened, state), scene),
+        "hint": hint_json(workspace.outlines.hint(opened, state)),
         "timing": {
             "read_ms": round(read, 1),
             "encode_ms": round(encode, 1),
@@ -123,40 +123,40 @@ def _session_json(space: Workspace, live: ClickSession, state: State, began: flo
     }
 
 
-async def shown(space: Workspace, live: ClickSession, state: State, began: float) -> Json:
+async def shown(workspace: Workspace, opened: OpenOutline, state: State, began: float) -> Json:
     """A click session as the map sees it, made off the event loop."""
-    return await run_in_threadpool(_session_json, space, live, state, began)
+    return await run_in_threadpool(_outline_json, workspace, opened, state, began)
 
 
 @router.get("/api/sessions", tags=["click sessions"])
-def sessions(space: CurrentWorkspace, user: User) -> Json:
+def sessions(workspace: CurrentWorkspace, user: User) -> Json:
     """Your open click sessions, also those that a crash left."""
-    held = space.hub.windows(user) - {user.window, ""}
-    return {"sessions": [_brief(live, live.window in held) for live in space.sessions.of(user)]}
+    held = workspace.hub.windows(user) - {user.window, ""}
+    return {"sessions": [_brief(opened, opened.window in held) for opened in workspace.outlines.of(user)]}
 
 
 @router.post("/api/sessions", status_code=201, tags=["click sessions"])
-async def open_session(body: OpenBody, space: CurrentWorkspace, user: User) -> Json:
+async def open_session(body: OpenBody, workspace: CurrentWorkspace, user: User) -> Json:
     """Begin to outline one thing."""
     began = time.perf_counter()
-    live = await run_in_threadpool(_opened, body, space, user)
-    return await shown(space, live, await space.sessions.state(live), began)
+    opened = await run_in_threadpool(_opened, body, workspace, user)
+    return await shown(workspace, opened, await workspace.outlines.state(opened), began)
 
 
-def _opened(body: OpenBody, space: Workspace, user: str) -> ClickSession:
+def _opened(body: OpenBody, workspace: Workspace, user: str) -> OpenOutline:
     item, seed = None, None
     if body.object is not None:
-        item = space.store.get(body.object)
-        scene = space.converter.scene_of(item) if body.image is None else space.scene(body.image)
+        item = workspace.store.get(body.object)
+        scene = workspace.converter.scene_of(item) if body.image is None else workspace.scene(body.image)
         if scene is None:
             raise BadConfig("this object belongs to no image of this server: give the image to look at.")
-        seed = space.converter.polygon(item, scene)
+        seed = workspace.converter.polygon(item, scene)
     elif body.image is None:
         raise BadConfig("an image is needed: give image, or object to reopen one.")
     else:
-        scene = space.scene(body.image)
+        scene = workspace.scene(body.image)
     if isinstance(body.seed, SeedOfProposal):
-        found = space.proposals.get(body.seed.proposal, user)
+        found = workspace.proposals.get(body.seed.proposal, user)
         if found.scene is not scene:
             raise UnknownName(f"no proposal {body.seed.item} on this image: ask for them again.")
         seed = found.shape(body.seed.item).pixels
@@ -164,52 +164,59 @@ def _opened(body: OpenBody, space: Workspace, user: str) -> ClickSession:
         seed = area_geometry_of(body.seed)
     class_name = body.class_name if body.class_name is not None else (item.class_name if item else "")
     target = Target(body.target or (item.target if item and item.target in ("object", "class") else "object"))
-    references = space.examples.ids(body.references, class_name)
+    references = workspace.examples.ids(body.references, class_name)
     if body.bands is not None or body.stretch != "auto":
-        space.tiles.limits(scene, body.bands, body.stretch if isinstance(body.stretch, str) else tuple(body.stretch))
+        workspace.tiles.limits(
+            scene, body.bands, body.stretch if isinstance(body.stretch, str) else tuple(body.stretch)
+        )
     settings = click_settings_of(target, references, body.view, body.bands, body.stretch, seed)
     shape = {"simplify_m": body.simplify_m, "square": body.square, "class_name": class_name}
     known = {} if item is None else {"object": item.uuid, "rev": item.rev}
-    return space.sessions.open(user, scene, settings, **known, **shape)
+    return workspace.outlines.open(user, scene, settings, **known, **shape)
 
 
 @router.get("/api/sessions/{name}", tags=["click sessions"])
-async def session(name: str, space: CurrentWorkspace, user: User) -> Json:
+async def session(name: str, workspace: CurrentWorkspace, user: User) -> Json:
     """One of your click sessions."""
     began = time.perf_counter()
-    live = await run_in_threadpool(space.sessions.get, name, user)
-    async with live.lock:
-        return await shown(space, live, await space.sessions.state(live), began)
+    opened = await run_in_threadpool(workspace.outlines.get, name, user)
+    async with opened.lock:
+        return await shown(workspace, opened, await workspace.outlines.state(opened), began)
 
 
-async def _act(
-    request: Request, space: Workspace, name: str, user: Actor, make: Callable[[ClickSession], Act | None]
+async def _interact(
+    request: Request, workspace: Workspace, name: str, user: Author, make: Callable[[OpenOutline], Interaction | None]
 ) -> Json:
     began = time.perf_counter()
-    live = await run_in_threadpool(space.sessions.get, name, user)
-    async with live.lock, _while_wanted(request, space, live):
-        _check_open(live)
-        act = await run_in_threadpool(make, live)
-        before = live.stand()
-        if act is None:
-            found = await space.sessions.state(live)
+    opened = await run_in_threadpool(workspace.outlines.get, name, user)
+    async with opened.lock, _while_wanted(request, workspace, opened):
+        _check_open(opened)
+        interaction = await run_in_threadpool(make, opened)
+        before = opened.stand()
+        if interaction is None:
+            found = await workspace.outlines.state(opened)
         else:
-            found = await space.sessions.act(live, act, run_in_threadpool)
-            space.sessions.step_done(
-                user, live, "erase" if act.kind == "paint" and not act.value[1] else ACT_NAMES[act.kind], before
+            found = await workspace.outlines.answer(opened, interaction, run_in_threadpool)
+            workspace.outlines.step_done(
+                user,
+                opened,
+                "erase"
+                if interaction.kind == "paint" and not interaction.value[1]
+                else INTERACTION_NAMES[interaction.kind],
+                before,
             )
-        return await shown(space, live, found, began)
+        return await shown(workspace, opened, found, began)
 
 
 @asynccontextmanager
-async def _while_wanted(request: Request, space: Workspace, live: ClickSession) -> AsyncIterator[None]:
+async def _while_wanted(request: Request, workspace: Workspace, opened: OpenOutline) -> AsyncIterator[None]:
     """Within the block the answer is given up once whoever asked is gone."""
 
     async def watch() -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             if await request.is_disconnected():
-                space.sessions.cancel(live)
+                workspace.outlines.cancel(opened)
                 return
 
     watcher = asyncio.create_task(watch())
@@ -220,157 +227,159 @@ async def _while_wanted(request: Request, space: Workspace, live: ClickSession) 
 
 
 @router.post("/api/sessions/{name}/cancel", tags=["click sessions"])
-def cancel(name: str, space: CurrentWorkspace, user: User) -> Json:
+def cancel(name: str, workspace: CurrentWorkspace, user: User) -> Json:
     """Give up the answer somebody waits for; whoever does gets 409."""
-    return {"cancelled": space.sessions.cancel(space.sessions.get(name, user))}
+    return {"cancelled": workspace.outlines.cancel(workspace.outlines.get(name, user))}
 
 
-def _check_open(live: ClickSession) -> None:
-    if live.closed:
-        raise UnknownName(f"no click session {live.id!r} of yours: it was accepted or closed.")
+def _check_open(opened: OpenOutline) -> None:
+    if opened.closed:
+        raise UnknownName(f"no click session {opened.id!r} of yours: it was accepted or closed.")
 
 
 @router.post("/api/sessions/{name}/clicks", tags=["click sessions"])
-async def click(name: str, body: ClickBody, request: Request, space: CurrentWorkspace, user: User) -> Json:
+async def click(name: str, body: ClickBody, request: Request, workspace: CurrentWorkspace, user: User) -> Json:
     """One more click."""
-    made = PixelClick(body.x, body.y, body.positive, space.now(), body.resolution)
-    return await _act(request, space, name, user, lambda live: Act("click", made))
+    made = PixelClick(body.x, body.y, body.positive, workspace.now(), body.resolution)
+    return await _interact(request, workspace, name, user, lambda opened: Interaction("click", made))
 
 
 @router.post("/api/sessions/{name}/paint", tags=["click sessions"])
-async def paint(name: str, body: PaintBody, request: Request, space: CurrentWorkspace, user: User) -> Json:
+async def paint(name: str, body: PaintBody, request: Request, workspace: CurrentWorkspace, user: User) -> Json:
     """Paint a part on, or erase one."""
-    return await _act(
-        request, space, name, user, lambda live: Act("paint", (area_geometry_of(body.geometry), body.add))
+    return await _interact(
+        request, workspace, name, user, lambda opened: Interaction("paint", (area_geometry_of(body.geometry), body.add))
     )
 
 
 @router.post("/api/sessions/{name}/clear", tags=["click sessions"])
-async def clear(name: str, request: Request, space: CurrentWorkspace, user: User) -> Json:
+async def clear(name: str, request: Request, workspace: CurrentWorkspace, user: User) -> Json:
     """Begin again, with the same target and examples."""
-    return await _act(request, space, name, user, lambda live: Act("clear"))
+    return await _interact(request, workspace, name, user, lambda opened: Interaction("clear"))
 
 
-async def _turn(space: Workspace, name: str, user: Actor, by: int) -> Json:
+async def _turn(workspace: Workspace, name: str, user: Author, by: int) -> Json:
     began = time.perf_counter()
-    live = await run_in_threadpool(space.sessions.get, name, user)
-    async with live.lock:
-        _check_open(live)
-        before = live.stand()
-        found = await space.sessions.turn(live, by, run_in_threadpool)
-        space.sessions.step_done(user, live, "an act less" if by < 0 else "an act again", before)
-        return await shown(space, live, found, began)
+    opened = await run_in_threadpool(workspace.outlines.get, name, user)
+    async with opened.lock:
+        _check_open(opened)
+        before = opened.stand()
+        found = await workspace.outlines.turn(opened, by, run_in_threadpool)
+        workspace.outlines.step_done(user, opened, "an act less" if by < 0 else "an act again", before)
+        return await shown(workspace, opened, found, began)
 
 
 @router.delete("/api/sessions/{name}/clicks/last", tags=["click sessions"])
 @router.post("/api/sessions/{name}/undo", tags=["click sessions"])
-async def undo_act(name: str, space: CurrentWorkspace, user: User) -> Json:
+async def undo_act(name: str, workspace: CurrentWorkspace, user: User) -> Json:
     """Without the latest act."""
-    return await _turn(space, name, user, -1)
+    return await _turn(workspace, name, user, -1)
 
 
 @router.post("/api/sessions/{name}/redo", tags=["click sessions"])
-async def redo_act(name: str, space: CurrentWorkspace, user: User) -> Json:
+async def redo_act(name: str, workspace: CurrentWorkspace, user: User) -> Json:
     """The act undone last, again."""
-    return await _turn(space, name, user, 1)
+    return await _turn(workspace, name, user, 1)
 
 
 @router.patch("/api/sessions/{name}", tags=["click sessions"])
 async def patch_session(
-    name: str, body: PatchSessionBody, request: Request, space: CurrentWorkspace, user: User
+    name: str, body: PatchOutlineBody, request: Request, workspace: CurrentWorkspace, user: User
 ) -> Json:
     """Another target, class, examples or shape."""
     began = time.perf_counter()
-    live = await run_in_threadpool(space.sessions.get, name, user)
-    async with live.lock, _while_wanted(request, space, live):
-        _check_open(live)
-        class_name = live.class_name if body.class_name is None else body.class_name
+    opened = await run_in_threadpool(workspace.outlines.get, name, user)
+    async with opened.lock, _while_wanted(request, workspace, opened):
+        _check_open(opened)
+        class_name = opened.class_name if body.class_name is None else body.class_name
         references = None
         if body.references is not None:
-            references = await run_in_threadpool(space.examples.ids, body.references, class_name)
-        before = live.stand()
-        found = await space.sessions.state(live)
+            references = await run_in_threadpool(workspace.examples.ids, body.references, class_name)
+        before = opened.stand()
+        found = await workspace.outlines.state(opened)
         if body.target is not None and body.target != found.target.value:
-            found = await space.sessions.act(live, Act("target", body.target), run_in_threadpool)
+            found = await workspace.outlines.answer(opened, Interaction("target", body.target), run_in_threadpool)
         if references is not None and references != found.references:
-            found = await space.sessions.act(live, Act("references", list(references)), run_in_threadpool)
-        live.class_name = class_name
-        live.simplify_m = body.simplify_m if "simplify_m" in body.model_fields_set else live.simplify_m
-        live.square = live.square if body.square is None else body.square
-        if live.acts:
-            await run_in_threadpool(space.store.save_draft, live.draft())
-            space.sessions.step_done(user, live, _changed(before, live.stand()), before)
-        return await shown(space, live, found, began)
+            found = await workspace.outlines.answer(
+                opened, Interaction("references", list(references)), run_in_threadpool
+            )
+        opened.class_name = class_name
+        opened.simplify_m = body.simplify_m if "simplify_m" in body.model_fields_set else opened.simplify_m
+        opened.square = opened.square if body.square is None else body.square
+        if opened.interactions:
+            await run_in_threadpool(workspace.store.save_draft, opened.draft())
+            workspace.outlines.step_done(user, opened, _changed(before, opened.stand()), before)
+        return await shown(workspace, opened, found, began)
 
 
 def _changed(before: Stand, after: Stand) -> str:
     """What people read of a change of an open outline."""
-    if len(after.acts) > len(before.acts):
-        return ACT_NAMES[after.acts[-1].kind]
+    if len(after.interactions) > len(before.interactions):
+        return INTERACTION_NAMES[after.interactions[-1].kind]
     return "class of the outline" if after.class_name != before.class_name else "shape of the outline"
 
 
 @router.get("/api/sessions/{name}/outline", tags=["click sessions"])
 async def outline_in_shape(
     name: str,
-    space: CurrentWorkspace,
+    workspace: CurrentWorkspace,
     user: User,
     simplify_m: Annotated[FiniteFloat | None, Query(ge=0, le=10_000)] = None,
     square: bool = False,
 ) -> Json | None:
     """The outline in another shape, for sliders."""
-    live = await run_in_threadpool(space.sessions.get, name, user)
-    found = await space.sessions.state(live)
-    shape = await run_in_threadpool(space.sessions.outline, live, found, (simplify_m, square))
-    return outline_json(shape, live.scene)
+    opened = await run_in_threadpool(workspace.outlines.get, name, user)
+    found = await workspace.outlines.state(opened)
+    shape = await run_in_threadpool(workspace.outlines.outline, opened, found, (simplify_m, square))
+    return outline_json(shape, opened.scene)
 
 
 @router.get("/api/sessions/{name}/preview", tags=["click sessions"])
 async def preview(
     name: str,
-    space: CurrentWorkspace,
+    workspace: CurrentWorkspace,
     user: User,
     x: Annotated[Coordinate, Query()],
     y: Annotated[Coordinate, Query()],
     positive: bool = True,
 ) -> Json:
     """The outline if one clicked there."""
-    live = await run_in_threadpool(space.sessions.get, name, user)
-    found = await space.sessions.preview(live, PixelClick(x, y, positive))
+    opened = await run_in_threadpool(workspace.outlines.get, name, user)
+    found = await workspace.outlines.preview(opened, PixelClick(x, y, positive))
     if found is None:
         return {"ready": False, "outline": None, "ms": None}
     shape, spent = found
-    return {"ready": True, "outline": outline_json(shape, live.scene), "ms": round(spent, 1)}
+    return {"ready": True, "outline": outline_json(shape, opened.scene), "ms": round(spent, 1)}
 
 
 @router.post("/api/sessions/{name}/accept", status_code=201, tags=["click sessions"])
-async def accept(name: str, body: AcceptBody, space: CurrentWorkspace, user: User) -> Json:
+async def accept(name: str, body: AcceptBody, workspace: CurrentWorkspace, user: User) -> Json:
     """Keep the outline as an object; saved when this answers."""
-    live = await run_in_threadpool(space.sessions.get, name, user)
-    async with live.lock:
-        _check_open(live)
-        found = await space.sessions.state(live)
+    opened = await run_in_threadpool(workspace.outlines.get, name, user)
+    async with opened.lock:
+        _check_open(opened)
+        found = await workspace.outlines.state(opened)
         fields = given_of(body)
-        changeset = await run_in_threadpool(space.sessions.accept, user, live, found, fields)
-    return features_of(space, changeset)[0]
+        changeset = await run_in_threadpool(workspace.outlines.accept, user, opened, found, fields)
+    return features_of(workspace, changeset)[0]
 
 
 @router.delete("/api/sessions/{name}", status_code=204, tags=["click sessions"])
-async def close_session(name: str, space: CurrentWorkspace, user: User) -> Response:
+async def close_session(name: str, workspace: CurrentWorkspace, user: User) -> Response:
     """Close a click session without keeping anything."""
-    live = await run_in_threadpool(space.sessions.get, name, user)
-    async with live.lock:
-        _check_open(live)
-        await run_in_threadpool(space.sessions.leave, user, live)
+    opened = await run_in_threadpool(workspace.outlines.get, name, user)
+    async with opened.lock:
+        _check_open(opened)
+        await run_in_threadpool(workspace.outlines.leave, user, opened)
     return Response(status_code=204)
 
 
 @router.post("/api/sessions/{name}/claim", tags=["click sessions"])
-async def claim(name: str, space: CurrentWorkspace, user: User) -> Json:
+async def claim(name: str, workspace: CurrentWorkspace, user: User) -> Json:
     """Go on with an open outline in this window: its clicks are undone here from now on."""
     began = time.perf_counter()
-    live = await run_in_threadpool(space.sessions.get, name, user)
-    async with live.lock:
-        _check_open(live)
-        await run_in_threadpool(space.sessions.claim, user, live)
-        return await shown(space, live, await space.sessions.state(live), began)
+    opened = await run_in_threadpool(workspace.outlines.get, name, user)
+    async with opened.lock:
+        _check_open(opened)
+        await run_in_threadpool(workspace.outlines.claim, user, opened)
+        return await shown(workspace, opened, await workspace.outlines.state(opened), began)

@@ -18,6 +18,7 @@ from terraclick.geo.reproject import reproject
 from terraclick.server.asking import StrictRoute
 from terraclick.server.clicking import PixelClick
 from terraclick.server.depends import CurrentWorkspace, Json, User
+from terraclick.server.images import Scene
 from terraclick.server.map_tiles import map_tile
 from terraclick.server.routes.clicks import click_settings_of
 from terraclick.server.schemas import PrefetchBody
@@ -33,24 +34,24 @@ router = APIRouter(route_class=StrictRoute)
 
 
 @router.get("/api/images", tags=["images"])
-def images(space: CurrentWorkspace, user: User) -> Json:
+def images(workspace: CurrentWorkspace, user: User) -> Json:
     """All images of this server."""
-    work = Work(space)
-    return {"images": [image_json(space, scene, work) for scene in space.scenes.values()]}
+    work = Work(workspace)
+    return {"images": [image_json(workspace, scene, work) for scene in workspace.scenes.values()]}
 
 
 @router.get("/api/images/{image}", tags=["images"])
-def image(image: str, space: CurrentWorkspace, user: User) -> Json:
+def image(image: str, workspace: CurrentWorkspace, user: User) -> Json:
     """One image."""
-    return image_json(space, space.scene(image), Work(space))
+    return image_json(workspace, workspace.scene(image), Work(workspace))
 
 
 @router.get("/api/images/{image}/statistics", tags=["images"])
 def statistics(
-    image: str, space: CurrentWorkspace, user: User, bidx: Annotated[list[Band] | None, Query()] = None
+    image: str, workspace: CurrentWorkspace, user: User, bidx: Annotated[list[Band] | None, Query()] = None
 ) -> Json:
     """Minimum, maximum and percentiles of bands."""
-    scene = space.scene(image)
+    scene = workspace.scene(image)
     scene.check()
     found = read_statistics(scene.path, bidx, scene.reading)
     names = ("index", "min", "max", "p2", "p98")
@@ -81,46 +82,47 @@ def _look(
 Look = Annotated[_Look, Depends(_look)]
 
 
+@dataclass(frozen=True, eq=False)
+class _Tile:
+    """Which tile of a scene is asked for, and in which kind of file ("" where that is not said)."""
+
+    scene: Scene
+    z: int
+    x: int
+    y: int
+    kind: str
+
+    def check_png(self, what: str) -> None:
+        """Raises BadInput where another kind of file is asked for."""
+        if self.kind not in ("", "png"):
+            raise BadInput(f"tiles of kind {self.kind!r} were asked for: {what} are png.")
+
+
+def _tile(image: str, z: Level, x: Level, place: str, workspace: CurrentWorkspace, user: User) -> _Tile:
+    """The last part of a tile's path is its row, with .png or .jpg behind it where the kind is said."""
+    row, _, kind = place.partition(".")
+    if not (row.isascii() and row.isdigit() and len(row) < 10):
+        raise UnknownName(f"no tile {place[:40]!r}: give a number, and .png or .jpg if you wish.")
+    return _Tile(workspace.scene(image), z, x, int(row), kind)
+
+
+Tile = Annotated[_Tile, Depends(_tile)]
+
+
 @router.get("/api/images/{image}/tiles/pixels/{z}/{x}/{place}", tags=["images"])
-def tile(
-    image: str,
-    z: Level,
-    x: Level,
-    place: str,
-    space: CurrentWorkspace,
-    user: User,
-    look: Look,
-) -> Response:
+def tile(at: Tile, workspace: CurrentWorkspace, look: Look) -> Response:
     """A tile of the image's own pixels: y, y.png or y.jpg."""
-    row, kind = _row_of(place)
-    data, media = space.tiles.tile(space.scene(image), z, x, row, look.bands, look.stretch, look.gamma, kind)
+    how = look.bands, look.stretch, look.gamma
+    data, media = workspace.tiles.tile(at.scene, at.z, at.x, at.y, *how, at.kind)
     return Response(data, media_type=media, headers=look.kept)
 
 
 @router.get("/api/images/{image}/tiles/map/{z}/{x}/{place}", tags=["images"])
-def tile_on_map(
-    image: str,
-    z: Level,
-    x: Level,
-    place: str,
-    space: CurrentWorkspace,
-    user: User,
-    look: Look,
-) -> Response:
+def tile_on_map(at: Tile, workspace: CurrentWorkspace, look: Look) -> Response:
     """A tile in Web Mercator, as XYZ layers of map programs ask for it: y or y.png."""
-    row, kind = _row_of(place)
-    if kind not in ("", "png"):
-        raise BadInput(f"tiles of kind {kind!r} were asked for: map tiles are png.")
-    data = map_tile(space.tiles, space.scene(image), z, x, row, look.bands, look.stretch, look.gamma)
+    at.check_png("map tiles")
+    data = map_tile(workspace.tiles, at.scene, at.z, at.x, at.y, look.bands, look.stretch, look.gamma)
     return Response(data, media_type="image/png", headers=look.kept)
-
-
-def _row_of(place: str) -> tuple[int, str]:
-    """(row, kind) of the last part of a tile's path."""
-    row, _, kind = place.partition(".")
-    if not (row.isascii() and row.isdigit() and len(row) < 10):
-        raise UnknownName(f"no tile {place[:40]!r}: give a number, and .png or .jpg if you wish.")
-    return int(row), kind
 
 
 def _kept(version: str | None) -> dict[str, str]:
@@ -137,9 +139,9 @@ def _range_of(text: str) -> tuple[float, float]:
 
 
 @router.get("/api/images/{image}/layers", tags=["images"])
-def layers(image: str, space: CurrentWorkspace, user: User, request: Request) -> Json:
+def layers(image: str, workspace: CurrentWorkspace, user: User, request: Request) -> Json:
     """Heatmaps that `terraclick map` wrote for this image, a layer per class."""
-    found = request.app.state.layers.of(space.scene(image))
+    found = request.app.state.heatmaps.of(workspace.scene(image))
     return {
         "layers": [
             {"id": layer.id, "name": layer.name, "file": layer.path.name, "version": layer.version} for layer in found
@@ -148,46 +150,35 @@ def layers(image: str, space: CurrentWorkspace, user: User, request: Request) ->
 
 
 @router.get("/api/images/{image}/layers/{layer}/tiles/pixels/{z}/{x}/{place}", tags=["images"])
-def layer_tile(
-    image: str,
-    layer: str,
-    z: Level,
-    x: Level,
-    place: str,
-    space: CurrentWorkspace,
-    user: User,
-    request: Request,
-    v: str | None = None,
-) -> Response:
+def layer_tile(layer: str, at: Tile, request: Request, v: str | None = None) -> Response:
     """A tile of a layer, on the image's own pixels: y or y.png."""
-    row, kind = _row_of(place)
-    if kind not in ("", "png"):
-        raise BadInput(f"tiles of kind {kind!r} were asked for: layers are png.")
-    scene, shown = space.scene(image), request.app.state.layers
-    return Response(shown.tile(scene, shown.layer(scene, layer), z, x, row), media_type="image/png", headers=_kept(v))
+    at.check_png("layers")
+    shown = request.app.state.heatmaps
+    data = shown.tile(at.scene, shown.heatmap(at.scene, layer), at.z, at.x, at.y)
+    return Response(data, media_type="image/png", headers=_kept(v))
 
 
 @router.get("/api/images/{image}/place", tags=["images"])
 def place(
     image: str,
-    space: CurrentWorkspace,
+    workspace: CurrentWorkspace,
     user: User,
     lon: Annotated[FiniteFloat, Query(ge=-180, le=180)],
     lat: Annotated[FiniteFloat, Query(ge=-90, le=90)],
 ) -> Json:
     """Where on an image a longitude and latitude (WGS 84) lie, in its pixels; it may be beside the image."""
-    scene = space.scene(image)
+    scene = workspace.scene(image)
     at = reproject(Point(lon, lat), WGS84, scene.grid.crs)
     x, y = apply(~scene.grid.transform, at.x, at.y)
     return {"x": round(x, 3), "y": round(y, 3)}
 
 
 @router.post("/api/images/{image}/prefetch", status_code=202, tags=["images"])
-def prefetch(image: str, body: PrefetchBody, space: CurrentWorkspace, user: User) -> Json:
+def prefetch(image: str, body: PrefetchBody, workspace: CurrentWorkspace, user: User) -> Json:
     """Read and encode ahead what a click there will need."""
-    scene = space.scene(image)
+    scene = workspace.scene(image)
     click = PixelClick(body.x, body.y)
     if not scene.grid.holds(scene.grid.to_click(*scene.grid.to_map(body.y - 0.5, body.x - 0.5))):
         return {"wanted": False}
-    space.answering.prefetch(user, scene, click_settings_of(Target(body.target), (), body.view), click)
+    workspace.answering.prefetch(user, scene, click_settings_of(Target(body.target), (), body.view), click)
     return {"wanted": True}

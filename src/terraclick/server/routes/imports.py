@@ -16,8 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from terraclick.errors import BadConfig, BadData, NotGeoreferenced
 from terraclick.geo.crs_text import crs_of_text
 from terraclick.server import files, importing
-from terraclick.server.acts import Actor, Edit
 from terraclick.server.asking import StrictRoute
+from terraclick.server.changes import Author, Edit
 from terraclick.server.depends import CurrentWorkspace, Json, User, change_json, counted
 from terraclick.server.editing import collecting_later
 from terraclick.server.images import Scene
@@ -34,7 +34,7 @@ router = APIRouter(route_class=StrictRoute)
 @router.post("/api/import", tags=["files"])
 async def import_polygons(
     request: Request,
-    space: CurrentWorkspace,
+    workspace: CurrentWorkspace,
     user: User,
     name: str,
     image: str | None = None,
@@ -47,7 +47,7 @@ async def import_polygons(
             async for part in request.stream():
                 file.write(part)
         readers = request.app.state.readers
-        return await run_in_threadpool(_imported, space, user, name, Path(folder), image, class_name, crs, readers)
+        return await run_in_threadpool(_imported, workspace, user, name, Path(folder), image, class_name, crs, readers)
 
 
 @router.post("/api/import/prepare", status_code=204, tags=["files"])
@@ -58,8 +58,8 @@ def prepare_import(user: User, request: Request) -> Response:
 
 
 def _imported(
-    space: Workspace,
-    user: Actor,
+    workspace: Workspace,
+    user: Author,
     name: str,
     folder: Path,
     image: str | None,
@@ -67,18 +67,18 @@ def _imported(
     crs: str | None,
     readers: Readers,
 ) -> Json:
-    scene = None if image is None else space.scene(image)
-    source = None if crs in (None, "", "pixels") else _system(space, str(crs), scene)
-    in_pixels = crs == "pixels" or (space.store.crs is None and source is None)
-    if space.store.crs is None and source is not None:
+    scene = None if image is None else workspace.scene(image)
+    source = None if crs in (None, "", "pixels") else _system(workspace, str(crs), scene)
+    in_pixels = crs == "pixels" or (workspace.store.crs is None and source is None)
+    if workspace.store.crs is None and source is not None:
         raise NotGeoreferenced("this session keeps pixels: its images have no place on the Earth; leave crs out.")
-    if crs == "pixels" and scene is None and space.store.crs is not None:
+    if crs == "pixels" and scene is None and workspace.store.crs is not None:
         raise BadConfig("pixels of which image? Add image=ID.")
-    tell = space.objects.telling_of(user)
+    tell = workspace.objects.telling_of(user)
     found = importing.read_upload(
         name,
         folder,
-        None if in_pixels else space.store.crs,
+        None if in_pixels else workspace.store.crs,
         importing.LIMITS,
         lambda: tell(0, 0),
         source,
@@ -86,12 +86,12 @@ def _imported(
         readers,
     )
     with collecting_later(len(found.geometries)):
-        return _kept_of(space, user, name, found, scene, class_name, in_pixels)
+        return _kept_of(workspace, user, name, found, scene, class_name, in_pixels)
 
 
 def _kept_of(
-    space: Workspace,
-    user: Actor,
+    workspace: Workspace,
+    user: Author,
     name: str,
     found: importing.Uploaded,
     scene: Scene | None,
@@ -101,9 +101,9 @@ def _kept_of(
     """Keep what a file held as objects on their images; say what was left out. Raises BadData if nothing is left."""
     left = dict(found.left_out)
     shapes = found.geometries
-    if in_pixels and space.store.crs is not None and scene is not None:
-        shapes = space.converter.from_pixels(shapes, scene)
-    keys = _images_of(space, shapes, scene)
+    if in_pixels and workspace.store.crs is not None and scene is not None:
+        shapes = workspace.converter.from_pixels(shapes, scene)
+    keys = _images_of(workspace, shapes, scene)
     plain = lru_cache(maxsize=None)(files.plain)  # the same few words again and again
     blank = MapObject(geometry=shapely.Polygon(), status="imported", model="import", author=user)
     edits = []
@@ -125,11 +125,11 @@ def _kept_of(
     if not edits:
         said = "; ".join(f"{number}: {reason}" for reason, number in left.items())
         raise BadData(f"{name[:80]} holds no object that can be kept ({said or 'it is empty'}).")
-    changeset = space.objects.change(user, f"import {counted(len(edits))}", edits)
-    answer = change_json(space, "import", changeset, brief=bool(user.window))
+    changeset = workspace.objects.change(user, f"import {counted(len(edits))}", edits)
+    answer = change_json(workspace, "import", changeset, brief=bool(user.window))
     by_image: dict[str, int] = {}
     for edit in edits:
-        one = space.by_key.get(edit.item.image)
+        one = workspace.by_key.get(edit.item.image)
         by_image[one.id if one else ""] = by_image.get(one.id if one else "", 0) + 1
     return answer | {"imported": len(edits), "left_out": report, "by_image": by_image}
 
@@ -137,22 +137,22 @@ def _kept_of(
 OFF = "it lies on no image of this session"
 
 
-def _system(space: Workspace, text: str, scene: Scene | None) -> str:
+def _system(workspace: Workspace, text: str, scene: Scene | None) -> str:
     """The WKT of what a request says the file is in: session, image, EPSG:n and the like. Raises BadConfig, BadData."""
-    if text == "session" and space.store.crs is not None:
-        return str(space.store.crs.to_wkt())
+    if text == "session" and workspace.store.crs is not None:
+        return str(workspace.store.crs.to_wkt())
     if text == "image" and scene is not None and scene.grid.crs is not None:
         return str(scene.grid.crs.to_wkt())
     return str(crs_of_text(text).to_wkt())
 
 
-def _images_of(space: Workspace, shapes: Sequence[Any], scene: Scene | None) -> list[str | None]:
+def _images_of(workspace: Workspace, shapes: Sequence[Any], scene: Scene | None) -> list[str | None]:
     """The image of each outline: the chosen one if it touches that, else the one that holds most of it, or None."""
-    if space.store.crs is None:
-        known = {key: shapely.box(0, 0, one.shape[1], one.shape[0]) for key, one in space.by_key.items()}
+    if workspace.store.crs is None:
+        known = {key: shapely.box(0, 0, one.shape[1], one.shape[0]) for key, one in workspace.by_key.items()}
         known = known if scene is None else {scene.key: known[scene.key]}
     else:
-        known = space.store.footprints()
+        known = workspace.store.footprints()
     if not known:
         return [""] * len(shapes)
     own = None if scene is None else known.get(scene.key)

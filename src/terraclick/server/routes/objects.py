@@ -12,8 +12,8 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.errors import BadConfig, BadData, Conflict
 from terraclick.geo.kinds import kind_of
 from terraclick.server import shaping
-from terraclick.server.acts import Edit
 from terraclick.server.asking import StrictRoute
+from terraclick.server.changes import Edit
 from terraclick.server.chronology import turn
 from terraclick.server.clicking import AreaGeometry
 from terraclick.server.depends import CurrentWorkspace, Json, User, change_json, counted, given_of, with_given
@@ -39,35 +39,35 @@ __all__ = ["fetched", "router", "unlike"]
 router = APIRouter(route_class=StrictRoute)
 
 
-def fetched(space: Workspace, uuid: str, rev: int | None) -> tuple[MapObject, Scene | None]:
+def fetched(workspace: Workspace, uuid: str, rev: int | None) -> tuple[MapObject, Scene | None]:
     """An object at the revision it was seen at. Raises Conflict, UnknownName."""
-    item = space.store.get(uuid)
+    item = workspace.store.get(uuid)
     if rev is not None and rev != item.rev:
         sentence = f"object {uuid} is at revision {item.rev}, yours is {rev}: reload it and apply your change again."
         raise Conflict(sentence, None, item)
-    return item, space.converter.scene_of(item)
+    return item, workspace.converter.scene_of(item)
 
 
-def _all_fetched(space: Workspace, objects: Sequence[Which]) -> dict[str, MapObject]:
+def _all_fetched(workspace: Workspace, objects: Sequence[Which]) -> dict[str, MapObject]:
     """Objects at the revisions they were seen at. Raises Conflict, UnknownName."""
     wanted = unlike(objects)
-    found = space.store.get_many([which.id for which in wanted])
+    found = workspace.store.get_many([which.id for which in wanted])
     for which in wanted:
         item = found.get(which.id)
         if item is None or (which.rev is not None and which.rev != item.rev):
-            fetched(space, which.id, which.rev)  # says what is wrong
+            fetched(workspace, which.id, which.rev)  # says what is wrong
     return {which.id: found[which.id] for which in wanted}
 
 
 @router.post("/api/objects/merge", tags=["objects"])
-def merge(body: MergeBody, space: CurrentWorkspace, user: User) -> Json:
+def merge(body: MergeBody, workspace: CurrentWorkspace, user: User) -> Json:
     """One object of several."""
-    found = list(_all_fetched(space, body.objects).values())
+    found = list(_all_fetched(workspace, body.objects).values())
     first, *rest = found
     geometry = _merged([item.geometry for item in found])
     edits = [Edit(replace(first, geometry=geometry, author=user), first.rev)]
     edits += [Edit(item, item.rev, kind="delete") for item in rest]
-    return change_json(space, "merge", space.objects.change(user, f"merge {counted(len(found))}", edits))
+    return change_json(workspace, "merge", workspace.objects.change(user, f"merge {counted(len(found))}", edits))
 
 
 def _merged(geometries: Sequence[BaseGeometry]) -> BaseGeometry:
@@ -88,7 +88,7 @@ def unlike(objects: Sequence[Which]) -> list[Which]:
 
 
 @router.post("/api/objects/set", tags=["objects"])
-def set_many(body: SetBody, space: CurrentWorkspace, user: User) -> Json:
+def set_many(body: SetBody, workspace: CurrentWorkspace, user: User) -> Json:
     """The same class, status, label or attributes for several."""
     given = given_of(body, {"objects"})
     if not given:
@@ -96,105 +96,107 @@ def set_many(body: SetBody, space: CurrentWorkspace, user: User) -> Json:
     known: dict[str, MapObject] = {}
 
     def edits() -> list[Edit]:
-        known.update(_all_fetched(space, body.objects))
+        known.update(_all_fetched(workspace, body.objects))
         return [Edit(with_given(item, given, user, merge=True), item.rev) for item in known.values()]
 
     with collecting_later(len(body.objects)):
-        changeset = space.objects.change(user, f"change {counted(len(unlike(body.objects)))}", edits, known=known)
-        return change_json(space, "set", changeset, brief=bool(user.window))
+        changeset = workspace.objects.change(user, f"change {counted(len(unlike(body.objects)))}", edits, known=known)
+        return change_json(workspace, "set", changeset, brief=bool(user.window))
 
 
 @router.post("/api/objects/delete", tags=["objects"])
-def delete_many(body: ManyBody, space: CurrentWorkspace, user: User) -> Json:
+def delete_many(body: ManyBody, workspace: CurrentWorkspace, user: User) -> Json:
     """Several objects away."""
-    edits = [Edit(item, item.rev, kind="delete") for item in _all_fetched(space, body.objects).values()]
-    return change_json(space, "delete", space.objects.change(user, f"delete {counted(len(edits))}", edits))
+    edits = [Edit(item, item.rev, kind="delete") for item in _all_fetched(workspace, body.objects).values()]
+    return change_json(workspace, "delete", workspace.objects.change(user, f"delete {counted(len(edits))}", edits))
 
 
 @router.post("/api/objects/shape", tags=["objects"])
-def reshape_many(body: ShapeManyBody, space: CurrentWorkspace, user: User) -> Json:
+def reshape_many(body: ShapeManyBody, workspace: CurrentWorkspace, user: User) -> Json:
     """Several objects with fewer vertices, or right angles."""
     edits = []
-    for item in _all_fetched(space, body.objects).values():
-        geometry = _reshaped_geometry(space, item, body.simplify_m, body.square)
+    for item in _all_fetched(workspace, body.objects).values():
+        geometry = _reshaped_geometry(workspace, item, body.simplify_m, body.square)
         edits.append(Edit(replace(item, geometry=geometry, author=user), item.rev))
-    return change_json(space, "shape", space.objects.change(user, f"shape {counted(len(edits))}", edits))
+    return change_json(workspace, "shape", workspace.objects.change(user, f"shape {counted(len(edits))}", edits))
 
 
 @router.post("/api/objects/{uuid}/split", tags=["objects"])
-def split(uuid: str, body: LineBody, space: CurrentWorkspace, user: User) -> Json:
+def split(uuid: str, body: LineBody, workspace: CurrentWorkspace, user: User) -> Json:
     """An object in parts along a line."""
-    item, scene = fetched(space, uuid, body.rev)
-    parts = shaping.split(space.converter.polygon(item, scene), line_of(body.line))
-    first, *rest = (space.converter.into(part, "pixels", scene) for part in parts)
+    item, scene = fetched(workspace, uuid, body.rev)
+    parts = shaping.split(workspace.converter.polygon(item, scene), line_of(body.line))
+    first, *rest = (workspace.converter.into(part, "pixels", scene) for part in parts)
     edits = [Edit(replace(item, geometry=first, author=user), item.rev)]
     for part in rest:
         copy = replace(item, geometry=part, uuid="", rev=0, created="", updated="", author=user)
         edits.append(Edit(copy, None, (), None, "add"))
-    return change_json(space, "split", space.objects.change(user, f"split {item.class_name or 'object'}", edits))
+    return change_json(
+        workspace, "split", workspace.objects.change(user, f"split {item.class_name or 'object'}", edits)
+    )
 
 
 @router.post("/api/objects/{uuid}/cut", tags=["objects"])
-def cut(uuid: str, body: GeometryBody, space: CurrentWorkspace, user: User) -> Json:
+def cut(uuid: str, body: GeometryBody, workspace: CurrentWorkspace, user: User) -> Json:
     """A hole in an object, or a piece off."""
-    item, scene = fetched(space, uuid, body.rev)
-    left = shaping.without(space.converter.polygon(item, scene), area_geometry_of(body.geometry))
-    return _reshaped(space, user, "cut", item, space.converter.into(left, "pixels", scene))
+    item, scene = fetched(workspace, uuid, body.rev)
+    left = shaping.without(workspace.converter.polygon(item, scene), area_geometry_of(body.geometry))
+    return _reshaped(workspace, user, "cut", item, workspace.converter.into(left, "pixels", scene))
 
 
 @router.post("/api/objects/{uuid}/add", tags=["objects"])
-def add(uuid: str, body: GeometryBody, space: CurrentWorkspace, user: User) -> Json:
+def add(uuid: str, body: GeometryBody, workspace: CurrentWorkspace, user: User) -> Json:
     """A piece painted on."""
-    item, scene = fetched(space, uuid, body.rev)
-    whole = shaping.merged([space.converter.polygon(item, scene), area_geometry_of(body.geometry)])
-    geometry = bordered(space, space.converter.into(whole, "pixels", scene), item.class_name, scene, uuid)
-    return _reshaped(space, user, "add", item, geometry)
+    item, scene = fetched(workspace, uuid, body.rev)
+    whole = shaping.merged([workspace.converter.polygon(item, scene), area_geometry_of(body.geometry)])
+    geometry = bordered(workspace, workspace.converter.into(whole, "pixels", scene), item.class_name, scene, uuid)
+    return _reshaped(workspace, user, "add", item, geometry)
 
 
 @router.post("/api/objects/{uuid}/shape", tags=["objects"])
-def reshape(uuid: str, body: ShapeBody, space: CurrentWorkspace, user: User) -> Json:
+def reshape(uuid: str, body: ShapeBody, workspace: CurrentWorkspace, user: User) -> Json:
     """An object with fewer vertices, or right angles."""
-    item, _ = fetched(space, uuid, body.rev)
-    return _reshaped(space, user, "shape", item, _reshaped_geometry(space, item, body.simplify_m, body.square))
+    item, _ = fetched(workspace, uuid, body.rev)
+    return _reshaped(workspace, user, "shape", item, _reshaped_geometry(workspace, item, body.simplify_m, body.square))
 
 
-def _reshaped_geometry(space: Workspace, item: MapObject, simplify_m: float, square: bool) -> AreaGeometry:
+def _reshaped_geometry(workspace: Workspace, item: MapObject, simplify_m: float, square: bool) -> AreaGeometry:
     """An object's outline with fewer vertices, or right angles. Raises BadConfig."""
-    scene = space.converter.scene_of(item)
+    scene = workspace.converter.scene_of(item)
     if scene is None:
         raise BadConfig("this object belongs to no image of this server: it cannot be reshaped here.")
-    shape = shaping.reshaped(space.converter.polygon(item, scene), scene, simplify_m, square)
-    return space.objects.to_store(shape, scene)
+    shape = shaping.reshaped(workspace.converter.polygon(item, scene), scene, simplify_m, square)
+    return workspace.objects.to_store(shape, scene)
 
 
-def _reshaped(space: Workspace, user: str, act: str, item: MapObject, geometry: AreaGeometry) -> Json:
-    changeset = space.objects.change(
+def _reshaped(workspace: Workspace, user: str, act: str, item: MapObject, geometry: AreaGeometry) -> Json:
+    changeset = workspace.objects.change(
         user, f"{act} {item.class_name or 'object'}", [Edit(replace(item, geometry=geometry, author=user), item.rev)]
     )
-    return change_json(space, act, changeset)
+    return change_json(workspace, act, changeset)
 
 
 @router.post("/api/acts/{act}/cancel", status_code=204, tags=["objects"])
-def cancel_act(act: str, space: CurrentWorkspace, user: User) -> Response:
+def cancel_act(act: str, workspace: CurrentWorkspace, user: User) -> Response:
     """Give up an act on many objects that is going on; nothing is changed then."""
-    space.objects.cancel_act(user, act[:64])
+    workspace.objects.cancel_act(user, act[:64])
     return Response(status_code=204)
 
 
 @router.get("/api/undo", tags=["objects"])
-def undoable(space: CurrentWorkspace, user: User) -> Json:
+def undoable(workspace: CurrentWorkspace, user: User) -> Json:
     """What you can undo and redo, newest first."""
-    undo, redo = space.journal.names(user)
+    undo, redo = workspace.journal.names(user)
     return {"undo": undo, "redo": redo}
 
 
 @router.post("/api/undo", tags=["objects"])
-async def undo(space: CurrentWorkspace, user: User) -> Json:
+async def undo(workspace: CurrentWorkspace, user: User) -> Json:
     """Your latest act in this window undone; an accept gives its click session back."""
-    return await turn(space, user, "undo")
+    return await turn(workspace, user, "undo")
 
 
 @router.post("/api/redo", tags=["objects"])
-async def redo(space: CurrentWorkspace, user: User) -> Json:
+async def redo(workspace: CurrentWorkspace, user: User) -> Json:
     """The act undone last, again."""
-    return await turn(space, user, "redo")
+    return await turn(workspace, user, "redo")

@@ -24,14 +24,14 @@ from pydantic import BaseModel, Field, FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
 from terraclick.core.cleaning import clean
-from terraclick.core.session import Session
+from terraclick.core.click_sequence import ClickSequence
 from terraclick.errors import BadClick, BadData, TerraClickError, UnknownName
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import polygonize, rasterize
 from terraclick.server.asking import StrictRoute
 from terraclick.server.depends import CurrentWorkspace, Json, User
-from terraclick.server.engine import Priority
 from terraclick.server.features import area_geometry_of
+from terraclick.server.worker import Priority
 from terraclick.server.workspace import Workspace
 from terraclick.values import Click, Target, View
 
@@ -92,8 +92,8 @@ def _picture(body: SegmentBody) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.moveaxis(chosen, 0, 2))
 
 
-def _model_json(space: Workspace) -> Json:
-    model = space.model
+def _model_json(workspace: Workspace) -> Json:
+    model = workspace.model
     return {
         "id": model.name,
         "name": model.name,
@@ -104,29 +104,29 @@ def _model_json(space: Workspace) -> Json:
 
 
 @router.get("/v1/models", tags=["SegMap"])
-def models(space: CurrentWorkspace, user: User) -> list[Json]:
+def models(workspace: CurrentWorkspace, user: User) -> list[Json]:
     """The model of this server: a list, which is what the SegMap plug-in reads."""
-    return [_model_json(space)]
+    return [_model_json(workspace)]
 
 
 @router.post("/v1/segment", tags=["SegMap"])
-async def segment(body: SegmentBody, space: CurrentWorkspace, user: User, request: Request) -> Any:
+async def segment(body: SegmentBody, workspace: CurrentWorkspace, user: User, request: Request) -> Any:
     """The polygons that the clicks on a picture mean, as the SegMap plug-in asks for them."""
     begun = time.perf_counter()
     state = request.app.state
     if not hasattr(state, "segmap"):
         state.segmap = Remembered()
     try:
-        polygons = await run_in_threadpool(_answer, body, space, state.segmap)
+        polygons = await run_in_threadpool(_answer, body, workspace, state.segmap)
     except TerraClickError as error:
         code = "invalid_shape" if isinstance(error, BadData) else "model_not_found"
         code = "invalid_clicks" if isinstance(error, BadClick) else code
         return segmap_error(code, str(error), 422)
     return {
         "segmentation": polygons,
-        "model_used": space.model.name,
+        "model_used": workspace.model.name,
         "processing_time": round(time.perf_counter() - begun, 3),
-        "timestamp": space.now(),
+        "timestamp": workspace.now(),
     }
 
 
@@ -147,8 +147,8 @@ def _clicks(body: SegmentBody, rows: int, cols: int) -> list[Click]:
     return [Click(float(int(y)), float(int(x)), positive > 0) for x, y, positive in inside]
 
 
-def _answer(body: SegmentBody, space: Workspace, remembered: Remembered) -> list[Json]:
-    model = space.model
+def _answer(body: SegmentBody, workspace: Workspace, remembered: Remembered) -> list[Json]:
+    model = workspace.model
     if body.model_id not in (None, "", model.name):
         raise UnknownName(f"no model {body.model_id!r} here: {model.name} answers.")
     picture = _picture(body)
@@ -157,16 +157,16 @@ def _answer(body: SegmentBody, space: Workspace, remembered: Remembered) -> list
     if not clicks:
         return []
     grid = Grid.from_bounds((0, 0, cols, rows), (rows, cols), None)
-    session = Session(Target.OBJECT, ())
+    sequence = ClickSequence(Target.OBJECT, ())
     if body.previous_mask:
         mask = rasterize([area_geometry_of(part) for part in body.previous_mask], grid)
-        session = Session.from_mask(mask, Target.OBJECT, ()) if mask.any() else session
+        sequence = ClickSequence.from_mask(mask, Target.OBJECT, ()) if mask.any() else sequence
     key = hashlib.sha256(picture.tobytes() + repr(picture.shape).encode()).hexdigest()
 
-    def work() -> Session:
+    def work() -> ClickSequence:
         encoded = remembered.get(key, lambda: model.predictor.encode(View(picture)))
-        return session.answer(clicks, model.predictor, encoded)
+        return sequence.answer(clicks, model.predictor, encoded)
 
-    answered = space.answering.worker.submit(Priority.CLICK, work).result()
+    answered = workspace.answering.worker.submit(Priority.CLICK, work).result()
     parts = polygonize(clean(answered, None), grid, within=grid)
     return [dict(shapely.geometry.mapping(part)) for part in parts]

@@ -23,13 +23,13 @@ router = APIRouter(route_class=StrictRoute)
 
 
 @router.get("/api/state", tags=["start"])
-def state(space: CurrentWorkspace, user: User, request: Request) -> Json:
+def state(workspace: CurrentWorkspace, user: User, request: Request) -> Json:
     """Who you are, what answers, where it is saved, and how far the work is."""
-    counts = space.objects.counts()
-    work = Work(space)
-    undo, redo = space.journal.names(user)
-    crs = space.store.crs
-    model = space.model
+    counts = workspace.objects.counts()
+    work = Work(workspace)
+    undo, redo = workspace.journal.names(user)
+    crs = workspace.store.crs
+    model = workspace.model
     return {
         "version": version("terraclick"),
         "user": user,
@@ -42,11 +42,13 @@ def state(space: CurrentWorkspace, user: User, request: Request) -> Json:
             "crs": crs_name(crs),
             "crs_name": None if crs is None else crs.name,
         },
-        "set_aside": set_aside_json(space.store.set_aside()),
-        "images": len(space.scenes),
+        "set_aside": set_aside_json(workspace.store.set_aside()),
+        "images": len(workspace.scenes),
         "objects": sum(counts["status"].values()),
         "counts": {name: counts[name] for name in ("status", "class")},
-        "work": {scene.id: told for scene in space.scenes.values() if (told := work.of(scene))["state"] != "untouched"},
+        "work": {
+            scene.id: told for scene in workspace.scenes.values() if (told := work.of(scene))["state"] != "untouched"
+        },
         "can_undo": undo[0] if undo else None,
         "can_redo": redo[0] if redo else None,
     }
@@ -62,8 +64,10 @@ def set_aside_json(rows: Sequence[SetAside]) -> Json:
 
 @router.get("/api/events", tags=["start"])
 async def events(
-    space: CurrentWorkspace, user: User, window: Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = ""
+    workspace: CurrentWorkspace,
+    user: User,
+    window: Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = "",
 ) -> StreamingResponse:
     """What happens, as server-sent events; `window` says which window of the map listens."""
-    stream = space.hub.listen(user, {"user": user, "version": version("terraclick")}, window)
+    stream = workspace.hub.listen(user, {"user": user, "version": version("terraclick")}, window)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

@@ -1,4 +1,4 @@
-"""A session is a left fold over clicks: add, undo, redo, replay; nothing is ever changed in place.
+"""A click sequence is a left fold over clicks: add, undo, redo, replay; nothing is ever changed in place.
 
 History is kept as uint8 probabilities inside the box where they are not zero (float32 at 1024² would be 4 MiB a click).
 The quantised answer is also what the next click sees as `previous`, so a replay is equal bit for bit.
@@ -17,7 +17,7 @@ from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick
 from terraclick.values import Click, Prediction, Prompt, Reference, Target, Window
 
-__all__ = ["PackedPrediction", "Session", "Step", "fold", "pack"]
+__all__ = ["ClickSequence", "PackedPrediction", "Step", "fold", "pack"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class PackedPrediction:
     focus: Window | None
     threshold: float
     memory: object | None = None
-    """What the predictor wants to be given back, see `Prediction`; a session keeps that of its latest answer only."""
+    """What the predictor wants to be given back, see `Prediction`; a sequence keeps that of its latest answer only."""
 
     def unpack(self) -> Prediction:
         """The prediction at full view size, probabilities in steps of 1/255."""
@@ -55,8 +55,8 @@ def pack(prediction: Prediction) -> PackedPrediction:
 
 
 @dataclass(frozen=True, eq=False)
-class Session:
-    """One target being outlined. `predictions[i]` answers `clicks[: i + 1]`; `undone` waits for redo, newest last.
+class ClickSequence:
+    """One thing being outlined. `predictions[i]` answers `clicks[: i + 1]`; `undone` waits for redo, newest last.
 
     `seed` is an answer to start from: a saved object, an imported polygon, a component of a class map.
     """
@@ -71,9 +71,9 @@ class Session:
     @staticmethod
     def from_mask(
         mask: NDArray[np.bool_], target: Target = Target.OBJECT, references: tuple[Reference, ...] = ()
-    ) -> Session:
-        """A session that starts from a mask (H, W) and has no clicks yet."""
-        return Session(target, references, seed=pack(Prediction.from_mask(mask)))
+    ) -> ClickSequence:
+        """A click sequence that starts from a mask (H, W) and has no clicks yet."""
+        return ClickSequence(target, references, seed=pack(Prediction.from_mask(mask)))
 
     @property
     def prompt(self) -> Prompt:
@@ -86,7 +86,7 @@ class Session:
         packed = self.predictions[-1] if self.predictions else self.seed
         return None if packed is None else packed.unpack()
 
-    def add(self, click: Click, predictor: Predictor, encoded: Any) -> Session:
+    def add(self, click: Click, predictor: Predictor, encoded: Any) -> ClickSequence:
         """Answer one more click. Forgets what could be redone.
 
         Raises BadClick if there would be neither a positive click, a seed nor a positive reference to start from.
@@ -101,14 +101,14 @@ class Session:
             earlier = (*earlier[:-1], replace(earlier[-1], memory=None))
         return replace(self, clicks=prompt.clicks, predictions=(*earlier, prediction), undone=())
 
-    def undo(self) -> Session:
+    def undo(self) -> ClickSequence:
         """Without the last click; unchanged if there is none."""
         if not self.clicks:
             return self
         step = (self.clicks[-1], self.predictions[-1])
         return replace(self, clicks=self.clicks[:-1], predictions=self.predictions[:-1], undone=(*self.undone, step))
 
-    def redo(self) -> Session:
+    def redo(self) -> ClickSequence:
         """The last undone click again; unchanged if there is none."""
         if not self.undone:
             return self
@@ -120,44 +120,44 @@ class Session:
             undone=self.undone[:-1],
         )
 
-    def answer(self, clicks: Iterable[Click], predictor: Predictor, encoded: Any) -> Session:
-        """This session with some more clicks answered, one after the other. Raises what `add` raises."""
-        session = self
+    def answer(self, clicks: Iterable[Click], predictor: Predictor, encoded: Any) -> ClickSequence:
+        """This sequence with some more clicks answered, one after the other. Raises what `add` raises."""
+        sequence = self
         for step in fold(self, clicks, predictor, encoded):
-            session = step.session
-        return session
+            sequence = step.sequence
+        return sequence
 
-    def replay(self, predictor: Predictor, encoded: Any) -> Session:
+    def replay(self, predictor: Predictor, encoded: Any) -> ClickSequence:
         """The same clicks answered afresh, by this or another predictor."""
         return replace(self, clicks=(), predictions=(), undone=()).answer(self.clicks, predictor, encoded)
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """The session after one more click, and how long its answer took, in the seconds of the clock that was given."""
+    """The sequence after one more click, and the seconds its answer took by the clock that was given."""
 
-    session: Session
+    sequence: ClickSequence
     seconds: float
 
 
 def fold(
-    session: Session,
-    clicks: Iterable[Click] | Callable[[Session], Click | None],
+    sequence: ClickSequence,
+    clicks: Iterable[Click] | Callable[[ClickSequence], Click | None],
     predictor: Predictor,
     encoded: Any,
     clock: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[Step]:
-    """The one click loop: the session after each click, made as it is asked for.
+    """The one click loop: the sequence after each click, made as it is asked for.
 
-    `clicks` are known beforehand, or a function that says the next one from where the session stands, None to end
-    (a robot). `clock` times the predictor's answers. Raises what `Session.add` raises.
+    `clicks` are known beforehand, or a function that says the next one from where the sequence stands, None to end
+    (a robot). `clock` times the predictor's answers. Raises what `ClickSequence.add` raises.
     """
     if callable(clicks):
         choose = clicks
     else:
         known = iter(clicks)
         choose = lambda _: next(known, None)  # noqa: E731
-    while (click := choose(session)) is not None:
+    while (click := choose(sequence)) is not None:
         begun = clock()
-        session = session.add(click, predictor, encoded)
-        yield Step(session, clock() - begun)
+        sequence = sequence.add(click, predictor, encoded)
+        yield Step(sequence, clock() - begun)

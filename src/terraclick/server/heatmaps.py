@@ -1,4 +1,4 @@
-"""What a map model saw, beside a scene: heatmaps that `terraclick map` wrote, as layers above the picture.
+"""What a map model saw, beside a scene: heatmaps that `terraclick map` wrote, drawn above the picture.
 
 A file of heatmaps belongs to a scene when its tag says so. It is looked for, by a name that holds `heat`, beside the
 scene and in the folder that exports go to, and one folder deeper, each time a page asks: a map that is made while the
@@ -25,14 +25,14 @@ from terraclick.geo.raster import read_info
 from terraclick.server.images import TILE, Scene
 from terraclick.values import Window
 
-__all__ = ["Layer", "Layers"]
+__all__ = ["Heatmap", "Heatmaps"]
 
 MOST_FILES = 200
 """So many files with a fitting name are looked at in a folder."""
 
 
 @dataclass(frozen=True)
-class Layer:
+class Heatmap:
     """A class's heatmap above a scene."""
 
     id: str
@@ -44,17 +44,17 @@ class Layer:
 
 
 @dataclass(eq=False)
-class Layers:
-    """Finds and draws the layers of scenes. `folder` is looked through for every scene. Thread-safe."""
+class Heatmaps:
+    """Finds and draws the heatmaps of scenes. `folder` is looked through for every scene. Thread-safe."""
 
     folder: Path | None = None
     _known: dict[tuple[Path, str], tuple[str, tuple[str, ...]] | None] = field(default_factory=dict)
-    _found: dict[str, dict[str, Layer]] = field(default_factory=dict)
+    _found: dict[str, dict[str, Heatmap]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, scene: Scene) -> tuple[Layer, ...]:
-        """All layers of a scene, by file and class; looks again each time."""
-        found: dict[str, Layer] = {}
+    def of(self, scene: Scene) -> tuple[Heatmap, ...]:
+        """All heatmaps of a scene, by file and class; looks again each time."""
+        found: dict[str, Heatmap] = {}
         for path, version in self._files(scene):
             for band, name in enumerate(self._classes(path, version, scene), start=1):
                 base = f"{path.parent.name}-{path.stem}-{band}"
@@ -62,21 +62,21 @@ class Layers:
                 while key in found:
                     number += 1
                     key = f"{base}-{number}"
-                found[key] = Layer(key, name, path, band, version)
+                found[key] = Heatmap(key, name, path, band, version)
         with self._lock:
             self._found[scene.id] = found
         return tuple(found.values())
 
-    def layer(self, scene: Scene, name: str) -> Layer:
+    def heatmap(self, scene: Scene, name: str) -> Heatmap:
         """One of them by its id, without looking again where it is known. Raises UnknownName."""
         if name in self._found.get(scene.id, {}):
             return self._found[scene.id][name]
-        for layer in self.of(scene):
-            if layer.id == name:
-                return layer
+        for heatmap in self.of(scene):
+            if heatmap.id == name:
+                return heatmap
         raise UnknownName(f"{scene.name} has no layer {name[:80]!r}: reload the page for the list.")
 
-    def tile(self, scene: Scene, layer: Layer, z: int, x: int, y: int) -> bytes:
+    def tile(self, scene: Scene, heatmap: Heatmap, z: int, x: int, y: int) -> bytes:
         """A tile as PNG: blue where the model saw no such class, red where it did, as `--explain` draws it.
 
         Raises UnknownName where there is no such tile, BadGrid, BadImage.
@@ -86,7 +86,7 @@ class Layers:
         if not (0 <= x < cols and 0 <= y < rows):
             raise UnknownName(f"{scene.name} has no tile {x}, {y} at level {z}: it has {cols} x {rows} there.")
         grid = scene.grid.coarsened(factor, Window(y * TILE, x * TILE, TILE, TILE))
-        level = read_heat(layer.path, grid, layer.band)
+        level = read_heat(heatmap.path, grid, heatmap.band)
         colour, strength = heat_colours(level)
         strength[level > 100] = 0
         bgra = np.dstack([colour[..., ::-1], strength * 255])

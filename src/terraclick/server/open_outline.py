@@ -1,4 +1,4 @@
-"""A click session: one thing being outlined, what was done for it, and how the store keeps it."""
+"""An open outline: one thing being outlined, what was done for it, and how the store keeps it (`/api/sessions`)."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from typing import Any
 
 import shapely
 
-from terraclick.server.acts import Stand
-from terraclick.server.clicking import Act, ClickSettings, PixelClick, State
+from terraclick.server.changes import Stand
+from terraclick.server.clicking import ClickSettings, Interaction, PixelClick, State
 from terraclick.server.images import Scene
 from terraclick.store.values import StoredDraft
 from terraclick.values import Target
 
-__all__ = ["ACT_NAMES", "ClickSession", "session_of"]
+__all__ = ["INTERACTION_NAMES", "OpenOutline", "outline_of"]
 
-ACT_NAMES = {"click": "click", "paint": "paint", "clear": "clear the clicks", "target": "this object or all alike"} | {
-    "references": "examples of the outline"
-}
-"""What people read of an act on an open outline."""
+INTERACTION_NAMES = {
+    "click": "click",
+    "paint": "paint",
+    "clear": "clear the clicks",
+    "target": "this object or all alike",
+} | {"references": "examples of the outline"}
+"""What people read of an interaction with an open outline."""
 
 
 @dataclass(eq=False)
-class ClickSession:
-    """A click session: what was done (acts, of which `position` count now) and what it came to so far (states)."""
+class OpenOutline:
+    """What was done for one outline (interactions, `position` of which count now), and the states it came to so far."""
 
     id: str
     author: str
     scene: Scene
     settings: ClickSettings
-    acts: tuple[Act, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
     position: int = 0
     class_name: str = ""
     simplify_m: float | None = None
@@ -52,15 +55,15 @@ class ClickSession:
 
     def stand(self) -> Stand:
         """What counts of it now."""
-        return Stand(self.acts[: self.position], self.class_name, self.simplify_m, self.square)
+        return Stand(self.interactions[: self.position], self.class_name, self.simplify_m, self.square)
 
     def put(self, stand: Stand) -> None:
         """Make it what it was; what can be done again stays known."""
-        if not _begins(self.acts, stand.acts):
-            same = sum(1 for _ in _alike(self.acts, stand.acts))
+        if not _begins(self.interactions, stand.interactions):
+            same = sum(1 for _ in _alike(self.interactions, stand.interactions))
             self.states = {position: state for position, state in self.states.items() if position <= same}
-            self.acts = stand.acts
-        self.position = len(stand.acts)
+            self.interactions = stand.interactions
+        self.position = len(stand.interactions)
         self.class_name, self.simplify_m, self.square = stand.class_name, stand.simplify_m, stand.square
 
     def draft(self) -> StoredDraft:
@@ -69,13 +72,13 @@ class ClickSession:
             "setup": {
                 "target": self.settings.target.value,
                 "references": list(self.settings.references),
-                "view_bounds": self.settings.view_bounds,
+                "view_bounds": self.settings.shown,
                 "resolution": self.settings.resolution,
                 "bands": self.settings.bands,
                 "stretch": self.settings.stretch,
                 "seed": None if self.settings.seed is None else self.settings.seed.wkt,
             },
-            "acts": [_act_to_json(act) for act in self.acts],
+            "acts": [_interaction_to_json(interaction) for interaction in self.interactions],
             "position": self.position,
             "class": self.class_name,
             "simplify_m": self.simplify_m,
@@ -87,7 +90,7 @@ class ClickSession:
         return StoredDraft(self.id, self.author, self.scene.key, content)
 
 
-def _alike(one: Sequence[Act], other: Sequence[Act]) -> Iterator[Act]:
+def _alike(one: Sequence[Interaction], other: Sequence[Interaction]) -> Iterator[Interaction]:
     """The acts with which both begin."""
     for mine, theirs in zip(one, other, strict=False):
         if mine is not theirs:
@@ -95,36 +98,45 @@ def _alike(one: Sequence[Act], other: Sequence[Act]) -> Iterator[Act]:
         yield mine
 
 
-def _begins(acts: Sequence[Act], start: Sequence[Act]) -> bool:
-    return len(start) <= len(acts) and sum(1 for _ in _alike(acts, start)) == len(start)
+def _begins(interactions: Sequence[Interaction], start: Sequence[Interaction]) -> bool:
+    return len(start) <= len(interactions) and sum(1 for _ in _alike(interactions, start)) == len(start)
 
 
-def _act_to_json(act: Act) -> list[Any]:
-    if act.kind == "click":
-        return ["click", act.value.x, act.value.y, act.value.positive, act.value.time, act.value.resolution]
-    if act.kind == "paint":
-        return ["paint", act.value[0].wkt, act.value[1]]
-    return [act.kind, act.value]
+def _interaction_to_json(interaction: Interaction) -> list[Any]:
+    if interaction.kind == "click":
+        return [
+            "click",
+            interaction.value.x,
+            interaction.value.y,
+            interaction.value.positive,
+            interaction.value.time,
+            interaction.value.resolution,
+        ]
+    if interaction.kind == "paint":
+        return ["paint", interaction.value[0].wkt, interaction.value[1]]
+    return [interaction.kind, interaction.value]
 
 
-def _act_of(value: Sequence[Any]) -> Act:
+def _interaction_of(value: Sequence[Any]) -> Interaction:
     kind = value[0]
     if kind == "click":
         resolution = float(value[5]) if len(value) > 5 and value[5] is not None else None
-        return Act(kind, PixelClick(float(value[1]), float(value[2]), bool(value[3]), str(value[4]), resolution))
+        return Interaction(
+            kind, PixelClick(float(value[1]), float(value[2]), bool(value[3]), str(value[4]), resolution)
+        )
     if kind == "paint":
-        return Act(kind, (shapely.from_wkt(value[1]), bool(value[2])))
+        return Interaction(kind, (shapely.from_wkt(value[1]), bool(value[2])))
     if kind not in ("target", "references", "clear"):
         raise ValueError(kind)
-    return Act(kind, value[1])
+    return Interaction(kind, value[1])
 
 
-def session_of(draft: StoredDraft, scene: Scene) -> ClickSession | None:
-    """The click session a draft describes; None if it is damaged."""
+def outline_of(draft: StoredDraft, scene: Scene) -> OpenOutline | None:
+    """The open outline that a draft describes; None if it is damaged."""
     try:
         content, settings = draft.content, draft.content["setup"]
         stretch = settings["stretch"]
-        return ClickSession(
+        return OpenOutline(
             draft.uuid,
             draft.author,
             scene,
@@ -137,7 +149,7 @@ def session_of(draft: StoredDraft, scene: Scene) -> ClickSession | None:
                 stretch if isinstance(stretch, str) else tuple((float(low), float(high)) for low, high in stretch),
                 None if settings["seed"] is None else shapely.from_wkt(settings["seed"]),
             ),
-            tuple(_act_of(act) for act in content["acts"]),
+            tuple(_interaction_of(interaction) for interaction in content["acts"]),
             int(content["position"]),
             str(content["class"]),
             None if content["simplify_m"] is None else float(content["simplify_m"]),

@@ -8,8 +8,8 @@ from tests_app_help import HOUSES, draw
 
 from terraclick.geo.classmap import HEAT_OF, UNKNOWN, RowFile, write_cog
 from terraclick.geo.raster import read_info
+from terraclick.server.heatmaps import Heatmaps
 from terraclick.server.images import open_scenes
-from terraclick.server.layers import Layers
 from terraclick.values import Window
 
 
@@ -77,7 +77,7 @@ def test_a_map_made_while_the_server_runs_appears_and_other_files_do_not(serve, 
 def test_heatmaps_in_a_folder_are_layers_not_images(town):
     heat_file(town, town.parent / "heat.tif")
     scenes = open_scenes([str(town.parent)])
-    assert list(scenes) == ["town"] and len(Layers().of(scenes["town"])) == 2
+    assert list(scenes) == ["town"] and len(Heatmaps().of(scenes["town"])) == 2
 
 
 @pytest.mark.parametrize("where", ["3/0/0", "2/4/0", "2/0/3", "2/0/-1", "2/0/x", "2/0/0.jpg"])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from terraclick.core.session import Session, fold, pack
+from terraclick.core.click_sequence import ClickSequence, fold, pack
 from terraclick.errors import BadClick
 from terraclick.values import Click, Prediction, Reference, Target, View
 
@@ -38,11 +38,11 @@ FIRST = Click(3, 4)
 clicks = st.lists(st.builds(Click, st.floats(0, 11), st.floats(0, 16), st.booleans()), max_size=5)
 
 
-def play(later, session=None):
-    session = (session or Session()).add(FIRST, CONE, ENCODED)
+def play(later, sequence=None):
+    sequence = (sequence or ClickSequence()).add(FIRST, CONE, ENCODED)
     for click in later:
-        session = session.add(click, CONE, ENCODED)
-    return session
+        sequence = sequence.add(click, CONE, ENCODED)
+    return sequence
 
 
 def same(a, b):
@@ -52,49 +52,49 @@ def same(a, b):
 @settings(max_examples=40, deadline=None)
 @given(clicks)
 def test_undo_is_replay_of_all_but_the_last(later):
-    session = play(later)
-    undone = session.add(Click(9, 9), CONE, ENCODED).undo()
-    assert same(undone, session) and same(undone.replay(CONE, ENCODED), session)
-    assert same(undone.redo().undo(), session) and undone.redo().clicks[-1] == Click(9, 9)
+    sequence = play(later)
+    undone = sequence.add(Click(9, 9), CONE, ENCODED).undo()
+    assert same(undone, sequence) and same(undone.replay(CONE, ENCODED), sequence)
+    assert same(undone.redo().undo(), sequence) and undone.redo().clicks[-1] == Click(9, 9)
 
 
 @settings(max_examples=40, deadline=None)
 @given(clicks)
 def test_undo_all_then_redo_all_comes_back(later):
-    session = back = play(later)
-    for _ in session.clicks:
+    sequence = back = play(later)
+    for _ in sequence.clicks:
         back = back.undo()
     assert back.latest is None and back.clicks == () and back.undo() is back
-    for _ in session.clicks:
+    for _ in sequence.clicks:
         back = back.redo()
-    assert same(back, session) and back.redo() is back
+    assert same(back, sequence) and back.redo() is back
 
 
 def test_adding_forgets_what_could_be_redone():
-    session = play([Click(8, 8)]).undo().add(Click(1, 1), CONE, ENCODED)
-    assert session.undone == () and session.redo() is session
+    sequence = play([Click(8, 8)]).undo().add(Click(1, 1), CONE, ENCODED)
+    assert sequence.undone == () and sequence.redo() is sequence
 
 
 def test_old_sessions_never_change():
-    session = play([Click(8, 8)])
-    clicks, probs = session.clicks, session.latest.probs.copy()
-    session.add(Click(1, 1, False), CONE, ENCODED).undo().undo().replay(Cone(0.5), ENCODED)
-    session.latest.probs[:] = 0  # unpacked answers are the caller's own
-    assert session.clicks == clicks and np.array_equal(session.latest.probs, probs)
+    sequence = play([Click(8, 8)])
+    clicks, probs = sequence.clicks, sequence.latest.probs.copy()
+    sequence.add(Click(1, 1, False), CONE, ENCODED).undo().undo().replay(Cone(0.5), ENCODED)
+    sequence.latest.probs[:] = 0  # unpacked answers are the caller's own
+    assert sequence.clicks == clicks and np.array_equal(sequence.latest.probs, probs)
 
 
 def test_another_predictor_may_replay():
-    session = play([Click(8, 8)])
-    other = session.replay(Cone(0.5), ENCODED)
-    assert other.clicks == session.clicks and not np.array_equal(other.latest.probs, session.latest.probs)
+    sequence = play([Click(8, 8)])
+    other = sequence.replay(Cone(0.5), ENCODED)
+    assert other.clicks == sequence.clicks and not np.array_equal(other.latest.probs, sequence.latest.probs)
 
 
 def test_a_mask_can_be_the_start():
     mask = np.zeros(SHAPE, bool)
     mask[2:5, 3:9] = True
-    session = Session.from_mask(mask, Target.CLASS)
-    assert np.array_equal(session.latest.mask, mask) and session.prompt.target is Target.CLASS
-    cut = session.add(Click(3, 4, False), CONE, ENCODED)  # an excluding click has something to cut from
+    sequence = ClickSequence.from_mask(mask, Target.CLASS)
+    assert np.array_equal(sequence.latest.mask, mask) and sequence.prompt.target is Target.CLASS
+    cut = sequence.add(Click(3, 4, False), CONE, ENCODED)  # an excluding click has something to cut from
     assert not cut.latest.mask[3, 4] and np.array_equal(cut.undo().latest.mask, mask)
     assert same(cut.replay(CONE, ENCODED), cut)
 
@@ -103,13 +103,13 @@ def test_a_mask_can_be_the_start():
 def test_only_excluding_clicks_are_refused(positive):
     example = () if positive is None else (Reference(VIEW.image, np.ones(SHAPE, bool), positive),)
     with pytest.raises(BadClick, match="at least one click on the thing"):
-        Session(references=example).add(Click(3, 4, False), CONE, ENCODED)
+        ClickSequence(references=example).add(Click(3, 4, False), CONE, ENCODED)
 
 
 def test_an_example_is_enough_to_start_from():
     example = Reference(VIEW.image, np.ones(SHAPE, bool))
-    session = Session(references=(example,)).add(Click(3, 4, False), CONE, ENCODED)
-    assert session.prompt.references == (example,) and session.prompt.negatives == session.clicks
+    sequence = ClickSequence(references=(example,)).add(Click(3, 4, False), CONE, ENCODED)
+    assert sequence.prompt.references == (example,) and sequence.prompt.negatives == sequence.clicks
 
 
 @settings(max_examples=40, deadline=None)
@@ -130,17 +130,19 @@ def test_only_the_box_is_kept():
 
 def test_one_loop_answers_clicks_that_are_known_and_clicks_that_are_chosen():
     later = [FIRST, Click(9, 9, False), Click(5, 14)]
-    steps = list(fold(Session(), later, CONE, ENCODED))
-    assert [len(step.session.clicks) for step in steps] == [1, 2, 3]
-    assert same(steps[-1].session, play(later[1:])) and same(Session().answer(later, CONE, ENCODED), play(later[1:]))
+    steps = list(fold(ClickSequence(), later, CONE, ENCODED))
+    assert [len(step.sequence.clicks) for step in steps] == [1, 2, 3]
+    assert same(steps[-1].sequence, play(later[1:])) and same(
+        ClickSequence().answer(later, CONE, ENCODED), play(later[1:])
+    )
 
-    def robot(session):
-        return later[len(session.clicks)] if len(session.clicks) < 2 else None
+    def robot(sequence):
+        return later[len(sequence.clicks)] if len(sequence.clicks) < 2 else None
 
-    assert same(list(fold(Session(), robot, CONE, ENCODED))[-1].session, steps[1].session)
+    assert same(list(fold(ClickSequence(), robot, CONE, ENCODED))[-1].sequence, steps[1].sequence)
 
 
 def test_the_loop_answers_no_click_before_it_is_asked_for_and_times_the_answer_alone():
     ticks = iter(range(100))
-    steps = fold(Session(), [FIRST, Click(9, 9), Click(50, 50)], CONE, ENCODED, lambda: float(next(ticks)))
+    steps = fold(ClickSequence(), [FIRST, Click(9, 9), Click(50, 50)], CONE, ENCODED, lambda: float(next(ticks)))
     assert next(steps).seconds == 1 and next(ticks) == 2

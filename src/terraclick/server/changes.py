@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from terraclick.server.clicking import Act
+from terraclick.server.clicking import Interaction
 from terraclick.store.fields import MapObject
 from terraclick.store.values import MapClass, StoredClick, StoredDraft, StoredReference, StoredView
 
 __all__ = [
-    "Actor",
+    "Author",
     "Change",
     "Changeset",
     "Decision",
@@ -32,7 +32,7 @@ Tell: TypeAlias = Callable[[int, int], None]
 """Hears (done, all) during long work; what it raises ends the work and undoes it."""
 
 
-class Actor(str):
+class Author(str):
     """Whose act it is: the user's name, with the window it came from, what was in the hand, and the act it belongs to.
 
     Requests of one act are one entry of the journal.
@@ -42,7 +42,7 @@ class Actor(str):
     hand: Mapping[str, Any] | None
     act: str
 
-    def __new__(cls, name: str, window: str = "", hand: Mapping[str, Any] | None = None, act: str = "") -> Actor:
+    def __new__(cls, name: str, window: str = "", hand: Mapping[str, Any] | None = None, act: str = "") -> Author:
         """A user's name that knows more."""
         made = super().__new__(cls, name)
         made.window, made.hand, made.act = window, hand, act
@@ -95,7 +95,7 @@ class Decision:
 
 @dataclass(frozen=True, eq=False)
 class Changeset:
-    """Changes that belong together, named for people; draft is the click session an accept closed."""
+    """Changes that belong together, named for people; draft is the open outline that an accept closed."""
 
     name: str
     changes: tuple[Change, ...] = ()
@@ -140,28 +140,31 @@ class Changeset:
 
 @dataclass(frozen=True)
 class Stand:
-    """How far an open outline is: the acts that count, and its class and shape."""
+    """How far an open outline is: the interactions that count, and its class and shape."""
 
-    acts: tuple[Act, ...]
+    interactions: tuple[Interaction, ...]
     class_name: str
     simplify_m: float | None
     square: bool
 
     def same(self, other: Stand) -> bool:
-        """Whether two are the same stand; acts are compared one by one, as the objects they are."""
+        """Whether two are the same stand; interactions are compared one by one, as the objects they are."""
         return (
-            len(self.acts) == len(other.acts)
-            and all(mine is theirs or mine == theirs for mine, theirs in zip(self.acts, other.acts, strict=True))
+            len(self.interactions) == len(other.interactions)
+            and all(
+                mine is theirs or mine == theirs
+                for mine, theirs in zip(self.interactions, other.interactions, strict=True)
+            )
             and (self.class_name, self.simplify_m, self.square) == (other.class_name, other.simplify_m, other.square)
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One act on an open outline, which the click session of that id holds."""
+    """One interaction with an open outline, named by its id."""
 
     name: str
-    session: str
+    outline: str
     image: str
     before: Stand
     after: Stand
