@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from terraclick.blocks.layers import normalise
 from terraclick.blocks.vit import Block, resize_positions
-from terraclick.networks.crosscut.model import CrossCut
-from terraclick.networks.simpleclick.model import SimpleClick
+from terraclick.networks.crosscut.network import CrossCut
+from terraclick.networks.simpleclick.network import SimpleClick
 
 FAR = 1e6
 

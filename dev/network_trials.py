@@ -27,12 +27,12 @@ from terraclick.core.masks import iou
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_datasets
 from terraclick.networks.checkpoint import build
-from terraclick.networks.crosscut import model as crosscut
+from terraclick.networks.crosscut import network as crosscut
 from terraclick.networks.isrefiner.config import IsRefinerConfig
-from terraclick.networks.mfp.model import MfpConfig
+from terraclick.networks.mfp.network import MfpConfig
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe
-from terraclick.networks.refcut.model import RefCutConfig
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.refcut.network import RefCutConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 from terraclick.predictors.inputs import click_points
 from terraclick.train.episode_loss import click_curve, training_loss
 from terraclick.train.episodes import Episode, draw_episode, reader

@@ -6,7 +6,7 @@ import pytest
 from terraclick.catalogue import PREDICTORS, load
 from terraclick.core.click_sequence import ClickSequence
 from terraclick.errors import BadWeights, UnknownName
-from terraclick.predictors.progress import reporting
+from terraclick.predictors.progress import with_progress
 from terraclick.predictors.spec import WEIGHTS
 from terraclick.values import Click, Prompt, Reference, Target, View
 
@@ -60,7 +60,7 @@ def test_an_example_is_encoded_once_whatever_the_predictors(view):
         predictor = load(name, **QUICK.get(name, {"threads": 1}))
         encoded = predictor.encode(view)
         predictor.predict(encoded, Prompt((CLICKS[0],), Target.CLASS), None)  # encodes the view itself
-        listening = reporting(predictor, lambda done, total: looks.append((done, total)))
+        listening = with_progress(predictor, lambda done, total: looks.append((done, total)))
         listening.predict(encoded, Prompt((CLICKS[0],), Target.CLASS, (example,)), None)
     assert looks == [(0, 1), (1, 1)]
 
@@ -85,6 +85,6 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 
 def test_fused_tells_how_many_patches_it_has_read():
     told = []
-    model = reporting(load("terra-fused", divisions=(1, 2)), lambda done, total: told.append((done, total)))
+    model = with_progress(load("terra-fused", divisions=(1, 2)), lambda done, total: told.append((done, total)))
     model.predict(model.encode(View(np.zeros((64, 64, 3), np.uint8))), Prompt((Click(3, 3),), Target.CLASS), None)
     assert told == [(0, 1), (1, 1), (0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]

@@ -9,8 +9,8 @@ from terraclick import cost  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
 from terraclick.errors import UnknownName  # noqa: E402
 from terraclick.networks.families import network_of  # noqa: E402
-from terraclick.networks.focalclick.model import FocalClick, FocalClickConfig  # noqa: E402
-from terraclick.networks.ritm.model import Ritm, RitmConfig  # noqa: E402
+from terraclick.networks.focalclick.network import FocalClick, FocalClickConfig  # noqa: E402
+from terraclick.networks.ritm.network import Ritm, RitmConfig  # noqa: E402
 
 TINY = {
     "ritm-hrnet18": (Ritm, RitmConfig(4, 8, small=True)),

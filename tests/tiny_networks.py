@@ -6,13 +6,13 @@ from terraclick.blocks.layers import ClickViTConfig
 from terraclick.networks.checkpoint import build, save_network
 from terraclick.networks.crosscut.config import CrossCutConfig
 from terraclick.networks.families import family_of
-from terraclick.networks.focalclick.model import FocalClickConfig
+from terraclick.networks.focalclick.network import FocalClickConfig
 from terraclick.networks.isrefiner.config import IsRefinerConfig
-from terraclick.networks.mfp.model import MfpConfig
-from terraclick.networks.refcut.model import RefCutConfig
-from terraclick.networks.ritm.model import RitmConfig
-from terraclick.networks.segnext.model import SegNextConfig, SegNextViTConfig
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.mfp.network import MfpConfig
+from terraclick.networks.refcut.network import RefCutConfig
+from terraclick.networks.ritm.network import RitmConfig
+from terraclick.networks.segnext.network import SegNextConfig, SegNextViTConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 from terraclick.predictors.variants import base_name
 
 VIT = ClickViTConfig(dim=32, heads=2, depth=4, size=224)

@@ -108,8 +108,8 @@ def measure(name: str, threads: int = 2, rounds: int = 3, **options: Any) -> Cos
     )
 
 
-def count_flops(act: Callable[[], Any]) -> tuple[Any, int]:
-    """Run `act` → what it returns, and FLOPs of its convolutions, matrix products and attention."""
+def count_flops(call: Callable[[], Any]) -> tuple[Any, int]:
+    """Run `call` → what it returns, and FLOPs of its convolutions, matrix products and attention."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -119,7 +119,7 @@ def count_flops(act: Callable[[], Any]) -> tuple[Any, int]:
 
     cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # which the counter does not know by itself
     with FlopCounterMode(display=False, custom_mapping={cpu: attention}) as counter:
-        answer = act()
+        answer = call()
     return answer, int(counter.get_total_flops())
 
 
@@ -167,12 +167,12 @@ def _views(side: int, count: int) -> list[View]:
     return [View(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)) for _ in range(count)]
 
 
-def _timed(acts: Sequence[Callable[[], Any]]) -> float:
-    """Median milliseconds of the acts, as many as fit in the time there is."""
+def _timed(calls: Sequence[Callable[[], Any]]) -> float:
+    """Median milliseconds of the calls, as many as fit in the time there is."""
     times: list[float] = []
-    for act in acts:
+    for call in calls:
         start = time.perf_counter()
-        act()
+        call()
         times.append((time.perf_counter() - start) * 1000)
         if sum(times) > ENOUGH_S * 1000:
             break

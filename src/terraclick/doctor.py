@@ -137,12 +137,12 @@ def peak_memory_mb() -> float:
     return round(peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6, 1)
 
 
-def _timed(act: Callable[[], object], repeats: int) -> dict[str, float]:
-    act()
+def _timed(call: Callable[[], object], repeats: int) -> dict[str, float]:
+    call()
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        act()
+        call()
         times.append((time.perf_counter() - start) * 1000)
     return {"median": round(median(times), 2), "p95": round(float(np.percentile(times, 95)), 2)}
 

@@ -1,6 +1,6 @@
 """Files that appear whole or not at all: the one way in which every verb and every format writes.
 
-`replace_whole` gives a place in a hidden folder beside the target. What was written there is flushed to the disk and
+`replace_whole` gives a place in a hidden folder beside the destination. What was written there is flushed to disk and
 checked; only then is it moved into place, together with the files that belong to it. An earlier file stands until its
 successor does, links are followed, and files that belonged to the earlier one and would be believed of the new one are
 removed.
@@ -81,9 +81,9 @@ def check_output(path: str | Path, overwrite: bool, also: Sequence[str] = ()) ->
         raise BadOutput(f"{str(path)!r} holds a control character or a line end: give a name of printable characters.")
     if os.sep != "\\" and "\\" in path.name:
         raise BadOutput(f"{path} holds a backslash, which other systems take for a folder: leave it out of the name.")
-    target = Path(os.path.realpath(path))
+    destination = Path(os.path.realpath(path))
     try:
-        mode = os.stat(target).st_mode
+        mode = os.stat(destination).st_mode
     except FileNotFoundError:
         mode = None
     except OSError as error:
@@ -92,20 +92,20 @@ def check_output(path: str | Path, overwrite: bool, also: Sequence[str] = ()) ->
         raise BadOutput(f"{path} is a folder: give the name of a file in it.")
     if mode is not None and not stat.S_ISREG(mode):
         raise BadOutput(f"{path} is no plain file and cannot be replaced: give the name of a file.")
-    if not target.parent.is_dir():
-        raise BadOutput(f"{path} cannot be written: the folder {target.parent} does not exist.")
+    if not destination.parent.is_dir():
+        raise BadOutput(f"{path} cannot be written: the folder {destination.parent} does not exist.")
     if not overwrite:
         if mode is not None:
             raise BadOutput(f"{path} already exists: choose another name, or allow overwriting with --overwrite.")
-        others = files_beside(target, also)
+        others = files_beside(destination, also)
         if others:
             raise BadOutput(
                 f"{others[0].name} lies beside {path} and would be replaced with it: choose another name, or allow "
                 "overwriting with --overwrite."
             )
-    if not os.access(target.parent, os.W_OK) or (mode is not None and not os.access(target, os.W_OK)):
+    if not os.access(destination.parent, os.W_OK) or (mode is not None and not os.access(destination, os.W_OK)):
         raise BadOutput(f"{path} cannot be written: you have no right to write there.")
-    return target
+    return destination
 
 
 def check_apart(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
@@ -115,12 +115,12 @@ def check_apart(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
     """
     read = [path for path in inputs if path.is_file()]
     for place, output in enumerate(outputs):
-        target = Path(os.path.realpath(output))
-        if target in [Path(os.path.realpath(other)) for other in outputs[:place]] and not target.is_dir():
+        destination = Path(os.path.realpath(output))
+        if destination in [Path(os.path.realpath(other)) for other in outputs[:place]] and not destination.is_dir():
             raise BadOutput(f"{output} was given for two outputs: give each a name of its own.")
-        for doomed in [target, *files_beside(target)]:
+        for doomed in [destination, *files_beside(destination)]:
             if any(doomed.is_file() and os.path.samefile(doomed, path) for path in read):
-                also = "" if doomed == target else f", as {output} is written"
+                also = "" if doomed == destination else f", as {output} is written"
                 raise BadOutput(
                     f"{doomed.name} is read here and would be replaced{also}: give the output another name."
                 )
@@ -142,17 +142,17 @@ def replace_whole(
     library raises besides OSError. If anything fails, what lay there before still lies there, and nothing new does.
     Raises BadOutput, in words that tell a full disk from other reasons.
     """
-    target = check_output(path, overwrite, also)
+    destination = check_output(path, overwrite, also)
     with writing(path, errors):
-        folder = Path(tempfile.mkdtemp(prefix=".terraclick-", dir=target.parent))
+        folder = Path(tempfile.mkdtemp(prefix=".terraclick-", dir=destination.parent))
     try:
         with writing(path, errors, folder):
-            part = folder / f"{_OUT}{target.suffix}"
+            part = folder / f"{_OUT}{destination.suffix}"
             yield part
             _flush(folder, part, may_be_empty)
             if check is not None:
                 check(part)
-            _put(folder, target, overwrite, also)
+            _put(folder, destination, overwrite, also)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -215,15 +215,15 @@ def _flush(folder: Path, part: Path, may_be_empty: bool) -> None:
         raise OSError(None, "the written file is empty")
 
 
-def _put(folder: Path, target: Path, overwrite: bool, also: Sequence[str]) -> None:
+def _put(folder: Path, destination: Path, overwrite: bool, also: Sequence[str]) -> None:
     """Move everything into place: what belongs to the file first, the file last, then stale files away."""
-    stem = target.name[: len(target.name) - len(target.suffix)]
-    made = {file: target.with_name(stem + file.name[len(_OUT) :]) for file in folder.iterdir()}
-    order = sorted(made, key=lambda file: made[file] == target)
+    stem = destination.name[: len(destination.name) - len(destination.suffix)]
+    made = {file: destination.with_name(stem + file.name[len(_OUT) :]) for file in folder.iterdir()}
+    order = sorted(made, key=lambda file: made[file] == destination)
     mode = _usual_mode(folder)
     kept = folder / "before"
     kept.mkdir()
-    stale = [file for file in files_beside(target, also) if file not in made.values()]
+    stale = [file for file in files_beside(destination, also) if file not in made.values()]
     if stale and not overwrite:
         raise OSError(None, f"{stale[0].name} came into being beside it")
     backups: dict[Path, Path] = {}
@@ -252,7 +252,7 @@ def _put(folder: Path, target: Path, overwrite: bool, also: Sequence[str]) -> No
                 os.replace(backup, real)
         raise
     with suppress(OSError):
-        sync(target.parent)
+        sync(destination.parent)
 
 
 def _put_new(new: Path, place: Path) -> None:

@@ -64,7 +64,7 @@ def room(tmp_path_factory):
 def make_maps(folder, patch):
     """Map models of LoveDA's and ISPRS's classes: BiCoR-Seg on a ConvNeXt of a few thousand weights, trained a step."""
     from terraclick.blocks.convnext import CONVNEXT, ConvNeXtConfig
-    from terraclick.networks.bicor import model as bicor
+    from terraclick.networks.bicor import network as bicor
     from terraclick.train import semantic
     from terraclick.train.export_map import export_map
     from terraclick.train.semantic_recipes import loveda, vaihingen

@@ -22,16 +22,16 @@ from terraclick.classmap.model import load_map, map_files  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
 from terraclick.commands.adding import add_model, remove_model  # noqa: E402
 from terraclick.errors import BadConfig, BadOutput, BadWeights, UnknownName  # noqa: E402
-from terraclick.networks.bicor.model import BicorConfig, BicorNetwork, build_published  # noqa: E402
+from terraclick.networks.bicor.network import BicorConfig, BicorNetwork, build_published  # noqa: E402
 from terraclick.networks.checkpoint import build  # noqa: E402
 from terraclick.networks.crosscut.config import CrossCutConfig  # noqa: E402
-from terraclick.networks.focalclick.model import FocalClickConfig  # noqa: E402
+from terraclick.networks.focalclick.network import FocalClickConfig  # noqa: E402
 from terraclick.networks.isrefiner.config import IsRefinerConfig  # noqa: E402
-from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
-from terraclick.networks.refcut.model import RefCutConfig  # noqa: E402
-from terraclick.networks.ritm.model import RitmConfig  # noqa: E402
-from terraclick.networks.segnext.model import SegNextConfig, SegNextViTConfig  # noqa: E402
-from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.networks.mfp.network import MfpConfig  # noqa: E402
+from terraclick.networks.refcut.network import RefCutConfig  # noqa: E402
+from terraclick.networks.ritm.network import RitmConfig  # noqa: E402
+from terraclick.networks.segnext.network import SegNextConfig, SegNextViTConfig  # noqa: E402
+from terraclick.networks.simpleclick.network import SimpleClickConfig  # noqa: E402
 from terraclick.predictors.installed import CARD, installed, installed_models, models_folder  # noqa: E402
 from terraclick.values import Click, Prompt, View  # noqa: E402
 
@@ -266,7 +266,7 @@ def test_the_sam_family_from_its_published_files(name, tmp_path, folder):
 def test_the_published_names_of_sam_are_as_many_as_its_file_has():
     """sam_vit_b_01ec64.pth holds 314 arrays; a network of twelve blocks in the same layout has as many."""
     transformers = pytest.importorskip("transformers", reason="needs the extra terraclick[sam]")
-    from terraclick.networks.sam.model import SAM, _published
+    from terraclick.networks.sam.network import SAM, _published
 
     with torch.device("meta"):
         network = transformers.SamModel(_published(transformers.SamModel, SAM["sam-vit-b"]))
@@ -282,7 +282,7 @@ def test_the_published_names_of_sam_are_as_many_as_its_file_has():
 def test_the_small_sams_have_the_published_sizes_and_names():
     """Encoders of 6.1 and 6.2 million numbers (MobileSAM's without its classifier), arrays as their files have them."""
     pytest.importorskip("transformers", reason="needs the extra terraclick[sam]")
-    from terraclick.networks.sam.model import SAM, _fresh
+    from terraclick.networks.sam.network import SAM, _fresh
 
     with torch.device("meta"):
         mobile, efficient = (_fresh(name, SAM[name], None) for name in ("mobile-sam", "efficient-sam-ti"))
@@ -350,7 +350,7 @@ def test_window_attention_adds_a_bias_for_each_distance():
 
 
 def test_part_whole_and_group_are_the_smallest_the_middle_and_the_largest_mask():
-    from terraclick.networks.sam.view import chosen_mask
+    from terraclick.networks.sam.prompted import chosen_mask
 
     masks = np.full((3, 8, 8), -1.0, np.float32)
     for number, side in enumerate((4, 8, 2)):  # the order in which a network gives them means nothing
@@ -381,7 +381,7 @@ def test_a_level_is_a_setting_of_every_network_of_sam(folder, tmp_path):
 
 
 def test_a_map_network_maps_under_its_name(tmp_path, folder, monkeypatch):
-    from terraclick.networks.bicor import model as bicor
+    from terraclick.networks.bicor import network as bicor
     from terraclick.train import export_map, semantic_recipes
 
     small = BicorNetwork(BicorConfig(7, bicor.ENCODERS["efficientnet-lite0"], 32), "efficientnet-lite0")

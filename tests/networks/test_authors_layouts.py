@@ -17,11 +17,11 @@ from torch import nn  # noqa: E402
 
 from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
 from terraclick.networks.checkpoint import build, convert, load_network  # noqa: E402
-from terraclick.networks.focalclick.model import FocalClickConfig  # noqa: E402
+from terraclick.networks.focalclick.network import FocalClickConfig  # noqa: E402
 from terraclick.networks.isrefiner.config import IsRefinerConfig  # noqa: E402
-from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
-from terraclick.networks.ritm.model import RitmConfig  # noqa: E402
-from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.networks.mfp.network import MfpConfig  # noqa: E402
+from terraclick.networks.ritm.network import RitmConfig  # noqa: E402
+from terraclick.networks.simpleclick.network import SimpleClickConfig  # noqa: E402
 
 VIT = ClickViTConfig(dim=32, heads=2, depth=4, size=224)
 SIMPLE = SimpleClickConfig(VIT, (8, 16, 32, 64), 16)

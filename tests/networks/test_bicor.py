@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from terraclick.blocks.convnext import RENAMES as CONVNEXT_RENAMES
 from terraclick.blocks.convnext import UNUSED, ConvNeXt, ConvNeXtConfig
 from terraclick.errors import BadConfig, UnknownName
-from terraclick.networks.bicor.model import Bicor, BicorConfig, BicorDecoder, build_encoder
+from terraclick.networks.bicor.network import Bicor, BicorConfig, BicorDecoder, build_encoder
 from terraclick.networks.bicor.weights import DECODER_RENAMES
 from terraclick.networks.checkpoint import rename
 from terraclick.train.semantic_losses import (

@@ -27,12 +27,12 @@ from terraclick.networks.crosscut.config import CrossCutConfig
 from terraclick.networks.families import FAMILIES, able_to
 from terraclick.networks.initial import initialise
 from terraclick.networks.isrefiner.config import IsRefinerConfig, parity
-from terraclick.networks.isrefiner.model import IsRefiner
-from terraclick.networks.mfp.model import MfpConfig
-from terraclick.networks.refcut.model import RefCutConfig
-from terraclick.networks.ritm.model import RitmConfig
-from terraclick.networks.segnext.model import SegNextConfig, SegNextViTConfig
-from terraclick.networks.simpleclick.model import SimpleClick, SimpleClickConfig
+from terraclick.networks.isrefiner.network import IsRefiner
+from terraclick.networks.mfp.network import MfpConfig
+from terraclick.networks.refcut.network import RefCutConfig
+from terraclick.networks.ritm.network import RitmConfig
+from terraclick.networks.segnext.network import SegNextConfig, SegNextViTConfig
+from terraclick.networks.simpleclick.network import SimpleClick, SimpleClickConfig
 
 D12 = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)
 D8 = replace(D12, vit=replace(D12.vit, depth=8))

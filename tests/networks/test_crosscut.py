@@ -15,9 +15,9 @@ from terraclick.errors import BadConfig
 from terraclick.networks.checkpoint import load_published
 from terraclick.networks.crosscut.config import CrossCutConfig
 from terraclick.networks.crosscut.division import disk_weights, division
-from terraclick.networks.crosscut.model import CrossCut
+from terraclick.networks.crosscut.network import CrossCut
 from terraclick.networks.predictor import NetworkPredictor
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 from terraclick.predictors.wrappers import Flipped
 from terraclick.values import Click, Prompt, View
 

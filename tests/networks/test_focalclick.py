@@ -10,7 +10,7 @@ from check_click_model import CHECKS, check_click_model, click_inputs  # noqa: E
 
 from terraclick.errors import BadWeights  # noqa: E402
 from terraclick.networks.checkpoint import load_published  # noqa: E402
-from terraclick.networks.focalclick.model import FocalClick, FocalClickConfig, roi_align  # noqa: E402
+from terraclick.networks.focalclick.network import FocalClick, FocalClickConfig, roi_align  # noqa: E402
 
 TINY = FocalClickConfig((8, 16, 20, 24), (1, 2, 1, 1), (1, 2, 2, 2), head=16, refiner=8)
 

@@ -13,7 +13,7 @@ from terraclick.core.modulation import modulate_isrefiner
 from terraclick.errors import BadConfig
 from terraclick.networks.checkpoint import rename, weights_of
 from terraclick.networks.isrefiner.config import ISREFINER, IsRefinerConfig, parity
-from terraclick.networks.isrefiner.model import IsRefiner
+from terraclick.networks.isrefiner.network import IsRefiner
 from terraclick.networks.isrefiner.refiner import GatedFusion, Refiner
 
 RECORDED = IsRefinerConfig(ClickViTConfig(dim=64, depth=4, heads=4, size=224), (8, 16, 32, 64))

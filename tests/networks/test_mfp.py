@@ -9,8 +9,8 @@ from parity import close, fixture, image, previous, state
 
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.networks.checkpoint import load_published
-from terraclick.networks.mfp.model import Mfp, MfpConfig
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.mfp.network import Mfp, MfpConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 
 TINY = MfpConfig(SimpleClickConfig(ClickViTConfig(dim=32, depth=8, heads=2), (8, 16, 32, 64), 256), switch=3)
 

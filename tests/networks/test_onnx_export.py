@@ -21,13 +21,13 @@ from terraclick.networks import onnx_export as room  # noqa: E402
 from terraclick.networks.checkpoint import load_network, save_network  # noqa: E402
 from terraclick.networks.crosscut.config import CrossCutConfig  # noqa: E402
 from terraclick.networks.families import family_of, part  # noqa: E402
-from terraclick.networks.focalclick.model import FocalClickConfig  # noqa: E402
+from terraclick.networks.focalclick.network import FocalClickConfig  # noqa: E402
 from terraclick.networks.isrefiner.config import IsRefinerConfig  # noqa: E402
-from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
-from terraclick.networks.refcut.model import RefCut, RefCutConfig  # noqa: E402
-from terraclick.networks.ritm.model import RitmConfig  # noqa: E402
-from terraclick.networks.segnext.model import SegNextConfig, SegNextViTConfig  # noqa: E402
-from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.networks.mfp.network import MfpConfig  # noqa: E402
+from terraclick.networks.refcut.network import RefCut, RefCutConfig  # noqa: E402
+from terraclick.networks.ritm.network import RitmConfig  # noqa: E402
+from terraclick.networks.segnext.network import SegNextConfig, SegNextViTConfig  # noqa: E402
+from terraclick.networks.simpleclick.network import SimpleClickConfig  # noqa: E402
 from terraclick.values import (  # noqa: E402
     Click,
     Prompt,
@@ -100,7 +100,7 @@ def test_an_exported_refcut_reads_references(resize, tmp_path, view):
     folder = export("refcut-b", tmp_path / "made", weights, SIZE)
     plain = {"zoom": False, "flip": False}
     ours = load("refcut-b", weights=folder, **plain)
-    theirs = load("refcut-b", weights=weights, target=SIZE, **plain)
+    theirs = load("refcut-b", weights=weights, size=SIZE, **plain)
     mask = np.zeros((60, 90), bool)
     mask[7:40, 20:53] = True
     picture = np.random.default_rng(1).integers(0, 255, (60, 90, 3)).astype(np.uint8)
@@ -145,7 +145,7 @@ view = View(np.random.default_rng(0).integers(0, 255, (130, 170, 3)).astype(np.u
 encoded = predictor.encode(view)
 answer = predictor.predict(encoded, Prompt((Click(60, 90),)), None)
 answer = predictor.predict(encoded, Prompt((Click(60, 90), Click(5, 5, False))), answer)
-print(answer.probs.shape, answer.focus is not None, sorted(np.asarray(predictor.rule.target)))
+print(answer.probs.shape, answer.focus is not None, sorted(np.asarray(predictor.rule.size)))
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert told.stdout.split() == ["(130,", "170)", "True", "[np.int64(224),", "np.int64(224)]"]

@@ -10,7 +10,7 @@ from parity import close, fixture, image, previous, state
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.networks.checkpoint import load_published
 from terraclick.networks.crosscut.config import CrossCutConfig
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 
 TINY = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)
 

@@ -8,8 +8,8 @@ from parity import close, fixture, image, previous, state
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.errors import BadConfig
 from terraclick.networks.checkpoint import load_published, rename, weights_of
-from terraclick.networks.refcut.model import RefCut, RefCutConfig
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.refcut.network import RefCut, RefCutConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 
 BASE = SimpleClickConfig(ClickViTConfig(dim=32, heads=2), (8, 16, 32, 64), 16)
 TINY = RefCutConfig(BASE, reference_side=224)

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 from check_click_model import CHECKS, check_click_model  # noqa: E402
 
 from terraclick.networks.checkpoint import load_published  # noqa: E402
-from terraclick.networks.ritm.model import RITM, Ritm, RitmConfig  # noqa: E402
+from terraclick.networks.ritm.network import RITM, Ritm, RitmConfig  # noqa: E402
 
 
 @pytest.fixture(scope="module")

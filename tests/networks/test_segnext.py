@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 from check_click_model import CHECKS, check_click_model  # noqa: E402
 
 from terraclick.networks.checkpoint import load_published  # noqa: E402
-from terraclick.networks.segnext.model import SEGNEXT, SegNext, SegNextConfig, SegNextViTConfig  # noqa: E402
+from terraclick.networks.segnext.network import SEGNEXT, SegNext, SegNextConfig, SegNextViTConfig  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from parity import close, fixture, image, previous, state
 
 from terraclick.blocks.layers import ClickViTConfig, click_disk_maps, click_distance_maps
 from terraclick.networks.checkpoint import load_published
-from terraclick.networks.simpleclick.model import SIMPLECLICK, SimpleClick, SimpleClickConfig
+from terraclick.networks.simpleclick.network import SIMPLECLICK, SimpleClick, SimpleClickConfig
 
 TINY = ClickViTConfig(dim=32, heads=2)
 D12 = SimpleClickConfig(TINY, (8, 16, 32, 64), 16)

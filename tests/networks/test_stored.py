@@ -27,7 +27,7 @@ from torch import nn  # noqa: E402
 from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
 from terraclick.errors import BadWeights  # noqa: E402
-from terraclick.networks.bicor.model import PUBLISHED, BicorConfig, BicorNetwork, build_published  # noqa: E402
+from terraclick.networks.bicor.network import PUBLISHED, BicorConfig, BicorNetwork, build_published  # noqa: E402
 from terraclick.networks.checkpoint import (  # noqa: E402
     convert,
     left_out,
@@ -38,7 +38,7 @@ from terraclick.networks.checkpoint import (  # noqa: E402
 )
 from terraclick.networks.initial import initialise  # noqa: E402
 from terraclick.networks.plain_pickle import Damaged, Stub, read_pickle  # noqa: E402
-from terraclick.networks.simpleclick.model import SimpleClick, SimpleClickConfig  # noqa: E402
+from terraclick.networks.simpleclick.network import SimpleClick, SimpleClickConfig  # noqa: E402
 from terraclick.networks.stored import open_stored  # noqa: E402
 
 TINY = SimpleClickConfig(ClickViTConfig(dim=32, heads=2, depth=4, size=224), (8, 16, 32, 64), 16)
@@ -689,7 +689,7 @@ def test_converted_files_can_be_read_by_others_and_keep_their_name(tmp_path):
 def test_the_authors_map_network_becomes_a_map_model(monkeypatch, tmp_path):
     """From their checkpoint to a folder for `terraclick map`; a smaller ConvNeXt in place of the published one."""
     from terraclick.classmap.model import open_map
-    from terraclick.networks.bicor import model as bicor
+    from terraclick.networks.bicor import network as bicor
 
     monkeypatch.setitem(bicor.PUBLISHED, "bicor-potsdam", BICOR)
     torch.manual_seed(0)

@@ -10,9 +10,9 @@ from terraclick.blocks.layers import ClickViTConfig
 from terraclick.blocks.tuning import LoraLinear, count_parameters, merge_lora, tune
 from terraclick.errors import BadConfig
 from terraclick.networks.isrefiner.config import IsRefinerConfig
-from terraclick.networks.isrefiner.model import IsRefiner
-from terraclick.networks.ritm.model import RITM, Ritm
-from terraclick.networks.simpleclick.model import SIMPLECLICK, SimpleClick, SimpleClickConfig
+from terraclick.networks.isrefiner.network import IsRefiner
+from terraclick.networks.ritm.network import RITM, Ritm
+from terraclick.networks.simpleclick.network import SIMPLECLICK, SimpleClick, SimpleClickConfig
 
 VIT = ClickViTConfig(dim=32, heads=4, depth=4, size=224)
 TINY = SimpleClickConfig(VIT, (8, 16, 32, 64), 16)

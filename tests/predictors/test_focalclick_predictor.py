@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 from terraclick.catalogue import load  # noqa: E402
 from terraclick.core.click_sequence import ClickSequence  # noqa: E402
 from terraclick.errors import BadClick, BadConfig  # noqa: E402
-from terraclick.networks.focalclick.model import Coarse, FocalClickConfig  # noqa: E402
+from terraclick.networks.focalclick.network import Coarse, FocalClickConfig  # noqa: E402
 from terraclick.networks.focalclick.predictor import FocalClickPredictor, focus_crop  # noqa: E402
 from terraclick.networks.focalclick.stages import FocalNetwork  # noqa: E402
 from terraclick.values import (  # noqa: E402  # noqa: E402

@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx", reason="needs the extra terraclick[torch]")
 from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
 from terraclick.catalogue import load  # noqa: E402
 from terraclick.errors import BadWeights  # noqa: E402
-from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.networks.simpleclick.network import SimpleClickConfig  # noqa: E402
 from terraclick.networks.simpleclick.onnx import EXPORT  # noqa: E402
 from terraclick.predictors.spec import WEIGHTS  # noqa: E402
 from terraclick.values import (  # noqa: E402

@@ -17,7 +17,7 @@ from terraclick.errors import BadClick, BadConfig, BadWeights
 from terraclick.networks.checkpoint import load_network, load_published
 from terraclick.networks.crosscut.config import CrossCutConfig
 from terraclick.networks.predictor import NetworkPredictor
-from terraclick.networks.simpleclick.model import SimpleClick, SimpleClickConfig
+from terraclick.networks.simpleclick.network import SimpleClick, SimpleClickConfig
 from terraclick.predictors.inputs import click_points
 from terraclick.predictors.wrappers import Cached, Flipped, Focused, Fused, Refined
 from terraclick.values import Click, Prompt, View

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from terraclick.predictors.progress import Progress, reporting
+from terraclick.predictors.progress import Progress, with_progress
 from terraclick.predictors.wrappers import BySize, ByTarget, Cached, Flipped, Fused
 from terraclick.values import Click, Prediction, Prompt, Target, View
 
@@ -41,12 +41,12 @@ def test_every_wrapper_passes_the_listener_on():
     ):
         heard = []
         predictor = wrap(Counting())
-        listening = reporting(predictor, lambda done, total, heard=heard: heard.append((done, total)))
+        listening = with_progress(predictor, lambda done, total, heard=heard: heard.append((done, total)))
         answer = listening.predict(listening.encode(VIEW), PROMPT, None)
         assert heard[:3] == [(1, 3), (2, 3), (3, 3)]
         told = len(heard)
         assert np.array_equal(predictor.predict(predictor.encode(VIEW), PROMPT, None).probs, answer.probs)
-        silent = reporting(listening, None)
+        silent = with_progress(listening, None)
         silent.predict(silent.encode(View(VIEW.image + 1)), PROMPT, None)
         assert len(heard) == told  # neither the original nor a copy without a listener tells
 
@@ -54,14 +54,14 @@ def test_every_wrapper_passes_the_listener_on():
 def test_copies_share_their_caches():
     inner = Counting()
     predictor = Cached(inner)
-    for copy in (predictor, reporting(predictor, lambda done, total: None)):
+    for copy in (predictor, with_progress(predictor, lambda done, total: None)):
         copy.encode(VIEW)
     assert inner.encoded == [1]
 
 
 def test_what_reports_nothing_stays_itself():
     other = object()
-    assert reporting(other, print) is other
+    assert with_progress(other, print) is other
 
 
 def test_an_encoding_for_two_targets_never_changes():

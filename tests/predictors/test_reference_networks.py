@@ -9,9 +9,9 @@ from terraclick.catalogue import load
 from terraclick.core.click_sequence import ClickSequence
 from terraclick.networks.isrefiner.config import IsRefinerConfig, parity
 from terraclick.networks.predictor import NetworkPredictor
-from terraclick.networks.refcut.model import RefCut, RefCutConfig
+from terraclick.networks.refcut.network import RefCut, RefCutConfig
 from terraclick.networks.refcut.references import references_of
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 from terraclick.predictors.wrappers import Flipped
 from terraclick.values import Click, Prompt, Reference, View
 
@@ -69,11 +69,11 @@ def test_a_picture_is_encoded_once(refcut, monkeypatch):
     [("refcut-b", REFCUT), ("isrefiner-b", ISREFINER), ("isrefiner-b-parity", parity(ISREFINER))],
 )
 def test_by_name_undo_is_replay(name, config, view):
-    predictor = load(name, random=0, config=config, target=(224, 224))
+    predictor = load(name, random=0, config=config, size=(224, 224))
     encoded, session = predictor.encode(view), ClickSequence(references=(example(),))
     for click in CLICKS:
         session = session.add(click, predictor, encoded)
     assert session.latest.probs.shape == view.shape and np.isfinite(session.latest.probs).all()
-    fresh = load(name, random=0, config=config, target=(224, 224))
+    fresh = load(name, random=0, config=config, size=(224, 224))
     again = session.undo().replay(fresh, fresh.encode(view))
     assert np.array_equal(again.latest.probs, session.undo().latest.probs)

@@ -8,7 +8,7 @@ from terraclick.blocks.layers import ClickViTConfig
 from terraclick.core.focus import FocusRule
 from terraclick.networks.checkpoint import load_published
 from terraclick.networks.predictor import NetworkPredictor
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 from terraclick.predictors.wrappers import Cached, Flipped, Focused, Refined
 from terraclick.values import Click, Prediction, Prompt, View
 

@@ -13,7 +13,7 @@ from sam_sizes import KINDS, SIDE, tiny  # noqa: E402
 from terraclick.catalogue import load  # noqa: E402
 from terraclick.core.click_sequence import ClickSequence  # noqa: E402
 from terraclick.errors import BadClick, BadWeights  # noqa: E402
-from terraclick.networks.sam.model import SAM, SamPredictor, _published  # noqa: E402
+from terraclick.networks.sam.network import SAM, SamPredictor, _published  # noqa: E402
 from terraclick.values import Click, Prediction, Prompt, View  # noqa: E402  # noqa: E402
 
 

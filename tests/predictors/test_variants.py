@@ -58,7 +58,7 @@ def test_divisions_reach_crosscut():
     pytest.importorskip("torch")
     from terraclick.blocks.layers import ClickViTConfig
     from terraclick.networks.crosscut.config import CrossCutConfig
-    from terraclick.networks.simpleclick.model import SimpleClickConfig
+    from terraclick.networks.simpleclick.network import SimpleClickConfig
 
     tiny = SimpleClickConfig(ClickViTConfig(dim=32, heads=2, size=224), (8, 16, 32, 64), 16)
     predictor = load("crosscut-b+divisions=2,3", random=0, config=CrossCutConfig(tiny))

@@ -12,9 +12,9 @@ import numpy as np
 
 from terraclick.blocks.convnext import CONVNEXT, ConvNeXtConfig
 from terraclick.blocks.layers import ClickViTConfig
-from terraclick.networks.bicor import model as bicor
+from terraclick.networks.bicor import network as bicor
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 from terraclick.predictors.spec import WEIGHTS
 from terraclick.train import loop, semantic
 from terraclick.train.config import Source, TrainConfig

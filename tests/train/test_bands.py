@@ -14,11 +14,11 @@ from terraclick.blocks.layers import MEAN, ClickViTConfig  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
 from terraclick.data.datasets import open_dataset  # noqa: E402
 from terraclick.errors import BadConfig, BadData  # noqa: E402
-from terraclick.networks.bicor import model as bicor  # noqa: E402
+from terraclick.networks.bicor import network as bicor  # noqa: E402
 from terraclick.networks.checkpoint import build, save_network  # noqa: E402
 from terraclick.networks.crosscut.config import CrossCutConfig  # noqa: E402
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe  # noqa: E402
-from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.networks.simpleclick.network import SimpleClickConfig  # noqa: E402
 from terraclick.train import map_network, semantic  # noqa: E402
 from terraclick.train.export_map import export_map  # noqa: E402
 from terraclick.train.networks import bands_of, start_from, train_network  # noqa: E402

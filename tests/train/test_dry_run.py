@@ -10,9 +10,9 @@ from click.testing import CliRunner  # noqa: E402
 
 from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
 from terraclick.cli import cli  # noqa: E402
-from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
+from terraclick.networks.mfp.network import MfpConfig  # noqa: E402
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe  # noqa: E402
-from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.networks.simpleclick.network import SimpleClickConfig  # noqa: E402
 from terraclick.train.dry_run import GPU_FLOPS, dry_run  # noqa: E402
 from terraclick.train.networks import NETWORK_RECIPES  # noqa: E402
 from terraclick.train.semantic_recipes import SEMANTIC_RECIPES  # noqa: E402

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.errors import BadConfig, BadData  # noqa: E402
-from terraclick.networks.bicor.model import Bicor  # noqa: E402
+from terraclick.networks.bicor.network import Bicor  # noqa: E402
 from terraclick.train import map_features, map_network, semantic  # noqa: E402
 from terraclick.train.semantic_data import IGNORE, judged_parts, training_parts  # noqa: E402
 from terraclick.train.semantic_recipes import SEMANTIC_RECIPES, Views  # noqa: E402

@@ -16,14 +16,14 @@ from terraclick.data.datasets import open_datasets  # noqa: E402
 from terraclick.errors import BadConfig, BadWeights, UnknownName  # noqa: E402
 from terraclick.networks.checkpoint import build, save_network  # noqa: E402
 from terraclick.networks.crosscut.config import CrossCutConfig  # noqa: E402
-from terraclick.networks.focalclick.model import FocalClickConfig  # noqa: E402
+from terraclick.networks.focalclick.network import FocalClickConfig  # noqa: E402
 from terraclick.networks.isrefiner.config import IsRefinerConfig  # noqa: E402
-from terraclick.networks.mfp.model import MfpConfig  # noqa: E402
+from terraclick.networks.mfp.network import MfpConfig  # noqa: E402
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe  # noqa: E402
-from terraclick.networks.refcut.model import RefCutConfig  # noqa: E402
-from terraclick.networks.ritm.model import RitmConfig  # noqa: E402
-from terraclick.networks.segnext.model import SegNextConfig, SegNextViTConfig  # noqa: E402
-from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.networks.refcut.network import RefCutConfig  # noqa: E402
+from terraclick.networks.ritm.network import RitmConfig  # noqa: E402
+from terraclick.networks.segnext.network import SegNextConfig, SegNextViTConfig  # noqa: E402
+from terraclick.networks.simpleclick.network import SimpleClickConfig  # noqa: E402
 from terraclick.train import networks  # noqa: E402
 from terraclick.train.episode_loss import click_curve, training_loss  # noqa: E402
 from terraclick.train.episodes import draw_episode, reader  # noqa: E402
@@ -189,7 +189,7 @@ def test_encoding_once_changes_no_loss(drawn, monkeypatch):
 def test_it_learns_what_it_sees_and_loads_by_name(tiny_dataset, tmp_path, drawn):
     recipe = replace(TINY, steps=26, batch=4)
     written = train_network(recipe, tiny_dataset, tmp_path / "run")
-    predictor = load("simpleclick-b", weights=written, zoom=False, target=(64, 64), flip=False)
+    predictor = load("simpleclick-b", weights=written, zoom=False, size=(64, 64), flip=False)
     seen = [drawn(RULE, seed) for seed in range(6)]
     torch.manual_seed(0)
     fresh = click_curve(build("simpleclick", BASE)[0], seen, 1).mean()

@@ -76,7 +76,7 @@ SMALL = {"crop": 64, "embed": 32, "batch": 2, "rate": 2e-3, "epochs": 2}
 @pytest.fixture
 def tiny_convnext(monkeypatch):
     """A ConvNeXt of a few thousand weights under the published name."""
-    from terraclick.networks.bicor import model as bicor
+    from terraclick.networks.bicor import network as bicor
 
     monkeypatch.setitem(CONVNEXT, "convnext-base", ConvNeXtConfig((1, 1, 1, 1), (8, 8, 16, 16)))
     monkeypatch.setitem(bicor.ENCODERS, "convnext-base", (8, 8, 16, 16))

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 from terraclick.blocks.layers import ClickViTConfig  # noqa: E402
 from terraclick.errors import BadConfig  # noqa: E402
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe  # noqa: E402
-from terraclick.networks.simpleclick.model import SimpleClickConfig  # noqa: E402
+from terraclick.networks.simpleclick.network import SimpleClickConfig  # noqa: E402
 from terraclick.train.networks import train_network  # noqa: E402
 from terraclick.train.sharing import Shared, shared  # noqa: E402
 

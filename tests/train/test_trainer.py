@@ -20,7 +20,7 @@ from kinds import furthest, log_of, train_kind, weights_of  # noqa: E402
 
 from terraclick.blocks import convnext  # noqa: E402
 from terraclick.errors import BadConfig  # noqa: E402
-from terraclick.networks.bicor import model as bicor  # noqa: E402
+from terraclick.networks.bicor import network as bicor  # noqa: E402
 from terraclick.train.schedule import cosine, held, milestones  # noqa: E402
 from terraclick.train.sharing import Remembered, Whole  # noqa: E402
 from terraclick.train.trainer import Habits  # noqa: E402

@@ -38,13 +38,13 @@ def vit_small_14() -> ViTConfig:
     return ViTConfig(patch=14, dim=384, depth=12, heads=6, grid=(37, 37), layer_scale=True)
 
 
-def resize_positions(table: Tensor, source: tuple[int, int], target: tuple[int, int]) -> Tensor:
+def resize_positions(table: Tensor, source: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """Resize a position table (1, 1 + h·w, C), class entry first, to another grid by bicubic interpolation."""
-    if source == target:
+    if source == size:
         return table
     class_entry, grid = table[:, :1], table[:, 1:]
     grid = grid.reshape(1, *source, -1).permute(0, 3, 1, 2)
-    grid = functional.interpolate(grid, size=target, mode="bicubic", align_corners=False)
+    grid = functional.interpolate(grid, size=size, mode="bicubic", align_corners=False)
     return torch.cat([class_entry, grid.flatten(2).transpose(1, 2)], dim=1)
 
 

@@ -20,7 +20,7 @@ from terraclick.classmap.polygons import save_polygons
 from terraclick.classmap.tiles import MapJob, TileMapper, layout
 from terraclick.classmap.work import Progress, Work
 from terraclick.errors import BadConfig, BadImage, BadOutput, BadWeights, TerraClickError
-from terraclick.exchange.export import check_target
+from terraclick.exchange.export import check_destination
 from terraclick.exchange.registry import FORMATS, format_of
 from terraclick.files import check_output
 from terraclick.geo.carrying import accuracy_note, check_carried
@@ -39,11 +39,11 @@ from terraclick.scale import map_tiles
 from terraclick.store.identity import files_hash, image_hash
 from terraclick.store.session_files import check_session_output
 
-__all__ = ["MapReport", "map_scene", "run_map"]
+__all__ = ["MappedScene", "map_scene", "run_map"]
 
 
 @dataclass(frozen=True)
-class MapReport:
+class MappedScene:
     """What a run wrote: the grid of the map, pixels of each class by name, tiles computed in this call."""
 
     grid: Grid
@@ -73,7 +73,7 @@ def map_scene(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> MapReport:
+) -> MappedScene:
     """Map a scene to `out` (GeoTIFF), its confidence and heatmaps too if asked; the same bytes from every executor.
 
     While it runs, `out.work/` beside the output holds what is finished; with `resume` an interrupted run goes on there.
@@ -119,7 +119,7 @@ def map_scene(
         write_cog(work.heat, heatmaps, grid, UNKNOWN, [HEAT_OF.format(name) for name in planes], tags=tags)
     pixels = work.counted()
     work.remove()
-    return MapReport(grid, pixels, tiles, tuple(outputs))
+    return MappedScene(grid, pixels, tiles, tuple(outputs))
 
 
 def run_map(
@@ -135,7 +135,7 @@ def run_map(
     overwrite: bool = False,
     warn: Callable[[str], None] = lambda line: None,
     **running: Any,
-) -> MapReport:
+) -> MappedScene:
     """`map_scene`, then polygons and pictures of the heatmaps if asked: what `terraclick map` does.
 
     Polygons need the confidence; where it is not wanted as a file it is made for a while. The folder of the pictures
@@ -144,7 +144,10 @@ def run_map(
     _announce(job, polygons, min_area, warn)
     if polygons is not None:
         kind = format_of(polygons.name)
-        check_session_output(polygons, False, overwrite) if kind == "gpkg" else check_target(polygons, kind, overwrite)
+        if kind == "gpkg":
+            check_session_output(polygons, False, overwrite)
+        else:
+            check_destination(polygons, kind, overwrite)
     for_a_while = []
     if polygons is not None and confidence is None:
         confidence = out.with_name(f".{out.stem}.confidence.tif")
@@ -158,19 +161,19 @@ def run_map(
     for path in for_a_while:  # what a killed run left
         path.unlink(missing_ok=True)
     try:
-        report = map_scene(job, out, confidence=confidence, heatmaps=heatmaps, overwrite=overwrite, **running)
-        files = [path for path in report.files if path not in for_a_while]
+        mapped = map_scene(job, out, confidence=confidence, heatmaps=heatmaps, overwrite=overwrite, **running)
+        files = [path for path in mapped.files if path not in for_a_while]
         count = None
         if polygons is not None:
             options: dict[str, Any] = {"min_area_px": min_area, "simplify_m": simplify_m, "overwrite": overwrite}
-            count = save_polygons(job, out, report.grid, polygons, confidence=confidence, **options)
+            count = save_polygons(job, out, mapped.grid, polygons, confidence=confidence, **options)
             files.append(polygons)
         if explained is not None and heatmaps is not None:
             files += explain(replace(job, heat=True), heatmaps, explained)
     finally:
         for path in for_a_while:
             path.unlink(missing_ok=True)
-    return replace(report, files=tuple(files), polygons=count)
+    return replace(mapped, files=tuple(files), polygons=count)
 
 
 def _announce(job: MapJob, polygons: Path | None, min_area: int, warn: Callable[[str], None]) -> None:

@@ -87,7 +87,7 @@ def add_model(
         raise BadOutput(f"{place} holds a model {name}: pass --overwrite, or give another name with --as NAME.")
     licence = licence or FAMILIES[family].weights_licence
     say(f"weights of {network}, {licence}")
-    _report_stubs(file, say)
+    _tell_stubs(file, say)
     with _made(folder) as made:
         with require_extra(FAMILIES[family].extra):
             kind = _export(network, family, file, made, size, _config_of(network, config_file, config))
@@ -124,7 +124,7 @@ def _is_network(name: str) -> bool:
     return declared(name)
 
 
-def _report_stubs(file: Path, say: Callable[[str], None]) -> None:
+def _tell_stubs(file: Path, say: Callable[[str], None]) -> None:
     """Tell which objects of a checkpoint are left out, if any."""
     if not file.is_file() or file.suffix == ".safetensors":
         return

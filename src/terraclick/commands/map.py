@@ -68,6 +68,6 @@ def map_scene(scene: str, model: str, as_json: bool, stretch: str, reading: Any,
     if chosen["every_layer"] and not (words["heatmaps"] or words["explained"]):
         raise BadConfig("--every-layer is about heatmaps: give --heatmaps or --explain too.")
     job = MapJob(scene, model, stretch=stretch_of(stretch), reading=reading, **chosen)
-    report = run_map(job, progress=progress_of("tiles"), warn=warn, **words)
-    answer = {"files": report.files, "pixels": report.pixels, "tiles": report.tiles, "polygons": report.polygons}
-    print_answer(answer, as_json, [report.sentence])
+    mapped = run_map(job, progress=progress_of("tiles"), warn=warn, **words)
+    answer = {"files": mapped.files, "pixels": mapped.pixels, "tiles": mapped.tiles, "polygons": mapped.polygons}
+    print_answer(answer, as_json, [mapped.sentence])

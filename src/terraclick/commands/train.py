@@ -94,16 +94,16 @@ def _trained(
     if isinstance(chosen, NetworkRecipe):
         from terraclick.train.networks import train_network
 
-        return train_network(chosen, data, out, start, resume, steps, _report, **common)
+        return train_network(chosen, data, out, start, resume, steps, _progress, **common)
     if not terra:
         from terraclick.train.semantic import train as train_map
 
         chosen = chosen if start is None else replace(chosen, weights=str(start))
-        return train_map(chosen, data, out, resume, steps, _report, **common)
+        return train_map(chosen, data, out, resume, steps, _progress, **common)
     from terraclick.predictors.spec import WEIGHTS
     from terraclick.train.loop import train as train_terra
 
-    return train_terra(chosen, data, out, WEIGHTS / "terra_encoder.onnx", resume, steps, _report, **common)
+    return train_terra(chosen, data, out, WEIGHTS / "terra_encoder.onnx", resume, steps, _progress, **common)
 
 
 def _try_dry(recipe: str, settings: tuple[str, ...]) -> None:
@@ -116,6 +116,6 @@ def _try_dry(recipe: str, settings: tuple[str, ...]) -> None:
         tell(line)
 
 
-def _report(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
+def _progress(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
     said = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
     tell(f"{stage} {done}/{total} {said}".rstrip(), err=True)

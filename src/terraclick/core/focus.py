@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float32]
 class FocusRule:
     """When and where to zoom in: RITM's and SimpleClick's rule."""
 
-    target: tuple[int, int] | None = (448, 448)
+    size: tuple[int, int] | None = (448, 448)
     """Size (rows, cols) the window is resized to; None leaves it at its own resolution."""
     expansion: float = 1.4
     """How much larger than the object the window is."""
@@ -38,8 +38,8 @@ class FocusRule:
     def __post_init__(self) -> None:
         if self.expansion < 1 or self.min_crop < 1 or not 0 <= self.recompute_iou <= 1:
             raise BadConfig("a focus rule needs expansion >= 1, min_crop >= 1 and recompute_iou in 0..1: correct them.")
-        if self.target is not None and min(self.target) < 1:
-            raise BadConfig(f"the focus target {self.target} is empty: give two positive sides, or None.")
+        if self.size is not None and min(self.size) < 1:
+            raise BadConfig(f"the size {self.size} to zoom to is empty: give two positive sides, or None.")
 
 
 def next_window(
@@ -121,7 +121,7 @@ def resize(array: NDArray[Any], size: tuple[int, int], parity: bool = False) -> 
 def crop(array: NDArray[Any], window: Window, rule: FocusRule) -> NDArray[Any]:
     """The part of (H, W[, C]) inside the window, at the rule's target size."""
     part = array[window.slices]
-    return part if rule.target is None else resize(part, rule.target, rule.parity)
+    return part if rule.size is None else resize(part, rule.size, rule.parity)
 
 
 def paste(
@@ -135,7 +135,7 @@ def paste(
 
 def crop_clicks(clicks: Sequence[Click], window: Window, rule: FocusRule) -> tuple[Click, ...]:
     """The clicks in pixels of the resized window; those outside keep their order and fall outside it."""
-    rows, cols = rule.target or (window.rows, window.cols)
+    rows, cols = rule.size or (window.rows, window.cols)
     half = 0.0 if rule.parity else 0.5
     return tuple(
         replace(

@@ -53,13 +53,13 @@ def run_benchmark(
     options = options or {}
     done = read_journal(journal, key_of(predictor, target, protocol, options))
     left = [task for task in tasks if task.name not in done]
-    report = progress or (lambda finished, total: None)
-    report(len(tasks) - len(left), len(tasks))
+    tell = progress or (lambda finished, total: None)
+    tell(len(tasks) - len(left), len(tasks))
     for result in _run(left, predictor, protocol, workers, options):
         done[result.name] = result
         if journal is not None:
             append(journal, result)
-        report(sum(task.name in done for task in tasks), len(tasks))
+        tell(sum(task.name in done for task in tasks), len(tasks))
     return Report(predictor, target, protocol, tuple(done[task.name] for task in tasks))
 
 

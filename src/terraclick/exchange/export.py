@@ -31,7 +31,7 @@ from terraclick.store.values import MapClass, StoredImage, new_uuid, utc_now
 
 __all__ = [
     "carried",
-    "check_target",
+    "check_destination",
     "export",
     "left_out_note",
     "write_collection",
@@ -74,7 +74,7 @@ def write_collection(
     path = Path(path)
     name = format_of(path.name, format)
     kind = FORMATS[name]
-    check_target(path, name, overwrite)
+    check_destination(path, name, overwrite)
     collection, lacking = carried(collection, kind)
     if lacking and not collection.items:
         raise BadConfig(f"{name} holds {_names(kind)} alone, and there is none: choose {_carriers()}.")
@@ -89,14 +89,14 @@ def write_collection(
             raise BadConfig(
                 f"objects on {min(lost) or 'no image'} have no picture among those given: give one for each."
             )
-        target = source
+        destination = source
     else:
         if source is None and crs is not None:
             raise NotGeoreferenced("the objects are in image pixels: georeference the image, or leave the CRS out.")
-        target = crs or (WGS84 if kind.lonlat and source is not None else source)
+        destination = crs or (WGS84 if kind.lonlat and source is not None else source)
     items = [_identified(item) for item in collection.items]
-    moved = [replace(item, geometry=_carried(item.geometry, source, target, name)) for item in items]
-    written = replace(collection, items=tuple(moved), crs=target)
+    moved = [replace(item, geometry=_carried(item.geometry, source, destination, name)) for item in items]
+    written = replace(collection, items=tuple(moved), crs=destination)
     with replace_whole(
         path, overwrite, also=kind.beside, errors=_foreign_errors(), may_be_empty=kind.may_be_empty
     ) as part:
@@ -124,14 +124,14 @@ def _carriers() -> str:
     return " or ".join(name for name, kind in FORMATS.items() if set(kind.carries) == set(KINDS))
 
 
-def _carried(geometry: BaseGeometry, source: CRS | None, target: CRS | None, name: str) -> BaseGeometry:
+def _carried(geometry: BaseGeometry, source: CRS | None, destination: CRS | None, name: str) -> BaseGeometry:
     """A geometry in the file's CRS; GeoJSON's longitudes lie within -180 … 180 whatever the image's are."""
-    if FORMATS[name].lonlat and source is not None and target == WGS84:
+    if FORMATS[name].lonlat and source is not None and destination == WGS84:
         return to_lonlat(geometry, source)
-    return reproject(geometry, source, target)
+    return reproject(geometry, source, destination)
 
 
-def check_target(path: str | Path, name: str, overwrite: bool) -> None:
+def check_destination(path: str | Path, name: str, overwrite: bool) -> None:
     """Raises BadOutput if a file of this format cannot be made there, or would replace something unasked."""
     check_output(path, overwrite, FORMATS[name].beside)
 

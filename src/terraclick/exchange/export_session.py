@@ -177,8 +177,8 @@ def _accuracy(whole: Collection, names: Sequence[str], crs: CRS | None) -> list[
     if whole.crs is None:
         return []
     maps = [crs or (WGS84 if FORMATS[name].lonlat else whole.crs) for name in names if not FORMATS[name].pixels]
-    targets = [*maps, *(picture.grid.crs for picture in whole.pictures if picture.grid.crs is not None)]
-    return notes_on_carrying([item.geometry for item in whole.items], whole.crs, targets)
+    destinations = [*maps, *(picture.grid.crs for picture in whole.pictures if picture.grid.crs is not None)]
+    return notes_on_carrying([item.geometry for item in whole.items], whole.crs, destinations)
 
 
 def _with_pictures(

@@ -80,20 +80,20 @@ def import_session(
         with GeoPackageStore.open(session) as store, store.transaction():
             _tell_accuracy(labels, store.crs, warn)
             return _kept(store, labels, known_images, session.parent)
-    target = _target_crs(labels, known_images, crs)
-    _tell_accuracy(labels, target, warn)
+    destination = _destination_crs(labels, known_images, crs)
+    _tell_accuracy(labels, destination, warn)
     with replace_session(session, overwrite) as part:
-        with GeoPackageStore.create(part, target) as store, store.transaction():
+        with GeoPackageStore.create(part, destination) as store, store.transaction():
             found = _kept(store, labels, known_images, session.parent)
     return found
 
 
-def _tell_accuracy(labels: Sequence[Labels], target: CRS | None, warn: Callable[[str], None]) -> None:
+def _tell_accuracy(labels: Sequence[Labels], destination: CRS | None, warn: Callable[[str], None]) -> None:
     """Say where a grid is missing that would carry the labels better into the session."""
-    if target is None:
+    if destination is None:
         return
     placed = [label for label in labels if not label.pixels]
-    notes = [notes_on_carrying([i.geometry for i in label.items], label.crs, [target]) for label in placed]
+    notes = [notes_on_carrying([i.geometry for i in label.items], label.crs, [destination]) for label in placed]
     for note in dict.fromkeys(itertools.chain(*notes)):
         warn(f"Note on the imported labels: {note}.")
 
@@ -150,7 +150,7 @@ def _opened(places: Sequence[Path], readings: Readings) -> list[_Image]:
     return found
 
 
-def _target_crs(labels: Sequence[Labels], images: Sequence[_Image], crs: CRS | None) -> CRS | None:
+def _destination_crs(labels: Sequence[Labels], images: Sequence[_Image], crs: CRS | None) -> CRS | None:
     if crs is not None:
         return crs
     placed = [label.crs for label in labels if not label.pixels]
@@ -222,10 +222,10 @@ def _registered(store: GeoPackageStore, name: str, picture: _Image | None, folde
     return key
 
 
-def _placed(geometry: BaseGeometry, label: Labels, picture: _Image | None, target: CRS | None) -> BaseGeometry:
+def _placed(geometry: BaseGeometry, label: Labels, picture: _Image | None, destination: CRS | None) -> BaseGeometry:
     if not label.pixels:
-        return reproject(geometry, label.crs, target)
-    if target is None or picture is None:
+        return reproject(geometry, label.crs, destination)
+    if destination is None or picture is None:
         return geometry
     placed = picture.grid.transform if picture.grid.crs is not None else Affine.identity()
-    return reproject(through(geometry, placed), picture.grid.crs, target)
+    return reproject(through(geometry, placed), picture.grid.crs, destination)

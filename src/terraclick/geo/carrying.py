@@ -27,31 +27,31 @@ WORTH_M = 0.5
 """A better transformation is missed where it is nominally so many metres better."""
 
 
-def check_carried(grid: Grid, target: CRS, name: str) -> None:
-    """Raise BadConfig where places of an image, called `name`, cannot be carried into `target` at all."""
+def check_carried(grid: Grid, destination: CRS, name: str) -> None:
+    """Raise BadConfig where places of an image, called `name`, cannot be carried into `destination` at all."""
     source = grid.crs
-    if source is None or source.equals(target, ignore_axis_order=True):
+    if source is None or source.equals(destination, ignore_axis_order=True):
         return
     way_out = "write a GeoPackage (--out NAME.gpkg), which keeps the image's own coordinates"
     try:
-        transformer = Transformer.from_crs(source, target, always_xy=True)
+        transformer = Transformer.from_crs(source, destination, always_xy=True)
     except (ProjError, CRSError):
         raise BadConfig(
-            f"nothing leads from {source.name}, the coordinate system of {name}, to {target.name}: {way_out}."
+            f"nothing leads from {source.name}, the coordinate system of {name}, to {destination.name}: {way_out}."
         ) from None
     places = _places(grid)
     moved = np.column_stack(transformer.transform(places[:, 0], places[:, 1]))
     if not np.isfinite(moved).all(axis=1).any():
-        raise BadConfig(f"{name} lies where {target.name} is not defined: choose another --crs, or {way_out}.")
+        raise BadConfig(f"{name} lies where {destination.name} is not defined: choose another --crs, or {way_out}.")
 
 
-def area_factor(grid: Grid, target: CRS) -> float:
-    """Area on the plane of `target` for one square metre on the ground in the middle of an image.
+def area_factor(grid: Grid, destination: CRS) -> float:
+    """Area on the plane of `destination` for one square metre on the ground in the middle of an image.
 
     1 where it is the image's own system, in degrees (there is no plane), or where it cannot be told.
     """
     source = grid.crs
-    if source is None or target.is_geographic or source.equals(target, ignore_axis_order=True):
+    if source is None or destination.is_geographic or source.equals(destination, ignore_axis_order=True):
         return 1.0
     rows, cols = grid.shape
     side = max(2.0, min(rows, cols) / 16)
@@ -59,11 +59,11 @@ def area_factor(grid: Grid, target: CRS) -> float:
     own = shapely.Polygon([grid.to_map(y - 0.5, x - 0.5) for x, y in corners])
     truth = area_m2(own, source)
     try:
-        transformer = Transformer.from_crs(source, target, always_xy=True)
+        transformer = Transformer.from_crs(source, destination, always_xy=True)
         moved = shapely.transform(own, transformer.transform, interleaved=False)
     except (ProjError, CRSError):
         return 1.0
-    metre = target.axis_info[0].unit_conversion_factor if target.axis_info else 1.0
+    metre = destination.axis_info[0].unit_conversion_factor if destination.axis_info else 1.0
     factor = float(moved.area) * metre**2 / truth if truth else 1.0
     return factor if np.isfinite(factor) and factor > 0 else 1.0
 
@@ -76,26 +76,26 @@ def _places(grid: Grid) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     return np.array([grid.to_map(row - 0.5, col - 0.5) for col, row in points])
 
 
-def accuracy_note(grid: Grid, target: CRS) -> str:
-    """What to say where the best way from an image's coordinates to `target` needs a grid that is not installed.
+def accuracy_note(grid: Grid, destination: CRS) -> str:
+    """What to say where the best way from an image's coordinates to `destination` needs a grid that is not installed.
 
     "" where nothing is missed. Without a final full stop.
     """
     source = grid.crs
-    if source is None or source.equals(target, ignore_axis_order=True):
+    if source is None or source.equals(destination, ignore_axis_order=True):
         return ""
     box = _lonlat_box(grid)
-    return "" if box is None else _missed(source, target, box)
+    return "" if box is None else _missed(source, destination, box)
 
 
-def notes_on_carrying(geometries: Sequence[BaseGeometry], source: CRS | None, targets: Iterable[CRS]) -> list[str]:
+def notes_on_carrying(geometries: Sequence[BaseGeometry], source: CRS | None, destinations: Iterable[CRS]) -> list[str]:
     """`accuracy_note` of geometries that are written in one or several other systems; each note once."""
     if source is None or not geometries:
         return []
     left, bottom, right, top = shapely.total_bounds(geometries).tolist()
     least = 1e-9 * max(1.0, *map(abs, (left, bottom, right, top)))  # a grid encloses something
     around = Grid.from_bounds((left, bottom, max(right, left + least), max(top, bottom + least)), (1, 1), source)
-    return [note for note in dict.fromkeys(accuracy_note(around, target) for target in targets) if note]
+    return [note for note in dict.fromkeys(accuracy_note(around, destination) for destination in destinations) if note]
 
 
 def _lonlat_box(grid: Grid) -> tuple[float, float, float, float] | None:
@@ -114,12 +114,12 @@ def _lonlat_box(grid: Grid) -> tuple[float, float, float, float] | None:
 
 
 @lru_cache(maxsize=64)
-def _missed(source: CRS, target: CRS, box: tuple[float, float, float, float]) -> str:
+def _missed(source: CRS, destination: CRS, box: tuple[float, float, float, float]) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pyproj says the same, less clearly
             area: Any = AreaOfInterest(*box)  # pyproj has two classes of that name
-            ways = TransformerGroup(source, target, always_xy=True, area_of_interest=area)
+            ways = TransformerGroup(source, destination, always_xy=True, area_of_interest=area)
     except (ProjError, CRSError):
         return ""
     if ways.best_available or not ways.transformers or not ways.unavailable_operations:
@@ -130,6 +130,6 @@ def _missed(source: CRS, target: CRS, box: tuple[float, float, float, float]) ->
         return ""
     off = f"{used:g} m or more" if used > 0 else "metres"
     return (
-        f"carried from {source.name} to {target.name}, outlines can be {off} off, for the grid {grids[0]} is not "
+        f"carried from {source.name} to {destination.name}, outlines can be {off} off, for the grid {grids[0]} is not "
         f"installed: get it (pyproj sync --file {grids[0]}), or keep the image's own coordinates"
     )

@@ -43,8 +43,8 @@ TOUCH = 1e-9
 Points = NDArray[np.float64]
 
 
-def wrapped(geometry: BaseGeometry, source: CRS, moved: BaseGeometry, target: CRS) -> BaseGeometry:
-    """`moved`, the corner-wise copy of a polygon from `source` in the geographic crs `target`, cut at the antimeridian.
+def wrapped(geometry: BaseGeometry, source: CRS, moved: BaseGeometry, destination: CRS) -> BaseGeometry:
+    """`moved`, the corner-wise copy of a polygon from `source` in geographic `destination`, cut at the antimeridian.
 
     Comes back as it is where it neither meets the 180th meridian nor a pole. Raises BadData for a corner without place.
     """
@@ -52,9 +52,9 @@ def wrapped(geometry: BaseGeometry, source: CRS, moved: BaseGeometry, target: CR
         return moved
     continuous = source.is_geographic
     try:
-        transformer = Transformer.from_crs(source, target, always_xy=True)
+        transformer = Transformer.from_crs(source, destination, always_xy=True)
     except (ProjError, CRSError):
-        raise BadData(f"nothing leads from {source.name} to {target.name}: choose another CRS.") from None
+        raise BadData(f"nothing leads from {source.name} to {destination.name}: choose another CRS.") from None
 
     def follow(ring: Any) -> list[Polygon]:
         lon, lat = _degrees(shapely.get_coordinates(ring), transformer, continuous)

@@ -42,7 +42,7 @@ def click_network(
     flip: bool = True,
     parity: bool = False,
     keep_outside: bool = False,
-    target: tuple[int, int] = (448, 448),
+    size: tuple[int, int] = (448, 448),
     device: str = "cpu",
     precision: str = "float32",
     capacity: int = 16,
@@ -64,10 +64,10 @@ def click_network(
         from terraclick.networks.predictor import Exact, NetworkPredictor
     network = load_network(name, weights, random, config)
     told = None if extra is None else extra(network, device)
-    predictor: Predictor = NetworkPredictor(network, None if zoom else target, parity, device, precision, extra=told)
+    predictor: Predictor = NetworkPredictor(network, None if zoom else size, parity, device, precision, extra=told)
     predictor = Cached(Flipped(predictor) if flip else predictor, capacity)
     if zoom:
-        predictor = Focused(predictor, FocusRule(target, parity=parity), keep_outside)
+        predictor = Focused(predictor, FocusRule(size, parity=parity), keep_outside)
     return Exact(predictor) if parity else predictor
 
 

@@ -78,7 +78,7 @@ class ExportedNetwork:
     @cached_property
     def rule(self) -> FocusRule:
         """How a view comes to the graphs' size."""
-        return FocusRule(target=self.size)
+        return FocusRule(size=self.size)
 
     def encode(self, view: View) -> ExportedEncoded:
         """The click-free graph on the view."""

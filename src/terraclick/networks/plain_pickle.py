@@ -110,10 +110,10 @@ class _Machine:
         elif name in _TUPLES:
             self.stack[-_TUPLES[name] :] = [tuple(self.last(_TUPLES[name]))]
         elif name not in ("PROTO", "FRAME"):
-            act = getattr(self, f"do_{name.lower()}", None)
-            if act is None:
+            do = getattr(self, f"do_{name.lower()}", None)
+            if do is None:
                 raise Damaged(f"it uses {name}, which files do not")
-            act(argument)
+            do(argument)
 
     def last(self, count: int) -> list[Any]:
         """The top values; there must be so many above the last mark."""
@@ -187,12 +187,12 @@ class _Machine:
         self.extend(self.marked())
 
     def extend(self, values: list[Any]) -> None:
-        target = self.last(1)[0]
-        if isinstance(target, Stub):
-            target = target.items
-        if not isinstance(target, list):
+        container = self.last(1)[0]
+        if isinstance(container, Stub):
+            container = container.items
+        if not isinstance(container, list):
             raise Damaged("it appends to what is no list")
-        target.extend(values)
+        container.extend(values)
 
     def do_setitem(self, _: Any) -> None:
         value, key = self.pop(), self.pop()
@@ -202,20 +202,20 @@ class _Machine:
         self.update(self.marked())
 
     def update(self, pairs: list[Any]) -> None:
-        target = self.last(1)[0]
-        if isinstance(target, Stub):
-            target = target.entries
-        if not isinstance(target, dict):
+        container = self.last(1)[0]
+        if isinstance(container, Stub):
+            container = container.entries
+        if not isinstance(container, dict):
             raise Damaged("it sets an entry of what is no dict")
-        _fill(target, pairs)
+        _fill(container, pairs)
 
     def do_additems(self, _: Any) -> None:
         values = self.marked()
-        target = self.last(1)[0]
-        if isinstance(target, Stub):
-            target.items.extend(values)
-        elif isinstance(target, set):
-            target.update(_key(value) for value in values)
+        container = self.last(1)[0]
+        if isinstance(container, Stub):
+            container.items.extend(values)
+        elif isinstance(container, set):
+            container.update(_key(value) for value in values)
         else:
             raise Damaged("it adds to what is no set")
 
@@ -271,11 +271,11 @@ class _Machine:
         self.make(maker, tuple(arguments))
 
     def do_build(self, _: Any) -> None:
-        state, target = self.pop(), self.last(1)[0]
-        if isinstance(target, Stub):
-            target.state = state
-        elif hasattr(target, "build"):
-            target.build(state)
+        state, container = self.pop(), self.last(1)[0]
+        if isinstance(container, Stub):
+            container.state = state
+        elif hasattr(container, "build"):
+            container.build(state)
 
     def do_binpersid(self, _: Any) -> None:
         if self.persistent is None:
@@ -289,11 +289,11 @@ def _text(maker: Any) -> str:
     return f"what {maker.name} gives" if isinstance(maker, Stub) else f"a {type(maker).__name__}"
 
 
-def _fill(target: dict[Any, Any], pairs: list[Any]) -> None:
+def _fill(container: dict[Any, Any], pairs: list[Any]) -> None:
     if len(pairs) % 2:
         raise Damaged("a key has no value")
     for place in range(0, len(pairs), 2):
-        target[_key(pairs[place])] = pairs[place + 1]
+        container[_key(pairs[place])] = pairs[place + 1]
 
 
 def _key(value: Any) -> Any:

@@ -142,7 +142,7 @@ class NetworkPredictor:
         return Prediction(paste(probs, Window(0, 0, *shape), shape, self._rule()), None, self.threshold)
 
     def _rule(self) -> FocusRule:
-        return FocusRule(target=self.size, parity=self.parity)
+        return FocusRule(size=self.size, parity=self.parity)
 
     def arithmetic(self) -> torch.autocast:
         """The context of the network's precision."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-__all__ = ["Progress", "reporting"]
+__all__ = ["Progress", "with_progress"]
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) patches of a view: once with (0, total), then after every patch."""
@@ -14,7 +14,7 @@ Progress = Callable[[int, int], None]
 AnyPredictor = TypeVar("AnyPredictor")
 
 
-def reporting(predictor: AnyPredictor, progress: Progress | None) -> AnyPredictor:
+def with_progress(predictor: AnyPredictor, progress: Progress | None) -> AnyPredictor:
     """The same predictor with another listener; None listens no longer. The original is not changed.
 
     A predictor that reports is a dataclass with a field `progress`; one that holds others passes the listener on.
@@ -34,7 +34,7 @@ def reporting(predictor: AnyPredictor, progress: Progress | None) -> AnyPredicto
 def _passed_on(value: Any, progress: Progress | None) -> Any:
     """A field's value with the listener in every predictor it holds; the value itself if it holds none that reports."""
     if hasattr(value, "encode") and hasattr(value, "predict"):
-        return reporting(value, progress)
+        return with_progress(value, progress)
     if isinstance(value, tuple):
         parts = tuple(_passed_on(part, progress) for part in value)
         return parts if any(new is not old for new, old in zip(parts, value, strict=True)) else value

@@ -17,7 +17,7 @@ from terraclick.core.modulation import MODULATIONS
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadConfig
 from terraclick.predictors.inputs import click_points, logit, sigmoid
-from terraclick.predictors.progress import Progress, reporting
+from terraclick.predictors.progress import Progress, with_progress
 from terraclick.values import Click, Prediction, Prompt, Target, View, Window
 
 __all__ = ["BySize", "ByTarget", "Cached", "Flipped", "Focused", "Fused", "Modulated", "Refined"]
@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class FocusedView:
+class FocusedEncoding:
     """A view and its encoding as a whole, which the first click reads."""
 
     view: View
@@ -35,7 +35,7 @@ class FocusedView:
 
 @dataclass(frozen=True, eq=False)
 class Focused:
-    """Zoom in: let `inner` look at the window around the previous answer, resized to `rule.target`.
+    """Zoom in: let `inner` look at the window around the previous answer, resized to `rule.size`.
 
     Wrap `inner` in `Cached`, so that a window that did not move is not encoded again. Outside the window the answer
     is 0 as published, or the previous one with `keep_outside`.
@@ -45,11 +45,11 @@ class Focused:
     rule: FocusRule = FocusRule()  # noqa: RUF009 (frozen)
     keep_outside: bool = False
 
-    def encode(self, view: View) -> FocusedView:
+    def encode(self, view: View) -> FocusedEncoding:
         """Encode the whole view; windows are encoded when clicks move there."""
-        return FocusedView(view, self.inner.encode(self._cut(view, Window(0, 0, *view.shape))))
+        return FocusedEncoding(view, self.inner.encode(self._cut(view, Window(0, 0, *view.shape))))
 
-    def predict(self, encoded: FocusedView, prompt: Prompt, previous: Prediction | None) -> Prediction:
+    def predict(self, encoded: FocusedEncoding, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """The inner answer pasted back into the view, with the window in `focus`."""
         shape = encoded.view.shape
         before = None if previous is None else previous.probs
@@ -61,7 +61,7 @@ class Focused:
         )
         clicks = crop_clicks(prompt.clicks, window, self.rule)
         if not self.rule.parity:
-            rows, cols = self.rule.target or (window.rows, window.cols)
+            rows, cols = self.rule.size or (window.rows, window.cols)
             clicks = tuple(
                 c for c in clicks if c.positive or (-0.5 <= c.row < rows - 0.5 and -0.5 <= c.col < cols - 0.5)
             )
@@ -230,7 +230,7 @@ class BySize:
         return self._chosen(encoded.shape).predict(encoded.encoded, prompt, previous)
 
     def _chosen(self, shape: tuple[int, int]) -> Predictor:
-        return reporting(self.choose(shape), self.progress)
+        return with_progress(self.choose(shape), self.progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +265,7 @@ class Cached:
 
 
 @dataclass(frozen=True, eq=False)
-class TargetView:
+class TargetEncoding:
     """A view and its encoding for one target."""
 
     view: View
@@ -283,12 +283,12 @@ class ByTarget:
 
     inners: Mapping[Target, Predictor]
 
-    def encode(self, view: View) -> TargetView:
+    def encode(self, view: View) -> TargetEncoding:
         """Encode for the first target."""
         first = next(iter(self.inners))
-        return TargetView(view, first, self.inners[first].encode(view))
+        return TargetEncoding(view, first, self.inners[first].encode(view))
 
-    def predict(self, encoded: TargetView, prompt: Prompt, previous: Prediction | None) -> Prediction:
+    def predict(self, encoded: TargetEncoding, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """The answer of the target's predictor. Raises BadConfig if there is none."""
         inner = self.inners.get(prompt.target)
         if inner is None:

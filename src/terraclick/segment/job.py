@@ -15,7 +15,7 @@ from terraclick.api import Outline, OutlineOptions, outlines
 from terraclick.catalogue import NETWORKS, PREDICTORS, added_model, load, readers_of_references, spec_of
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, UnknownName
-from terraclick.exchange.export import check_target, export
+from terraclick.exchange.export import check_destination, export
 from terraclick.exchange.registry import FORMATS, format_of
 from terraclick.files import check_output
 from terraclick.geo.affine import through
@@ -26,7 +26,7 @@ from terraclick.geo.lonlat import WGS84
 from terraclick.geo.raster import RasterInfo, read_info, read_view, resolve_image
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.suspicion import suspicions
-from terraclick.predictors.progress import reporting
+from terraclick.predictors.progress import with_progress
 from terraclick.predictors.spec import WEIGHTS
 from terraclick.predictors.variants import base_name
 from terraclick.preview import around, draw, write_png
@@ -210,7 +210,7 @@ def _prepared(job: SegmentJob, warn: Callable[[str], None], patches: Callable[[i
     own, examples = _examples(job)
     model = load(job.model) if job.weights is None else _load_own(job.model, job.weights)
     digest = _model_hash(job.model, job.weights)
-    return _Ready(path, info, crs, kind, reading, requests, own, examples, reporting(model, patches), digest)
+    return _Ready(path, info, crs, kind, reading, requests, own, examples, with_progress(model, patches), digest)
 
 
 def _check_outputs(job: SegmentJob, kind: str) -> None:
@@ -220,7 +220,7 @@ def _check_outputs(job: SegmentJob, kind: str) -> None:
     if kind == "gpkg":
         check_session_output(Path(job.out), job.append, job.overwrite)
     elif job.out != "-":
-        check_target(job.out, kind, job.overwrite)
+        check_destination(job.out, kind, job.overwrite)
     if job.preview is not None:
         check_output(job.preview, job.overwrite)
 
@@ -292,9 +292,9 @@ def _written_in(kind: str, crs: CRS | None, own: CRS) -> CRS:
     return crs or (WGS84 if FORMATS[kind].lonlat else own)
 
 
-def _accuracy(grid: Grid, target: CRS, points: Path | None) -> list[str]:
-    """What to say of outlines carried into `target`, and of points that come as longitude and latitude."""
-    others = [target, *([WGS84] if points is not None and points.suffix.lower() in (".json", ".geojson") else [])]
+def _accuracy(grid: Grid, destination: CRS, points: Path | None) -> list[str]:
+    """What to say of outlines carried into `destination`, and of points that come as longitude and latitude."""
+    others = [destination, *([WGS84] if points is not None and points.suffix.lower() in (".json", ".geojson") else [])]
     return [note for note in dict.fromkeys(accuracy_note(grid, other) for other in others) if note]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from terraclick.core.predictor import Predictor
-from terraclick.predictors.progress import reporting
+from terraclick.predictors.progress import with_progress
 from terraclick.server.clicking import ClickSettings, Encode, Interaction, PixelClick, start, step, view_spec_for
 from terraclick.server.encodings import Encoded, Encodings, ViewSpec
 from terraclick.server.events import Hub
@@ -82,7 +82,7 @@ class Answering:
                 }
                 self._hub.send("encode", data, None if opened is None else opened.author)
 
-        return reporting(self.model.predictor, tell)
+        return with_progress(self.model.predictor, tell)
 
     def prefetch(self, user: str, scene: Scene, settings: ClickSettings, click: PixelClick) -> None:
         """Read and encode what a click there would need, when nothing else is to be done."""

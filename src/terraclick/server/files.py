@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from terraclick.errors import BadConfig, NotGeoreferenced, UnknownName
-from terraclick.exchange.export import carried, check_target, left_out_note, write_collection
+from terraclick.exchange.export import carried, check_destination, left_out_note, write_collection
 from terraclick.exchange.registry import FORMATS, installed
 from terraclick.files import check_apart, files_beside
 from terraclick.formats.common.collection import Collection
@@ -134,7 +134,7 @@ class Exports:
                 wanted.append((replace(whole, items=items, pictures=(picture,)), path))
         check_apart([path for _, path in wanted], self._in_use())
         for _, path in wanted:  # all or none
-            check_target(path, format_name, overwrite)
+            check_destination(path, format_name, overwrite)
         parts: list[Path] = []
         for part, path in wanted:
             write_collection(part, path, format_name, None, overwrite)

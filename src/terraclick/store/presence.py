@@ -88,9 +88,9 @@ def _identity(path: Path) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
-def copy_database(db: sqlite3.Connection, target: Path) -> None:
+def copy_database(db: sqlite3.Connection, destination: Path) -> None:
     """A consistent copy as a single plain file, while others write. Raises sqlite3.Error."""
-    with closing(sqlite3.connect(target)) as copy:
+    with closing(sqlite3.connect(destination)) as copy:
         db.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
 
@@ -106,16 +106,16 @@ def rescue(db: sqlite3.Connection, path: Path, fold: bool = True) -> Path | None
         if fold:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for number in range(1, 100):
-        target = path.with_name(f"{path.stem}.rescued{'' if number == 1 else f'-{number}'}{path.suffix}")
-        if target.exists():
+        destination = path.with_name(f"{path.stem}.rescued{'' if number == 1 else f'-{number}'}{path.suffix}")
+        if destination.exists():
             continue
         try:
-            copy_database(db, target)
-            if not is_whole(target):
+            copy_database(db, destination)
+            if not is_whole(destination):
                 raise OSError(None, "what was kept cannot be read any more")
-            return target
+            return destination
         except (sqlite3.Error, OSError):
             with suppress(OSError):
-                target.unlink()
+                destination.unlink()
             return None
     return None

@@ -96,11 +96,11 @@ class TerraPredictor:
             image = np.where(view.valid[..., None], image, np.uint8(GREY))
         windows = self._windows(view.shape)
         outputs: list[list[FloatArray]] = []
-        self._report(0, len(windows))
+        self._tell(0, len(windows))
         squares = (encoder_input(cut(image, window, ENCODER_SIDE, GREY)) for window in windows)
         for patch in self.graphs.encoder.several(squares, len(windows)):
             outputs.append(patch)
-            self._report(len(outputs), len(windows))
+            self._tell(len(outputs), len(windows))
         images = tuple(cut(image, window, self.side, GREY) for window in windows)
         features = tuple(patch.stored() for patch in patch_features(outputs, images))
         return TerraEncoded(view.shape, windows, images, features)
@@ -153,7 +153,7 @@ class TerraPredictor:
         """How many patches the longer side of a view of this shape is cut in."""
         return self.division or choose_division(shape, self.native, 1 / STRETCH)
 
-    def _report(self, done: int, total: int) -> None:
+    def _tell(self, done: int, total: int) -> None:
         if self.progress is not None:
             self.progress(done, total)
 

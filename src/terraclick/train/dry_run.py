@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from terraclick.blocks.tuning import count_parameters, tune
-from terraclick.networks.bicor.model import Bicor
+from terraclick.networks.bicor.network import Bicor
 from terraclick.networks.checkpoint import build
 from terraclick.networks.recipe import NetworkRecipe
 from terraclick.train.episode_loss import training_loss

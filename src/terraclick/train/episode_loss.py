@@ -132,7 +132,7 @@ def _refined(
     used = points[..., 2:] >= 0
     inside = ((placed >= 0) & (placed < torch.tensor(size, device=image.device))).all(-1, keepdim=True) & used
     cut_points = torch.where(inside, torch.cat([placed, points[..., 2:]], dim=-1), torch.full_like(points, -1.0))
-    from terraclick.networks.focalclick.model import roi_align
+    from terraclick.networks.focalclick.network import roi_align
 
     crop = roi_align(image, boxes, size)
     labels = roi_align((truth == 1).float()[:, None], boxes, size)[:, 0] > 0.5

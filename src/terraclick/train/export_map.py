@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from terraclick.classmap.model import LandClass, MapSpec
 from terraclick.errors import BadConfig, UnknownName
 from terraclick.files import replace_whole, write_text
-from terraclick.networks.bicor.model import Bicor
+from terraclick.networks.bicor.network import Bicor
 from terraclick.networks.checkpoint import load_network
 from terraclick.networks.onnx_files import check_graph, write_graph
 from terraclick.terra.patches import ENCODER_SIDE

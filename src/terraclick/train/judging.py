@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from terraclick.classmap.scores import Scores, confusion
-from terraclick.networks.bicor.model import Bicor
+from terraclick.networks.bicor.network import Bicor
 from terraclick.train.map_features import Features, FrozenEncoder, judged_squares
 from terraclick.train.semantic_data import Labelled
 from terraclick.train.semantic_recipes import SemanticConfig
-from terraclick.train.trainer import Report
+from terraclick.train.trainer import TrainingProgress
 
 __all__ = ["evaluate"]
 
@@ -24,7 +24,7 @@ def evaluate(
     config: SemanticConfig,
     network: Bicor,
     samples: Sequence[Labelled | Features],
-    report: Report | None = None,
+    progress: TrainingProgress | None = None,
 ) -> Scores:
     """Name every pixel of some pictures and count: at the scale of training, one at a time."""
     network.eval()
@@ -33,8 +33,8 @@ def evaluate(
     for index, sample in enumerate(samples):
         for answer, truth in _answers(config, network, sample, encoder):
             total += confusion(answer, truth, len(config.classes))
-        if report is not None:
-            report("judge", index + 1, len(samples), {})
+        if progress is not None:
+            progress("judge", index + 1, len(samples), {})
     return Scores(total, config.names, config.uncounted)
 
 

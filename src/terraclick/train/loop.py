@@ -39,7 +39,7 @@ from terraclick.train.pool import Pool, sample
 from terraclick.train.samples import made_ahead
 from terraclick.train.saving import save_checkpoint
 from terraclick.train.sharing import Shared, shared
-from terraclick.train.trainer import Backward, Habits, Plan, Report, Work, run
+from terraclick.train.trainer import Backward, Habits, Plan, TrainingProgress, Work, run
 from terraclick.train.validation import Validation
 from terraclick.values import MASK_THRESHOLD, Target
 
@@ -53,7 +53,7 @@ def train(
     encoder: Path,
     resume: bool = False,
     until: int | None = None,
-    report: Report = lambda *_: None,
+    progress: TrainingProgress = lambda *_: None,
     validation: Validation | None = None,
     habits: Habits | None = None,
     clock: Callable[[], float] = time.process_time,
@@ -78,7 +78,7 @@ def train(
             claim(out, "config.json", asdict(config), resume, asdict(TrainConfig("", config.sources)))
         among.wait()
         work = _TerraWork(config, data, out, encoder, among, validation, habits.workers)
-        return run(work, out, among, "click_net", resume, until, report, validation, habits, clock)
+        return run(work, out, among, "click_net", resume, until, progress, validation, habits, clock)
 
 
 def _keep_memory() -> None:
@@ -191,11 +191,11 @@ class _TerraWork(Work):
         self.steps_rng = np.random.default_rng([config.seed, 3])
         self._shown: list[Shown] = []
 
-    def begin(self, report: Report) -> None:
+    def begin(self, progress: TrainingProgress) -> None:
         """Cut the first crops and open the first episodes."""
         for pool in self.pools.values():
             pool.fill()
-            report("crops", len(pool.crops), self.config.crops, {})
+            progress("crops", len(pool.crops), self.config.crops, {})
             pool.episodes = [pool.fresh() for _ in range(self.config.pool)]
 
     def state(self) -> dict[str, Any]:

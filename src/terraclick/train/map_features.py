@@ -24,7 +24,7 @@ from torch import nn
 from terraclick.data.augment import jitter_light
 from terraclick.errors import BadData
 from terraclick.inference.graph import Graph
-from terraclick.networks.bicor.model import Bicor, BicorDecoder
+from terraclick.networks.bicor.network import Bicor, BicorDecoder
 from terraclick.predictors.spec import WEIGHTS
 from terraclick.terra.patches import ENCODER_SIDE, encode_picture
 from terraclick.train.saving import save_json
@@ -43,7 +43,7 @@ __all__ = [
     "standardise",
 ]
 
-Report = Callable[[str, int, int, dict[str, float]], None]
+TrainingProgress = Callable[[str, int, int, dict[str, float]], None]
 Image = NDArray[np.uint8]
 
 TURNS = (0, 5, 2, 7, 1, 4, 3, 6)
@@ -149,20 +149,24 @@ def encode_all(
     network: Bicor,
     samples: Sequence[Labelled],
     variants: int,
-    report: Report | None = None,
+    progress: TrainingProgress | None = None,
 ) -> list[Features]:
     """Every sample through the encoder: `variants` turns of the whole picture or the recipe's squares, in memory."""
     encoder, found = FrozenEncoder(config, network), []
     for index, sample in enumerate(samples):
         squares = _drawn_squares(config, sample, index, variants)
         found += [encoder(piece, truth) for piece, truth in squares]
-        if report is not None:
-            report("encode", index + 1, len(samples), {})
+        if progress is not None:
+            progress("encode", index + 1, len(samples), {})
     return found
 
 
 def encode_to(
-    folder: Path, config: SemanticConfig, network: Bicor, samples: Sequence[Labelled], report: Report | None = None
+    folder: Path,
+    config: SemanticConfig,
+    network: Bicor,
+    samples: Sequence[Labelled],
+    progress: TrainingProgress | None = None,
 ) -> list[Features]:
     """The same kept in a folder, which is made or gone on with; the features returned are read when they are used.
 
@@ -191,8 +195,8 @@ def encode_to(
             file.flush()  # type: ignore[attr-defined]
         state |= {"pictures": index + 1, "rows": row}
         save_json(path, state)
-        if report is not None:
-            report("encode", index + 1, len(samples), {})
+        if progress is not None:
+            progress("encode", index + 1, len(samples), {})
     *maps, labels = _open(folder, "r")
     return [Features(tuple(m[row] for m in maps), labels[row]) for row in range(state["rows"])]
 

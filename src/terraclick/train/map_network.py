@@ -10,7 +10,7 @@ import torch
 
 from terraclick.blocks.convnext import RENAMES, UNUSED
 from terraclick.errors import BadWeights
-from terraclick.networks.bicor.model import ENCODERS, Bicor, BicorConfig
+from terraclick.networks.bicor.network import ENCODERS, Bicor, BicorConfig
 from terraclick.networks.checkpoint import read_published, rename, reshaped
 from terraclick.networks.initial import with_more_bands
 from terraclick.train.export import read_checkpoint

@@ -34,7 +34,7 @@ from terraclick.train.pictures import Shown, sheet
 from terraclick.train.samples import made_ahead
 from terraclick.train.schedule import cosine, milestones
 from terraclick.train.sharing import Shared, shared
-from terraclick.train.trainer import Backward, Habits, Plan, Report, Work, run
+from terraclick.train.trainer import Backward, Habits, Plan, TrainingProgress, Work, run
 from terraclick.train.validation import Validation
 from terraclick.values import Target
 
@@ -54,7 +54,7 @@ def train_network(
     start: Path | None = None,
     resume: bool = False,
     until: int | None = None,
-    report: Report = lambda *_: None,
+    progress: TrainingProgress = lambda *_: None,
     validation: Validation | None = None,
     habits: Habits | None = None,
 ) -> Path:
@@ -72,8 +72,8 @@ def train_network(
         work = _NetworkWork(recipe, data, start, among, validation, habits)
         everything, few = count_parameters(work.module)
         if among.writes:
-            report("network", 0, recipe.steps, {"parameters": float(everything), "trained": float(few)})
-        return run(work, out, among, "network", resume, until, report, validation, habits)
+            progress("network", 0, recipe.steps, {"parameters": float(everything), "trained": float(few)})
+        return run(work, out, among, "network", resume, until, progress, validation, habits)
 
 
 def bands_of(config: Any) -> int:

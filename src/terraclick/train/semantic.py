@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terraclick.errors import BadConfig
-from terraclick.networks.bicor.model import Bicor
+from terraclick.networks.bicor.network import Bicor
 from terraclick.train.folder import claim
 from terraclick.train.judging import evaluate
 from terraclick.train.lookahead import Lookahead
@@ -41,7 +41,7 @@ from terraclick.train.semantic_data import Decoded, Labelled, draw_crop, draw_mo
 from terraclick.train.semantic_losses import total_loss
 from terraclick.train.semantic_recipes import SemanticConfig
 from terraclick.train.sharing import Remembered, Shared, Whole, shared
-from terraclick.train.trainer import Backward, Habits, Plan, Report, Work, run
+from terraclick.train.trainer import Backward, Habits, Plan, TrainingProgress, Work, run
 from terraclick.train.validation import Validation
 
 __all__ = ["train", "train_on_features"]
@@ -53,7 +53,7 @@ def train(
     out: Path,
     resume: bool = False,
     until: int | None = None,
-    report: Report = lambda *_: None,
+    progress: TrainingProgress = lambda *_: None,
     validation: Validation | None = None,
     habits: Habits | None = None,
     clock: Callable[[], float] = time.process_time,
@@ -75,11 +75,11 @@ def train(
             claim(out, "config.json", settings(config), resume, settings(plain))
         among.wait()
         network = build_network(config)
-        draw, count = _drawing(config, network, samples, out, among, habits, report)
+        draw, count = _drawing(config, network, samples, out, among, habits, progress)
         work = MapWork(config, network, draw, count, judged, among, habits)
-        weights = run(work, out, among, "map_net", resume, until, report, validation, habits, clock)
+        weights = run(work, out, among, "map_net", resume, until, progress, validation, habits, clock)
         if among.writes:
-            scores = evaluate(config, restored(weights)[1].to(among.device), judged, report)
+            scores = evaluate(config, restored(weights)[1].to(among.device), judged, progress)
             each = scores.by_class(scores.iou) | {"f1": scores.by_class(scores.f1)}
             save_json(out / "scores.json", scores.figures() | each)
         among.wait()
@@ -93,14 +93,14 @@ def _drawing(
     out: Path,
     among: Shared,
     habits: Habits,
-    report: Report,
+    progress: TrainingProgress,
 ) -> tuple[DrawnCrop | DrawnFeatures, int]:
     """How samples are drawn, and how many there are; of a frozen encoder they are encoded first."""
     if not config.frozen:
         cache = habits.cache_mb // max(habits.workers, 1)
         return DrawnCrop(config, tuple(samples), cache), len(samples)
     if among.writes:
-        encode_to(out / "features", config, network, samples, report)
+        encode_to(out / "features", config, network, samples, progress)
     among.wait()
     features = encode_to(out / "features", config, network, samples)
     standardise(network.decoder, features)
@@ -108,7 +108,7 @@ def _drawing(
 
 
 def train_on_features(
-    config: SemanticConfig, network: Bicor, features: Sequence[Features], report: Report | None = None
+    config: SemanticConfig, network: Bicor, features: Sequence[Features], progress: TrainingProgress | None = None
 ) -> Bicor:
     """Train the decoder on kept features, nothing written: what ablations repeat. Returns the network."""
     torch.manual_seed(config.seed)
@@ -118,8 +118,8 @@ def train_on_features(
         work.optimizer_rates(step)
         figures = work.compute(step, torch.autograd.backward)
         work.stepped()
-        if report is not None:
-            report("train", step + 1, work.plan.steps, figures)
+        if progress is not None:
+            progress("train", step + 1, work.plan.steps, figures)
     return network
 
 

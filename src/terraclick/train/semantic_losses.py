@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from terraclick.networks.bicor.model import BicorConfig, BicorOutput
+from terraclick.networks.bicor.network import BicorConfig, BicorOutput
 from terraclick.train.sharing import ALONE, Whole
 
 __all__ = ["dice_loss", "fisher_loss", "main_loss", "scatter_ratio", "smoothed_cross_entropy", "total_loss"]

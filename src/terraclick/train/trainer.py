@@ -32,9 +32,9 @@ from terraclick.train.saving import save_checkpoint
 from terraclick.train.sharing import Shared
 from terraclick.train.validation import Validation
 
-__all__ = ["PRECISIONS", "Backward", "Habits", "Plan", "Report", "Work", "run"]
+__all__ = ["PRECISIONS", "Backward", "Habits", "Plan", "TrainingProgress", "Work", "run"]
 
-Report = Callable[[str, int, int, dict[str, float]], None]
+TrainingProgress = Callable[[str, int, int, dict[str, float]], None]
 Backward = Callable[[Tensor], None]
 
 PRECISIONS: dict[str, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -99,7 +99,7 @@ class Work(ABC):
         `loss` of the figures is this process's share, which the loop adds up over all processes.
         """
 
-    def begin(self, report: Report) -> None:  # noqa: B027  most have nothing to begin
+    def begin(self, progress: TrainingProgress) -> None:  # noqa: B027  most have nothing to begin
         """Before the first step of a new run."""
 
     def state(self) -> dict[str, Any]:
@@ -253,7 +253,7 @@ def run(
     stem: str,
     resume: bool = False,
     until: int | None = None,
-    report: Report = lambda *_: None,
+    progress: TrainingProgress = lambda *_: None,
     validation: Validation | None = None,
     habits: Habits | None = None,
     clock: Callable[[], float] = time.process_time,
@@ -268,7 +268,7 @@ def run(
     if resume and (out / CHECKPOINT).exists():
         loop.restore()
     else:
-        work.begin(report if among.writes else lambda *_: None)
+        work.begin(progress if among.writes else lambda *_: None)
     folder = RunFolder(out, among.writes, loop.step)
     last = plan.steps if until is None else min(until, plan.steps)
     started = clock()
@@ -279,7 +279,7 @@ def run(
             started = clock()
             folder.note(loop.step, figures)
             if among.writes:
-                report("train", loop.step, plan.steps, figures)
+                progress("train", loop.step, plan.steps, figures)
             measured = validation is not None and validation.due(loop.step, plan.batch, plan.steps)
             if loop.step % habits.checkpoint_every == 0 or loop.step == last or measured:
                 loop.write()
@@ -287,7 +287,7 @@ def run(
                 _show(work, folder, loop.step)
             if measured:
                 if among.writes:
-                    _measure(work, loop, folder, report, stem)
+                    _measure(work, loop, folder, progress, stem)
                 among.wait()
         weights = out / stem
         if among.writes:
@@ -306,12 +306,12 @@ def _show(work: Work, folder: RunFolder, step: int) -> None:
         folder.show(step, picture)
 
 
-def _measure(work: Work, loop: _Run, folder: RunFolder, report: Report, stem: str) -> None:
+def _measure(work: Work, loop: _Run, folder: RunFolder, progress: TrainingProgress, stem: str) -> None:
     """Measure the kept weights, and keep them as the best if no earlier ones were better."""
     weights = work.keep(loop.out / stem, loop.averaged.kept(), loop.step)
     figures = work.measure(weights)
     folder.note(loop.step, {"samples": loop.step * work.plan.batch, **figures})
-    report("validate", loop.step, work.plan.steps, figures)
+    progress("validate", loop.step, work.plan.steps, figures)
     name, sign = work.best
     if name in figures and sign * figures[name] >= max(sign * value for value in folder.earlier(name)):
         work.keep(loop.out / "best", loop.averaged.kept(), loop.step)

@@ -50,11 +50,11 @@ def read_with_ogr(path: Path, shapes: Shapes) -> Read:
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise BadData(f"{path} cannot be read ({error}): check the file.") from None
     systems = [None if meta["crs"] is None else crs_of_text(meta["crs"]) for meta, *_ in found]
-    target = systems[0] if systems else None
-    return Read(list(_rows_of(found, systems, target)), target, target is None)
+    destination = systems[0] if systems else None
+    return Read(list(_rows_of(found, systems, destination)), destination, destination is None)
 
 
-def _rows_of(found: Sequence[Any], systems: Sequence[CRS | None], target: CRS | None) -> Iterator[Pair]:
+def _rows_of(found: Sequence[Any], systems: Sequence[CRS | None], destination: CRS | None) -> Iterator[Pair]:
     for (meta, _, blobs, columns), source in zip(found, systems, strict=True):
         names = list(meta["fields"])
         shapes = shapely.from_wkb(blobs)
@@ -65,6 +65,8 @@ def _rows_of(found: Sequence[Any], systems: Sequence[CRS | None], target: CRS | 
                 if short in fields:
                     fields[name] = fields.pop(short)
             fields.pop("fid", None)
-            same = source is target or (source is not None and target is not None and source.equals(target))
-            moved = shape if same or shape is None else reproject(shape, source, target)
+            same = source is destination or (
+                source is not None and destination is not None and source.equals(destination)
+            )
+            moved = shape if same or shape is None else reproject(shape, source, destination)
             yield moved, join_columns(fields, [name for name in fields if name in FIELDS])

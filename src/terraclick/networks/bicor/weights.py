@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from terraclick.blocks.convnext import RENAMES as CONVNEXT_RENAMES
-from terraclick.networks.bicor.model import PUBLISHED, BicorNetwork, build_published
+from terraclick.networks.bicor.network import PUBLISHED, BicorNetwork, build_published
 from terraclick.networks.weights import PublishedWeights
 
 __all__ = ["DECODER_RENAMES", "WEIGHTS"]

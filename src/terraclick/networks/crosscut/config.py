@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from terraclick.errors import BadConfig
-from terraclick.networks.simpleclick.model import SIMPLECLICK, SimpleClickConfig
+from terraclick.networks.simpleclick.network import SIMPLECLICK, SimpleClickConfig
 
 __all__ = ["CROSSCUT", "CrossCutConfig"]
 
@@ -17,7 +17,7 @@ class CrossCutConfig:
     base: SimpleClickConfig = field(default_factory=SimpleClickConfig)
     """The network that reads a patch; its ViT's size is the side of a patch (published: 448)."""
     setting: str = "paper"
-    """parity or paper: see `model.py`."""
+    """parity or paper: see `network.py`."""
     divisions: tuple[int, ...] | None = None
     """Patches along the longer side; several are fused (MDF: 2, 3, 4); None = as many as keep the resolution,
     in parity 2."""

@@ -8,7 +8,7 @@ from typing import Any
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.networks.crosscut.config import CrossCutConfig
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe, Setting, same_as
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 from terraclick.networks.simpleclick.recipe import RITM_CLICKS, SMALL
 
 __all__ = ["RECIPES"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from terraclick.networks.crosscut.config import CROSSCUT, CrossCutConfig
-from terraclick.networks.crosscut.model import CrossCut
+from terraclick.networks.crosscut.network import CrossCut
 from terraclick.networks.simpleclick.weights import PYRAMID_RENAMES, VIT_RENAMES, VIT_UNUSED, head_steps
 from terraclick.networks.weights import PublishedWeights
 

@@ -29,16 +29,16 @@ Box = tuple[float, float, float, float]
 
 
 def focus_crop(
-    answer: NDArray[np.bool_], before: NDArray[np.bool_], target: Window, click: Click, ratio: float = 1.4
+    answer: NDArray[np.bool_], before: NDArray[np.bool_], around: Window, click: Click, ratio: float = 1.4
 ) -> Window:
-    """The part of a view that the last click concerns, inside `target`.
+    """The part of a view that the last click concerns, inside `around`.
 
     answer and before are masks (H, W) of this and the previous click. That part is the connected change under the
     click; a square of 0.4 × the object's longer side about the click where that change is less than a third of the
     object in height or width; the object itself on the first click. It is grown by `ratio`.
 
     Kept from the published code: a click outside every change takes the unchanged part as its change. Where nothing is
-    left inside `target` (the published code fails), the target crop itself is returned.
+    left inside `around` (the published code fails), the target crop itself is returned.
     """
     top, bottom, left, right = _box(answer)
     if before.any():
@@ -54,10 +54,10 @@ def focus_crop(
             top, bottom, left, right = row - reach, row + reach, col - reach, col + reach
         else:
             top, bottom, left, right = changed
-    first_row, last_row = _grown(top, bottom, ratio, answer.shape[0], target.row, target.rows)
-    first_col, last_col = _grown(left, right, ratio, answer.shape[1], target.col, target.cols)
+    first_row, last_row = _grown(top, bottom, ratio, answer.shape[0], around.row, around.rows)
+    first_col, last_col = _grown(left, right, ratio, answer.shape[1], around.col, around.cols)
     if last_row <= first_row or last_col <= first_col:
-        return target
+        return around
     return Window(first_row, first_col, last_row - first_row, last_col - first_col)
 
 
@@ -170,7 +170,7 @@ class FocalClickPredictor:
 
     def _box_in(self, focus: Window, window: Window) -> Box:
         """The focus crop's (top, left, bottom, right) in pixels of the coarse stage's input."""
-        rows, cols = self.rule.target or (window.rows, window.cols)
+        rows, cols = self.rule.size or (window.rows, window.cols)
         down, across = rows / window.rows, cols / window.cols
         top, left = (focus.row - window.row) * down, (focus.col - window.col) * across
         return top, left, top + focus.rows * down, left + focus.cols * across

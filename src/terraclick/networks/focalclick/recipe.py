@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from terraclick.networks.focalclick.model import FOCALCLICK, FocalClickConfig
+from terraclick.networks.focalclick.network import FOCALCLICK, FocalClickConfig
 from terraclick.networks.recipe import NetworkRecipe
 from terraclick.networks.simpleclick.recipe import PLAIN, RITM_CLICKS
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from terraclick.networks.focalclick.model import Coarse
+from terraclick.networks.focalclick.network import Coarse
 from terraclick.networks.focalclick.predictor import Box
 from terraclick.networks.predictor import NetworkEncoded, NetworkPredictor, image_tensor
 from terraclick.values import View

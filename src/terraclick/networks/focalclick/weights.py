@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terraclick.networks.focalclick.model import FOCALCLICK, FocalClick, FocalClickConfig
+from terraclick.networks.focalclick.network import FOCALCLICK, FocalClick, FocalClickConfig
 from terraclick.networks.weights import PublishedWeights
 
 __all__ = ["WEIGHTS"]

@@ -1,4 +1,4 @@
-"""The trained part of RS-ISRefiner: what stands beside the frozen click ViT; see `model.py`."""
+"""The trained part of RS-ISRefiner: what stands beside the frozen click ViT; see `network.py`."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from terraclick.networks.isrefiner.config import ISREFINER, IsRefinerConfig
-from terraclick.networks.isrefiner.model import IsRefiner
+from terraclick.networks.isrefiner.network import IsRefiner
 from terraclick.networks.simpleclick.weights import PYRAMID_RENAMES, VIT_RENAMES, VIT_UNUSED, head_steps
 from terraclick.networks.weights import PublishedWeights, Renames
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from terraclick.networks.mfp.model import MfpConfig
+from terraclick.networks.mfp.network import MfpConfig
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe, Setting, same_as
 from terraclick.networks.simpleclick.recipe import PLAIN, SMALL, WINDOW, simpleclick_class
 

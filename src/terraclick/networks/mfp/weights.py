@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terraclick.networks.mfp.model import MFP, Mfp, MfpConfig
+from terraclick.networks.mfp.network import MFP, Mfp, MfpConfig
 from terraclick.networks.simpleclick.weights import PYRAMID_RENAMES, VIT_RENAMES, VIT_UNUSED, head_steps
 from terraclick.networks.weights import PublishedWeights
 

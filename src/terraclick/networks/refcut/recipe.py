@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe, Setting, same_as
-from terraclick.networks.refcut.model import RefCutConfig
+from terraclick.networks.refcut.network import RefCutConfig
 from terraclick.networks.simpleclick.recipe import RITM_CLICKS, SMALL
 
 __all__ = ["RECIPES"]

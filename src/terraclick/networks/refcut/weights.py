@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terraclick.networks.refcut.model import REFCUT, RefCut, RefCutConfig
+from terraclick.networks.refcut.network import REFCUT, RefCut, RefCutConfig
 from terraclick.networks.simpleclick.weights import PYRAMID_RENAMES, VIT_RENAMES, VIT_UNUSED, head_steps
 from terraclick.networks.weights import PublishedWeights, Renames
 

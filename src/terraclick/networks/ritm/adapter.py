@@ -8,4 +8,4 @@ from terraclick.networks.click import click_network
 
 __all__ = ["build"]
 
-build = partial(click_network, target=(400, 400))
+build = partial(click_network, size=(400, 400))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from terraclick.networks.recipe import NetworkRecipe, Setting, same_as
-from terraclick.networks.ritm.model import RITM, RitmConfig
+from terraclick.networks.ritm.network import RITM, RitmConfig
 from terraclick.networks.simpleclick.recipe import PLAIN, RITM_CLICKS, WINDOW
 
 __all__ = ["RECIPES"]

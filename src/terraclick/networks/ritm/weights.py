@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terraclick.networks.ritm.model import RITM, Ritm, RitmConfig
+from terraclick.networks.ritm.network import RITM, Ritm, RitmConfig
 from terraclick.networks.weights import PublishedWeights
 
 __all__ = ["WEIGHTS"]

@@ -10,7 +10,7 @@ from terraclick.core.predictor import Predictor
 from terraclick.errors import BadConfig, require_extra
 from terraclick.networks.exported import is_exported
 from terraclick.networks.sam.onnx import EXPORT
-from terraclick.networks.sam.view import BEST, LEVELS
+from terraclick.networks.sam.prompted import BEST, LEVELS
 
 __all__ = ["build"]
 
@@ -38,7 +38,7 @@ def build(
             )
         return replace(EXPORT.read(name, weights), level=level)
     with require_extra("sam"):
-        from terraclick.networks.sam.model import load_sam
+        from terraclick.networks.sam.network import load_sam
     return load_sam(
         name, weights=weights, random=random, config=config, device=device, precision=precision, level=level
     )

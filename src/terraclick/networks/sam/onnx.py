@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from terraclick.errors import BadConfig, BadWeights, require_extra
 from terraclick.inference.graph import Graph
 from terraclick.networks.exported import DESCRIPTION, read_description, side_of
-from terraclick.networks.sam.view import BEST, SamView
+from terraclick.networks.sam.prompted import BEST, PromptedSam
 
 __all__ = ["EXPORT", "ExportedSam"]
 
@@ -33,7 +33,7 @@ class ExportedSamFeatures:
 
 
 @dataclass(frozen=True, eq=False)
-class ExportedSam(SamView):
+class ExportedSam(PromptedSam):
     """Answer clicks with exported graphs. Raises BadClick without a positive click or previous answer."""
 
     encoder: Graph
@@ -70,7 +70,7 @@ class ExportedSam(SamView):
         mask: FloatArray | None,
         several: bool,
     ) -> tuple[FloatArray, FloatArray]:
-        """The mask decoder, see `SamView`."""
+        """The mask decoder, see `PromptedSam`."""
         asked: dict[str, NDArray[Any]] = {"points": points[None, None], "labels": labels[None, None]}
         if mask is not None:
             found = self.clicks.outputs({**kept.arrays, **asked, "mask": mask[None, None]})
@@ -95,7 +95,7 @@ class SamGraphs:
         if size is not None:
             raise BadConfig(f"{name} reads the square it was trained on: leave --size out.")
         with require_extra("sam"):
-            from terraclick.networks.sam.model import load_sam
+            from terraclick.networks.sam.network import load_sam
             from terraclick.networks.sam.onnx_export import export_sam
         return export_sam(name, out, load_sam(name, weights=weights, random=random, config=config))
 

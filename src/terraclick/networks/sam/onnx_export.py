@@ -18,7 +18,7 @@ from terraclick.blocks.layers import normalise
 from terraclick.errors import BadConfig
 from terraclick.inference.graph import Graph
 from terraclick.networks.onnx_files import close_enough, relative, write_graph, written
-from terraclick.networks.sam.model import SamPredictor, kept_features, tensors_in
+from terraclick.networks.sam.network import SamPredictor, kept_features, tensors_in
 
 __all__ = ["export_sam"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from terraclick.networks.recipe import NetworkRecipe
-from terraclick.networks.segnext.model import SegNextConfig, SegNextViTConfig
+from terraclick.networks.segnext.network import SegNextConfig, SegNextViTConfig
 from terraclick.networks.simpleclick.recipe import PLAIN, RITM_CLICKS
 
 __all__ = ["RECIPES"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terraclick.networks.segnext.model import SEGNEXT, SegNext, SegNextConfig
+from terraclick.networks.segnext.network import SEGNEXT, SegNext, SegNextConfig
 from terraclick.networks.weights import PublishedWeights
 
 __all__ = ["WEIGHTS"]

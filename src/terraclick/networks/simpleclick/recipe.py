@@ -7,7 +7,7 @@ from typing import Any
 
 from terraclick.blocks.layers import ClickViTConfig
 from terraclick.networks.recipe import EpisodeRule, NetworkRecipe, Setting, same_as
-from terraclick.networks.simpleclick.model import SimpleClickConfig
+from terraclick.networks.simpleclick.network import SimpleClickConfig
 
 __all__ = ["PLAIN", "RECIPES", "RITM_CLICKS", "SMALL", "WINDOW"]
 

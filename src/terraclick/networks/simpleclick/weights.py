@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from terraclick.networks.simpleclick.model import SIMPLECLICK, SimpleClick, SimpleClickConfig
+from terraclick.networks.simpleclick.network import SIMPLECLICK, SimpleClick, SimpleClickConfig
 from terraclick.networks.weights import PublishedWeights, Renames
 
 __all__ = ["PYRAMID_RENAMES", "VIT_RENAMES", "VIT_UNUSED", "WEIGHTS", "head_steps"]

@@ -121,7 +121,7 @@ def _kept_of(
             attributes=attributes,
         )
         edits.append(Edit(item, None, (), None, "add"))
-    report = [{"reason": reason, "count": number} for reason, number in left.items()]
+    reasons = [{"reason": reason, "count": number} for reason, number in left.items()]
     if not edits:
         said = "; ".join(f"{number}: {reason}" for reason, number in left.items())
         raise BadData(f"{name[:80]} holds no object that can be kept ({said or 'it is empty'}).")
@@ -131,7 +131,7 @@ def _kept_of(
     for edit in edits:
         one = workspace.by_key.get(edit.item.image)
         by_image[one.id if one else ""] = by_image.get(one.id if one else "", 0) + 1
-    return answer | {"imported": len(edits), "left_out": report, "by_image": by_image}
+    return answer | {"imported": len(edits), "left_out": reasons, "by_image": by_image}
 
 
 OFF = "it lies on no image of this session"

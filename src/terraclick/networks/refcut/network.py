@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from terraclick.blocks.layers import resize_map, to_windows
 from terraclick.errors import BadConfig
-from terraclick.networks.simpleclick.model import SimpleClick, SimpleClickConfig, SimpleClickEncoded
+from terraclick.networks.simpleclick.network import SimpleClick, SimpleClickConfig, SimpleClickEncoded
 
 __all__ = ["REFCUT", "RefCut", "RefCutConfig"]
 

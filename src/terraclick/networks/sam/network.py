@@ -3,7 +3,7 @@
 Kirillov et al., Segment Anything, ICCV 2023; Ke et al., Segment Anything in High Quality, NeurIPS 2023; Ravi et al.,
 SAM 2, 2024. The image encoder runs once per view; a click costs the prompt encoder and the mask decoder.
 
-How a view comes into the input square and an answer back onto it: `sam_view.py`.
+How a view comes into the input square and an answer back onto it: `prompted.py`.
 
 Nothing is ever fetched: a published file is read as data (`published.py`), or a folder with `config.json` and
 `model.safetensors`, both strictly.
@@ -26,9 +26,9 @@ from terraclick.errors import BadConfig, BadWeights, require_extra
 from terraclick.networks.checkpoint import fit, read_published
 from terraclick.networks.predictor import PRECISIONS
 from terraclick.networks.sam.efficient import EfficientSam, EfficientSamConfig
+from terraclick.networks.sam.prompted import BEST, PromptedSam
 from terraclick.networks.sam.published import mobile_names, transformers_names
 from terraclick.networks.sam.tiny_vit import MobileSamConfig, TinyVit
-from terraclick.networks.sam.view import BEST, SamView
 
 __all__ = ["SAM", "SamFeatures", "SamPredictor", "SamSize", "kept_features", "load_sam", "tensors_in"]
 
@@ -93,7 +93,7 @@ SAM: dict[str, SamSize] = {
 
 
 @dataclass(frozen=True, eq=False)
-class SamPredictor(SamView):
+class SamPredictor(PromptedSam):
     """Answer clicks with a network of the SAM family. Raises BadClick without a positive click or previous answer."""
 
     network: Any
@@ -132,7 +132,7 @@ class SamPredictor(SamView):
         mask: NDArray[np.float32] | None,
         several: bool,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The mask decoder, see `SamView`."""
+        """The mask decoder, see `PromptedSam`."""
         with torch.inference_mode():
             answer = self.network(
                 **kept.tensors,

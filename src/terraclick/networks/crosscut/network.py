@@ -49,7 +49,7 @@ from terraclick.networks.crosscut.config import CrossCutConfig
 from terraclick.networks.crosscut.division import Division, disk_weights, division
 from terraclick.networks.crosscut.memory import Answered, CrossCutMemory, clicks_in_order
 from terraclick.networks.crosscut.patches import CrossCutEncoded, Patches
-from terraclick.networks.simpleclick.model import SimpleClick
+from terraclick.networks.simpleclick.network import SimpleClick
 
 __all__ = ["CrossCut"]
 

@@ -23,7 +23,7 @@ from terraclick.errors import BadClick
 from terraclick.predictors.inputs import logit, picture, sigmoid
 from terraclick.values import Prediction, Prompt, View
 
-__all__ = ["BEST", "LEVELS", "SamEncoded", "SamView", "chosen_mask"]
+__all__ = ["BEST", "LEVELS", "PromptedSam", "SamEncoded", "chosen_mask"]
 
 SURE = 10.0
 """Logits of a previous answer are clipped to this; padding counts as surely not the object."""
@@ -64,7 +64,7 @@ def chosen_mask(masks: FloatArray, scores: FloatArray, level: str) -> int:
     return int(np.argsort(sizes, kind="stable")[LEVELS.index(level) - 1])
 
 
-class SamView(ABC):
+class PromptedSam(ABC):
     """A Predictor around an image encoder (`features`) and a mask decoder (`masks`)."""
 
     stretch: bool

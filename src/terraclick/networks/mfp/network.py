@@ -26,7 +26,7 @@ from terraclick.blocks.layers import (
     to_windows,
 )
 from terraclick.core.modulation import modulate_mfp
-from terraclick.networks.simpleclick.model import SimpleClick, SimpleClickConfig, SimpleClickEncoded
+from terraclick.networks.simpleclick.network import SimpleClick, SimpleClickConfig, SimpleClickEncoded
 
 __all__ = ["MFP", "Mfp", "MfpConfig", "MfpEncoded"]
 

@@ -101,27 +101,27 @@ class Exchange(nn.Module):
         super().__init__()
         self.branches = nn.ModuleList(nn.Sequential(*(BasicBlock(width) for _ in range(blocks))) for width in widths)
         self.fuse_layers = nn.ModuleList(
-            nn.ModuleList(self._path(widths, source, target) for source in range(len(widths)))
-            for target in range(len(widths))
+            nn.ModuleList(self._path(widths, source, branch) for source in range(len(widths)))
+            for branch in range(len(widths))
         )
 
     @staticmethod
-    def _path(widths: list[int], source: int, target: int) -> nn.Module:
-        """How branch `source` reaches branch `target`: nothing, a 1×1 convolution (then enlarged), or halvings."""
-        if source == target:
+    def _path(widths: list[int], source: int, branch: int) -> nn.Module:
+        """How branch `source` reaches another: nothing, a 1×1 convolution (then enlarged), or halvings."""
+        if source == branch:
             return nn.Identity()
-        if source > target:
-            return _conv_norm(widths[source], widths[target], 1, relu=False)
-        steps = [_conv_norm(widths[source], widths[source], 3, stride=2) for _ in range(target - source - 1)]
-        return nn.Sequential(*steps, _conv_norm(widths[source], widths[target], 3, stride=2, relu=False))
+        if source > branch:
+            return _conv_norm(widths[source], widths[branch], 1, relu=False)
+        steps = [_conv_norm(widths[source], widths[source], 3, stride=2) for _ in range(branch - source - 1)]
+        return nn.Sequential(*steps, _conv_norm(widths[source], widths[branch], 3, stride=2, relu=False))
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """One map per branch → one map per branch."""
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
         fused = []
-        for target, paths in enumerate(self.fuse_layers):
+        for branch, paths in enumerate(self.fuse_layers):
             parts = [path(x) for path, x in zip(cast(nn.ModuleList, paths), maps, strict=True)]
-            parts = [resize_map(part, _size(maps[target]), align_corners=True) for part in parts]
+            parts = [resize_map(part, _size(maps[branch]), align_corners=True) for part in parts]
             fused.append(functional.relu(sum(parts[1:], parts[0])))
         return fused
 
