@@ -173,4 +173,4 @@ def test_episodes_ask_for_labels_of_all_layers(dog):
     assert sizes == {600, 200, 400, 100}
     episode = draw_episode([dog], read, rule, np.random.default_rng(0))
     assert np.count_nonzero(episode.truth == UNKNOWN) == 120 * 120 - SHAPE[0] * SHAPE[1] + 180
-    assert read(0, 0).layers[1][0].max() == IGNORE
+    assert read(0, 0).planes[1][0].max() == IGNORE

@@ -94,7 +94,7 @@ def test_what_was_taken_apart_is_prepared_with_its_parts(session, tmp_path, caps
     assert len({(name, part.of) for name, part in parts}) == 2  # two of each of the two planes
     for name, part in parts:
         (whole,) = [thing for picture, thing in things if picture == name and thing.id == part.of]
-        assert not whole.of and whole.area >= 2400 and part.layer > whole.layer
+        assert not whole.of and whole.area >= 2400 and part.plane > whole.plane
 
 
 def test_a_session_without_parts_is_told_how_to_make_them(tmp_path):

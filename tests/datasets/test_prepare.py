@@ -82,10 +82,10 @@ def test_a_published_folder_is_prepared(name, prepared):
         for picture in dataset.pictures:
             picture.view()
             for thing in picture.objects:
-                mask = picture.instances(thing.layer) == thing.id
+                mask = picture.instances(thing.plane) == thing.id
                 assert np.count_nonzero(mask) == thing.area
                 assert (
-                    set(np.unique(picture.classes(thing.layer)[mask])) == {thing.cls} and thing.cls in dataset.classes
+                    set(np.unique(picture.classes(thing.plane)[mask])) == {thing.cls} and thing.cls in dataset.classes
                 )
     assert not list(out.rglob(".prepare"))
 
@@ -150,7 +150,7 @@ def test_parts_belong_to_their_object(prepared):
     for picture in dataset.pictures:
         (whole,) = [thing for thing in picture.objects if not thing.of]
         parts = [thing for thing in picture.objects if thing.of]
-        assert [part.of for part in parts] == [whole.id] * 2 and {part.layer for part in parts} == {1}
+        assert [part.of for part in parts] == [whole.id] * 2 and {part.plane for part in parts} == {1}
         assert whole.area == sum(part.area for part in parts) == 3600
         assert np.count_nonzero(picture.classes() == IGNORE) == 240
 
@@ -158,10 +158,10 @@ def test_parts_belong_to_their_object(prepared):
 def test_overlapping_objects_come_in_layers(prepared):
     _, out, _ = prepared("coco-lvis")
     (picture,) = open_dataset(out / "train" / "coco-lvis").pictures
-    assert picture.layers == 2 and {thing.cls for thing in picture.objects} == {1, 7, 1203, 1204}
+    assert picture.planes == 2 and {thing.cls for thing in picture.objects} == {1, 7, 1203, 1204}
     clock = next(thing for thing in picture.objects if thing.cls == 7)
     can = next(thing for thing in picture.objects if thing.cls == 1)
-    assert (picture.instances(can.layer) == can.id)[picture.instances(clock.layer) == clock.id].all()
+    assert (picture.instances(can.plane) == can.id)[picture.instances(clock.plane) == clock.id].all()
 
 
 def test_a_session_becomes_a_training_set(prepared):
@@ -172,7 +172,7 @@ def test_a_session_becomes_a_training_set(prepared):
         2000,
         3200,
     ]  # 20 m × 25 m and 40 m × 20 m at half a metre
-    assert picture.layers == 2 and list(dataset.classes.values()) == ["background", "roof"]
+    assert picture.planes == 2 and list(dataset.classes.values()) == ["background", "roof"]
 
 
 def test_the_benchmark_lists_of_isprs(tmp_path):

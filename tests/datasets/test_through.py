@@ -158,7 +158,7 @@ def test_two_labels_a_pixel(tmp_path):
     coco_json(folder / "annotations" / "instances_train.json", pictures, names)
     dataset = prepared(tmp_path / "data", folder, crop=0)
     (picture,) = dataset.pictures
-    assert picture.layers == 2 and json.loads((dataset.folder / "meta.json").read_text())["true_instances"]
+    assert picture.planes == 2 and json.loads((dataset.folder / "meta.json").read_text())["true_instances"]
     wanted = {"barge": classes == 1, "cabin": inner}
     assert (wanted["barge"] & inner).sum() == inner.sum() == 96
     protocol, predictor = EvalProtocol(min_area=1, max_clicks=1), Truth()
@@ -187,7 +187,7 @@ def test_ignored_pixels_stay_ignored(tmp_path):
 
     def read(scene):
         labelling = declaration.read(scene)
-        labelling.layers[0][0][40:] = IGNORE
+        labelling.planes[0][0][40:] = IGNORE
         return labelling
 
     prepare(replace(declaration, read=read), tmp_path / "source", tmp_path / "data", Settings())

@@ -19,7 +19,7 @@ from terraclick.errors import BadConfig
 __all__ = [
     "ClickViT",
     "ClickViTConfig",
-    "ConvAct",
+    "ConvRelu",
     "PyramidHead",
     "SeparableConv",
     "SimplePyramid",
@@ -262,7 +262,7 @@ class SimplePyramid(nn.Module):
         return [self.stride4(x), self.stride8(x), self.stride16(x), self.stride32(x)]
 
 
-class ConvAct(nn.Module):
+class ConvRelu(nn.Module):
     """A convolution with bias, then ReLU."""
 
     def __init__(self, source: int, out: int, kernel: int = 1, stride: int = 1) -> None:
@@ -281,8 +281,8 @@ class PyramidHead(nn.Module):
         super().__init__()
         if upsample not in (1, 2, 4):
             raise BadConfig(f"the head cannot upsample by {upsample}: give 1, 2 or 4.")
-        self.laterals = nn.ModuleList(ConvAct(c, width) for c in channels)
-        self.fuse = ConvAct(4 * width, width)
+        self.laterals = nn.ModuleList(ConvRelu(c, width) for c in channels)
+        self.fuse = ConvRelu(4 * width, width)
         steps = [width // (2**k) for k in range({1: 0, 2: 1, 4: 2}[upsample] + 1)]
         self.up = nn.ModuleList(
             nn.Sequential(nn.ConvTranspose2d(a, b, 2, 2), _norm(b), nn.Conv2d(b, b, 1), _norm(b), nn.GELU())

@@ -109,8 +109,8 @@ def _kinds(parts: Sequence[Thing]) -> list[int]:
 def _union(picture: Picture, members: Sequence[int]) -> Mask:
     """Pixels of some objects (H, W)."""
     mask = np.zeros(picture.shape, np.bool_)
-    for layer in {picture.thing(member).layer for member in members}:
-        mask |= np.isin(picture.instances(layer), members)
+    for plane in {picture.thing(member).plane for member in members}:
+        mask |= np.isin(picture.instances(plane), members)
     return mask
 
 

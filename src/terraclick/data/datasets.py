@@ -2,7 +2,7 @@
 
 Pictures may have any bit depth and band count. Masks are 8- or 16-bit: 255 is ignored, or 65535 where a class has a
 number from 255 on. A pixel may bear several labels: `mask` and `instances` are then lists of files of equal length, one
-a layer. Each layer is a labelling of the whole picture; an object names the `layer` it lies in.
+a plane. Each plane is a labelling of the whole picture; an object names the `plane` it lies in.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LAYOUT = "images/, masks/, instances/ and meta.json"
 
 @dataclass(frozen=True)
 class Thing:
-    """One labelled instance: id in the instance masks, class id, area in pixels, layer, and the object it is a part of.
+    """One labelled instance: id in the instance masks, class id, area in pixels, plane, and the object it is a part of.
 
     `of` is that object's id, 0 where it is a whole.
     """
@@ -51,7 +51,7 @@ class Thing:
     id: int
     cls: int
     area: int
-    layer: int = 0
+    plane: int = 0
     of: int = 0
 
 
@@ -59,7 +59,7 @@ class Thing:
 class Picture:
     """One labelled picture of a dataset; files are read when asked for. shape is (rows, cols).
 
-    mask_files and instances_files have one file a layer. bands and stretch say how `view` shows the picture, as in
+    mask_files and instances_files have one file a plane. bands and stretch say how `view` shows the picture, as in
     `geo.raster.read_view`; ignore is the number that its mask files use for pixels that count nowhere.
     """
 
@@ -80,7 +80,7 @@ class Picture:
         return Path(self.image_file).stem
 
     @property
-    def layers(self) -> int:
+    def planes(self) -> int:
         """How many labels a pixel can bear."""
         return len(self.mask_files)
 
@@ -106,27 +106,27 @@ class Picture:
         self._check(self.image_file, (values.shape[0], values.shape[1]))
         return values
 
-    def classes(self, layer: int = 0) -> NDArray[np.uint16]:
-        """Class id of every pixel in a layer (H, W) uint16, `IGNORE` = counts nowhere. Raises BadData."""
-        name = self.mask_files[layer]
+    def classes(self, plane: int = 0) -> NDArray[np.uint16]:
+        """Class id of every pixel in a plane (H, W) uint16, `IGNORE` = counts nowhere. Raises BadData."""
+        name = self.mask_files[plane]
         classes = read_numbers(self.folder / name)
         self._check(name, (classes.shape[0], classes.shape[1]))
         if self.ignore != IGNORE:
             classes[classes == self.ignore] = IGNORE
         return classes
 
-    def instances(self, layer: int = 0) -> NDArray[np.uint16]:
-        """Instance id of every pixel in a layer (H, W) uint16, 0 = none. Raises BadData."""
-        name = self.instances_files[layer]
+    def instances(self, plane: int = 0) -> NDArray[np.uint16]:
+        """Instance id of every pixel in a plane (H, W) uint16, 0 = none. Raises BadData."""
+        name = self.instances_files[plane]
         instances = read_numbers(self.folder / name)
         self._check(name, (instances.shape[0], instances.shape[1]))
         return instances
 
     def showing(self, *numbers: int) -> NDArray[np.bool_]:
-        """Where any layer shows one of some classes, (H, W) bool. Raises BadData."""
+        """Where any plane shows one of some classes, (H, W) bool. Raises BadData."""
         shown = np.isin(self.classes(), numbers)
-        for layer in range(1, self.layers):
-            shown |= np.isin(self.classes(layer), numbers)
+        for plane in range(1, self.planes):
+            shown |= np.isin(self.classes(plane), numbers)
         return shown
 
     def thing(self, instance: int) -> Thing:
@@ -136,12 +136,12 @@ class Picture:
                 return thing
         raise BadData(f"{self.folder / self.image_file} has no object {instance}: correct meta.json.")
 
-    def labels_for(self, cls: int, layer: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-        """(classes, instances) of a layer, in which every pixel that bears a class in any layer shows it."""
-        classes = self.classes(layer)
-        if self.layers > 1:
+    def labels_for(self, cls: int, plane: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        """(classes, instances) of a plane, in which every pixel that bears a class in any plane shows it."""
+        classes = self.classes(plane)
+        if self.planes > 1:
             classes[self.showing(cls)] = cls
-        return classes, self.instances(layer)
+        return classes, self.instances(plane)
 
     def _check(self, name: str, shape: tuple[int, int]) -> None:
         if shape != self.shape:
@@ -193,9 +193,9 @@ def _picture(folder: Path, entry: dict[str, Any], ignore: int) -> Picture:
         Thing(int(o["id"]), int(o["cls"]), int(o["area"]), int(o.get("layer", 0)), int(o.get("of", 0)))
         for o in entry["objects"]
     )
-    masks, instances = (_layers(entry[key]) for key in ("mask", "instances"))
-    if len(masks) != len(instances) or any(not 0 <= thing.layer < len(masks) for thing in objects):
-        raise ValueError(f"{entry['image']} has {len(masks)} masks, {len(instances)} instances, or a layer beyond them")
+    masks, instances = (_planes(entry[key]) for key in ("mask", "instances"))
+    if len(masks) != len(instances) or any(not 0 <= thing.plane < len(masks) for thing in objects):
+        raise ValueError(f"{entry['image']} has {len(masks)} masks, {len(instances)} instances, or a plane beyond them")
     shape = int(entry["height"]), int(entry["width"])
     gsd = float(entry["gsd"]) if entry.get("gsd") else None
     bands = tuple(int(band) for band in entry["bands"]) if entry.get("bands") else None
@@ -205,7 +205,7 @@ def _picture(folder: Path, entry: dict[str, Any], ignore: int) -> Picture:
     return Picture(folder, str(entry["image"]), masks, instances, shape, objects, gsd, bands, stretch, ignore)
 
 
-def _layers(files: str | list[str]) -> tuple[str, ...]:
+def _planes(files: str | list[str]) -> tuple[str, ...]:
     return (files,) if isinstance(files, str) else tuple(str(name) for name in files)
 
 
@@ -236,7 +236,7 @@ def class_tasks(dataset: Dataset, fill: tuple[float, float] = (0.005, 0.8)) -> l
     for picture in dataset.pictures:
         size = picture.shape[0] * picture.shape[1]
         counts = np.bincount(picture.classes().ravel(), minlength=LARGEST_NUMBER + 1)
-        upper = {int(k) for layer in range(1, picture.layers) for k in np.unique(picture.classes(layer))}
+        upper = {int(k) for plane in range(1, picture.planes) for k in np.unique(picture.classes(plane))}
         for number in dataset.task_classes:
             area = np.count_nonzero(picture.showing(number)) if number in upper else counts[number]
             if fill[0] <= area / size <= fill[1]:

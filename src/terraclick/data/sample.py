@@ -48,7 +48,7 @@ class Task:
         ignore = self.picture.classes() == LARGEST_NUMBER
         if self.target is Target.CLASS:
             return self.picture.showing(self.class_id), ignore
-        return self.picture.instances(self.picture.thing(self.instance).layer) == self.instance, ignore
+        return self.picture.instances(self.picture.thing(self.instance).plane) == self.instance, ignore
 
     def with_example(self, dataset: Dataset) -> Task:
         """The task with the next picture of its dataset, by file name, that shows its class (RefCut, section 3.3)."""

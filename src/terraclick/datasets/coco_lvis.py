@@ -103,7 +103,7 @@ DECLARATIONS = (
         true_instances=True,
         remarks=(
             "LVIS v1 lists 100170 and 19809 pictures; those without an object are left out. "
-            "Objects that overlap come in layers, larger ones below. The published union is distributed as pickled "
+            "Objects that overlap come in planes, larger ones below. The published union is distributed as pickled "
             "files with hierarchies and background regions, which are not read here."
         ),
     ),

@@ -70,7 +70,7 @@ def coco_scan(source: Path, layout: str, gsd: float | None = None) -> Scan:
 
 
 def read_coco(scene: Scene) -> Labelling:
-    """Objects in the order of the file, in as many layers as they overlap; smaller ones lie above larger ones."""
+    """Objects in the order of the file, in as many planes as they overlap; smaller ones lie above larger ones."""
     shape, spans = scene.note
     objects = objects_at(scene.labels[0], spans)
     masks = masks_of(objects, shape)

@@ -53,7 +53,7 @@ def write_scene(
     picture: _Pixels | None = None
     entries = []
     for window in crop_windows(labelling.shape, settings):
-        layers, objects = _objects(labelling, window, settings, asked)
+        planes, objects = _objects(labelling, window, settings, asked)
         if not objects and not settings.keep_empty:
             continue
         if picture is None:
@@ -61,9 +61,9 @@ def write_scene(
         name = scene.name if settings.crop == WHOLE else f"{scene.name}_{window.row}_{window.col}"
         entry: dict[str, Any] = {"image": picture.write(folder, name, window)}
         for key, kind, part in (("mask", "masks", 0), ("instances", "instances", 1)):
-            files = [f"{kind}/{name}{f'.{n}' if n else ''}.png" for n in range(len(layers))]
-            for file, layer in zip(files, layers, strict=True):
-                _write_png(folder / file, layer[1] if part else _as_stored(layer[0], ignore))
+            files = [f"{kind}/{name}{f'.{n}' if n else ''}.png" for n in range(len(planes))]
+            for file, plane in zip(files, planes, strict=True):
+                _write_png(folder / file, plane[1] if part else _as_stored(plane[0], ignore))
             entry[key] = files[0] if len(files) == 1 else files
         entry |= {"height": window.rows, "width": window.cols}
         gsd = picture.gsd if scene.gsd is None else scene.gsd
@@ -81,10 +81,10 @@ def _listed(files: str | list[str]) -> list[str]:
 def _objects(
     labelling: Labelling, window: Window, settings: Settings, asked: Collection[int]
 ) -> tuple[list[tuple[NDArray[Any], NDArray[np.uint16]]], list[dict[str, int]]]:
-    """(classes, instances) of each layer of a crop, 8-bit where it can be, and its objects."""
-    layers, objects, last = [], [], 0
+    """(classes, instances) of each plane of a crop, 8-bit where it can be, and its objects."""
+    planes, objects, last = [], [], 0
     renamed: dict[int, int] = {}
-    for number, (all_classes, all_instances) in enumerate(labelling.layers):
+    for number, (all_classes, all_instances) in enumerate(labelling.planes):
         classes = all_classes[window.slices]
         if all_instances is None:
             ids, old = connected_parts(classes, asked), None
@@ -110,13 +110,13 @@ def _objects(
                 whole = labelling.parts_of.get(old[instance - 1], 0)
                 entry |= {"of": whole} if whole else {}
             objects.append(entry)
-        layers.append((np.ascontiguousarray(classes), kept[ids]))
+        planes.append((np.ascontiguousarray(classes), kept[ids]))
     for entry in objects:
         if "of" in entry:
             entry["of"] = renamed.get(entry["of"], 0)
             if not entry["of"]:
                 del entry["of"]
-    return layers, objects
+    return planes, objects
 
 
 def _as_stored(classes: NDArray[np.uint16], ignore: int) -> NDArray[Any]:

@@ -74,19 +74,19 @@ class Scene:
 
 @dataclass(frozen=True, eq=False)
 class Labelling:
-    """Labels of a whole picture: layers of (classes (H, W) uint16, instances (H, W) or None).
+    """Labels of a whole picture: planes of (classes (H, W) uint16, instances (H, W) or None).
 
     65535 in classes counts nowhere. None: instances are the connected parts of each class, found in each crop.
-    Instances are numbered over all layers, 0 = none; `parts_of` says of which instance one is a part.
+    Instances are numbered over all planes, 0 = none; `parts_of` says of which instance one is a part.
     """
 
-    layers: tuple[tuple[Numbers, NDArray[np.int32] | None], ...]
+    planes: tuple[tuple[Numbers, NDArray[np.int32] | None], ...]
     parts_of: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, cols)."""
-        rows, cols = self.layers[0][0].shape
+        rows, cols = self.planes[0][0].shape
         return rows, cols
 
 

@@ -1,4 +1,4 @@
-"""Objects with their parts, as two layers of labels and a note of what belongs to what."""
+"""Objects with their parts, as two planes of labels and a note of what belongs to what."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Taken = tuple[int, Mask | None, Sequence[tuple[int, Mask]]]
 def whole_and_parts(
     shape: tuple[int, int], objects: Sequence[Taken], background: int = 0, ignored: Mask | None = None
 ) -> Labelling:
-    """Objects below, parts in the layers above; a part is a part of its object (`parts_of`)."""
+    """Objects below, parts in the planes above; a part is a part of its object (`parts_of`)."""
     wholes, parts, owner = [], [], []
     for number, (cls, mask, own) in enumerate(objects, start=1):
         shown = [(kind, part) for kind, part in own if part.any()]
@@ -30,16 +30,16 @@ def whole_and_parts(
         wholes.append((cls, union))
         parts += shown
         owner += [number] * len(shown)
-    layers = stacked(shape, wholes, background)
+    planes = stacked(shape, wholes, background)
     parts_of = {}
     if parts:
         for classes, instances in stacked(shape, parts, background):
-            upper = np.where(instances > 0, classes, layers[0][0])
-            layers.append(
+            upper = np.where(instances > 0, classes, planes[0][0])
+            planes.append(
                 (upper.astype(np.uint16), np.where(instances > 0, instances + len(wholes), 0).astype(np.int32))
             )
         parts_of = {len(wholes) + n: whole for n, whole in enumerate(owner, start=1)}
     if ignored is not None:
-        for classes, _ in layers:
+        for classes, _ in planes:
             classes[ignored] = IGNORE
-    return Labelling(tuple(layers), parts_of)
+    return Labelling(tuple(planes), parts_of)

@@ -85,7 +85,7 @@ def _left_out(items: Sequence[MapObject]) -> tuple[str, ...]:
 
 
 def read(scene: Scene) -> Labelling:
-    """Objects by their outlines, in layers where they overlap; parts of an object lie above it."""
+    """Objects by their outlines, in planes where they overlap; parts of an object lie above it."""
     shape, things = scene.note
     rows, cols = shape
     masks = [(number, rasterized(shapely.from_wkb(wkb), (rows, cols))) for wkb, number, _ in things]
@@ -96,8 +96,8 @@ def read(scene: Scene) -> Labelling:
             own.setdefault(owner, []).append(thing)
         apart = [(*thing, own.get(at, [])) for at, thing in enumerate(masks) if owners[at] < 0 and thing[1].any()]
         return whole_and_parts((rows, cols), apart)
-    layers = stacked((rows, cols), [(number, mask) for number, mask in masks if np.any(mask)])
-    return Labelling(tuple(layers))
+    planes = stacked((rows, cols), [(number, mask) for number, mask in masks if np.any(mask)])
+    return Labelling(tuple(planes))
 
 
 DECLARATIONS = (

@@ -165,20 +165,20 @@ def dense(ids: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.int32]:
 def stacked(
     shape: tuple[int, int], things: Sequence[tuple[int, NDArray[np.bool_]]], background: int = 0
 ) -> list[tuple[NDArray[np.uint16], NDArray[np.int32]]]:
-    """Masks (class, (H, W) bool) that may overlap → as few layers as the order allows, instances numbered from 1.
+    """Masks (class, (H, W) bool) that may overlap → as few planes as the order allows, instances numbered from 1.
 
-    Each goes into the first layer where its pixels are free. Every layer labels the whole picture: where it holds
-    nothing of its own it shows the first layer's class.
+    Each goes into the first plane where its pixels are free. Every plane labels the whole picture: where it holds
+    nothing of its own it shows the first plane's class.
     """
-    layers: list[tuple[NDArray[np.uint16], NDArray[np.int32]]] = []
+    planes: list[tuple[NDArray[np.uint16], NDArray[np.int32]]] = []
     for number, (cls, mask) in enumerate(things, start=1):
-        free = next((layer for layer in layers if not layer[1][mask].any()), None)
+        free = next((plane for plane in planes if not plane[1][mask].any()), None)
         if free is None:
             free = np.full(shape, background, np.uint16), np.zeros(shape, np.int32)
-            layers.append(free)
+            planes.append(free)
         free[0][mask], free[1][mask] = cls, number
-    if not layers:
-        layers = [(np.full(shape, background, np.uint16), np.zeros(shape, np.int32))]
-    for classes, instances in layers[1:]:
-        np.copyto(classes, layers[0][0], where=instances == 0)
-    return layers
+    if not planes:
+        planes = [(np.full(shape, background, np.uint16), np.zeros(shape, np.int32))]
+    for classes, instances in planes[1:]:
+        np.copyto(classes, planes[0][0], where=instances == 0)
+    return planes

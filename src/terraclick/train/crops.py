@@ -169,7 +169,7 @@ def _draw(
     if not objects:
         return []
     thing = objects[rng.integers(len(objects))]
-    labels = picture.image(), *picture.labels_for(thing.cls, thing.layer)
+    labels = picture.image(), *picture.labels_for(thing.cls, thing.plane)
     windows = {(0, 0): _object_window(labels[2] == thing.id, config.fitted_share, rng)}
     if not wants_object:
         windows = _class_windows(labels[1].shape, config.sheet_share, rng)
@@ -339,7 +339,7 @@ def _with_pasted(
     if not things:
         return canvas, asked
     thing = things[rng.integers(len(things))]
-    instances = picture.instances(thing.layer) == thing.id
+    instances = picture.instances(thing.plane) == thing.id
     rows, cols = np.flatnonzero(instances.any(axis=1)), np.flatnonzero(instances.any(axis=0))
     height, width = rows[-1] - rows[0] + 1, cols[-1] - cols[0] + 1
     factor = float(np.exp(rng.uniform(np.log(28), np.log(200)))) / max(height, width)

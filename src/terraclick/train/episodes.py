@@ -52,21 +52,21 @@ class Episode:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """A decoded picture: image (H, W, 3), class ids and instance ids (H, W) of every layer."""
+    """A decoded picture: image (H, W, 3), class ids and instance ids (H, W) of every plane."""
 
     image: NDArray[np.uint8]
-    layers: tuple[tuple[NDArray[np.uint16], NDArray[np.uint16]], ...]
+    planes: tuple[tuple[NDArray[np.uint16], NDArray[np.uint16]], ...]
 
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        return self.image.nbytes + sum(classes.nbytes + instances.nbytes for classes, instances in self.layers)
+        return self.image.nbytes + sum(classes.nbytes + instances.nbytes for classes, instances in self.planes)
 
-    def classes(self, shown: Collection[int], layer: int = 0) -> NDArray[np.uint16]:
-        """Class ids (H, W) of a layer, in which pixels that bear one of `shown` in any other layer show it."""
-        kinds = self.layers[layer][0]
-        for other, (classes, _) in enumerate(self.layers):
-            if other != layer:
+    def classes(self, shown: Collection[int], plane: int = 0) -> NDArray[np.uint16]:
+        """Class ids (H, W) of a plane, in which pixels that bear one of `shown` in any other plane show it."""
+        kinds = self.planes[plane][0]
+        for other, (classes, _) in enumerate(self.planes):
+            if other != plane:
                 kinds = np.where(np.isin(classes, tuple(shown)), classes, kinds)
         return kinds
 
@@ -77,8 +77,8 @@ def reader(datasets: Sequence[Dataset], keep_mb: int = 1024, bands: int = 3) -> 
 
     def decode(dataset: int, picture: int) -> Labels:
         found = datasets[dataset].pictures[picture]
-        layers = tuple((found.classes(n), found.instances(n)) for n in range(found.layers))
-        return Labels(found.image() if bands == 3 else found.deep(bands), layers)
+        planes = tuple((found.classes(n), found.instances(n)) for n in range(found.planes))
+        return Labels(found.image() if bands == 3 else found.deep(bands), planes)
 
     return lambda dataset, picture: kept.get((dataset, picture), lambda: decode(dataset, picture))
 
@@ -146,9 +146,9 @@ def _draw(
     chosen: tuple[int, ...]
     thing = things[rng.integers(len(things))]
     if rule.asked == "object":
-        around = labels.layers[thing.layer][1] == thing.id
+        around = labels.planes[thing.plane][1] == thing.id
         window, chosen = _around(around, side, rng), (thing.cls,)
-        instances = _labels(labels.layers[thing.layer][1], window, rule.side, 0)
+        instances = _labels(labels.planes[thing.plane][1], window, rule.side, 0)
         members = [thing.id]
         if rule.merge and rng.random() < rule.merge:
             near = [int(n) for n in np.unique(instances) if n not in (0, thing.id)]
@@ -156,7 +156,7 @@ def _draw(
         truth = np.isin(instances, members).astype(np.uint8)
         others = ((instances > 0) & (truth == 0)).astype(np.uint8)
     else:
-        classes = labels.classes({thing.cls}, thing.layer)
+        classes = labels.classes({thing.cls}, thing.plane)
         window = _around(classes == thing.cls, side, rng, whole=False)
         kinds = _labels(classes, window, rule.side, IGNORE)
         shown = [kind for kind in dataset.task_classes if np.count_nonzero(kinds == kind) >= rule.min_area]
@@ -190,7 +190,7 @@ def _finished(
     labels = read(number)
     if np.count_nonzero(truth) < rule.min_area:
         return None
-    truth[_labels(labels.layers[0][0], window, rule.side, IGNORE) == IGNORE] = UNKNOWN
+    truth[_labels(labels.planes[0][0], window, rule.side, IGNORE) == IGNORE] = UNKNOWN
     if not (truth == 1).any():
         return None
     image, (truth, others) = _laid(cut(labels.image, window, rule.side, GREY), (truth, others), rule, rng)
@@ -233,7 +233,7 @@ def _parts_mask(labels: Labels, parts: Sequence[Thing]) -> NDArray[np.uint8]:
     """Pixels (H, W) of some parts, 1 inside."""
     mask = np.zeros(labels.image.shape[:2], np.uint8)
     for part in parts:
-        mask[labels.layers[part.layer][1] == part.id] = 1
+        mask[labels.planes[part.plane][1] == part.id] = 1
     return mask
 
 

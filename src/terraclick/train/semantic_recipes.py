@@ -18,7 +18,7 @@ Classes = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Views:
-    """How the pictures of a dataset are cut into squares for a frozen encoder."""
+    """Which views of a dataset's pictures a frozen encoder is shown: squares cut at several places and scales."""
 
     dataset: str
     """Its folder's name."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from terraclick.blocks.layers import (
-    ConvAct,
+    ConvRelu,
     PyramidHead,
     SeparableConv,
     click_disk_maps,
@@ -64,7 +64,7 @@ class ProbabilityHead(PyramidHead):
 
     def __init__(self, channels: tuple[int, int, int, int], width: int) -> None:
         super().__init__(channels, width)
-        self.maps = nn.Sequential(ConvAct(5, 64, 3, 2), ConvAct(64, width, 3, 2), SeparableConv(width, width))
+        self.maps = nn.Sequential(ConvRelu(5, 64, 3, 2), ConvRelu(64, width, 3, 2), SeparableConv(width, width))
         self.refine = nn.Sequential(SeparableConv(2 * width, width), SeparableConv(width, width))
 
     def join(self, maps: list[Tensor], picture: Tensor, probabilities: Tensor) -> Tensor:
