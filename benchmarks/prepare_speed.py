@@ -83,7 +83,7 @@ def run(folder: Path, name: str, workers: int, crop: int, kill_at: int | None = 
         peak = max(peak, memory_of(running.pid))
         if kill_at is not None and len(list((folder / name).rglob(".prepare/potsdam_*.json"))) >= kill_at:
             os.killpg(running.pid, signal.SIGKILL)
-        time.sleep(0.2)
+        time.sleep(0.05)
     if (kill_at is None) != (running.returncode == 0):
         raise SystemExit(f"prepare ended with {running.returncode}; kill at {kill_at}")
     return time.perf_counter() - started, _processor() - before, peak

@@ -22,7 +22,7 @@ from terraclick.geo import opening
 from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.crs_text import parse_crs
 from terraclick.geo.grid import Grid
-from terraclick.geo.raster import read_info, read_tile, read_view
+from terraclick.geo.raster import read_info, read_stored, read_tile, read_view
 from terraclick.geo.reading import Reading
 from terraclick.geo.sidecars import MOST_BYTES, stamp_of
 
@@ -293,6 +293,8 @@ def test_pixels_are_those_that_viewers_show(tmp_path, ending, orientation):
     assert np.abs(view.image.astype(int) - shown).max() <= 8  # decoders differ a little
     part, _ = read_view(path, bounds=(5, 9, 25, 40))
     assert np.array_equal(part.image, view.image[9:40, 5:25])
+    assert np.array_equal(read_stored(path), view.image)
+    assert np.array_equal(read_stored(path, window=opening.Window(9, 5, 31, 20)), part.image)
     coarse, _ = read_view(path, gsd=2)
     tile = read_tile(path, opening.Window(0, 0, 256, 256), 2.0)
     assert np.array_equal(coarse.image, tile.image) and coarse.shape == (shown.shape[0] // 2, shown.shape[1] // 2)

@@ -7,7 +7,7 @@ more than 8 bit stretched, pixels without data marked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.errors import BadData, BadInput
-from terraclick.geo.raster import read_stored, read_view
-from terraclick.values import Stretch, View
+from terraclick.geo.raster import STRIP, read_placed, read_stored, read_view
+from terraclick.values import Stretch, View, Window
 
-__all__ = ["LARGEST_NUMBER", "read_deep", "read_numbers", "read_picture", "read_values"]
+__all__ = ["LARGEST_NUMBER", "read_deep", "read_numbers", "read_picture", "read_strips", "read_values", "strips"]
 
 LARGEST_NUMBER = 65535
 """Class and instance numbers are 16-bit."""
@@ -43,12 +43,33 @@ def read_picture(path: Path, bands: Sequence[int] | None = None, stretch: Stretc
         raise _missing(path, str(error)) from error
 
 
-def read_values(path: Path) -> NDArray[Any]:
-    """All values as the file stores them, (H, W, bands) in the file's own type. Raises BadData."""
+def read_values(path: Path, window: Window | None = None) -> NDArray[Any]:
+    """All values of a picture or a window of it, (H, W, bands) in the type that the file stores. Raises BadData."""
     try:
-        return np.ascontiguousarray(read_stored(path).transpose(1, 2, 0))
+        return read_stored(path, window=window)
     except BadInput as error:
         raise _missing(path, str(error)) from error
+
+
+def strips(rows: int) -> Iterator[slice]:
+    """Rows of a picture, a few at a time, so that what is worked out of them stays small."""
+    for first in range(0, rows, STRIP):
+        yield slice(first, min(first + STRIP, rows))
+
+
+def read_strips(path: Path) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """What `read_values` reads, strip by strip: (rows, (rows, W, bands)). Raises BadData.
+
+    A file that can only be decoded as a whole is read once.
+    """
+    try:
+        placed = read_placed(path)
+    except BadInput as error:
+        raise _missing(path, str(error)) from error
+    whole = read_values(path) if placed.block > STRIP else None
+    for rows in strips(placed.shape[0]):
+        window = Window(rows.start, 0, rows.stop - rows.start, placed.shape[1])
+        yield rows, read_values(path, window) if whole is None else whole[rows]
 
 
 def read_deep(

@@ -15,11 +15,11 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from terraclick.data.pictures import read_values
+from terraclick.data.pictures import read_strips, read_values, strips
 from terraclick.datasets.declaration import WHOLE, Labelling, Scene, Settings
-from terraclick.datasets.sources import IGNORE, connected_parts, dense
+from terraclick.datasets.sources import IGNORE, connected_parts, dense, numbers_in
 from terraclick.errors import BadData, BadInput
-from terraclick.geo.raster import read_limits, read_placed
+from terraclick.geo.raster import STRIP, read_limits, read_placed
 from terraclick.values import Window
 
 __all__ = ["crop_windows", "write_scene"]
@@ -52,14 +52,17 @@ def write_scene(
     """
     picture: _Pixels | None = None
     entries = []
+    row, strip = -1, np.empty(0)
     for window in crop_windows(labelling.shape, settings):
         planes, objects = _objects(labelling, window, settings, asked)
         if not objects and not settings.keep_empty:
             continue
         if picture is None:
             picture = _Pixels.of(scene, labelling.shape, whole=settings.crop == WHOLE)
+        if window.row != row and picture.copied is None:
+            row, strip = window.row, picture.strip(window)
         name = scene.name if settings.crop == WHOLE else f"{scene.name}_{window.row}_{window.col}"
-        entry: dict[str, Any] = {"image": picture.write(folder, name, window)}
+        entry: dict[str, Any] = {"image": picture.write(folder, name, window, strip)}
         for key, kind, part in (("mask", "masks", 0), ("instances", "instances", 1)):
             files = [f"{kind}/{name}{f'.{n}' if n else ''}.png" for n in range(len(planes))]
             for file, plane in zip(files, planes, strict=True):
@@ -90,11 +93,8 @@ def _objects(
             ids, old = connected_parts(classes, asked), None
         else:
             part = all_instances[window.slices]
-            ids, old = dense(part), [int(value) for value in np.unique(part) if value]
-        areas = np.bincount(ids.ravel())
-        places = np.zeros(len(areas), np.int64)
-        flat = ids.ravel()
-        places[flat[::-1]] = np.arange(flat.size - 1, -1, -1)  # the first pixel of each instance
+            ids, old = dense(part), [int(value) for value in numbers_in(part) if value]
+        areas, places = _measured(ids)
         kept = np.zeros(len(areas), np.uint16)
         for instance in range(1, len(areas)):
             cls = int(classes.ravel()[places[instance]])
@@ -119,6 +119,18 @@ def _objects(
     return planes, objects
 
 
+def _measured(ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels of each instance of a crop, and where its first one is, counted row by row; strip by strip."""
+    most = int(ids.max(initial=0)) + 1
+    areas, places = np.zeros(most, np.int64), np.zeros(most, np.int64)
+    for rows in reversed(list(strips(len(ids)))):
+        flat = ids[rows].ravel()
+        first = rows.start * ids.shape[1]
+        areas += np.bincount(flat, minlength=most)
+        places[flat[::-1]] = np.arange(first + flat.size - 1, first - 1, -1)
+    return areas, places
+
+
 def _as_stored(classes: NDArray[np.uint16], ignore: int) -> NDArray[Any]:
     """Class numbers as a mask file holds them: 8-bit where every number is below 255."""
     if ignore == IGNORE:
@@ -135,13 +147,18 @@ def _write_png(path: Path, array: NDArray[Any]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Pixels:
-    """The pixels of a scene: copied as a file where nothing is cut, else values (H, W, bands) and how to write them.
+    """The pixels of a scene: a file that is copied where nothing is cut, else read in strips as wide as the picture.
 
-    `told` is what meta.json says of how they are seen.
+    `whole` (H, W, bands) where the file can only be decoded at once, else None. `told` is what meta.json says of how
+    they are seen.
     """
 
-    source: Path | None
-    values: NDArray[Any]
+    source: Path
+    copied: str | None
+    """Ending of the copy's name."""
+    whole: NDArray[Any] | None
+    width: int
+    bands: tuple[int, ...]
     profile: dict[str, Any]
     told: dict[str, Any]
     gsd: float | None
@@ -149,33 +166,39 @@ class _Pixels:
     @staticmethod
     def of(scene: Scene, shape: tuple[int, int], whole: bool) -> _Pixels:
         """Open a scene's picture. Raises BadData where it is damaged or another size than its labels."""
+        image = scene.image
         try:
-            placed = read_placed(scene.image)
+            placed = read_placed(image)
             bands = scene.bands or tuple(range(1, placed.bands + 1))
             if max(bands) > placed.bands:
-                raise BadData(
-                    f"{scene.image} has {placed.bands} bands, band {max(bands)} was asked: get the file anew."
-                )
+                raise BadData(f"{image} has {placed.bands} bands, band {max(bands)} was asked: get the file anew.")
             if placed.shape != shape:
-                raise BadData(f"{scene.image} is {placed.shape} (rows, cols), its labels {shape}: get both files anew.")
-            told = {} if placed.dtype == "uint8" else _look(scene.image, bands, placed.alpha)
+                raise BadData(f"{image} is {placed.shape} (rows, cols), its labels {shape}: get both files anew.")
+            told = {} if placed.dtype == "uint8" else _look(image, bands, placed.alpha)
             if whole and not scene.bands:
-                _read_through(scene.image, placed.jpeg)
-                return _Pixels(scene.image, np.empty(0), {}, told, placed.gsd)
-            values = _decoded(scene.image, placed.jpeg)
+                _read_through(image, placed.jpeg)
+                return _Pixels(image, image.suffix.lower(), None, shape[1], bands, {}, told, placed.gsd)
+            values = _decoded(image, placed.jpeg) if placed.block > STRIP else None
         except BadInput as error:
             raise BadData(str(error)) from error
         plain = placed.dtype == "uint8" and len(bands) in (1, 3) and placed.nodata is None and not placed.alpha
         profile = {} if plain else {"nodata": placed.nodata, "transform": placed.transform, "crs": placed.crs}
-        return _Pixels(None, values[..., [band - 1 for band in bands]], profile, told, placed.gsd)
+        return _Pixels(image, None, values, shape[1], bands, profile, told, placed.gsd)
 
-    def write(self, folder: Path, name: str, window: Window) -> str:
-        """Write the pixels of a window; returns the file's name in the folder."""
-        if self.source is not None:
-            file = f"images/{name}{self.source.suffix.lower()}"
+    def strip(self, window: Window) -> NDArray[Any]:
+        """All bands (rows, W, bands) of the rows of a window."""
+        if self.whole is not None:
+            return self.whole[window.row : window.row + window.rows]
+        return read_values(self.source, Window(window.row, 0, window.rows, self.width))
+
+    def write(self, folder: Path, name: str, window: Window, strip: NDArray[Any]) -> str:
+        """Write the pixels of a window, which lie in the strip of its rows; returns the file's name in the folder."""
+        if self.copied is not None:
+            file = f"images/{name}{self.copied}"
             shutil.copyfile(self.source, folder / file)
             return file
-        part = np.ascontiguousarray(self.values[window.slices])
+        columns = strip[:, window.col : window.col + window.cols]
+        part = np.ascontiguousarray(columns[..., [band - 1 for band in self.bands]])
         if not self.profile:
             file = f"images/{name}.png"
             _write_png(folder / file, part[..., ::-1] if part.shape[2] == 3 else part[..., 0])
@@ -210,8 +233,11 @@ def _decoded(image: Path, jpeg: bool) -> NDArray[Any]:
 
 def _read_through(image: Path, jpeg: bool) -> None:
     """Raise BadData where a file that is to be copied is cut off."""
-    _decoded(image, jpeg)
-    if jpeg:
+    if not jpeg:
+        for _ in read_strips(image):
+            pass
+    else:
+        _decoded(image, jpeg)
         with image.open("rb") as file:
             file.seek(-min(64, image.stat().st_size), 2)
             if b"\xff\xd9" not in file.read():

@@ -9,14 +9,16 @@ import numpy as np
 from terraclick.datasets.declaration import Declaration, Labelling, Scan, Scene, Settings
 from terraclick.datasets.sources import (
     by_stem,
-    colours_to_numbers,
+    colour_codes,
     dense,
     files_below,
     in_folder,
     nothing_found,
     pairs,
+    read_colour_classes,
     read_colours,
 )
+from terraclick.errors import BadData
 
 __all__ = ["DECLARATIONS"]
 
@@ -65,10 +67,13 @@ def scan(source: Path, settings: Settings) -> Scan:
 
 def read(scene: Scene) -> Labelling:
     """Classes and instances by the colours of the two masks."""
-    kinds, ids = (read_colours(path) for path in scene.labels)
-    classes = colours_to_numbers(kinds, {colour: number for number, colour in enumerate(COLOURS)}, other=0)
-    codes = ids[..., 0].astype(np.int32) | ids[..., 1].astype(np.int32) << 8 | ids[..., 2].astype(np.int32) << 16
-    return Labelling(((classes, dense(np.where(classes > 0, codes, 0))),))
+    kinds, ids = scene.labels
+    classes = read_colour_classes(kinds, {colour: number for number, colour in enumerate(COLOURS)}, other=0)
+    codes = np.concatenate([colour_codes(colours[..., ::-1]) for _, colours in read_colours(ids)])  # blue counts most
+    if codes.shape != classes.shape:
+        raise BadData(f"{ids} is {codes.shape} (rows, cols), {kinds.name} {classes.shape}: get both files anew.")
+    codes[classes == 0] = 0
+    return Labelling(((classes, dense(codes)),))
 
 
 DECLARATIONS = (

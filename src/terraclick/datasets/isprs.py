@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from terraclick.datasets.declaration import Declaration, Labelling, Scan, Scene, Settings
-from terraclick.datasets.sources import colours_to_numbers, files_below, nothing_found, pairs, read_colours
+from terraclick.datasets.sources import files_below, nothing_found, pairs, read_colour_classes
 from terraclick.datasets.splits import by_lists, by_shares
 from terraclick.errors import BadData
 
@@ -98,9 +98,7 @@ def _dealt(
 
 def read(scene: Scene) -> Labelling:
     """Classes by colour; a channel counts as full from 128 on, as some published labels are not clean."""
-    colours = read_colours(scene.labels[0])
-    clean = ((colours > 127) * 255).astype(colours.dtype)
-    return Labelling(((colours_to_numbers(clean, COLOURS), None),))
+    return Labelling(((read_colour_classes(scene.labels[0], COLOURS, clean=False), None),))
 
 
 DEALS = {

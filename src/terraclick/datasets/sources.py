@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.data.pictures import LARGEST_NUMBER, read_numbers, read_values
+from terraclick.data.pictures import LARGEST_NUMBER, read_numbers, read_strips, read_values, strips
 from terraclick.errors import BadData
 
 __all__ = [
     "IGNORE",
     "IMAGES",
     "by_stem",
+    "colour_codes",
     "colours_to_numbers",
     "connected_parts",
     "dense",
     "files_below",
     "in_folder",
     "nothing_found",
+    "numbers_in",
     "pairs",
+    "read_colour_classes",
     "read_colours",
     "read_flags",
     "read_ids",
@@ -100,29 +104,50 @@ def by_stem(paths: Iterable[Path], ending: str = "") -> dict[str, Path]:
 # --- labels ----------------------------------------------------------------------------------------------------------
 
 
-def read_colours(path: Path) -> NDArray[np.uint8]:
-    """A label picture of colours (H, W, 3) uint8 RGB, exactly as stored. Raises BadData."""
+def read_colours(path: Path) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    """A label picture of colours, exactly as stored, strip by strip: (rows, (rows, W, 3) uint8 RGB). Raises BadData."""
     if path.suffix.lower() in (".png", ".jpg", ".jpeg"):
         coded = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, np.uint8)
         pixels = cv2.imdecode(coded, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if coded.size else None
         if pixels is None:
             raise BadData(f"{path} is missing or damaged: get this file again.")
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-    values = read_values(path)
-    if values.shape[2] == 1:
-        values = values.repeat(3, axis=2)
-    return np.asarray(values[..., :3], np.uint8)
+        for rows in strips(pixels.shape[0]):
+            yield rows, np.ascontiguousarray(pixels[rows, :, ::-1], np.uint8)
+        return
+    for rows, values in read_strips(path):
+        yield rows, np.asarray(values.repeat(3, axis=2) if values.shape[2] == 1 else values[..., :3], np.uint8)
+
+
+def read_colour_classes(
+    path: Path, table: Mapping[tuple[int, int, int], int], other: int = IGNORE, *, clean: bool = True
+) -> NDArray[np.uint16]:
+    """Class numbers (H, W) of a label picture of colours; a colour that the table does not hold becomes `other`.
+
+    Not `clean`: a channel counts as 255 from 128 on, else as 0. Raises BadData.
+    """
+    found = [
+        colours_to_numbers(colours if clean else (colours > 127).astype(np.uint8) * np.uint8(255), table, other)
+        for _, colours in read_colours(path)
+    ]
+    return np.concatenate(found)
 
 
 def colours_to_numbers(
     colours: NDArray[np.uint8], table: Mapping[tuple[int, int, int], int], other: int = IGNORE
 ) -> NDArray[np.uint16]:
     """Colours (H, W, 3) → class numbers (H, W); a colour that the table does not hold becomes `other`."""
-    codes = colours[..., 0].astype(np.int32) << 16 | colours[..., 1].astype(np.int32) << 8 | colours[..., 2]
+    codes = colour_codes(colours)
     numbers = np.full(codes.shape, other, np.uint16)
     for (red, green, blue), number in table.items():
         numbers[codes == red << 16 | green << 8 | blue] = number
     return numbers
+
+
+def colour_codes(colours: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Each colour (H, W, 3) as one number: red × 65536 + green × 256 + blue."""
+    return np.asarray(
+        colours[..., 0].astype(np.int32) << 16 | colours[..., 1].astype(np.int32) << 8 | colours[..., 2], np.int32
+    )
 
 
 def read_flags(path: Path, above: int = 127) -> NDArray[np.uint16]:
@@ -155,11 +180,20 @@ def connected_parts(classes: NDArray[np.uint16], asked: Iterable[int]) -> NDArra
     return instances
 
 
+def numbers_in(ids: NDArray[Any]) -> NDArray[Any]:
+    """The different numbers of a map (H, W), in order."""
+    found = [np.unique(ids[rows]) for rows in strips(len(ids))]
+    return np.asarray(np.unique(np.concatenate(found)))
+
+
 def dense(ids: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.int32]:
     """The same instances numbered from 1 in the order of their old numbers; 0 stays none."""
-    known, places = np.unique(ids, return_inverse=True)
+    known = numbers_in(ids)
     start = 0 if known.size and known[0] == 0 else 1
-    return np.asarray(places.reshape(ids.shape) + start, np.int32)
+    found = np.empty(ids.shape, np.int32)
+    for rows in strips(len(ids)):
+        found[rows] = np.searchsorted(known, ids[rows]) + start
+    return found
 
 
 def stacked(

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.windows import Window as RasterWindow
 
 from terraclick.errors import BadGrid, BadImage, BadInput
 from terraclick.geo.bands import chosen_bands
@@ -39,6 +40,7 @@ from terraclick.geo.stretching import limits_of, percentile_pair, samples_of
 from terraclick.values import Bounds, Stretch, View, Window
 
 __all__ = [
+    "STRIP",
     "Band",
     "RasterInfo",
     "rasterized",
@@ -54,6 +56,8 @@ __all__ = [
     "resolve_image",
 ]
 
+STRIP = 512
+"""Rows of a whole image that are read at once."""
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample.tif"
 
 
@@ -191,14 +195,24 @@ def read_bands(path: str | os.PathLike[str], reading: Reading = PLAIN) -> tuple[
         )
 
 
-def read_stored(path: str | os.PathLike[str], reading: Reading = PLAIN) -> NDArray[Any]:
-    """All bands of a whole image as stored, (bands, H, W) in the file's type, alpha included.
+def read_stored(path: str | os.PathLike[str], reading: Reading = PLAIN, window: Window | None = None) -> NDArray[Any]:
+    """All bands of an image, or of a window of it, as stored: (H, W, bands) in the file's type, alpha included.
 
     Raises BadImage or BadGrid if it cannot be used.
     """
     with opened(resolve_image(path), reading) as file:
-        check_budget(file, file.data, Window(0, 0, *file.shape), "cut it into tiles with gdal_retile")
-        return np.asarray(file.data.read())
+        part = window or Window(0, 0, *file.shape)
+        check_budget(file, file.data, part, "cut it into tiles with gdal_retile")
+        bands = list(range(1, file.data.count + 1))
+        values: NDArray[Any] | None = None
+        for row in range(0, part.rows, STRIP):  # a second copy of the whole would double what is held
+            rows = min(STRIP, part.rows - row)
+            strip = file.data.read(bands, window=RasterWindow(part.col, part.row + row, part.cols, rows))
+            if values is None:
+                values = np.empty((part.rows, part.cols, len(bands)), strip.dtype)
+            values[row : row + rows] = strip.transpose(1, 2, 0)
+        assert values is not None
+        return values
 
 
 @dataclass(frozen=True)
@@ -214,6 +228,8 @@ class Placed:
     crs: Any
     gsd: float | None
     jpeg: bool
+    block: int
+    """Rows that are decoded together; all where the file is read from its top only."""
 
 
 def read_placed(path: str | os.PathLike[str], reading: Reading = PLAIN) -> Placed:
@@ -224,7 +240,8 @@ def read_placed(path: str | os.PathLike[str], reading: Reading = PLAIN) -> Place
         alpha = any(meaning.name == "alpha" for meaning in file.meaning)
         shape = int(file.shape[0]), int(file.shape[1])
         place = grid.transform, crs, grid.metres_per_pixel
-        return Placed(shape, data.count, str(data.dtypes[0]), file.nodata, alpha, *place, data.driver == "JPEG")
+        block = int(data.block_shapes[0][0]) if data.driver == "GTiff" else shape[0]
+        return Placed(shape, data.count, str(data.dtypes[0]), file.nodata, alpha, *place, data.driver == "JPEG", block)
 
 
 def rasterized(geometry: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
