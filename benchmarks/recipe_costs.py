@@ -28,11 +28,10 @@ def measure(name: str) -> dict[str, object]:
     """The dry run of one recipe, in this process."""
     import torch
 
-    from terraclick.train.dry_run import dry_run
-    from terraclick.train.recipe_table import ALL_RECIPES
+    from terraclick.train.dry_run import DRY_RECIPES, dry_run
 
     torch.set_num_threads(1)
-    recipe, clock = ALL_RECIPES[name](), time.process_time
+    recipe, clock = DRY_RECIPES[name](), time.process_time
     try:
         found = asdict(dry_run(recipe, 1, clock))
     except ValueError:  # a batch norm of one number
@@ -42,11 +41,11 @@ def measure(name: str) -> dict[str, object]:
 
 def run(path: Path, names: list[str]) -> None:
     """Every recipe that the file lacks, each in a process of its own."""
-    from terraclick.train.recipe_table import ALL_RECIPES
+    from terraclick.train.dry_run import DRY_RECIPES
 
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     known = {json.loads(line)["recipe"] for line in lines}
-    for name in names or ALL_RECIPES:
+    for name in names or DRY_RECIPES:
         if name in known:
             continue
         done = subprocess.run(
@@ -77,10 +76,10 @@ def page(path: Path) -> str:
         f"{r['seconds_step']:.1f} | {r['steps']:,} | {r['days_gpu']:.2f} | {r['days_here'] / 2:.1f} |"
         for r in rows
     ]
-    from terraclick.train.recipe_table import ALL_RECIPES
+    from terraclick.train.dry_run import DRY_RECIPES
 
     known = {row["recipe"] for row in rows}
-    lines += [f"| `{name}` | – | – | – | – | – | – | – |" for name in ALL_RECIPES if name not in known]
+    lines += [f"| `{name}` | – | – | – | – | – | – | – |" for name in DRY_RECIPES if name not in known]
     return "\n".join([said, heads, "|---|---|---|---|---|---|---|---|", *lines]) + "\n"
 
 

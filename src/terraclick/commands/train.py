@@ -108,7 +108,7 @@ def _trained(
 
 def _try_dry(recipe: str, settings: tuple[str, ...]) -> None:
     room = import_room("terraclick.train.dry_run", "torch")
-    known = import_room("terraclick.train.recipe_table", "torch").ALL_RECIPES
+    known = room.DRY_RECIPES
     if recipe not in known:
         raise UnknownName(f"no recipe {recipe!r} can be tried dry. Known: {', '.join(known)}.")
     changed = import_room("terraclick.train.settings", "torch").with_settings(known[recipe](), settings)

@@ -1,93 +1,58 @@
 """What a recipe costs before days are spent on it: real steps at its full size, on pictures made by chance.
 
 Time and memory are measured with `probe` pictures a step and scaled to the recipe's batch. Days on a GPU are reckoned
-from the arithmetic of a step, counted while it runs: they are a forecast, and say so.
+from the arithmetic of a step, counted while it runs: they are a forecast, and say so. A recipe of terra's click net is
+tried in its own loop, by `dry_run_terra.py`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from terraclick.blocks.tuning import count_parameters, tune
 from terraclick.networks.bicor.network import Bicor
 from terraclick.networks.checkpoint import build
 from terraclick.networks.recipe import NetworkRecipe
+from terraclick.train.config import RECIPES, TrainConfig
+from terraclick.train.dry_figures import ADAM, GPU_FLOPS, DryRun, Kept, flop_counter
+from terraclick.train.dry_run_terra import dry_run_terra
 from terraclick.train.episode_loss import training_loss
 from terraclick.train.episodes import Episode, Example
 from terraclick.train.map_network import decoder_config
 from terraclick.train.networks import bands_of
+from terraclick.train.recipe_table import ALL_RECIPES
 from terraclick.train.semantic_losses import total_loss
 from terraclick.train.semantic_recipes import SemanticConfig
 
-__all__ = ["GPU_FLOPS", "DryRun", "dry_run"]
+__all__ = ["DRY_RECIPES", "dry_run"]
 
-GPU_FLOPS = 40e12
-"""Sustained floating-point operations a second of one GPU of the class that the papers used, in mixed precision."""
-
-ADAM = 16
-"""Bytes of a trained number: itself, its gradient, and two averages, in float32."""
-
-
-@dataclass(frozen=True)
-class DryRun:
-    """What a recipe costs."""
-
-    recipe: str
-    """Its name."""
-    parameters: int
-    """Numbers of the network."""
-    trained: int
-    """Those that are trained."""
-    shapes: dict[str, tuple[int, ...]]
-    """Inputs of a step by name, at the recipe's batch."""
-    loss: float
-    """Of the last step tried; a number where everything fits together."""
-    gflops_step: float
-    """Of a step at the recipe's batch, forwards and backwards; no-gradient passes included."""
-    seconds_step: float
-    """Of a step at the recipe's batch here, with the threads of this process."""
-    memory_mb: float
-    """Reckoned for the recipe's batch: weights, gradients, averages, and what a step keeps for its gradient."""
-    steps: int
-    """Of the whole run."""
-    days_here: float
-    """On this machine, with the threads of this process."""
-    days_gpu: float
-    """Forecast for one GPU at `GPU_FLOPS`."""
-    reckoned_for: str = ""
-    """What the number of steps was reckoned for, where the data decides it."""
-
-    def lines(self) -> list[str]:
-        """For people."""
-        threads = torch.get_num_threads()
-        shapes = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in self.shapes.items())
-        return [
-            f"{self.recipe}: {self.parameters / 1e6:.2f} M parameters, {self.trained / 1e6:.2f} M trained",
-            f"a step: {shapes}; {self.gflops_step:.0f} GFLOP, loss {self.loss:.4g}",
-            f"about {self.memory_mb:.0f} MB, {self.seconds_step:.2f} s a step with {threads} threads here",
-            f"{self.steps} steps{self.reckoned_for}: {self.days_here:.1f} days here, "
-            f"about {self.days_gpu:.2f} days on one GPU",
-        ]
+DRY_RECIPES: Mapping[str, Callable[[], Any]] = {**ALL_RECIPES, **RECIPES}
+"""Recipes that can be tried: the papers', those of class maps, terra's."""
 
 
 def dry_run(
-    recipe: NetworkRecipe | SemanticConfig, probe: int = 2, clock: Callable[[], float] = time.perf_counter
+    recipe: NetworkRecipe | SemanticConfig | TrainConfig,
+    probe: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> DryRun:
-    """Two steps of a recipe at its size, with `probe` pictures each. Raises BadConfig, or torch's error for a shape."""
+    """Two steps of a recipe at its size, with `probe` pictures each; terra's have their own batch.
+
+    Raises BadConfig, or torch's error for a shape.
+    """
+    if isinstance(recipe, TrainConfig):
+        return dry_run_terra(recipe, clock)
     torch.manual_seed(recipe.seed)
     made = _map_step(recipe, probe) if isinstance(recipe, SemanticConfig) else _click_step(recipe, probe)
     network, steps, shapes, step = made
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=recipe.rate)
-    kept = _Kept()
+    kept = Kept()
 
     def once(number: int) -> float:
         with kept:
@@ -97,9 +62,7 @@ def dry_run(
         optimizer.step()
         return float(loss.detach())
 
-    counter: Any = FlopCounterMode(display=False)
-    counter.mod_tracker = _NoModules()
-    with counter:
+    with flop_counter() as counter:
         once(0)
     started = clock()
     loss = once(1)
@@ -122,41 +85,6 @@ def dry_run(
         steps * flops / GPU_FLOPS / 86_400,
         f" for {PICTURES} pictures" if isinstance(recipe, SemanticConfig) else "",
     )
-
-
-class _NoModules:
-    """Arithmetic is counted as a whole: telling modules apart fails where one runs without gradients."""
-
-    parents = frozenset({"Global"})
-
-    def __enter__(self) -> None:
-        """Nothing to follow."""
-
-    def __exit__(self, *found: Any) -> None:
-        """Nothing was followed."""
-
-
-class _Kept:
-    """Counts the bytes that a forward pass keeps for its gradient, each row of numbers once; weights are left out."""
-
-    def __init__(self) -> None:
-        self.nbytes = 0
-
-    def __enter__(self) -> None:
-        self._seen: set[int] = set()
-        self.nbytes = 0
-        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
-        self._hooks.__enter__()
-
-    def _pack(self, tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._seen and not tensor.is_leaf:
-            self._seen.add(storage.data_ptr())
-            self.nbytes += storage.nbytes()
-        return tensor
-
-    def __exit__(self, *found: Any) -> None:
-        self._hooks.__exit__(*found)
 
 
 Step = Callable[[int], torch.Tensor]

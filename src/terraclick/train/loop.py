@@ -43,7 +43,7 @@ from terraclick.train.trainer import Backward, Habits, Plan, TrainingProgress, W
 from terraclick.train.validation import Validation
 from terraclick.values import MASK_THRESHOLD, Target
 
-__all__ = ["initial_backbone", "train"]
+__all__ = ["TerraWork", "initial_backbone", "keep_memory", "train"]
 
 
 def train(
@@ -72,16 +72,16 @@ def train(
     if missing:
         raise BadData(f"{data} has no folder {', '.join(missing)}, which recipe {config.name} trains on: add it.")
     torch.set_num_threads(config.threads)
-    _keep_memory()
+    keep_memory()
     with shared(config.ranks, habits.device) as among:
         if among.writes:
             claim(out, "config.json", asdict(config), resume, asdict(TrainConfig("", config.sources)))
         among.wait()
-        work = _TerraWork(config, data, out, encoder, among, validation, habits.workers)
+        work = TerraWork(config, data, out, encoder, among, validation, habits.workers)
         return run(work, out, among, "click_net", resume, until, progress, validation, habits, clock)
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Let glibc keep freed memory instead of handing every large tensor back: a third less time a step on one core."""
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
@@ -157,7 +157,7 @@ _GRAPHS: dict[Path, Graph] = {}
 """The encoder of this process: a worker opens it once."""
 
 
-class _TerraWork(Work):
+class TerraWork(Work):
     """Network, optimiser, and the pools of this process."""
 
     def __init__(
@@ -245,10 +245,8 @@ class _TerraWork(Work):
         total, overlaps = 0.0, dict[str, list[float]]()
         for pool in self.pools.values():
             chosen = pool.rng.choice(config.pool, config.batch, replace=False)
-            episodes = [pool.episodes[index] for index in chosen]
-            samples = [sample(pool, episode, side) for episode in episodes]
-            truths = [pool.truth(episode, side) for episode in episodes]
-            loss, probs = self._learn(samples, truths, backward)
+            samples, truths = self.drawn(pool, chosen, side)
+            loss, probs = self.learn(samples, truths, backward)
             total += loss
             self._shown = [
                 Shown(_picture(one["image"]), truth, answer > MASK_THRESHOLD)
@@ -260,7 +258,14 @@ class _TerraWork(Work):
                 pool.renew()
         return {"loss": total, "side": float(side)} | {n: float(np.mean(v)) for n, v in overlaps.items()}
 
-    def _learn(
+    def drawn(
+        self, pool: Pool, chosen: NDArray[np.int64], side: int
+    ) -> tuple[list[dict[str, NDArray[Any]]], list[NDArray[np.uint8]]]:
+        """What the network reads of some episodes of a pool, and the truths (side, side)."""
+        episodes = [pool.episodes[index] for index in chosen]
+        return [sample(pool, episode, side) for episode in episodes], [pool.truth(one, side) for one in episodes]
+
+    def learn(
         self, samples: list[dict[str, NDArray[Any]]], truths: list[NDArray[np.uint8]], backward: Backward
     ) -> tuple[float, NDArray[np.float32]]:
         """The share of the step's loss of a pool's batch, and its answers (B, S, S)."""
