@@ -19,6 +19,7 @@ COMPARED = [name for name, made in ALL_RECIPES.items() if made().sources]
 
 def test_the_papers_recipes_are_compared():
     paper = {"crosscut-b", "isrefiner-b", "mfp-b", "refcut-b", "simpleclick-b", "simpleclick-icl"}
+    paper |= {"focalclick-b0", "focalclick-b3", "segnext-b", "ritm-hrnet18", "ritm-hrnet32"}
     assert paper | {"loveda-bicor", "vaihingen-bicor", "potsdam-bicor"} <= set(COMPARED)
 
 
@@ -34,7 +35,9 @@ def test_a_difference_says_why_and_nothing_else_does(name):
         assert not differing(recipe)
 
 
-@pytest.mark.parametrize("name", [name for name in COMPARED if name in NETWORK_RECIPES and name.endswith("-b")])
+@pytest.mark.parametrize(
+    "name", [name for name in COMPARED if name in NETWORK_RECIPES and name.endswith(("-b", "-b0", "-b3"))]
+)
 def test_no_setting_is_left_out_of_a_table(name):
     recipe = NETWORK_RECIPES[name]()
     listed = {setting.path for setting in recipe.sources}
@@ -92,8 +95,29 @@ def test_the_three_sets_have_settings_of_their_own():
 def test_the_page_names_each_difference():
     page = recipe_page()
     assert page.count("\n## ") == len(COMPARED) + 1
-    assert "| `milestones` | 0.1667, 0.8333 | section IV | paper | 0.1667, 0.8333 |  |" in page
+    row = "| `rate` | 5e-05 | section IV (the authors' released configuration: 5e-6) | paper | 5e-05 |  |"
+    assert row in page
     assert page.count("from memory") > 5, "what nobody could check is marked"
+    assert page.count("| the code |") > 100 and "alibaba/ClickSEG ae9b30a" in page
+
+
+def test_schedules_are_those_of_the_authors_files():
+    """(batch, epochs of 30,000 samples, rate, epochs after which it falls) as the training scripts state them."""
+    stated = {
+        "simpleclick-b": (32, 55, 5e-5, (50,)),
+        "mfp-b": (32, 55, 5e-5, (10,)),
+        "ritm-hrnet18": (28, 230, 5e-4, (200, 220)),
+        "ritm-hrnet32": (32, 230, 5e-4, (200, 220)),
+        "focalclick-b0": (28, 230, 5e-3, (190, 210)),
+        "focalclick-b3": (28, 230, 5e-3, (190, 210)),
+        "segnext-b": (32, 100, 5e-5, (50, 90)),
+        "simpleclick-icl": (32, 5, 5e-6, ()),
+    }
+    for name, (batch, epochs, rate, falls) in stated.items():
+        recipe = NETWORK_RECIPES[name]()
+        assert (recipe.batch, recipe.rate) == (batch, rate), name
+        assert recipe.steps == pytest.approx(epochs * 30_000 / batch, abs=1), name
+        assert recipe.milestones == pytest.approx([epoch / epochs for epoch in falls]), name
 
 
 def test_every_row_of_every_table_has_a_recipe_or_a_reason():

@@ -17,46 +17,76 @@ ALL_RECIPES: Mapping[str, Callable[[], Any]] = {**NETWORK_RECIPES, **SEMANTIC_RE
 
 
 CHECKED = (
-    "*Checked* says how sure the source's value is: read in the text of the paper, or in notes taken from the "
-    "authors' code when it was at hand; *from memory* is neither, and may be wrong."
+    "*Checked* says how sure the source's value is: read in the text of the paper, in the files of the authors' code "
+    "that are named below, or in notes taken from that code when it was at hand; *from memory* is none of these, and may be "
+    "wrong."
 )
 
-CLICK_CODE = frozenset(
-    "steps batch rate milestones clip first erode others next_clicks passes episodes.scale_evenly episodes.side "
-    "episodes.scale episodes.min_area episodes.merge episodes.turns episodes.colours episodes.augment loss shares "
-    "episodes.asked".split()
+READ_IN = {
+    "simpleclick": "uncbiag/SimpleClick f70b2e1, models/iter_mask/plainvit_base448_cocolvis_itermask.py",
+    "simpleclick-icl": "a copy of CFR-ICL, senlin-ali/CFR-ICL-Interactive-Segmentation 0b29cdc, "
+    "models/plainvit_base448_cocolvis.py and isegm/engine/trainer.py",
+    "mfp": "cwlee00/MFP 83d48db, models/iter_mask/plainvit_base448_cocolvis_itermask_prevMod.py",
+    "isrefiner": "wondelyan/VFM-ISRefiner 3d10f21, models/iter_mask/plainvit_base448_RSImage_itermask_prevMod.py",
+    "crosscut": "nanzhou02/CrossCut 2029af8, models/iter_mask/plainvit_base448_crosscut.py",
+    "ritm": "SamsungLabs/ritm_interactive_segmentation 6028618, models/iter_mask/hrnet32_cocolvis_itermask_3p.py, and "
+    "a4b40c1, isegm/data/points_sampler.py",
+    "focalclick": "alibaba/ClickSEG ae9b30a, models/focalclick/segformerB0_S2_cclvs.py, segformerB3_S2_cclvs.py, "
+    "isegm/data/points_sampler.py, aligned_augmentation.py; 2c5e58e, isegm/model/is_segformer_model.py",
+    "segnext": "uncbiag/SegNext 5505398, segnext/models/default/plainvit_base1024_cocolvis_sax2.py, segnext/train.py",
+    "bicor": "ShiJinghao566/BiCoR-Seg 13b1fba, config/loveda/bicor.py; 516a777, config/potsdam/bicor.py; 3dc3f9f, "
+    "config/vaihingen/bicor.py (which has crops of 512; the notes say 768)",
+}
+"""Family, or a recipe that has a source of its own → the files in which `READ` was read."""
+
+_ISEGM = frozenset(
+    "steps batch rate milestones clip first erode others next_clicks loss tuning shares episodes.asked episodes.side "
+    "episodes.scale episodes.scale_evenly episodes.min_area episodes.merge episodes.turns episodes.colours "
+    "episodes.augment episodes.copy_paste episodes.image_mix".split()
 )
-NOTED: Mapping[str, frozenset[str]] = {
-    "simpleclick": CLICK_CODE,
-    "mfp": CLICK_CODE | {"first_depth", "passes"},
-    "isrefiner": frozenset(
-        "first first_depth next_clicks passes clip episodes.scale episodes.scale_evenly episodes.min_area "
-        "episodes.merge episodes.augment".split()
-    ),
-    "crosscut": frozenset(
-        "steps batch episodes.side episodes.scale episodes.scale_evenly episodes.augment shares first next_clicks clip "
-        "config.divisions config.setting config.prompt_from episodes.asked episodes.turns loss".split()
-    ),
-    "refcut": CLICK_CODE | {"episodes.scale_evenly"},
-    "ritm": frozenset("batch backbone_rate auxiliary episodes.side clip first loss".split()),
-    "focalclick": frozenset(),
-    "segnext": frozenset(),
+"""What a training script of the isegm family states, with the defaults of its sampler."""
+
+READ: Mapping[str, frozenset[str]] = {
+    "simpleclick": _ISEGM,
+    "simpleclick-icl": _ISEGM | {"passes"},
+    "mfp": _ISEGM - {"erode", "others"} | {"first_depth"},
+    "isrefiner": _ISEGM - {"erode", "others"} | {"first_depth"},
+    "crosscut": _ISEGM | {"config.divisions"},
+    "ritm": _ISEGM | {"auxiliary"},
+    "focalclick": _ISEGM | {"passes", "first_depth", "refine", "backbone_rate"},
+    "segnext": _ISEGM,
     "bicor": frozenset(
-        "crop epochs batch rate min_rate decay optimizer lookahead layers top_k mosaic heat fisher clip embed encoder "
-        "decoder setting train_on judge_on".split()
+        "epochs batch rate min_rate decay optimizer lookahead layers top_k mosaic heat train_on encoder".split()
     ),
 }
-"""Family → settings of its authors' code that the notes of that code hold."""
+"""Family, or recipe → its settings that `READ_IN` states."""
 
-ICL_NOTED = frozenset("rate steps loss passes episodes.copy_paste episodes.image_mix".split())
+NOTED: Mapping[str, frozenset[str]] = {
+    "simpleclick": frozenset({"passes"}),
+    "mfp": frozenset({"passes"}),
+    "isrefiner": frozenset({"passes"}),
+    "crosscut": frozenset({"config.setting", "config.prompt_from"}),
+    "refcut": _ISEGM | {"passes"},
+    "ritm": frozenset({"backbone_rate"}),
+    "bicor": frozenset("crop judge_on top_k fisher clip embed decoder setting".split()),
+}
+"""Family → further settings of its authors' code that the notes of that code hold."""
 
 
 def _checked(recipe: Any, setting: Setting) -> str:
     """How sure a value of a source is."""
-    if "code" not in setting.where and "configuration" not in setting.where:
-        return "paper" if setting.where.startswith("section") else "follows from our settings"
-    noted = ICL_NOTED if "CFR-ICL" in setting.where else NOTED[getattr(recipe, "family", "bicor")]
-    return "notes of the code" if setting.path in noted else "from memory"
+    where, family = setting.where, getattr(recipe, "family", "bicor")
+    if where.startswith("section"):
+        return "paper"
+    if "code" not in where and "configuration" not in where:
+        return "follows from our settings"
+    if setting.path in READ.get(recipe.name, READ.get(family, frozenset())):
+        return "the code" if (recipe.name, setting.path) not in NOT_READ else "notes of the code"
+    return "notes of the code" if setting.path in NOTED.get(family, ()) else "from memory"
+
+
+NOT_READ = {("vaihingen-bicor", "top_k"), ("potsdam-bicor", "top_k")}
+"""What a recipe's file leaves to a default that is in none of the files."""
 
 
 def summary(name: str) -> str:
@@ -82,7 +112,8 @@ def recipe_page() -> str:
         "Each recipe that follows a paper is compared with the paper or its authors' configuration, setting by setting."
         " Variants without a table change what their name says, and are otherwise the recipe they are named after."
     )
-    page = ["# Recipes beside their sources", said, CHECKED, "\n".join([heads, *rows]), rows_page(), *parts]
+    read = "\n".join(f"- {name}: {files}" for name, files in READ_IN.items())
+    page = ["# Recipes beside their sources", said, CHECKED, read, "\n".join([heads, *rows]), rows_page(), *parts]
     return "\n\n".join(page) + "\n"
 
 

@@ -26,7 +26,9 @@ def isrefiner_b() -> NetworkRecipe:
 
 
 def _sources(recipe: NetworkRecipe) -> tuple[Setting, ...]:
-    paper = ("steps", "batch", "rate", "milestones", "episodes.side", "loss", "tuning")
+    paper = ("steps", "batch", "episodes.side", "loss", "tuning")
+    other = "section IV (the authors' released configuration: {})"
+    window = Setting("episodes.asked", "an object that a crop anywhere in the picture shows", CODE, WINDOW.why)
     code: tuple[str, ...] = (
         "first",
         "first_depth",
@@ -39,8 +41,10 @@ def _sources(recipe: NetworkRecipe) -> tuple[Setting, ...]:
     code += ("episodes.min_area", "episodes.merge", "episodes.augment", "erode", "others")
     return (
         *same_as(recipe, PAPER, *paper),
+        *same_as(recipe, other.format("5e-6"), "rate"),
+        *same_as(recipe, other.format("50 and 55 of 60 epochs"), "milestones"),
         *same_as(recipe, CODE, *code),
-        WINDOW,
+        window,
         Setting("episodes.turns", "rotation and mirror images", PAPER, "quarter turns, which resample nothing"),
         Setting("episodes.colours", "brightness", PAPER, "contrast and a shift of the bands too, as SimpleClick's"),
         Setting(

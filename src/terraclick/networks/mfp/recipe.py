@@ -19,8 +19,8 @@ MFP_CLICKS: dict[str, Any] = {"first": "one", "first_depth": 1.7, "passes": (0.0
 
 
 def mfp_b() -> NetworkRecipe:
-    """MFP ViT-B, from SimpleClick: one first click, then its own errors."""
-    recipe = NetworkRecipe("mfp-b", "mfp", MfpConfig(), PLAIN, steps=51_562, milestones=(50 / 55,), **MFP_CLICKS)
+    """MFP ViT-B, from MAE: one first click, then its own errors; the rate falls after 10 of 55 epochs."""
+    recipe = NetworkRecipe("mfp-b", "mfp", MfpConfig(), PLAIN, steps=51_562, milestones=(10 / 55,), **MFP_CLICKS)
     drawn = ("side", "scale", "scale_evenly", "min_area", "merge", "turns", "colours", "augment")
     told: tuple[str, ...] = (
         "steps",

@@ -66,9 +66,11 @@ def simpleclick_icl() -> NetworkRecipe:
     """SimpleClick fine-tuned by CFR-ICL: every answer of a sequence counts, five epochs, copy-paste, image-mix."""
     mixing = replace(PLAIN, copy_paste=0.5, image_mix=0.5)
     recipe = replace(simpleclick_b(), name="simpleclick-icl", loss="icl", rate=5e-6, steps=4688, episodes=mixing)
-    recipe = replace(recipe, passes=(0.0, 1.0, 1.0, 1.0))
-    told = ("rate", "steps", "loss", "passes", "episodes.copy_paste", "episodes.image_mix", "batch", "clip", "first")
-    return replace(recipe, sources=(WINDOW, *same_as(recipe, "CFR-ICL's huge configuration", *told)))
+    recipe = replace(recipe, passes=(0.0, 1.0, 1.0, 1.0), milestones=())  # its first would come after 50 epochs
+    told = ("rate", "steps", "loss", "passes", "milestones", "batch", "clip", "first", "erode", "others")
+    drawn = ("side", "scale", "scale_evenly", "min_area", "merge", "turns", "colours", "copy_paste", "image_mix")
+    same = same_as(recipe, "CFR-ICL's configurations", *told, *(f"episodes.{name}" for name in drawn))
+    return replace(recipe, sources=(WINDOW, *same))
 
 
 def simpleclick_class() -> NetworkRecipe:
