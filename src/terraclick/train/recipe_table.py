@@ -18,8 +18,8 @@ ALL_RECIPES: Mapping[str, Callable[[], Any]] = {**NETWORK_RECIPES, **SEMANTIC_RE
 
 CHECKED = (
     "*Checked* says how sure the source's value is: read in the text of the paper, in the files of the authors' code "
-    "that are named below, or in notes taken from that code when it was at hand; *from memory* is none of these, and may be "
-    "wrong."
+    "that are named below, or in notes taken from that code when it was at hand; *from memory* is none of these, and "
+    "may be wrong."
 )
 
 READ_IN = {
