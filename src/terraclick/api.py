@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 import shapely
@@ -27,11 +27,13 @@ from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon
 
 from terraclick.catalogue import load
-from terraclick.core.cleaning import check_real, clean, score_of
+from terraclick.core.box import places_of
+from terraclick.core.cleaning import check_real, check_real_box, clean, score_of
 from terraclick.core.click_sequence import ClickSequence
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig, BadImage, NotGeoreferenced
 from terraclick.geo.affine import apply, through
+from terraclick.geo.box_prompt import MapBox, box_between, box_on, box_within, check_box, corners_of
 from terraclick.geo.drawing import drawn, shaped
 from terraclick.geo.grid import Grid, check_bounds
 from terraclick.geo.polygonize import only_real
@@ -39,12 +41,15 @@ from terraclick.geo.raster import RasterInfo, read_info, read_view, resolve_imag
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.geo.sidecars import stamp_of
 from terraclick.geo.view_window import MAX_VIEW_PX, view_window
-from terraclick.values import Bounds, Click, Reference, Stretch, Target, View
+from terraclick.values import Bounds, Box, Click, Reference, Stretch, Target, View
 
-__all__ = ["DEFAULTS", "MapClick", "Outline", "OutlineOptions", "outline", "outlines"]
+__all__ = ["DEFAULTS", "MapClick", "Outline", "OutlineOptions", "Said", "outline", "outlines"]
 
 MapClick = tuple[float, float, bool]
 """(x, y, positive) in the raster's coordinates, or in pixels from its top-left corner."""
+
+Said: TypeAlias = MapClick | MapBox
+"""What may be said of a thing: clicks, and one box (x1, y1, x2, y2) around it, in the same coordinates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +58,8 @@ class Outline:
 
     geometry is a Polygon or MultiPolygon in `crs` (None: pixels from the image's top-left corner, y down), empty when
     the model found nothing; score is the mean probability inside; mask (H, W) bool lies on `grid`, the view's own grid;
-    sequence holds the clicks in view pixels, `clicks` the same on the map (x, y, positive), in the image's crs;
-    `bounds` and `gsd` are what was asked of `read_view`.
+    sequence holds the clicks and the box in view pixels, `clicks` the clicks on the map (x, y, positive), in the
+    image's crs; `bounds` and `gsd` are what was asked of `read_view`.
     """
 
     geometry: Polygon | MultiPolygon
@@ -120,26 +125,29 @@ DEFAULTS: Final[OutlineOptions] = {
 
 def outline(
     image: str,
-    clicks: Sequence[MapClick],
+    clicks: Sequence[Said],
     target: str = "object",
     model: str | Predictor = "terra",
     **options: Unpack[OutlineOptions],
 ) -> Outline:
     """Outline what the clicks (x, y, positive) mean: this object, or every pixel of that kind in the view.
 
-    Clicks and the result are in the raster's coordinates, or with `pixels` in its pixels. The outline runs where the
-    probability crosses the model's threshold. `model` is a name or any Predictor; `OutlineOptions` lists the options.
+    Beside clicks, or instead of them, one box (x1, y1, x2, y2) around an object may be given; predictors that read no
+    boxes are told it by clicks (`core.box`). All of it and the result are in the raster's coordinates, or with `pixels`
+    in its pixels. The outline runs where the probability crosses the model's threshold. `model` is a name or any
+    Predictor; `OutlineOptions` lists the options.
 
     No outline reaches where the image holds no data. Raises BadImage, NotGeoreferenced (no crs and not `pixels`),
-    BadClick (outside the image or the bounds, where there is no data, none positive), BadGrid (bounds that miss the
-    image), UnknownName (model), BadConfig (target), TypeError (an option that does not exist).
+    BadClick (outside the image or the bounds, where there is no data, neither a box nor a positive click, a box for a
+    class), BadGrid (bounds that miss the image), UnknownName (model), BadConfig (target), TypeError (an option that
+    does not exist).
     """
     return next(outlines(image, [clicks], target, model, **options))
 
 
 def outlines(
     image: str,
-    many: Iterable[Sequence[MapClick]],
+    many: Iterable[Sequence[Said]],
     target: str = "object",
     model: str | Predictor = "terra",
     **options: Unpack[OutlineOptions],
@@ -153,7 +161,7 @@ def outlines(
 
 def _outlines(
     image: str,
-    many: Iterable[Sequence[MapClick]],
+    many: Iterable[Sequence[Said]],
     target: Target,
     model: str | Predictor,
     how: OutlineOptions,
@@ -169,19 +177,22 @@ def _outlines(
         )
     if simplify_m is not None and not (math.isfinite(simplify_m) and simplify_m >= 0):
         raise BadConfig(f"a tolerance of {simplify_m} was given to simplify: expected a length in metres, 0 or more.")
-    groups = [_checked(clicks, info, pixels) for clicks in many]  # all of them before the first slow step
+    groups = [_checked(group, info, pixels) for group in many]  # all of them before the first slow step
     fixed = _on_map(bounds, info.grid) if bounds is not None and pixels else bounds
     predictor = load(model) if isinstance(model, str) else model
     asked, view, grid, encoded = None, None, None, None
-    for clicks in groups:
-        wanted = fixed or _view_bounds(clicks, info, target, gsd)
+    for clicks, box in groups:
+        wanted = fixed or _view_bounds(clicks, box, info, target, gsd)
         if view is None or grid is None or wanted != asked:
             _check_same(path, stamp)
             view, grid = read_view(path, wanted, gsd, how["bands"], how["stretch"], MAX_VIEW_PX, reading)  # stop 1
             _check_same(path, stamp)
             encoded, asked = predictor.encode(view), wanted  # stop 2
         placed = _placed(clicks, grid, view)  # stop 3
-        sequence = ClickSequence(target, tuple(how["references"])).answer(placed, predictor, encoded)  # stop 4
+        sequence = ClickSequence(target, tuple(how["references"]))  # stop 4
+        if box is not None:
+            sequence = sequence.boxed(_placed_box(box, info.grid, grid, view), view.shape, predictor, encoded)
+        sequence = sequence.answer(placed, predictor, encoded)
         mask = clean(sequence, view.valid)  # stop 5
         polygons = drawn(sequence.latest, mask, grid, simplify_m, view.valid, info.grid)  # stop 6
         geometry = only_real(shaped(polygons, grid, simplify_m, square), grid, view.valid, info.grid)
@@ -201,6 +212,15 @@ def _placed(clicks: Sequence[MapClick], grid: Grid, view: View) -> Iterator[Clic
         yield click
 
 
+def _placed_box(box: Box, whole: Grid, grid: Grid, view: View) -> Box:
+    """A box of the image as one of a view. Raises BadClick if it leaves the view or holds nothing of the picture."""
+    found = box_within(box_between(corners_of(box, whole), grid), view.shape)
+    if found is None:
+        raise BadClick(f"the box reaches outside the bounds {_text(grid.bounds)}: widen them.")
+    check_real_box(found, view.valid)
+    return found
+
+
 def _check_same(path: Path, stamp: tuple[Any, ...]) -> None:
     """Raise BadImage where a file is not the one any more that was opened."""
     if stamp_of(path) != stamp:
@@ -214,14 +234,22 @@ def _target(name: str) -> Target:
         raise BadConfig(f"no target {name!r}: choose object (this one thing) or class (everything like it).") from None
 
 
-def _checked(clicks: Sequence[MapClick], info: RasterInfo, pixels: bool) -> list[MapClick]:
-    """The clicks in map coordinates, an including one first; raises BadClick if none includes or one lies outside."""
+def _checked(group: Sequence[Said], info: RasterInfo, pixels: bool) -> tuple[list[MapClick], Box | None]:
+    """The clicks in map coordinates, an including one first, and the box in pixels of the image.
+
+    Raises BadClick if there is neither a box nor an including click, or if one lies outside.
+    """
+    boxes = [check_box(given) for given in group if isinstance(given, tuple | list) and len(given) == 4]
+    if len(boxes) > 1:
+        raise BadClick(f"{len(boxes)} boxes were given for one object: give one, and clicks for the rest.")
+    box = _box_inside(boxes[0], info.grid, pixels) if boxes else None
+    clicks = [given for given in group if not (isinstance(given, tuple | list) and len(given) == 4)]
     for given in clicks:
         if not _is_click(given):
             raise BadClick(
                 f"{str(given)[:80]} was given as a click: expected (x, y, positive), such as (12.5, 40, True)."
             )
-    if not any(positive for _, _, positive in clicks):
+    if box is None and not any(positive for _, _, positive in clicks):
         raise BadClick("no including click was given: add at least one click on the thing you want.")
     found: list[MapClick] = []
     for x, y, positive in clicks:
@@ -230,8 +258,17 @@ def _checked(clicks: Sequence[MapClick], info: RasterInfo, pixels: bool) -> list
             extent = (0.0, 0.0, *map(float, info.grid.shape[::-1])) if pixels else info.grid.bounds
             raise BadClick(f"the click {x:.10g}, {y:.10g} lies outside the image, which covers {_text(extent)}.")
         found.append((*at, bool(positive)))
-    start = next(index for index, click in enumerate(found) if click[2])
-    return [found[start], *found[:start], *found[start + 1 :]]
+    start = next((index for index, click in enumerate(found) if click[2]), None)
+    return found if start is None else [found[start], *found[:start], *found[start + 1 :]], box
+
+
+def _box_inside(box: MapBox, grid: Grid, pixels: bool) -> Box:
+    """A box in pixels of the image. Raises BadClick if it reaches outside."""
+    found = box_within(box_on(box, grid, pixels), grid.shape)
+    if found is None:
+        extent = (0.0, 0.0, *map(float, grid.shape[::-1])) if pixels else grid.bounds
+        raise BadClick(f"the box {_text(box)} reaches outside the image, which covers {_text(extent)}.")
+    return found
 
 
 def _is_click(given: object) -> bool:
@@ -243,11 +280,13 @@ def _is_click(given: object) -> bool:
     return numbers and isinstance(positive, bool | np.bool_ | int)
 
 
-def _view_bounds(clicks: Sequence[MapClick], info: RasterInfo, target: Target, gsd: float | None) -> Bounds:
-    """The default view around clicks on the map; a coarser gsd shows as many pixels of more ground."""
+def _view_bounds(
+    clicks: Sequence[MapClick], box: Box | None, info: RasterInfo, target: Target, gsd: float | None
+) -> Bounds:
+    """The default view around a box and clicks; a coarser gsd shows as many pixels of more ground."""
     native = info.grid.metres_per_pixel or 1.0
     factor = max(1.0, gsd / native) if gsd is not None and math.isfinite(gsd) else 1.0
-    at = [info.grid.to_click(*click) for click in clicks]
+    at = [*(places_of(box) if box is not None else ()), *(info.grid.to_click(*click) for click in clicks)]
     return info.grid.window(view_window(at, info.grid.shape, target, factor)[0]).bounds
 
 

@@ -63,6 +63,7 @@ def _networks() -> list[PredictorSpec]:
             family.licence,
             BuiltBy(folder, network),
             reads_references=family.reads_references,
+            reads_box=family.reads_box,
             shows=family.shows,
             extra=family.extra,
             weights=family.weights,

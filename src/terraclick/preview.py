@@ -26,8 +26,14 @@ INCLUDE, EXCLUDE, RIM = (40, 200, 70), (230, 40, 40), (255, 255, 255)
 SUBPIXEL_BITS = 4
 
 
-def draw(image: NDArray[np.uint8], grid: Grid, drawings: Iterable[Drawing], zoom: int = 1) -> NDArray[np.uint8]:
-    """The image (H, W, 3) RGB, each pixel shown `zoom` times larger, with outlines and clicks drawn on it."""
+def draw(
+    image: NDArray[np.uint8],
+    grid: Grid,
+    drawings: Iterable[Drawing],
+    zoom: int = 1,
+    boxes: Iterable[BaseGeometry] = (),
+) -> NDArray[np.uint8]:
+    """The image (H, W, 3) RGB, each pixel shown `zoom` times larger, with outlines, clicks and boxes drawn on it."""
     canvas = np.repeat(np.repeat(image, zoom, axis=0), zoom, axis=1).copy()
     drawings = list(drawings)
     tint = canvas.copy()
@@ -38,6 +44,9 @@ def draw(image: NDArray[np.uint8], grid: Grid, drawings: Iterable[Drawing], zoom
     canvas = np.asarray(cv2.addWeighted(tint, FILL_SHARE, canvas, 1 - FILL_SHARE, 0), np.uint8)
     for group in rings:
         cv2.polylines(canvas, group, True, LINE, 2, cv2.LINE_AA, SUBPIXEL_BITS)
+    for box in boxes:
+        line = _points(grid, shapely.get_coordinates(box), zoom)
+        cv2.polylines(canvas, [line], False, RIM, 1, cv2.LINE_AA, SUBPIXEL_BITS)
     for _, clicks in drawings:
         for x, y, positive in clicks:
             (place,) = _points(grid, np.array([[x, y]]), zoom)

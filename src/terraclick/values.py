@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 __all__ = [
     "MASK_THRESHOLD",
     "Bounds",
+    "Box",
     "Click",
     "Prediction",
     "Prompt",
@@ -81,6 +82,21 @@ class Click:
     positive: bool = True
 
 
+@dataclass(frozen=True)
+class Box:
+    """A rectangle around a thing, in view pixels (may be fractional): its edges, top < bottom and left < right."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """(row, col) of its centre."""
+        return (self.top + self.bottom) / 2, (self.left + self.right) / 2
+
+
 @dataclass(frozen=True, eq=False)
 class Reference:
     """An example from this or another picture: image (h, w, 3) uint8, mask (h, w) bool; negative: *not like this*."""
@@ -92,11 +108,13 @@ class Reference:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Everything a person has said about one thing: clicks in the order given, the target kind, references."""
+    """Everything a person has said about one thing: clicks in the order given, the target kind, references, a box."""
 
     clicks: tuple[Click, ...]
     target: Target = Target.OBJECT
     references: tuple[Reference, ...] = ()
+    box: Box | None = None
+    """Drawn around the thing; for predictors that read boxes (`core.predictor.reads_box`)."""
 
     @property
     def positives(self) -> tuple[Click, ...]:

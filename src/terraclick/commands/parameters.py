@@ -12,7 +12,7 @@ import click
 
 from terraclick.console import is_plain, printable
 
-__all__ = ["BANDS", "BOUNDS", "EXISTING", "LEVELS", "NAME", "NEW", "XY", "Name", "Numbers", "PathType"]
+__all__ = ["BANDS", "BOUNDS", "BOX", "EXISTING", "LEVELS", "NAME", "NEW", "XY", "Name", "Numbers", "PathType"]
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
@@ -70,6 +70,7 @@ class PathType(click.Path):
 NAME = Name()
 XY = Numbers(2, "two numbers X,Y without a space")
 BOUNDS = Numbers(4, "four numbers LEFT,BOTTOM,RIGHT,TOP without spaces")
+BOX = Numbers(4, "four numbers X1,Y1,X2,Y2 without spaces")
 BANDS = Numbers(None, "band numbers from 1 such as 4,3,2", int)
 LEVELS = Numbers(None, "percentages such as 80,85,90", int)
 EXISTING = PathType()

@@ -20,7 +20,7 @@ from terraclick.commands.options import (
     verb,
 )
 from terraclick.commands.output import progress_of, tell, tell_json, warn
-from terraclick.commands.parameters import BANDS, BOUNDS, EXISTING, NAME, NEW, XY
+from terraclick.commands.parameters import BANDS, BOUNDS, BOX, EXISTING, NAME, NEW, XY
 
 __all__ = ["segment"]
 
@@ -37,6 +37,14 @@ def _example_option(flag: str, name: str, text: str) -> Callable[[Command], Comm
 @click.argument("image")
 @click.option("--click", "clicks", type=XY, multiple=True, metavar="X,Y", help="A place on the thing; repeat for more.")
 @click.option("--exclude", "excludes", type=XY, multiple=True, metavar="X,Y", help="A place that is not part of it.")
+@click.option(
+    "--box",
+    "boxes",
+    type=BOX,
+    multiple=True,
+    metavar="X1,Y1,X2,Y2",
+    help="A box around the thing, alone or with clicks; repeat for more things.",
+)
 @click.option("--points", type=EXISTING, help="Many objects at once: CSV (x, y, object, positive, class) or GeoJSON.")
 @click.option("--target", type=TARGET, default="object", show_default=True, help="This one thing, or all of its kind.")
 @click.option("--out", "-o", type=NEW, default="-", show_default=True, help="File to write; - is GeoJSON on stdout.")

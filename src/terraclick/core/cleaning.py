@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.core.click_sequence import ClickSequence
-from terraclick.core.masks import clicked_components, drop_specks, fill_holes, mask_box
+from terraclick.core.masks import clicked_components, drop_specks, fill_holes, mask_box, pixels_in
 from terraclick.errors import BadClick
-from terraclick.values import Click, Target
+from terraclick.values import Box, Click, Target
 
-__all__ = ["PIN_HOLE_PX", "SPECK_PX", "check_real", "clean", "score_of"]
+__all__ = ["PIN_HOLE_PX", "SPECK_PX", "check_real", "check_real_box", "clean", "score_of"]
 
 PIN_HOLE_PX = 16
 """Holes of fewer pixels are filled."""
@@ -29,8 +29,17 @@ def check_real(click: Click, valid: NDArray[np.bool_] | None, said: str) -> None
         )
 
 
+def check_real_box(box: Box, valid: NDArray[np.bool_] | None) -> None:
+    """Raise BadClick for a box of a view (H, W) that holds no pixel with data."""
+    if valid is not None and not valid[pixels_in(box, valid.shape)].any():
+        raise BadClick(
+            "the box lies where the image holds no data (nodata, transparent, masked): draw it on the picture."
+        )
+
+
 def clean(sequence: ClickSequence, valid: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
-    """The latest mask fit to be drawn: for an object the clicked parts only, pin holes filled, specks dropped.
+    """The latest mask fit to be drawn: for an object the clicked parts only (with a box also those
+    that lie mostly inside), pin holes filled, specks dropped.
 
     A pin hole that was clicked away stays a hole; a speck that was clicked stays. Nothing is kept where `valid` (H, W)
     is False: there is no picture.
@@ -41,7 +50,7 @@ def clean(sequence: ClickSequence, valid: NDArray[np.bool_] | None = None) -> ND
     mask = latest.mask if valid is None else latest.mask & valid
     prompt = sequence.prompt
     if sequence.target is Target.OBJECT:
-        mask = clicked_components(mask, prompt.positives)
+        mask = clicked_components(mask, prompt.positives, prompt.box)
     filled = fill_holes(mask, PIN_HOLE_PX)
     filled &= ~_parts_under(filled & ~mask, prompt.negatives)
     if valid is not None:

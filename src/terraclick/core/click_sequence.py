@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.predictor import Predictor
+from terraclick.core.box import clicks_for, filled
+from terraclick.core.predictor import Predictor, reads_box
 from terraclick.errors import BadClick
-from terraclick.values import Click, Prediction, Prompt, Reference, Target, Window
+from terraclick.values import Box, Click, Prediction, Prompt, Reference, Target, Window
 
 __all__ = ["ClickSequence", "PackedPrediction", "Step", "fold", "pack"]
 
@@ -58,7 +59,8 @@ def pack(prediction: Prediction) -> PackedPrediction:
 class ClickSequence:
     """One thing being outlined. `predictions[i]` answers `clicks[: i + 1]`; `undone` waits for redo, newest last.
 
-    `seed` is an answer to start from: a saved object, an imported polygon, a component of a class map.
+    `seed` is an answer to start from: a saved object, an imported polygon, a component of a class map, or the answer
+    to a box (`boxed`).
     """
 
     target: Target = Target.OBJECT
@@ -67,6 +69,11 @@ class ClickSequence:
     clicks: tuple[Click, ...] = ()
     predictions: tuple[PackedPrediction, ...] = ()
     undone: tuple[tuple[Click, PackedPrediction], ...] = ()
+    box: Box | None = None
+    box_clicks: tuple[Click, ...] = ()
+    """What says the box to a predictor that reads none; they are no clicks of the person's."""
+    before_box: PackedPrediction | None = None
+    """The seed that the box was answered from, if there was one."""
 
     @staticmethod
     def from_mask(
@@ -78,7 +85,7 @@ class ClickSequence:
     @property
     def prompt(self) -> Prompt:
         """All that was said so far."""
-        return Prompt(self.clicks, self.target, self.references)
+        return Prompt((*self.box_clicks, *self.clicks), self.target, self.references, self.box)
 
     @property
     def latest(self) -> Prediction | None:
@@ -86,12 +93,30 @@ class ClickSequence:
         packed = self.predictions[-1] if self.predictions else self.seed
         return None if packed is None else packed.unpack()
 
+    def boxed(self, box: Box, shape: tuple[int, int], predictor: Predictor, encoded: Any) -> ClickSequence:
+        """This sequence with a box in place of the one it had, on a view of `shape`; its clicks are answered afresh.
+
+        A predictor that reads no boxes is told it in other words (`core.box`). Forgets what could be redone. Raises
+        BadClick for a class: a box is drawn around one thing.
+        """
+        if self.target is not Target.OBJECT:
+            raise BadClick("a box is drawn around one object: choose the target object, or click on the class.")
+        reads = reads_box(predictor)
+        told = () if reads else clicks_for(box, shape)
+        start = self.before_box if self.box is not None else self.seed
+        given = replace(self, clicks=(), predictions=(), undone=(), box=box, box_clicks=told, before_box=start)
+        unsaid = None if reads else filled(box, shape)
+        previous = unsaid if start is None else start.unpack()
+        answered = replace(given, seed=pack(predictor.predict(encoded, given.prompt, previous)))
+        return answered.answer(self.clicks, predictor, encoded)
+
     def add(self, click: Click, predictor: Predictor, encoded: Any) -> ClickSequence:
         """Answer one more click. Forgets what could be redone.
 
         Raises BadClick if there would be neither a positive click, a seed nor a positive reference to start from.
         """
-        prompt = Prompt((*self.clicks, click), self.target, self.references)
+        clicks = (*self.clicks, click)
+        prompt = replace(self, clicks=clicks).prompt
         grounded = prompt.positives or self.seed is not None or any(r.positive for r in self.references)
         if not grounded:
             raise BadClick("only excluding clicks were given: add at least one click on the thing you want.")
@@ -99,7 +124,7 @@ class ClickSequence:
         earlier = self.predictions
         if earlier and earlier[-1].memory is not None:
             earlier = (*earlier[:-1], replace(earlier[-1], memory=None))
-        return replace(self, clicks=prompt.clicks, predictions=(*earlier, prediction), undone=())
+        return replace(self, clicks=clicks, predictions=(*earlier, prediction), undone=())
 
     def undo(self) -> ClickSequence:
         """Without the last click; unchanged if there is none."""
@@ -129,6 +154,8 @@ class ClickSequence:
 
     def replay(self, predictor: Predictor, encoded: Any) -> ClickSequence:
         """The same clicks answered afresh, by this or another predictor."""
+        if self.box is not None and self.seed is not None:
+            return self.boxed(self.box, self.seed.shape, predictor, encoded)
         return replace(self, clicks=(), predictions=(), undone=()).answer(self.clicks, predictor, encoded)
 
 

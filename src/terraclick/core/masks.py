@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.values import Click
+from terraclick.values import Box, Click
 
-__all__ = ["boundary", "boundary_iou", "clicked_components", "drop_specks", "fill_holes", "iou", "mask_box"]
+__all__ = [
+    "boundary",
+    "boundary_iou",
+    "clicked_components",
+    "drop_specks",
+    "fill_holes",
+    "iou",
+    "mask_box",
+    "pixels_in",
+]
 
 Mask = NDArray[np.bool_]
 
@@ -84,8 +94,20 @@ def drop_specks(mask: Mask, min_area: int) -> Mask:
     return found
 
 
-def clicked_components(mask: Mask, prompt_clicks: Sequence[Click]) -> Mask:
-    """Keep the 8-connected pieces that hold a positive click; the whole mask if none does."""
+def pixels_in(box: Box, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The pixels of a picture of `shape` (H, W) whose centres lie in a box: at least one row and column of them."""
+    spans = []
+    for first, last, length in ((box.top, box.bottom, shape[0]), (box.left, box.right, shape[1])):
+        start, stop = math.ceil(first), math.floor(last) + 1
+        if start >= stop:  # a box between two centres
+            start = round((first + last) / 2)
+        start = min(max(start, 0), length - 1)
+        spans.append(slice(start, max(min(stop, length), start + 1)))
+    return spans[0], spans[1]
+
+
+def clicked_components(mask: Mask, prompt_clicks: Sequence[Click], around: Box | None = None) -> Mask:
+    """Keep the 8-connected pieces that hold a positive click, or lie mostly in the box; the whole mask if none does."""
     box = mask_box(mask)
     if box is None:
         return mask
@@ -95,6 +117,10 @@ def clicked_components(mask: Mask, prompt_clicks: Sequence[Click]) -> Mask:
         row, col = round(click.row) - box[0].start, round(click.col) - box[1].start
         if click.positive and 0 <= row < labels.shape[0] and 0 <= col < labels.shape[1]:
             kept[labels[row, col]] = True
+    if around is not None:
+        inside = np.zeros(mask.shape, dtype=np.bool_)
+        inside[pixels_in(around, mask.shape)] = True
+        kept |= 2 * np.bincount(labels[inside[box]], minlength=areas.size) > areas
     kept[0] = False
     if not kept.any():
         return mask

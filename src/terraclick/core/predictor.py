@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from terraclick.values import Prediction, Prompt, View
 
-__all__ = ["Predictor"]
+__all__ = ["Predictor", "reads_box"]
 
 
 class Predictor(Protocol):
@@ -28,3 +28,8 @@ class Predictor(Protocol):
     def predict(self, encoded: Any, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Answer a prompt that holds at least one positive click or reference."""
         ...
+
+
+def reads_box(predictor: Predictor) -> bool:
+    """Whether a predictor reads `Prompt.box` itself; one that says nothing of it is told a box by clicks."""
+    return bool(getattr(predictor, "reads_box", False))

@@ -43,6 +43,8 @@ class FamilySpec:
     """Of the published weights, one line for people."""
     reads_references: bool = False
     """Whether references change an answer."""
+    reads_box: bool = False
+    """Whether it reads a box around the thing; others are told a box by clicks."""
     shows: str = ""
     """What figures draw of its inside: prompts, modulation, or nothing."""
     builds_on: str | None = None

@@ -30,6 +30,8 @@ class PredictorSpec:
     """Weight files in `WEIGHTS`."""
     reads_references: bool = False
     """Whether references change its answers."""
+    reads_box: bool = False
+    """Whether it reads a box around the thing; others are told a box by clicks (`core.box`)."""
     extra: str | None = None
     """The optional dependencies of the package without which it cannot be loaded from `weights`; None = none."""
     shows: str = ""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from terraclick.core.division import fuse
 from terraclick.core.focus import FocusRule, crop, crop_clicks, next_window, paste
 from terraclick.core.modulation import MODULATIONS
-from terraclick.core.predictor import Predictor
+from terraclick.core.predictor import Predictor, reads_box
 from terraclick.errors import BadConfig
 from terraclick.predictors.inputs import click_points, logit, sigmoid
 from terraclick.predictors.progress import Progress, with_progress
@@ -134,6 +134,11 @@ class Refined:
     adaptive: bool = False
     max_clicks: int | None = 1
     still: int = 20
+
+    @property
+    def reads_box(self) -> bool:
+        """As the inner one."""
+        return reads_box(self.inner)
 
     def encode(self, view: View) -> Any:
         """The inner encoding."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from affine import Affine
 from pyproj import CRS
+from shapely.geometry import LineString
 
 from terraclick.api import Outline, OutlineOptions, outlines
 from terraclick.catalogue import NETWORKS, PREDICTORS, added_model, load, readers_of_references, spec_of
@@ -19,6 +20,7 @@ from terraclick.exchange.export import check_destination, export
 from terraclick.exchange.registry import FORMATS, format_of
 from terraclick.files import check_output
 from terraclick.geo.affine import through
+from terraclick.geo.box_prompt import MapBox
 from terraclick.geo.carrying import accuracy_note, check_carried
 from terraclick.geo.crs_text import parse_crs
 from terraclick.geo.grid import Grid
@@ -39,7 +41,7 @@ from terraclick.store.identity import files_hash, image_hash, portable_name
 from terraclick.store.readings import readings_of
 from terraclick.store.session_files import check_session_output
 from terraclick.store.values import StoredReference
-from terraclick.values import Bounds, Reference, Stretch
+from terraclick.values import Bounds, Box, Reference, Stretch
 
 __all__ = ["SegmentJob", "Segmented", "run"]
 
@@ -54,6 +56,8 @@ class SegmentJob:
     """Places (x, y) on the thing."""
     excludes: Sequence[tuple[float, float]] = ()
     """Places that are not part of it."""
+    boxes: Sequence[MapBox] = ()
+    """Boxes (x1, y1, x2, y2), each around one thing; the places go with a single one."""
     points: Path | None = None
     """File of clicks of many objects."""
     target: str = "object"
@@ -125,7 +129,9 @@ class Segmented:
     @property
     def sentence(self) -> str:
         """The summary in words."""
-        objects, clicks = (_counted(self.summary[noun], noun) for noun in ("objects", "clicks"))
+        objects = _counted(self.summary["objects"], "objects")
+        said = [_counted(self.summary[noun], noun) for noun in ("boxes", "clicks") if self.summary[noun]]
+        clicks = " and ".join(said)
         missed = f", nothing found for {len(self.summary['missed'])}" if self.summary["missed"] else ""
         return f"{objects} from {clicks} in {self.summary['out']}{missed}"
 
@@ -178,7 +184,8 @@ def run(
     summary = {
         "out": job.out,
         "objects": len(kept),
-        "clicks": sum(item.n_clicks for item in kept),
+        "boxes": sum(outline.sequence.box is not None for outline in found),
+        "clicks": sum(len(outline.clicks) for outline in found),
         "missed": missed,
         "area_m2": None if job.pixels else round(sum(item.area_m2 or 0.0 for item in kept), 3),
         "scores": [item.score for item in kept],
@@ -229,9 +236,16 @@ def _requests(job: SegmentJob, info: RasterInfo) -> list[Request]:
     """The clicks of the command line, if any, then those of the points file."""
     crs = None if job.pixels else info.grid.crs
     requests = read_points(job.points, crs, job.class_name) if job.points else []
-    if job.clicks or job.excludes or not requests:
-        both = (*((x, y, True) for x, y in job.clicks), *((x, y, False) for x, y in job.excludes))
-        requests.insert(0, Request("the clicks", job.class_name, both))
+    both = (*((x, y, True) for x, y in job.clicks), *((x, y, False) for x, y in job.excludes))
+    if len(job.boxes) > 1:
+        if both:
+            raise BadConfig(
+                f"{len(job.boxes)} boxes and {len(both)} clicks were given, and nothing says which click goes with "
+                "which box: give one box, or write them to a file for --points."
+            )
+        return [*(Request(f"box {n}", job.class_name, (box,)) for n, box in enumerate(job.boxes, 1)), *requests]
+    if both or job.boxes or not requests:
+        requests.insert(0, Request("the clicks" if both else "the box", job.class_name, (*job.boxes, *both)))
     return requests
 
 
@@ -316,7 +330,7 @@ def _model_hash(model: str, weights: Path | None) -> str:
 
 
 def _counted(count: int, nouns: str) -> str:
-    return f"{count} {nouns if count != 1 else nouns[:-1]}"
+    return f"{count} {nouns if count != 1 else {'boxes': 'box'}.get(nouns, nouns[:-1])}"
 
 
 def picture(
@@ -332,8 +346,16 @@ def picture(
     info = read_info(resolve_image(image), reading)
     back = _moved_back(info.grid) if pixels else None
     drawings = [(back(o.geometry) if back else o.geometry, o.clicks) for o in found]
-    view, grid = read_view(info.path, around(drawings, info.grid), None, bands, stretch, 1600, reading)
-    write_png(draw(view.image, grid, drawings, max(1, 900 // max(grid.shape))), out)
+    boxes = [_frame(o.sequence.box, o.grid) for o in found if o.sequence.box is not None]
+    shown = [*drawings, *((box, ()) for box in boxes)]
+    view, grid = read_view(info.path, around(shown, info.grid), None, bands, stretch, 1600, reading)
+    write_png(draw(view.image, grid, drawings, max(1, 900 // max(grid.shape)), boxes), out)
+
+
+def _frame(box: Box, grid: Grid) -> LineString:
+    """The edges of a box of a view on the map."""
+    corners = [(box.top, box.left), (box.top, box.right), (box.bottom, box.right), (box.bottom, box.left)]
+    return LineString([grid.to_map(*corner) for corner in (*corners, corners[0])])
 
 
 def _moved_back(grid: Grid) -> Callable[[Any], Any]:

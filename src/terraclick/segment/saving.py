@@ -11,6 +11,7 @@ from typing import Any
 from pyproj import CRS
 
 from terraclick.api import Outline
+from terraclick.geo.box_prompt import corners_of
 from terraclick.geo.measure import area_m2, perimeter_m
 from terraclick.geo.raster import read_info
 from terraclick.geo.reading import PLAIN, Reading
@@ -36,7 +37,7 @@ def to_object(found: Outline, request: Request, image: str, model: str, model_ha
         geometry=found.geometry,
         area_m2=area_m2(found.geometry, found.crs),
         perimeter_m=perimeter_m(found.geometry, found.crs),
-        n_clicks=len(found.clicks),
+        n_clicks=len(found.clicks) + (found.sequence.box is not None),
         model=model,
         model_hash=model_hash,
     )
@@ -102,4 +103,5 @@ def _stored_clicks(found: Outline) -> list[StoredClick]:
 
 def _stored_view(found: Outline, image: str, bands: Sequence[int] | None, stretch: Any) -> StoredView:
     chosen = None if bands is None else tuple(bands)
-    return StoredView(image, found.bounds, found.gsd, chosen, stretch, (), found.grid.shape)
+    box = None if found.sequence.box is None else corners_of(found.sequence.box, found.grid)
+    return StoredView(image, found.bounds, found.gsd, chosen, stretch, (), found.grid.shape, box)

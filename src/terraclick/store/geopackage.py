@@ -23,6 +23,7 @@ from terraclick.store.geopackage_tables import VERSION, create_tables, declare_a
 from terraclick.store.migrations import migrate_geopackage, renumber_classes
 from terraclick.store.rows import (
     BadRow,
+    box_of,
     number_of,
     text_of,
 )
@@ -120,14 +121,14 @@ class GeoPackageStore(GeoPackageFile):
     def view_of(self, uuid: str) -> StoredView | None:
         """What the model saw for an object; None if it was not made from a view."""
         query = (
-            'SELECT image, "left", bottom, "right", top, gsd, bands, stretch, divisions, "rows", cols FROM views '
+            'SELECT image, "left", bottom, "right", top, gsd, bands, stretch, divisions, "rows", cols, box FROM views '
             "WHERE object = ?"
         )
         with self._reading() as db:
             row = db.execute(query, (uuid,)).fetchone()
         if row is None:
             return None
-        image, left, bottom, right, top, gsd, bands, stretch, divisions, rows, cols = row
+        image, left, bottom, right, top, gsd, bands, stretch, divisions, rows, cols, box = row
         try:
             ranges = json.loads(stretch)
             return StoredView(
@@ -138,6 +139,7 @@ class GeoPackageStore(GeoPackageFile):
                 ranges if isinstance(ranges, str) else tuple((float(low), float(high)) for low, high in ranges),
                 tuple(json.loads(divisions)),
                 (int(rows), int(cols)),
+                None if box is None else box_of(json.loads(box)),
             )
         except (ValueError, TypeError, RecursionError, BadRow):
             self._outside.note("views", shown(uuid), "a value in it cannot be used: the view is left out")
@@ -275,10 +277,11 @@ class GeoPackageStore(GeoPackageFile):
         left, bottom, right, top = view.bounds or (None, None, None, None)
         bands = None if view.bands is None else json.dumps(view.bands)
         stretch, divisions = json.dumps(view.stretch), json.dumps(view.divisions)
+        box = None if view.box is None else json.dumps(view.box)
         db.execute(
             'INSERT INTO views (object, image, "left", bottom, "right", top, gsd, bands, stretch, divisions, "rows", '
-            "cols) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (uuid, view.image, left, bottom, right, top, view.gsd, bands, stretch, divisions, *view.shape),
+            "cols, box) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (uuid, view.image, left, bottom, right, top, view.gsd, bands, stretch, divisions, *view.shape, box),
         )
 
     def _put_image(self, db: Any, item: StoredImage) -> None:

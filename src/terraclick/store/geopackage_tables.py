@@ -69,7 +69,7 @@ CREATE UNIQUE INDEX clicks_by_object ON clicks(object, "order");
 CREATE TABLE views (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, object TEXT NOT NULL UNIQUE, image TEXT NOT NULL, "left" DOUBLE,
   bottom DOUBLE, "right" DOUBLE, top DOUBLE, gsd DOUBLE, bands TEXT, stretch TEXT, divisions TEXT,
-  "rows" INTEGER, cols INTEGER);
+  "rows" INTEGER, cols INTEGER, box TEXT);
 CREATE TABLE classes (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, name TEXT NOT NULL UNIQUE, colour TEXT, "key" TEXT,
   kind TEXT, schema TEXT);

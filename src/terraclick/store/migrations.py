@@ -62,6 +62,11 @@ def _reading_of_images(db: sqlite3.Connection) -> None:
         db.execute("ALTER TABLE images ADD COLUMN reading TEXT")
 
 
+def _box_of_views(db: sqlite3.Connection) -> None:
+    if "box" not in _columns(db, "views"):
+        db.execute("ALTER TABLE views ADD COLUMN box TEXT")
+
+
 def _styles(db: sqlite3.Connection) -> None:
     if not has_table(db, "layer_styles"):
         db.execute(STYLES_TABLE)
@@ -128,6 +133,7 @@ GEOPACKAGE = (
     _drafts,
     _columns_of_objects,
     _reading_of_images,
+    _box_of_views,
     _styles,
     renew_triggers,
     _orphans,

@@ -24,6 +24,7 @@ from terraclick.geo.crs_text import crs_of_wkt
 from terraclick.store.geopackage_tables import VERSION
 from terraclick.store.migrations import migrate_postgis
 from terraclick.store.postgis_tables import tables
+from terraclick.store.rows import box_of
 from terraclick.store.sql import Store
 from terraclick.store.values import StoredImage, StoredView, new_uuid, utc_now
 from terraclick.values import Bounds
@@ -71,7 +72,7 @@ class PostgisStore(Store):
         if row is None:
             return None
         try:
-            image, bounds, gsd, bands, stretch, divisions, shape = json.loads(row[0])
+            image, bounds, gsd, bands, stretch, divisions, shape, *box = json.loads(row[0])
             return StoredView(
                 str(image),
                 None if bounds is None else tuple(bounds),
@@ -80,6 +81,7 @@ class PostgisStore(Store):
                 stretch if isinstance(stretch, str) else tuple((float(low), float(high)) for low, high in stretch),
                 tuple(divisions),
                 tuple(shape),
+                box_of(box[0]) if box and box[0] is not None else None,
             )
         except (ValueError, TypeError, RecursionError):
             self._outside.note("views", uuid, "a value in it cannot be used: the view is left out")
@@ -180,7 +182,7 @@ class PostgisStore(Store):
         )
 
     def _insert_view(self, db: Any, uuid: str, view: StoredView) -> None:
-        parts = (view.image, view.bounds, view.gsd, view.bands, view.stretch, view.divisions, view.shape)
+        parts = (view.image, view.bounds, view.gsd, view.bands, view.stretch, view.divisions, view.shape, view.box)
         db.execute(
             "INSERT INTO views (object, content) VALUES (%s, %s) ON CONFLICT (object) "
             "DO UPDATE SET content = excluded.content",

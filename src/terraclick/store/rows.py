@@ -16,6 +16,7 @@ from typing import Any
 __all__ = [
     "BadRow",
     "SetAside",
+    "box_of",
     "colour_of",
     "columns_of",
     "count_of",
@@ -67,6 +68,15 @@ def number_of(value: Any) -> float | None:
     """A finite number, or None for anything else."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
     return float(value) if usable and math.isfinite(value) else None
+
+
+def box_of(value: Any) -> tuple[float, float, float, float]:
+    """Four finite numbers. Raises ValueError."""
+    numbers = [number_of(part) for part in value]
+    x1, y1, x2, y2 = (number for number in numbers if number is not None)
+    if len(numbers) != 4:
+        raise ValueError
+    return x1, y1, x2, y2
 
 
 def count_of(value: Any, column: str) -> int:

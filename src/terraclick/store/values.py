@@ -55,7 +55,8 @@ class StoredClick:
 class StoredView:
     """What the model saw: the arguments of `read_view` and the shape it gave, so that a replay is exact.
 
-    bounds (left, bottom, right, top) in the image's CRS; gsd in metres or None; divisions e.g. (2, 3, 4) or ().
+    bounds (left, bottom, right, top) in the image's CRS; gsd in metres or None; divisions e.g. (2, 3, 4) or (). box:
+    the places in the image's CRS of the top-left and the bottom-right corner (x, y, x, y) of the box that was drawn.
     """
 
     image: str
@@ -65,6 +66,7 @@ class StoredView:
     stretch: Stretch = "auto"
     divisions: tuple[int, ...] = ()
     shape: tuple[int, int] = (0, 0)
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)

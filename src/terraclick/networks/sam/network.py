@@ -26,11 +26,11 @@ from terraclick.errors import BadConfig, BadWeights, require_extra
 from terraclick.networks.checkpoint import fit, read_published
 from terraclick.networks.predictor import PRECISIONS
 from terraclick.networks.sam.efficient import EfficientSam, EfficientSamConfig
-from terraclick.networks.sam.prompted import BEST, PromptedSam
+from terraclick.networks.sam.prompted import BEST, CORNERS, PromptedSam
 from terraclick.networks.sam.published import mobile_names, transformers_names
 from terraclick.networks.sam.tiny_vit import MobileSamConfig, TinyVit
 
-__all__ = ["SAM", "SamFeatures", "SamPredictor", "SamSize", "kept_features", "load_sam", "tensors_in"]
+__all__ = ["SAM", "SamFeatures", "SamPredictor", "SamSize", "decoded", "kept_features", "load_sam", "tensors_in"]
 
 
 @dataclass(frozen=True)
@@ -134,13 +134,9 @@ class SamPredictor(PromptedSam):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The mask decoder, see `PromptedSam`."""
         with torch.inference_mode():
-            answer = self.network(
-                **kept.tensors,
-                input_points=torch.from_numpy(points).to(self.device)[None, None],
-                input_labels=torch.from_numpy(labels).to(self.device)[None, None],
-                input_masks=None if mask is None else torch.from_numpy(mask).to(self.device)[None, None],
-                multimask_output=several,
-            )
+            places, kinds = (torch.from_numpy(part).to(self.device)[None, None] for part in (points, labels))
+            prompt = None if mask is None else torch.from_numpy(mask).to(self.device)[None, None]
+            answer = decoded(self.network, kept.tensors, places, kinds, prompt, several)
         return answer.pred_masks[0, 0].float().cpu().numpy(), answer.iou_scores[0, 0].float().cpu().numpy()
 
     def _arithmetic(self) -> torch.autocast:
@@ -158,6 +154,21 @@ class SamFeatures:
     def nbytes(self) -> int:
         """Memory held, in bytes."""
         return sum(part.nbytes for value in self.tensors.values() for part in tensors_in(value))
+
+
+def decoded(
+    network: Any, kept: Mapping[str, Any], points: torch.Tensor, labels: torch.Tensor, mask: Any, several: bool
+) -> Any:
+    """What the mask decoder answers: points (B, 1, P, 2), labels (B, 1, P), mask prompts (B, 1, S/4, S/4) or None.
+
+    The corners of a box stand last in every row or in none. `pred_masks` (B, 1, M, h, w), `iou_scores` (B, 1, M).
+    """
+    said = {"input_points": points, "input_labels": labels}
+    if CORNERS[1] in labels and not isinstance(network, EfficientSam):  # which takes them for points
+        said = {"input_boxes": points[:, 0, -2:].reshape(len(points), 1, 4)}
+        if points.shape[2] > 2:
+            said |= {"input_points": points[:, :, :-2], "input_labels": labels[:, :, :-2]}
+    return network(**kept, **said, input_masks=mask, multimask_output=several)
 
 
 def kept_features(network: Any, image: torch.Tensor) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from terraclick.errors import BadConfig, BadWeights, require_extra
 from terraclick.inference.graph import Graph
 from terraclick.networks.exported import DESCRIPTION, read_description, side_of
-from terraclick.networks.sam.prompted import BEST, PromptedSam
+from terraclick.networks.sam.prompted import BEST, PromptedSam, ended
 
 __all__ = ["EXPORT", "ExportedSam"]
 
@@ -52,6 +52,15 @@ class ExportedSam(PromptedSam):
     """Whether the view is stretched to the input square (SAM 2) or padded (SAM, SAM-HQ)."""
     level: str = BEST
     """Which of the first answer's masks is taken, see `LEVELS`."""
+    boxes: bool = False
+    """Whether the graphs take the corners of a box; those of earlier releases do not."""
+    marked: bool = False
+    """Whether they are given the mark of the clicks' end."""
+
+    @property
+    def reads_box(self) -> bool:
+        """Whether `Prompt.box` is read."""
+        return self.boxes
 
     @property
     def side(self) -> int:
@@ -71,6 +80,8 @@ class ExportedSam(PromptedSam):
         several: bool,
     ) -> tuple[FloatArray, FloatArray]:
         """The mask decoder, see `PromptedSam`."""
+        if self.marked:
+            points, labels = ended(points, labels)
         asked: dict[str, NDArray[Any]] = {"points": points[None, None], "labels": labels[None, None]}
         if mask is not None:
             found = self.clicks.outputs({**kept.arrays, **asked, "mask": mask[None, None]})
@@ -106,11 +117,12 @@ class SamGraphs:
         try:
             kept = tuple(described["kept"])
             side, stretch = side_of(described["side"]), bool(described["stretch"])
+            boxes, marked = bool(described.get("box", False)), bool(described.get("end", False))
         except (ValueError, KeyError, TypeError):
             raise BadWeights(f"{folder / DESCRIPTION} is damaged: export {name} again.") from None
         files = ("encode.onnx", "first.onnx", "fresh.onnx", "click.onnx")
         encoder, first, fresh, clicks = (Graph(folder / file, threads) for file in files)
-        return ExportedSam(encoder, first, fresh, clicks, kept, side, stretch)
+        return ExportedSam(encoder, first, fresh, clicks, kept, side, stretch, BEST, boxes, marked)
 
 
 EXPORT = SamGraphs()

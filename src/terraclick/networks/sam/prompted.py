@@ -5,7 +5,9 @@ What is settled here:
 - clicks keep their place under the resize to the sub-pixel (the published code is up to half a pixel off);
 - the previous answer enters as the mask prompt: its logits, at most ±10, at a quarter of the input's side;
 - one click without a previous answer gives three masks, of which the one with the best predicted IoU is taken, or the
-  smallest, middle or largest where a level (part, whole, group) is chosen; later clicks give the single mask.
+  smallest, middle or largest where a level (part, whole, group) is chosen; later clicks give the single mask;
+- a box is two points, its corners, with labels of their own; it says what is meant, so it gives the single mask, too,
+  unless a level is chosen.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from numpy.typing import NDArray
 
 from terraclick.core.resample import resize_antialiased
 from terraclick.errors import BadClick
+from terraclick.networks.sam.spec import SPEC
 from terraclick.predictors.inputs import logit, picture, sigmoid
 from terraclick.values import Prediction, Prompt, View
 
-__all__ = ["BEST", "LEVELS", "PromptedSam", "SamEncoded", "chosen_mask"]
+__all__ = ["BEST", "CORNERS", "END", "LEVELS", "PromptedSam", "SamEncoded", "chosen_mask", "ended"]
 
 SURE = 10.0
 """Logits of a previous answer are clipped to this; padding counts as surely not the object."""
@@ -39,7 +42,20 @@ LEVELS = (BEST, "part", "whole", "group")
 """Which of three masks answers the first clicks: the one with the best predicted IoU, or the smallest, the middle, the
 largest."""
 
+CORNERS = (2, 3)
+"""Labels of a box's corners: top left, bottom right."""
+
+END = -1
+"""Label of the point that stands after clicks without a box; it has no place."""
+
 FloatArray = NDArray[np.float32]
+
+
+def ended(points: FloatArray, labels: NDArray[np.int64]) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Points (P, 2) and labels (P,) with their end marked, which SAM does where no box is given."""
+    if CORNERS[0] in labels:
+        return points, labels
+    return np.concatenate([points, np.zeros((1, 2), np.float32)]), np.append(labels, END)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +89,11 @@ class PromptedSam(ABC):
     """Which of the first answer's masks is taken, see `LEVELS`."""
 
     @property
+    def reads_box(self) -> bool:
+        """Whether `Prompt.box` is read, as the family declares."""
+        return SPEC.reads_box
+
+    @property
     @abstractmethod
     def side(self) -> int:
         """Side of the input square in pixels."""
@@ -85,9 +106,10 @@ class PromptedSam(ABC):
     def masks(
         self, kept: Any, points: FloatArray, labels: NDArray[np.int64], mask: FloatArray | None, several: bool
     ) -> tuple[FloatArray, FloatArray]:
-        """points (P, 2) x, y of the square, labels (P,) 1 or 0, mask prompt (S/4, S/4) → logits (M, h, w), IoU (M,).
+        """points (P, 2) x, y of the square, labels (P,), mask prompt (S/4, S/4) → logits (M, h, w), IoU (M,).
 
-        M is three if `several` masks are asked for, else one.
+        Labels are 1 and 0 for clicks, then those of a box's `CORNERS`, if any. M is three if `several` masks are asked
+        for, else one.
         """
 
     def encode(self, view: View) -> SamEncoded:
@@ -100,13 +122,18 @@ class PromptedSam(ABC):
 
     def predict(self, encoded: SamEncoded, prompt: Prompt, previous: Prediction | None) -> Prediction:
         """Probabilities of the whole view."""
-        if not prompt.clicks or (not prompt.positives and previous is None):
+        box = prompt.box
+        if box is None and (not prompt.clicks or (not prompt.positives and previous is None)):
             raise BadClick("SAM needs a click on the thing you want: add a positive click.")
-        first = previous is None and (len(prompt.clicks) == 1 or self.level != BEST)
+        one_click = box is None and len(prompt.clicks) == 1
+        first = previous is None and (one_click or self.level != BEST)
         down, across = (filled / side for filled, side in zip(encoded.filled, encoded.size, strict=True))
         # (x, y); the network itself adds the half pixel to the centre
-        places = [((c.col + 0.5) * across - 0.5, (c.row + 0.5) * down - 0.5) for c in prompt.clicks]
-        labels = np.array([int(c.positive) for c in prompt.clicks], dtype=np.int64)
+        said = [(c.row, c.col, int(c.positive)) for c in prompt.clicks]
+        if box is not None:
+            said += [(box.top, box.left, CORNERS[0]), (box.bottom, box.right, CORNERS[1])]
+        places = [((col + 0.5) * across - 0.5, (row + 0.5) * down - 0.5) for row, col, _ in said]
+        labels = np.array([label for _, _, label in said], dtype=np.int64)
         mask = None if previous is None else self._mask_prompt(previous, encoded)
         found, scores = self.masks(encoded.kept, np.array(places, np.float32), labels, mask, first)
         rows, cols = (

@@ -23,6 +23,7 @@ SPEC = FamilySpec(
         NetworkSpec("sam2-hiera-large", "SAM 2 or 2.1, Hiera-L (Ravi et al. 2024)", side=1024),
     ),
     licence="weights: not shipped, under their authors' terms; network: transformers, Apache-2.0",
+    reads_box=True,
     extra="sam",
     weights="a published file, or a folder in the transformers layout",
     weights_licence="Apache-2.0 (SAM, SAM-HQ, SAM 2, MobileSAM and EfficientSAM as published)",

@@ -1,0 +1,102 @@
+"""What a box around the thing gains over one click: mean IoU of the first answer, on the sample and on datasets.
+
+python dev/box_gain.py DATASET… [--limit N] [--model NAME]: each DATASET is a folder in the layout of docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+from terraclick.catalogue import load
+from terraclick.core.box import clicks_for
+from terraclick.core.click_sequence import ClickSequence
+from terraclick.core.masks import iou
+from terraclick.core.simulate import next_click
+from terraclick.data.datasets import open_datasets
+from terraclick.evaluate.protocol import EvalProtocol
+from terraclick.evaluate.task import draw_tasks
+from terraclick.geo.polygonize import rasterize
+from terraclick.geo.raster import read_view, resolve_image
+from terraclick.geo.view_window import view_window
+from terraclick.values import Box, Click, Target
+
+
+def box_of(mask):
+    rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return Box(rows[0] - 0.5, cols[0] - 0.5, rows[-1] + 0.5, cols[-1] + 0.5)
+
+
+def of_datasets(folders, limit):
+    for folder in folders:
+        for dataset in open_datasets(folder):
+            for task in draw_tasks(dataset, Target.OBJECT, EvalProtocol(limit=limit, seed=8)):
+                (truth, ignore), view = task.truth(), task.picture.view()
+                yield dataset.name, view, truth, ignore
+
+
+def of_sample():
+    path = resolve_image("sample")
+    truth_file = Path(path).with_name("sample_truth.geojson")
+    whole, grid = read_view(path)
+    for feature in json.loads(truth_file.read_text())["features"]:
+        if feature["properties"].get("class") != "building":
+            continue
+        mask = rasterize([shapely.geometry.shape(feature["geometry"])], grid)
+        if np.count_nonzero(mask) < 256:
+            continue
+        click = next_click(np.zeros_like(mask), mask, np.zeros_like(mask), ())
+        window, _ = view_window([click], mask.shape, Target.OBJECT)
+        inside = mask[window.slices]
+        yield "sample", whole.crop(window), inside, np.zeros_like(inside)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", nargs="*", type=Path)
+    parser.add_argument("--limit", type=int, default=40)
+    parser.add_argument("--model", default="terra")
+    words = parser.parse_args()
+    predictor, rows = load(words.model), {}
+    for source in (of_sample(), of_datasets(words.data, words.limit)):
+        for name, view, truth, ignore in source:
+            encoded, box = predictor.encode(view), box_of(truth)
+            click = next_click(np.zeros_like(truth), truth, ignore, ())
+            one = ClickSequence().add(click, predictor, encoded)
+            told = clicks_for(box, view.shape)
+            answers = {
+                "one click": one,
+                "centre alone": ClickSequence().add(Click(*box.middle), predictor, encoded),
+                "box": ClickSequence().boxed(box, view.shape, predictor, encoded),
+                "box, one by one": ClickSequence().answer(told, predictor, encoded),
+                "five clicks of the robot": robot(truth, ignore, predictor, encoded, len(told)),
+            }
+            rows.setdefault(name, []).append(
+                {said: iou(session.latest.mask, truth, ignore) for said, session in answers.items()}
+            )
+    rows["all"] = [row for some in rows.values() for row in some]
+    for name, some in rows.items():
+        means = {said: np.mean([row[said] for row in some]) for said in some[0]}
+        gain = np.array([row["box"] - row["one click"] for row in some])
+        spread = np.std([np.random.default_rng(k).choice(gain, len(gain)).mean() for k in range(400)])
+        print(name, len(some), {said: round(float(mean), 3) for said, mean in means.items()}, end=" ")
+        print(f"gain {gain.mean():+.3f} ± {1.96 * spread:.3f}, better {np.mean(gain > 0):.0%}")
+
+
+def robot(truth, ignore, predictor, encoded, count):
+    session, mask = ClickSequence(), np.zeros_like(truth)
+    for _ in range(count):
+        click = next_click(mask, truth, ignore, session.clicks)
+        if click is None:
+            break
+        session = session.add(click, predictor, encoded)
+        mask = session.latest.mask
+    return session
+
+
+if __name__ == "__main__":
+    main()
