@@ -39,7 +39,7 @@ def view():
 
 def test_a_predictor_that_reads_none_is_told_the_box_by_clicks(view):
     predictor = Listening()
-    session = (
+    sequence = (
         ClickSequence().boxed(BOX, view.shape, predictor, view.shape).add(Click(35, 60, False), predictor, view.shape)
     )
     (first, before), (second, after) = predictor.asked
@@ -49,9 +49,9 @@ def test_a_predictor_that_reads_none_is_told_the_box_by_clicks(view):
     assert [click.positive for click in around] == [False] * 4
     outside = [(c.row < BOX.top, c.row > BOX.bottom, c.col < BOX.left, c.col > BOX.right) for c in around]
     assert sorted(map(sum, outside)) == [1, 1, 1, 1] and {side.index(True) for side in outside} == {0, 1, 2, 3}
-    assert second.clicks == (*first.clicks, Click(35, 60, False)) and np.array_equal(after.mask, session.latest.mask)
-    assert session.clicks == (Click(35, 60, False),), "the clicks for the box are no clicks of the person's"
-    assert session.undo().clicks == () and session.undo().box == BOX and session.undo().latest is not None
+    assert second.clicks == (*first.clicks, Click(35, 60, False)) and np.array_equal(after.mask, sequence.latest.mask)
+    assert sequence.clicks == (Click(35, 60, False),), "the clicks for the box are no clicks of the person's"
+    assert sequence.undo().clicks == () and sequence.undo().box == BOX and sequence.undo().latest is not None
 
 
 def test_a_predictor_that_reads_boxes_hears_the_box_alone(view):
@@ -68,15 +68,15 @@ def test_a_box_at_the_edge_of_the_view_has_no_click_beyond_it():
 
 def test_another_box_answers_the_clicks_afresh_and_replay_gives_the_same(view):
     predictor = Listening(reads=True)
-    session = ClickSequence.from_mask(np.ones(view.shape, bool))
-    session = session.boxed(BOX, view.shape, predictor, None or view.shape).add(Click(30, 50), predictor, view.shape)
+    sequence = ClickSequence.from_mask(np.ones(view.shape, bool))
+    sequence = sequence.boxed(BOX, view.shape, predictor, None or view.shape).add(Click(30, 50), predictor, view.shape)
     other = Box(10, 10, 50, 90)
-    again = session.boxed(other, view.shape, predictor, view.shape)
-    assert again.clicks == session.clicks and again.box == other and len(again.predictions) == 1
+    again = sequence.boxed(other, view.shape, predictor, view.shape)
+    assert again.clicks == sequence.clicks and again.box == other and len(again.predictions) == 1
     prompt, previous = predictor.asked[-2]
     assert prompt == Prompt((), box=other) and previous.mask.all(), "it starts from what was there before any box"
     told = len(predictor.asked)
-    session.replay(predictor, view.shape)
+    sequence.replay(predictor, view.shape)
     assert [prompt for prompt, _ in predictor.asked[told:]] == [Prompt((), box=BOX), Prompt((Click(30, 50),), box=BOX)]
 
 
@@ -90,8 +90,8 @@ def test_terra_is_helped_by_a_box():
     predictor = load("terra-single")
     view = View(np.random.default_rng(0).integers(60, 90, (256, 256, 3)).astype(np.uint8))
     assert not reads_box(predictor)
-    session = ClickSequence().boxed(Box(80, 90, 140, 170), view.shape, predictor, predictor.encode(view))
-    assert session.latest.probs.shape == view.shape and len(session.box_clicks) == 5
+    sequence = ClickSequence().boxed(Box(80, 90, 140, 170), view.shape, predictor, predictor.encode(view))
+    assert sequence.latest.probs.shape == view.shape and len(sequence.box_clicks) == 5
 
 
 def test_what_reads_boxes_is_declared_once():

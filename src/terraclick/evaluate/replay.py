@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from terraclick.core.noc import number_of_clicks
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadData, BadInput
 from terraclick.geo.affine import through
+from terraclick.geo.box_prompt import MapBox, box_between
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_info, read_view
@@ -137,13 +138,14 @@ def replay(
     for number, item in enumerate(sorted(items, key=lambda item: item.image), start=1):
         progress(number, len(items))
         clicks, view = store.clicks_of(item.uuid), store.view_of(item.uuid)
-        if not clicks or view is None:
+        if view is None or not (clicks or view.box):
             skipped.append((item.uuid, "it has no clicks"))
             continue
         try:
-            if shown is None or shown.view != view:
-                shown = _shown(view, *find(view.image), predictor)
-            done.append(_again(item, clicks, shown, store, predictor))
+            seen = replace(view, box=None)
+            if shown is None or shown.view != seen:
+                shown = _shown(seen, *find(view.image), predictor)
+            done.append(_again(item, clicks, view.box, shown, store, predictor))
         except BadInput as error:
             skipped.append((item.uuid, str(error)))
     return Replay(model, tuple(done), tuple(skipped))
@@ -192,9 +194,14 @@ def _shown(view: StoredView, path: Path, reading: Reading, predictor: Predictor)
 
 
 def _again(
-    item: MapObject, stored: Sequence[StoredClick], shown: _Shown, store: Store, predictor: Predictor
+    item: MapObject,
+    stored: Sequence[StoredClick],
+    corners: MapBox | None,
+    shown: _Shown,
+    store: Store,
+    predictor: Predictor,
 ) -> Replayed:
-    """One object's clicks answered again, and compared with its outline."""
+    """One object's box, which counts as a click, and its clicks answered again, and compared with its outline."""
     if store.crs is None:
         geometry = through(item.geometry, shown.whole.transform)
     else:
@@ -202,10 +209,16 @@ def _again(
     truth = rasterize([geometry], shown.grid)
     clicks = [Click(click.row, click.col, click.positive) for click in stored]
     found, seconds = [], 0.0
-    for step in fold(ClickSequence(Target(item.target)), clicks, predictor, shown.encoded, time.perf_counter):
+    sequence = ClickSequence(Target(item.target))
+    if corners is not None:
+        begun, box = time.perf_counter(), box_between(corners, shown.grid)
+        sequence = sequence.boxed(box, shown.grid.shape, predictor, shown.encoded)
+        seconds += time.perf_counter() - begun
+        found.append(iou(clean(sequence, shown.valid), truth))
+    for step in fold(sequence, clicks, predictor, shown.encoded, time.perf_counter):
         found.append(iou(clean(step.sequence, shown.valid), truth))
         seconds += step.seconds
-    person_s, each = _seconds(item, stored[0].time), seconds / len(clicks)
+    person_s, each = _seconds(item, stored[0].time if stored else ""), seconds / len(found)
     return Replayed(item.uuid, item.class_name, item.target, tuple(found), person_s, each)
 
 

@@ -51,6 +51,7 @@ BRIEF: dict[str, Schema] = {
     "object": _maybe(TEXT),
     "rev": _maybe(WHOLE),
     "clicks": _list(_object(x=NUMBER, y=NUMBER, positive=FLAG)),
+    "box": _maybe(_object(x1=NUMBER, y1=NUMBER, x2=NUMBER, y2=NUMBER)),
     "can_undo": FLAG,
     "can_redo": FLAG,
     "references": _list(TEXT),
@@ -224,7 +225,7 @@ MEDIA: dict[str, tuple[str, ...]] = {
 """Answers that are no JSON, by a name of their own."""
 
 _ITEMS = "/api/collections/objects/items"
-SESSION_ACTS = ("clicks", "paint", "clear", "undo", "redo", "claim")
+SESSION_ACTS = ("clicks", "box", "paint", "clear", "undo", "redo", "claim")
 ANSWERS: dict[tuple[str, str], str] = {
     ("get", "/api/state"): "State",
     ("get", "/api/events"): "events",

@@ -33,6 +33,7 @@ from terraclick.geo.polygonize import only_real, rasterize
 from terraclick.geo.view_window import COARSEST, view_window
 from terraclick.server.encodings import Encoded, ViewSpec
 from terraclick.server.images import Scene
+from terraclick.server.pixel_box import PixelBox, check_inside, on_view, places
 from terraclick.values import Click, Reference, Target
 
 __all__ = [
@@ -77,7 +78,7 @@ class PixelClick:
 
 @dataclass(frozen=True)
 class Interaction:
-    """One thing said or done for an outline: click, paint, target, references or clear, with its JSON value."""
+    """One thing said or done for an outline: click, box, paint, target, references or clear, with its JSON value."""
 
     kind: str
     value: Any = None
@@ -103,6 +104,7 @@ class State:
     target: Target
     references: tuple[str, ...]
     clicks: tuple[PixelClick, ...] = ()
+    drawn_box: PixelBox | None = None
     paint: tuple[tuple[AreaGeometry, bool], ...] = ()
     spec: ViewSpec | None = None
     grid: Grid | None = None
@@ -113,6 +115,16 @@ class State:
     """How many times the view was made twice as wide because the outline reached its edge."""
     timing: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Milliseconds for reading, encoding and answering of the latest interaction."""
+
+    @property
+    def box(self) -> PixelBox | None:
+        """The box that counts: one drawn for an object waits while a class is asked for."""
+        return self.drawn_box if self.target is Target.OBJECT else None
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything was said that the model has to answer."""
+        return bool(self.clicks) or self.box is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,18 +181,23 @@ def step(
         click: PixelClick = interaction.value
         _check_inside(click, scene)
         wanted = replace(state, clicks=(*state.clicks, click))
+    elif interaction.kind == "box":
+        check_inside(interaction.value, scene.shape)
+        if state.target is not Target.OBJECT:
+            raise BadClick("a box is drawn around one object: choose the target object, or click on the class.")
+        wanted = replace(state, drawn_box=interaction.value, sequence=None, grown=0)
     elif interaction.kind == "target":
         wanted = replace(state, target=Target(interaction.value), sequence=None)
     else:
         wanted = replace(state, references=tuple(interaction.value), sequence=None)
-    if not wanted.clicks:
+    if not wanted.asks:
         return replace(wanted, spec=None, grid=None, sequence=None, grown=0, timing=(0.0, 0.0, 0.0))
-    if factor_of(settings, wanted.clicks) != factor_of(settings, state.clicks):
+    if factor_of(settings, wanted.clicks, wanted.box) != factor_of(settings, state.clicks, state.box):
         wanted = replace(wanted, grown=0)  # seen from nearer: the finest view that holds the object is looked for anew
     found = _answered(wanted, settings, scene, predictor, encode, examples)
     while grow and found.target is Target.OBJECT and found.grown < MOST_GROWN and _is_cut(found, scene):
         wider = replace(found, grown=found.grown + 1)
-        if view_spec_for(settings, wider.target, wider.clicks, scene, wider.grown) == found.spec:
+        if view_spec_for(settings, wider.target, wider.clicks, scene, wider.grown, wider.box) == found.spec:
             break
         found = _answered(wider, settings, scene, predictor, encode, examples)
     return found
@@ -201,13 +218,16 @@ def _is_cut(state: State, scene: Scene) -> bool:
 def _answered(
     state: State, settings: ClickSettings, scene: Scene, predictor: Predictor, encode: Encode, examples: Examples
 ) -> State:
-    """The state with its clicks answered: only the last one where the view stayed, all of them where it did not."""
-    spec = view_spec_for(settings, state.target, state.clicks, scene, state.grown)
+    """The state answered: its last click alone where the view stayed, box and clicks where it did not."""
+    spec = view_spec_for(settings, state.target, state.clicks, scene, state.grown, state.box)
     view = encode(spec)
     begun = time.perf_counter()
     sequence, clicks = state.sequence, state.clicks[-1:]
     if sequence is None or spec != state.spec:
         sequence, clicks = _fresh(settings, state, view.grid, scene, examples(state.references)), state.clicks
+        if state.box is not None:
+            box = on_view(state.box, scene.grid, view.grid, view.valid)
+            sequence = sequence.boxed(box, view.grid.shape, predictor, view.encoded)
     sequence = sequence.answer(_placed(clicks, scene.grid, view), predictor, view.encoded)
     spent = 1e3 * (time.perf_counter() - begun)
     timing = view.read_ms, view.encode_ms, spent
@@ -242,30 +262,37 @@ def _placed(clicks: Sequence[PixelClick], whole: Grid, view: Encoded) -> Iterato
         yield at
 
 
-def factor_of(settings: ClickSettings, clicks: Sequence[PixelClick]) -> int:
-    """How many image pixels make one of the view for an object, by the nearest that the map was at a click."""
-    said = [click.resolution for click in clicks if click.resolution is not None]
+def factor_of(settings: ClickSettings, clicks: Sequence[PixelClick], box: PixelBox | None = None) -> int:
+    """How many image pixels make one of the view for an object, by the nearest that the map was at a click or box."""
+    said = [one.resolution for one in (box, *clicks) if one is not None and one.resolution is not None]
     nearest = min([settings.resolution, *said])
     return int(min(2 ** max(0, math.floor(math.log2(max(nearest, 1.0))) - 1), COARSEST))
 
 
 def view_spec_for(
-    settings: ClickSettings, target: Target, clicks: Sequence[PixelClick], scene: Scene, grown: int = 0
+    settings: ClickSettings,
+    target: Target,
+    clicks: Sequence[PixelClick],
+    scene: Scene,
+    grown: int = 0,
+    box: PixelBox | None = None,
 ) -> ViewSpec:
-    """What the model is shown for these clicks; depends on nothing else, so that a replay sees the same.
+    """What the model is shown for these clicks and a box; depends on nothing else, so that a replay sees the same.
 
     The window of `view_window`. What is shown is what the map showed when the outline was begun. An object is read
     coarser by a power of two where the map was at 1:4 or more at every click, or where clicks and seed would not fit.
     Each time it is `grown` the window is twice as wide: the first time with twice the pixels, then coarser.
     """
-    places = [Click(click.y - 0.5, click.x - 0.5, click.positive) for click in clicks]
+    held = [Click(click.y - 0.5, click.x - 0.5, click.positive) for click in clicks]
+    if box is not None:
+        held = [*places(box), *held]
     if settings.seed is not None:
         left, top, right, bottom = settings.seed.bounds
         middle = settings.seed.representative_point()
-        places = [Click(middle.y - 0.5, middle.x - 0.5), Click(top, left), Click(bottom - 1, right - 1), *places]
-    factor = factor_of(settings, clicks) * 2 ** max(0, grown - 1)
+        held = [Click(middle.y - 0.5, middle.x - 0.5), Click(top, left), Click(bottom - 1, right - 1), *held]
+    factor = factor_of(settings, clicks, box) * 2 ** max(0, grown - 1)
     shown, wider = settings.shown, 2 if grown else 1
-    window, factor = view_window(places, scene.shape, target, factor, shown=shown, wider=wider, coarser=True)
+    window, factor = view_window(held, scene.shape, target, factor, shown=shown, wider=wider, coarser=True)
     native = scene.grid.metres_per_pixel or 1.0
     gsd = None if factor == 1 else native * factor
     return ViewSpec(scene.path, scene.grid.window(window).bounds, gsd, settings.bands, settings.stretch, scene.reading)
@@ -326,7 +353,7 @@ def next_hint(state: State, scene: Scene) -> Hint | None:
 
     Doubtful are probabilities between a quarter and three quarters; a part weighs what its doubt sums up to.
     """
-    if state.sequence is None or state.grid is None or not state.clicks:
+    if state.sequence is None or state.grid is None or not state.asks:
         return None
     latest = state.sequence.latest
     if latest is None:

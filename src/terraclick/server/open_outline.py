@@ -11,21 +11,27 @@ from typing import Any
 
 import shapely
 
+from terraclick.geo.box_prompt import corners_of
 from terraclick.server.changes import Stand
 from terraclick.server.clicking import ClickSettings, Interaction, PixelClick, State
 from terraclick.server.images import Scene
-from terraclick.store.values import StoredDraft
+from terraclick.server.pixel_box import PixelBox
+from terraclick.store.values import StoredClick, StoredDraft, StoredView
 from terraclick.values import Target
 
-__all__ = ["INTERACTION_NAMES", "OpenOutline", "outline_of"]
+__all__ = ["BEGINNINGS", "INTERACTION_NAMES", "OpenOutline", "outline_of", "said_of"]
 
 INTERACTION_NAMES = {
     "click": "click",
+    "box": "box",
     "paint": "paint",
     "clear": "clear the clicks",
     "target": "this object or all alike",
 } | {"references": "examples of the outline"}
 """What people read of an interaction with an open outline."""
+
+BEGINNINGS = ("click", "box", "paint")
+"""Interactions with which there is something to keep or to lose."""
 
 
 @dataclass(eq=False)
@@ -112,6 +118,8 @@ def _interaction_to_json(interaction: Interaction) -> list[Any]:
             interaction.value.time,
             interaction.value.resolution,
         ]
+    if interaction.kind == "box":
+        return ["box", *interaction.value.corners, interaction.value.time, interaction.value.resolution]
     if interaction.kind == "paint":
         return ["paint", interaction.value[0].wkt, interaction.value[1]]
     return [interaction.kind, interaction.value]
@@ -123,6 +131,12 @@ def _interaction_of(value: Sequence[Any]) -> Interaction:
         resolution = float(value[5]) if len(value) > 5 and value[5] is not None else None
         return Interaction(
             kind, PixelClick(float(value[1]), float(value[2]), bool(value[3]), str(value[4]), resolution)
+        )
+    if kind == "box":
+        *corners, time_, resolution = value[1:]
+        x1, y1, x2, y2 = map(float, corners)
+        return Interaction(
+            kind, PixelBox(x1, y1, x2, y2, str(time_), None if resolution is None else float(resolution))
         )
     if kind == "paint":
         return Interaction(kind, (shapely.from_wkt(value[1]), bool(value[2])))
@@ -161,3 +175,26 @@ def outline_of(draft: StoredDraft, scene: Scene) -> OpenOutline | None:
         )
     except (KeyError, TypeError, ValueError, IndexError, shapely.errors.GEOSException):
         return None
+
+
+def said_of(
+    scene: Scene, state: State, earlier: Sequence[StoredClick], before: StoredView | None
+) -> tuple[list[StoredClick], StoredView | None]:
+    """All clicks and the box as an object keeps them, in pixels of the view that the model saw last.
+
+    `earlier` and `before` are those of a reopened object: its clicks come first, its box stays unless there is another.
+    """
+    spec, grid, sequence = state.spec, state.grid, state.sequence
+    if spec is None or grid is None:
+        return [], None
+    found = []
+    for x, y, positive, when in [
+        *((c.x, c.y, c.positive, c.time) for c in earlier),
+        *((*scene.grid.to_map(c.y - 0.5, c.x - 0.5), c.positive, c.time) for c in state.clicks),
+    ]:
+        at = grid.to_click(x, y, positive)
+        found.append(StoredClick(at.row, at.col, x, y, positive, when))
+    box = None if before is None else before.box
+    if sequence is not None and sequence.box is not None:
+        box = corners_of(sequence.box, grid)
+    return found, StoredView(scene.key, spec.bounds, spec.gsd, spec.bands, spec.stretch, (), grid.shape, box)

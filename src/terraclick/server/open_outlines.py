@@ -33,10 +33,10 @@ from terraclick.server.encodings import Encoded, ViewSpec, memory_of, read_spec
 from terraclick.server.features import outline_json
 from terraclick.server.images import Scene
 from terraclick.server.objects import Objects
-from terraclick.server.open_outline import INTERACTION_NAMES, OpenOutline, outline_of
+from terraclick.server.open_outline import BEGINNINGS, INTERACTION_NAMES, OpenOutline, outline_of, said_of
 from terraclick.server.worker import Cancelled, Priority
 from terraclick.store.fields import MapObject
-from terraclick.store.values import StoredClick, StoredDraft, StoredView
+from terraclick.store.values import StoredDraft
 from terraclick.values import Target
 
 __all__ = ["OpenOutlines"]
@@ -122,7 +122,7 @@ class OpenOutlines:
         if isinstance(by, Author) and by.window and opened.position == 0 and self._journal.knows(by, opened.id):
             return  # its clicks were undone there, and can be done again
         draft = opened.draft()
-        began = any(interaction.kind in ("click", "paint") for interaction in opened.interactions[: opened.position])
+        began = any(interaction.kind in BEGINNINGS for interaction in opened.interactions[: opened.position])
         self.close(opened)
         if began and isinstance(by, Author) and by.window:
             self._journal.record(by, Changeset("leave the outline", draft=draft))
@@ -311,7 +311,8 @@ class OpenOutlines:
                 Priority.AHEAD, lambda: self._fold(opened, interactions, position), f"fold {opened.id}"
             )
             return None
-        spec = view_spec_for(opened.settings, state.target, (*state.clicks, click), opened.scene, state.grown)
+        clicks = (*state.clicks, click)
+        spec = view_spec_for(opened.settings, state.target, clicks, opened.scene, state.grown, state.box)
         if spec not in self._answering.encodings:
             return None
 
@@ -350,7 +351,9 @@ class OpenOutlines:
         class_name = fields.get("class", opened.class_name)
         geometry = self._objects.to_store(shape, opened.scene)
         geometry = self._objects.bordered(geometry, shape.pixels.area, class_name, opened.scene, opened.object)
-        clicks, view = self._clicks_of(opened, state)
+        kept = opened.object
+        earlier = () if kept is None else self._store.clicks_of(kept)
+        clicks, view = said_of(opened.scene, state, earlier, None if kept is None else self._store.view_of(kept))
         base = theirs or MapObject(geometry=geometry, uuid=opened.object or "", image=opened.scene.key)
         model = self._answering.model
         item = replace(
@@ -361,13 +364,13 @@ class OpenOutlines:
             status=fields.get("status", "accepted"),
             attributes=fields.get("attributes", base.attributes),
             target=state.target.value,
-            score=round(shape.score, 4) if state.clicks else base.score,
+            score=round(shape.score, 4) if state.asks else base.score,
             author=user,
-            model=model.name if state.clicks else base.model or "hand",
-            model_hash=model.hash if state.clicks else base.model_hash,
-            n_clicks=len(clicks) if state.clicks else base.n_clicks,
+            model=model.name if state.asks else base.model or "hand",
+            model_hash=model.hash if state.asks else base.model_hash,
+            n_clicks=len(clicks) + (view is not None and view.box is not None) if state.asks else base.n_clicks,
         )
-        kept_clicks, kept_view = (tuple(clicks), view) if state.clicks else (None, None)
+        kept_clicks, kept_view = (tuple(clicks), view) if state.asks else (None, None)
         if opened.object is None:
             edit = Edit(replace(item, rev=0), None, kept_clicks, kept_view, "add")
         else:
@@ -382,19 +385,3 @@ class OpenOutlines:
         with self._lock:
             self._held.pop(opened.id, None)
         return changeset
-
-    def _clicks_of(self, opened: OpenOutline, state: State) -> tuple[list[StoredClick], StoredView | None]:
-        """All clicks, those of an earlier time first, in pixels of the view that the model saw last."""
-        spec, grid = state.spec, state.grid
-        if spec is None or grid is None:
-            return [], None
-        found = []
-        earlier = self._store.clicks_of(opened.object) if opened.object is not None else ()
-        for x, y, positive, when in [
-            *((c.x, c.y, c.positive, c.time) for c in earlier),
-            *((*opened.scene.grid.to_map(c.y - 0.5, c.x - 0.5), c.positive, c.time) for c in state.clicks),
-        ]:
-            at = grid.to_click(x, y, positive)
-            found.append(StoredClick(at.row, at.col, x, y, positive, when))
-        bands, stretch = spec.bands, spec.stretch
-        return found, StoredView(opened.scene.key, spec.bounds, spec.gsd, bands, stretch, (), grid.shape)

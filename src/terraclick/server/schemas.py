@@ -12,6 +12,7 @@ from terraclick.store.values import Status
 
 __all__ = [
     "AcceptBody",
+    "BoxBody",
     "ClassBody",
     "ClickBody",
     "Coordinate",
@@ -124,6 +125,16 @@ class ClickBody(Body):
     x: Coordinate
     y: Coordinate
     positive: bool = True
+    resolution: Annotated[FiniteFloat | None, Field(gt=0, le=2**20)] = None
+
+
+class BoxBody(Body):
+    """A box in pixels of the image, x1 < x2 and y1 < y2, and how many of them one pixel of the map shows."""
+
+    x1: Coordinate
+    y1: Coordinate
+    x2: Coordinate
+    y2: Coordinate
     resolution: Annotated[FiniteFloat | None, Field(gt=0, le=2**20)] = None
 
 

@@ -18,9 +18,11 @@ from terraclick.server.changes import Author, Stand
 from terraclick.server.clicking import AreaGeometry, ClickSettings, Interaction, PixelClick, State
 from terraclick.server.depends import CurrentWorkspace, Json, User, features_of, given_of
 from terraclick.server.features import area_geometry_of, hint_json, outline_json
-from terraclick.server.open_outline import INTERACTION_NAMES, OpenOutline
+from terraclick.server.open_outline import BEGINNINGS, INTERACTION_NAMES, OpenOutline
+from terraclick.server.pixel_box import PixelBox
 from terraclick.server.schemas import (
     AcceptBody,
+    BoxBody,
     ClickBody,
     Coordinate,
     OpenBody,
@@ -75,6 +77,10 @@ def _brief(opened: OpenOutline, elsewhere: bool = False) -> Json:
         elif interaction.kind == "references":
             references = list(interaction.value)
     clicks = [interaction.value for interaction in interactions[clear:] if interaction.kind == "click"]
+    drawn = [interaction.value for interaction in interactions[clear:] if interaction.kind == "box"]
+    around = (
+        dict(zip(("x1", "y1", "x2", "y2"), drawn[-1].corners, strict=True)) if drawn and target == "object" else None
+    )
     return {
         "id": opened.id,
         "image": opened.scene.id,
@@ -84,13 +90,14 @@ def _brief(opened: OpenOutline, elsewhere: bool = False) -> Json:
         "object": opened.object,
         "rev": opened.rev,
         "clicks": [{"x": click.x, "y": click.y, "positive": click.positive} for click in clicks],
+        "box": around,
         "can_undo": opened.position > 0,
         "can_redo": opened.position < len(opened.interactions),
         "references": references,
         "simplify_m": opened.simplify_m,
         "square": opened.square,
         "saved": True,
-        "begun": any(interaction.kind in ("click", "paint") for interaction in interactions[clear:]),
+        "begun": any(interaction.kind in BEGINNINGS for interaction in interactions[clear:]),
         "window": opened.window,
         "elsewhere": elsewhere,
     }
@@ -242,6 +249,13 @@ async def click(name: str, body: ClickBody, request: Request, workspace: Current
     """One more click."""
     made = PixelClick(body.x, body.y, body.positive, workspace.now(), body.resolution)
     return await _interact(request, workspace, name, user, lambda opened: Interaction("click", made))
+
+
+@router.post("/api/sessions/{name}/box", tags=["click sessions"])
+async def box(name: str, body: BoxBody, request: Request, workspace: CurrentWorkspace, user: User) -> Json:
+    """A box around the thing, in place of the one before; the clicks are answered again with it."""
+    made = PixelBox(body.x1, body.y1, body.x2, body.y2, workspace.now(), body.resolution)
+    return await _interact(request, workspace, name, user, lambda opened: Interaction("box", made))
 
 
 @router.post("/api/sessions/{name}/paint", tags=["click sessions"])
