@@ -95,6 +95,7 @@ export const api = {
   markImage: (image, state) => request("PUT", `images/${part(image)}/mark`, { body: { state } }),
   click: (id, body) => post(`sessions/${id}/clicks`, body),
   sessionStep: (id, verb) => post(`sessions/${id}/${verb}`),
+  box: (id, body) => post(`sessions/${id}/box`, body),
   paint: (id, geometry, add) => post(`sessions/${id}/paint`, { geometry, add }),
   changeSession: (id, body) => request("PATCH", `sessions/${id}`, { body }),
   shapeOfSession: (id, parameters) => get(`sessions/${id}/outline`, parameters),

@@ -6,6 +6,7 @@
  */
 
 import { api } from "./api.js";
+import { frameOf } from "./geometry.js";
 import { createHovering } from "./hovering.js";
 import { debounce, latest, signal } from "./signal.js";
 import { memory } from "./window.js";
@@ -21,6 +22,7 @@ export function createClicking({ project, stage, history, toast, words }) {
   const parked = signal(0);
   let opening = null;
   let quiet = false;
+  let boxing = null; // a box that waits for its answer
   let openedFor = "";
 
   const clicks = () => session.value?.clicks ?? [];
@@ -103,7 +105,8 @@ export function createClicking({ project, stage, history, toast, words }) {
     stage.showClicks([...clicks(), ...waiting], current?.outline && !waiting.length ? current.hint : null);
     stage.showOutline("answer", current?.outline && !current.outline.empty ? current.outline.geometry : null);
     if (begun() && !waiting.length) stage.showOutline("preview", null);
-    stage.showOutline("area", current?.outline ? frame(current.view?.bounds) : null);
+    stage.showBox(boxing ?? current?.box);
+    stage.showOutline("area", current?.outline ? frameOf(current.view?.bounds) : null);
   }
 
   async function working(work) {
@@ -144,6 +147,29 @@ export function createClicking({ project, stage, history, toast, words }) {
         } finally {
           if (waiting.includes(mark)) waiting.splice(waiting.indexOf(mark), 1);
           if (!waiting.length) stage.showOutline("preview", null);
+          draw();
+        }
+      }),
+    );
+  }
+
+  /** A box {x1, y1, x2, y2} around the thing, in pixels with y down; it takes the place of the one before. */
+  function box(corners) {
+    hovering.cancel();
+    boxing = corners;
+    draw();
+    return inOrder(() =>
+      working(async () => {
+        try {
+          const current = await ensure();
+          const { resolution } = stage.view();
+          const next = await project.keeping(() => api.box(current.id, { ...corners, resolution }));
+          boxing = null;
+          adopt(next);
+          project.refreshState();
+          if (next.outline?.empty) toast.note("Nothing was found in the box. Clicks on the thing may help.");
+        } finally {
+          boxing = null;
           draw();
         }
       }),
@@ -326,6 +352,7 @@ export function createClicking({ project, stage, history, toast, words }) {
     useExamples,
     begun,
     click,
+    box,
     accept,
     leave,
     park,
@@ -353,23 +380,6 @@ export function createClicking({ project, stage, history, toast, words }) {
     },
   };
 }
-
-const frame = (bounds) => {
-  if (!bounds) return null;
-  const [x0, y0, x1, y1] = bounds;
-  return {
-    type: "Polygon",
-    coordinates: [
-      [
-        [x0, y0],
-        [x1, y0],
-        [x1, y1],
-        [x0, y1],
-        [x0, y0],
-      ],
-    ],
-  };
-};
 
 function readShape() {
   try {

@@ -26,6 +26,8 @@ export function createDrafts({ project, clicking, stage, tools, history, sketche
   const nameOf = (image) => project.images.value.find((item) => item.id === image)?.name ?? "another image";
   const drawingOf = (id) => tools.list.find((tool) => tool.id === id)?.drawing ?? "Drawing";
   const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+  const saidOf = ({ box, clicks }) =>
+    [box && "a box", (clicks.length || !box) && count(clicks.length, "click")].filter(Boolean).join(" and ");
 
   const refresh = debounce(async () => {
     const [sessions, drawn] = await Promise.all([api.sessions().catch(() => null), api.sketches().catch(() => null)]);
@@ -42,8 +44,8 @@ export function createDrafts({ project, clicking, stage, tools, history, sketche
         kind: "outline",
         id: one.id,
         image: one.image,
-        at: one.clicks[0],
-        words: `Outline of ${count(one.clicks.length, "click")}${one.class ? ` · ${one.class}` : ""}`,
+        at: one.clicks[0] ?? (one.box && { x: (one.box.x1 + one.box.x2) / 2, y: (one.box.y1 + one.box.y2) / 2 }),
+        words: `Outline of ${saidOf(one)}${one.class ? ` · ${one.class}` : ""}`,
       }));
     const shapes = drawn
       .filter(

@@ -118,3 +118,16 @@ export function sameShape(one, other) {
   const [a, b] = [one, other].map((geometry) => geometry.coordinates.flat(Infinity));
   return one.type === other.type && a.length === b.length && a.every((value, i) => Math.abs(value - b[i]) < 1e-6);
 }
+
+/** The four edges of bounds [x0, y0, x1, y1] as a polygon; none of nothing. */
+export function frameOf(bounds) {
+  if (!bounds) return null;
+  const [x0, y0, x1, y1] = bounds;
+  const corners = [
+    [x0, y0],
+    [x1, y0],
+    [x1, y1],
+    [x0, y1],
+  ];
+  return { type: "Polygon", coordinates: [[...corners, corners[0]]] };
+}

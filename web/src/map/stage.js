@@ -21,7 +21,7 @@ import MouseWheelZoom from "ol/interaction/MouseWheelZoom.js";
 import PinchZoom from "ol/interaction/PinchZoom.js";
 import Kinetic from "ol/Kinetic.js";
 import { api } from "../api.js";
-import { toMap } from "../geometry.js";
+import { frameOf, toMap } from "../geometry.js";
 import { shapeOf } from "./shapes.js";
 import { signal } from "../signal.js";
 import { createStyles } from "./styles.js";
@@ -275,6 +275,10 @@ export function createStage(element, project, display) {
         feature.setId(name);
         source.addFeature(feature);
       }
+    },
+    /** Show the box {x1, y1, x2, y2} that was drawn around a thing, in pixels with y down; none takes it away. */
+    showBox(box) {
+      stage.showOutline("box", box ? frameOf([box.x1, box.y1, box.x2, box.y2]) : null);
     },
     showClicks(clicks, hint) {
       const features = clicks.map(({ x, y, positive, pending }, i) => {

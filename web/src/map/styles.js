@@ -81,6 +81,7 @@ export function createStyles(project, display) {
     if (display.peeking.value) return undefined;
     const colour = project.colourOf(project.className.value);
     if (feature.getId() === "area") return answered;
+    if (feature.getId() === "box") return boxed;
     if (feature.getId() === "preview")
       return cached(`preview|${colour}`, () => [
         new Style({
@@ -102,6 +103,12 @@ export function createStyles(project, display) {
 
   /** The part of the image that an answer for everything alike covers. */
   const answered = new Style({ stroke: new Stroke({ color: "rgba(255, 255, 255, 0.5)", width: 1, lineDash: [2, 6] }) });
+
+  /** The box that was drawn around a thing. */
+  const boxed = [
+    new Style({ stroke: new Stroke({ color: "rgba(0, 0, 0, 0.5)", width: 3 }), zIndex: 3 }),
+    new Style({ stroke: new Stroke({ color: "rgba(255, 255, 255, 0.95)", width: 1.25, lineDash: [7, 4] }), zIndex: 4 }),
+  ];
 
   function proposal(feature) {
     if (display.peeking.value) return undefined;
