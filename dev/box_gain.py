@@ -13,17 +13,19 @@ import numpy as np
 import shapely
 
 from terraclick.catalogue import load
-from terraclick.core.box import clicks_for
+from terraclick.core.box import places_of
 from terraclick.core.click_sequence import ClickSequence
 from terraclick.core.masks import iou
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_datasets
 from terraclick.evaluate.protocol import EvalProtocol
 from terraclick.evaluate.task import draw_tasks
+from terraclick.geo.lonlat import WGS84
 from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_view, resolve_image
+from terraclick.geo.reproject import reproject
 from terraclick.geo.view_window import view_window
-from terraclick.values import Box, Click, Target
+from terraclick.values import Box, Target
 
 
 def box_of(mask):
@@ -39,18 +41,16 @@ def of_datasets(folders, limit):
                 yield dataset.name, view, truth, ignore
 
 
-def of_sample():
+def of_sample(limit):
     path = resolve_image("sample")
-    truth_file = Path(path).with_name("sample_truth.geojson")
     whole, grid = read_view(path)
-    for feature in json.loads(truth_file.read_text())["features"]:
-        if feature["properties"].get("class") != "building":
-            continue
-        mask = rasterize([shapely.geometry.shape(feature["geometry"])], grid)
+    features = json.loads(path.with_name("sample_truth.geojson").read_text())["features"]
+    houses = [shapely.geometry.shape(f["geometry"]) for f in features if f["properties"]["class"] == "building"]
+    for number in np.random.default_rng(8).permutation(len(houses))[:limit]:
+        mask = rasterize([reproject(houses[number], WGS84, grid.crs)], grid)
         if np.count_nonzero(mask) < 256:
             continue
-        click = next_click(np.zeros_like(mask), mask, np.zeros_like(mask), ())
-        window, _ = view_window([click], mask.shape, Target.OBJECT)
+        window, _ = view_window(places_of(box_of(mask)), mask.shape, Target.OBJECT)
         inside = mask[window.slices]
         yield "sample", whole.crop(window), inside, np.zeros_like(inside)
 
@@ -62,18 +62,16 @@ def main():
     parser.add_argument("--model", default="terra")
     words = parser.parse_args()
     predictor, rows = load(words.model), {}
-    for source in (of_sample(), of_datasets(words.data, words.limit)):
+    for source in (of_sample(words.limit), of_datasets(words.data, words.limit)):
         for name, view, truth, ignore in source:
             encoded, box = predictor.encode(view), box_of(truth)
             click = next_click(np.zeros_like(truth), truth, ignore, ())
             one = ClickSequence().add(click, predictor, encoded)
-            told = clicks_for(box, view.shape)
             answers = {
                 "one click": one,
-                "centre alone": ClickSequence().add(Click(*box.middle), predictor, encoded),
                 "box": ClickSequence().boxed(box, view.shape, predictor, encoded),
-                "box, one by one": ClickSequence().answer(told, predictor, encoded),
-                "five clicks of the robot": robot(truth, ignore, predictor, encoded, len(told)),
+                "two clicks": robot(truth, ignore, predictor, encoded, 2),
+                "three clicks": robot(truth, ignore, predictor, encoded, 3),
             }
             rows.setdefault(name, []).append(
                 {said: iou(session.latest.mask, truth, ignore) for said, session in answers.items()}

@@ -65,9 +65,7 @@ def test_what_is_no_box_is_refused_in_a_sentence_and_nothing_changes(client, wro
     good = drawn(client, name).json()
     if isinstance(wrong.get("x1"), float):
         text = '{"x1": %s, "y1": 1, "x2": 2, "y2": 3}' % ("NaN" if math.isnan(wrong["x1"]) else "1e999")
-        answer = client.post(
-            f"/api/sessions/{name}/box", content=text, headers={"Content-Type": "application/json"}
-        )
+        answer = client.post(f"/api/sessions/{name}/box", content=text, headers={"Content-Type": "application/json"})
     else:
         answer = drawn(client, name, **wrong)
     assert answer.status_code in (400, 422) and said in answer.json()["message"]

@@ -1,4 +1,4 @@
-"""A box around a thing in a real Chromium: dragged, by two clicks, by keys and by touch; corrected, undone, reloaded."""
+"""A box around a thing in a real Chromium: dragged, by keys, by touch; corrected, undone, reloaded."""
 
 import os
 

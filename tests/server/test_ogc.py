@@ -356,6 +356,7 @@ def test_answers_are_what_the_description_says(client):
     session = ask("POST", "/api/sessions", json={"image": "town", "class": "house"})["id"]
     base, own = "/api/sessions/{name}", f"/api/sessions/{session}"
     ask("POST", f"{base}/clicks", path=f"{own}/clicks", json={"x": 150, "y": 120})
+    ask("POST", f"{base}/box", path=f"{own}/box", json={"x1": 118, "y1": 98, "x2": 183, "y2": 142})
     ask("GET", base, path=own)
     ask("GET", f"{base}/preview", path=f"{own}/preview?x=10&y=10")
     ask("GET", f"{base}/outline", path=f"{own}/outline?simplify_m=1")
