@@ -1,5 +1,6 @@
 """The map for everybody: axe-core (WCAG 2.1 AA) finds nothing on the page and every dialog; nothing is cut off."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min
 RUN = """() => axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}).then(
     found => found.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.target.join(" ") + " " +
         (n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? ""))))"""
-SIZES = {"laptop": (1366, 768), "tablet": (768, 1024)}
+SIZES = {"laptop": (1366, 768), "tablet": (768, 1024), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -75,6 +76,60 @@ def test_the_dialog_of_a_class(driver):
     assert faults(driver) == []
     driver.key("Escape")
     page.wait_for_selector("dialog", state="detached")
+
+
+def test_every_field_of_a_class_has_room_to_type(driver):
+    page = driver.page
+    page.click("[data-page=classes]")
+    page.click('button:has-text("New class")')
+    page.click('button:has-text("Column")')
+    for name in ("Column name", "Type", "Choices"):
+        assert page.locator(f"dialog [aria-label='{name}']").bounding_box()["width"] >= 70, name
+    page.fill("[aria-label='Column name']", "roof")
+    page.fill("[aria-label=Choices]", "flat, gable")
+    page.click("[aria-label='Remove the column']")
+    assert page.locator("[aria-label='Column name']").count() == 0
+    driver.key("Escape")
+    page.wait_for_selector("dialog", state="detached")
+
+
+def test_pages_of_the_panel_are_reached_by_arrow_keys(driver):
+    page = driver.page
+    page.click("[data-page=objects]")
+    page.locator("[data-page=objects]").focus()
+    for keys, shown in (("ArrowRight", "classes"), ("ArrowLeft", "objects"), ("ArrowLeft", "examples")):
+        driver.key(keys)
+        page.wait_for_selector(f"#page-{shown}", state="visible")
+        assert page.evaluate("document.activeElement.dataset.page") == shown
+    driver.key("ArrowRight")
+
+
+def test_the_swipe_is_moved_by_keys_and_says_where_it_is(driver):
+    page = driver.page
+    page.locator(".map").focus()
+    driver.key("w")
+    handle = page.locator(".swipe-handle")
+    handle.focus()
+    before = handle.bounding_box()["x"]
+    driver.key("ArrowRight")
+    page.wait_for_selector(".swipe-handle[aria-valuenow='55']")
+    assert handle.bounding_box()["x"] > before
+    assert faults(driver) == []
+    page.locator(".map").focus()
+    driver.key("w")
+    page.wait_for_selector(".swipe-handle", state="detached")
+
+
+def test_the_map_has_the_larger_part_and_nothing_on_it_lies_over_another(driver):
+    page = driver.page
+    size, room = page.viewport_size, page.locator(".map").bounding_box()
+    assert room["width"] * room["height"] >= 0.4 * size["width"] * size["height"]
+    boxes = [box for box in (one.bounding_box() for one in page.locator(".float").all()) if box and box["width"]]
+    assert len(boxes) >= 3
+    for one, other in itertools.combinations(boxes, 2):
+        apart_x = one["x"] + one["width"] <= other["x"] + 1 or other["x"] + other["width"] <= one["x"] + 1
+        apart_y = one["y"] + one["height"] <= other["y"] + 1 or other["y"] + other["height"] <= one["y"] + 1
+        assert apart_x or apart_y, (one, other)
 
 
 def test_selecting_text_past_a_dialogs_edge_keeps_it_open(driver):

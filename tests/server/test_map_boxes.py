@@ -94,7 +94,7 @@ def test_a_reload_brings_the_outline_and_its_box_back(driver, town):
     driver.show(*middle(house), zoom=4)
     found = drag(driver, around(house))
     driver.act(driver.open, "/claim")
-    session = driver.page.evaluate("() => window.terraclick.clicking.session.value")
+    session = driver.page.evaluate("() => window.terraclick.clicking.openOutline.value")
     assert session["box"] == found["box"] and session["outline"] == found["outline"]
     shown = "() => Boolean(window.terraclick.stage.sources.outline.getFeatureById('box'))"
     assert driver.page.evaluate(shown)

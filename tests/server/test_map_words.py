@@ -27,7 +27,7 @@ def put_class(driver, name, schema):
     js = """([name, schema]) => fetch(`api/classes/${name}`, {method: "PUT", body: JSON.stringify({schema}),
             headers: {"Content-Type": "application/json"}}).then(answer => answer.json())"""
     made = driver.page.evaluate(js, [name, schema])
-    driver.page.wait_for_selector(f'.classes-page, [aria-label="Class"] option[value="{name}"]', state="attached")
+    driver.page.wait_for_selector(f'.classes-page, [aria-label="Class"] option:has-text("{name}")', state="attached")
     return made
 
 

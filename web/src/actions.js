@@ -2,13 +2,12 @@
 
 import { api } from "./api.js";
 import { createProposals } from "./proposals.js";
-import { signal } from "./signal.js";
 
 const count = (n, word, one = word) => (n === 1 ? one : `${n} ${word}s`);
 
-export function createActions({ project, stage, clicking, toast, words, useTool }) {
+export function createActions({ state, project, stage, clicking, toast, words, useTool }) {
   const { act, revised } = project;
-  const reviewing = signal(false);
+  const { reviewing } = state;
 
   const quietly = (work) => work.catch(() => null);
   const rev = (feature) => feature.properties.rev;
@@ -266,7 +265,7 @@ export function createActions({ project, stage, clicking, toast, words, useTool 
     project.references.value.some((item) => item.class === feature.properties.class && item.positive)
       ? null
       : addExample(true);
-  const found = createProposals({ project, stage, clicking, toast, addExampleOf });
+  const found = createProposals({ state, project, stage, clicking, toast, addExampleOf });
 
   // --- classes ----------------------------------------------------------------------------------------------------
 

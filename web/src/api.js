@@ -25,7 +25,8 @@ const query = (parameters) => {
 
 /**
  * What every change says of itself: which window did it, with what in the hand, as a part of which act. `act` is what
- * is asked for now, `running` what the request on its way belongs to.
+ * is asked for now, `running` what the request on its way belongs to. main.js sets window and hand, project.js
+ * (together) act, history.js running; nobody else writes them.
  */
 export const caller = { window: "", hand: () => null, act: "", running: "" };
 
@@ -78,7 +79,7 @@ export const api = {
     (z, x, y) =>
       `api/images/${part(image)}/tiles/pixels/${z}/${x}/${y}` +
       query({ bidx: bands, stretch, rescale, gamma, v: version }),
-  layers: (image) => get(`images/${part(image)}/layers`).then((answer) => answer.layers),
+  heatmaps: (image) => get(`images/${part(image)}/layers`).then((answer) => answer.layers),
   layerUrl:
     (image, { id, version }) =>
     (z, x, y) =>
@@ -86,22 +87,22 @@ export const api = {
   place: (image, at) => get(`images/${part(image)}/place`, at),
   prefetch: (image, body) => post(`images/${part(image)}/prefetch`, body),
 
-  openSession: (body) => post("sessions", body),
-  sessions: () => get("sessions").then((answer) => answer.sessions),
+  openOutline: (body) => post("sessions", body),
+  openOutlines: () => get("sessions").then((answer) => answer.sessions),
   session: (id) => get(`sessions/${id}`),
   claim: (id) => post(`sessions/${id}/claim`),
   sketches: () => get("sketches").then((answer) => answer.sketches),
   saveSketch: (name, body) => request("PUT", `sketches/${part(name)}`, { body }),
   markImage: (image, state) => request("PUT", `images/${part(image)}/mark`, { body: { state } }),
   click: (id, body) => post(`sessions/${id}/clicks`, body),
-  sessionStep: (id, verb) => post(`sessions/${id}/${verb}`),
+  stepOutline: (id, verb) => post(`sessions/${id}/${verb}`),
   box: (id, body) => post(`sessions/${id}/box`, body),
   paint: (id, geometry, add) => post(`sessions/${id}/paint`, { geometry, add }),
-  changeSession: (id, body) => request("PATCH", `sessions/${id}`, { body }),
-  shapeOfSession: (id, parameters) => get(`sessions/${id}/outline`, parameters),
+  changeOutline: (id, body) => request("PATCH", `sessions/${id}`, { body }),
+  shapeOfOutline: (id, parameters) => get(`sessions/${id}/outline`, parameters),
   preview: (id, parameters, signal) => get(`sessions/${id}/preview`, parameters, signal),
   accept: (id, body) => post(`sessions/${id}/accept`, body),
-  closeSession: (id, options) => request("DELETE", `sessions/${id}`, options),
+  closeOutline: (id, options) => request("DELETE", `sessions/${id}`, options),
 
   /** Every object of an image in its pixels, page by page. */
   async objects(image) {

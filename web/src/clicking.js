@@ -1,32 +1,25 @@
 /**
- * One thing being outlined by clicks: the server's click session as the map sees it.
+ * One thing being outlined by clicks: the open outline of the server as the map sees it.
  *
- * Acts are sent strictly in order; a click shows its marker at once and its outline when the answer comes. The session
+ * Acts are sent strictly in order; a click shows its marker at once and its outline when the answer comes. The one
  * for the hover preview is opened without a click and simply replaced when the view has changed before the first one.
  */
 
 import { api } from "./api.js";
 import { frameOf } from "./geometry.js";
 import { createHovering } from "./hovering.js";
-import { debounce, latest, signal } from "./signal.js";
-import { memory } from "./window.js";
+import { debounce, latest } from "./signal.js";
+import { lasting, memory } from "./window.js";
 
-export function createClicking({ project, stage, history, toast, words }) {
-  const session = signal(null);
-  const busy = signal(0);
-  const shape = signal(readShape());
-  const useExamples = signal(true);
-  const waiting = [];
+export function createClicking({ state, project, stage, history, toast, words }) {
+  const { openOutline, busy, shape, useExamples, waiting, boxing, parked } = state;
   const { inOrder } = history;
-  /** Called when an outline is left as it is: it waits on the server. */
-  const parked = signal(0);
   let opening = null;
   let quiet = false;
-  let boxing = null; // a box that waits for its answer
   let openedFor = "";
 
-  const clicks = () => session.value?.clicks ?? [];
-  const begun = () => clicks().length > 0 || Boolean(session.value?.outline) || waiting.length > 0;
+  const clicks = () => openOutline.value?.clicks ?? [];
+  const begun = () => clicks().length > 0 || Boolean(openOutline.value?.outline) || waiting.value.length > 0;
   const examplesOf = (name) => project.references.value.filter((item) => item.class === name);
 
   function body() {
@@ -54,7 +47,7 @@ export function createClicking({ project, stage, history, toast, words }) {
       ? { square: true, simplify_m: shape.value.walls }
       : { square: false, simplify_m: shape.value.simplify_m || null };
 
-  /** What an unbegun session was opened for; another view means another session, but a little panning does not. */
+  /** What an outline without a click was opened for; another view means another one, a little panning does not. */
   function purpose({ image, target, class: name, view, references, bands, stretch }) {
     const size = Math.round(2 * Math.log2(view.resolution));
     const area = target === "class" ? view.bounds.map((side) => Math.round(side / (40 * view.resolution))) : [];
@@ -63,27 +56,27 @@ export function createClicking({ project, stage, history, toast, words }) {
 
   async function open(extra = {}) {
     const wanted = { ...body(), ...extra };
-    const opened = await api.openSession(wanted);
+    const opened = await api.openOutline(wanted);
     openedFor = purpose(wanted);
     adopt(opened);
     return opened;
   }
 
-  /** The session to click in: the open one, or a new one for what the map shows now. Looking loses nothing to redo. */
+  /** The outline to click in: the open one, or a new one for what the map shows now. Looking loses nothing to redo. */
   async function ensure({ looking = false } = {}) {
     if (opening) await opening;
-    const holds = looking && (session.value?.can_undo || session.value?.can_redo);
-    if (session.value && (begun() || holds || openedFor === purpose(body()))) return session.value;
-    const stale = session.value;
+    const holds = looking && (openOutline.value?.can_undo || openOutline.value?.can_redo);
+    if (openOutline.value && (begun() || holds || openedFor === purpose(body()))) return openOutline.value;
+    const stale = openOutline.value;
     opening = open().finally(() => (opening = null));
     const opened = await opening;
-    if (stale) api.closeSession(stale.id).catch(() => {});
+    if (stale) api.closeOutline(stale.id).catch(() => {});
     return opened;
   }
 
   function adopt(next) {
-    const image = (next ?? session.value)?.image;
-    session.set(next);
+    const image = (next ?? openOutline.value)?.image;
+    openOutline.set(next);
     remember(image, next?.clicks.length || next?.outline ? next.id : undefined);
     stage.display.opened.set(next?.object ?? null);
     draw();
@@ -96,16 +89,16 @@ export function createClicking({ project, stage, history, toast, words }) {
     const known = memory.get("words");
     if (id && known?.id === id) words.set(known);
   }
-  const rememberWords = () => session.value && memory.set("words", { id: session.value.id, ...words.said() });
+  const rememberWords = () => openOutline.value && memory.set("words", { id: openOutline.value.id, ...words.said() });
   words.label.on(rememberWords, { now: false });
   words.attributes.on(rememberWords, { now: false });
 
   function draw() {
-    const current = session.value;
-    stage.showClicks([...clicks(), ...waiting], current?.outline && !waiting.length ? current.hint : null);
+    const current = openOutline.value;
+    stage.showClicks([...clicks(), ...waiting.value], current?.outline && !waiting.value.length ? current.hint : null);
     stage.showOutline("answer", current?.outline && !current.outline.empty ? current.outline.geometry : null);
-    if (begun() && !waiting.length) stage.showOutline("preview", null);
-    stage.showBox(boxing ?? current?.box);
+    if (begun() && !waiting.value.length) stage.showOutline("preview", null);
+    stage.showBox(boxing.value ?? current?.box);
     stage.showOutline("area", current?.outline ? frameOf(current.view?.bounds) : null);
   }
 
@@ -115,7 +108,7 @@ export function createClicking({ project, stage, history, toast, words }) {
       return await work();
     } catch (error) {
       await project.explain(error);
-      if (error.status === 404 && session.value) adopt(null);
+      if (error.status === 404 && openOutline.value) adopt(null);
       return null;
     } finally {
       busy.update((n) => n - 1);
@@ -130,8 +123,9 @@ export function createClicking({ project, stage, history, toast, words }) {
       return Promise.resolve();
     }
     hovering.cancel({ keep: positive && !begun() }); // what was promised stays until the answer is there
-    waiting.push(mark);
+    waiting.update((marks) => [...marks, mark]);
     draw();
+    const answered = () => waiting.update((marks) => marks.filter((one) => one !== mark));
     return inOrder(() =>
       working(async () => {
         try {
@@ -139,14 +133,14 @@ export function createClicking({ project, stage, history, toast, words }) {
           const next = await project.keeping(() =>
             api.click(current.id, { x: mark.x, y: mark.y, positive, resolution: stage.view().resolution }),
           );
-          waiting.splice(waiting.indexOf(mark), 1);
+          answered();
           adopt(next);
           project.refreshState();
           if (next.outline?.empty)
             toast.note("Nothing was found there. Another click, or Tab for everything alike, may help.");
         } finally {
-          if (waiting.includes(mark)) waiting.splice(waiting.indexOf(mark), 1);
-          if (!waiting.length) stage.showOutline("preview", null);
+          answered();
+          if (!waiting.value.length) stage.showOutline("preview", null);
           draw();
         }
       }),
@@ -156,7 +150,7 @@ export function createClicking({ project, stage, history, toast, words }) {
   /** A box {x1, y1, x2, y2} around the thing, in pixels with y down; it takes the place of the one before. */
   function box(corners) {
     hovering.cancel();
-    boxing = corners;
+    boxing.set(corners);
     draw();
     return inOrder(() =>
       working(async () => {
@@ -164,12 +158,12 @@ export function createClicking({ project, stage, history, toast, words }) {
           const current = await ensure();
           const { resolution } = stage.view();
           const next = await project.keeping(() => api.box(current.id, { ...corners, resolution }));
-          boxing = null;
+          boxing.set(null);
           adopt(next);
           project.refreshState();
           if (next.outline?.empty) toast.note("Nothing was found in the box. Clicks on the thing may help.");
         } finally {
-          boxing = null;
+          boxing.set(null);
           draw();
         }
       }),
@@ -178,11 +172,11 @@ export function createClicking({ project, stage, history, toast, words }) {
 
   const change = (work) =>
     inOrder(() =>
-      session.value
+      openOutline.value
         ? working(async () => {
-            const { id } = session.value;
+            const { id } = openOutline.value;
             const next = await project.keeping(() => work(id));
-            if (session.value?.id === id) adopt(next);
+            if (openOutline.value?.id === id) adopt(next);
             project.refreshState();
           })
         : Promise.resolve(),
@@ -191,7 +185,7 @@ export function createClicking({ project, stage, history, toast, words }) {
   async function finish(work) {
     return inOrder(() =>
       working(async () => {
-        const current = session.value;
+        const current = openOutline.value;
         if (!current?.outline || current.outline.empty) {
           toast.note(current?.outline ? "There is no outline to accept yet." : "Click on a thing first.");
           return null;
@@ -213,11 +207,11 @@ export function createClicking({ project, stage, history, toast, words }) {
     });
 
   /**
-   * Esc: first the clicks go (undo brings them back), then the session. Returns false if there was nothing to leave.
+   * Esc: first the clicks go (undo brings them back), then the outline. False if there was nothing to leave.
    */
   function leave() {
     stage.showOutline("preview", null);
-    const current = session.value;
+    const current = openOutline.value;
     if (!current) return false;
     if (current.object) {
       const had = begun();
@@ -227,14 +221,14 @@ export function createClicking({ project, stage, history, toast, words }) {
           working(async () => {
             adopt(null);
             words.begin();
-            await api.closeSession(current.id);
+            await api.closeOutline(current.id);
             project.refreshState();
           }),
         ),
         had
       );
     }
-    if (begun()) return (change(() => api.sessionStep(current.id, "clear")), true);
+    if (begun()) return (change(() => api.stepOutline(current.id, "clear")), true);
     park();
     return false;
   }
@@ -242,28 +236,28 @@ export function createClicking({ project, stage, history, toast, words }) {
   /** Put the outline aside as it is: it waits where it lies, on disk, until somebody goes on with it. */
   function park() {
     hovering.cancel();
-    const current = session.value;
+    const current = openOutline.value;
     if (!current) return;
     const id = begun() || current.can_undo || current.can_redo ? current.id : null; // redo goes through it
-    session.set(null);
+    openOutline.set(null);
     stage.display.opened.set(null);
     draw();
-    if (!id) api.closeSession(current.id).catch(() => {});
+    if (!id) api.closeOutline(current.id).catch(() => {});
     words.begin();
     parked.update((n) => n + 1);
   }
 
-  /** Go on with an outline that waits; gives the session, null if it is gone. Call in order. */
+  /** Go on with an outline that waits; gives it, null if it is gone. Call in order. */
   async function resume(id) {
     const next = await working(() => api.claim(id));
     if (!next || next.image !== project.image.value?.id) return null;
-    if (session.value && session.value.id !== id) park();
+    if (openOutline.value && openOutline.value.id !== id) park();
     adoptWithHand(next);
     parked.update((n) => n + 1);
     return next;
   }
 
-  /** Take a session as the server gives it, with its class and target in the hand. */
+  /** Take an outline as the server gives it, with its class and target in the hand. */
   function adoptWithHand(next) {
     inHand({ class: next.class, target: next.target });
     adopt(next);
@@ -292,71 +286,63 @@ export function createClicking({ project, stage, history, toast, words }) {
   }
 
   const gone = () => adopt(null);
-  const hovering = createHovering({ project, stage, session, busy, begun, ensure, body, gone });
+  const hovering = createHovering({ project, stage, openOutline, busy, begun, ensure, body, gone });
 
   // --- the shape of the outline: simplified, with square corners --------------------------------------------------
 
   const reshape = latest(async (wanted) => {
-    const current = session.value;
+    const current = openOutline.value;
     if (!current?.outline) return;
     try {
-      const outline = await api.shapeOfSession(current.id, wanted);
-      if (session.value?.id !== current.id || session.value.clicks.length !== current.clicks.length) return;
-      session.set({ ...session.value, outline });
+      const outline = await api.shapeOfOutline(current.id, wanted);
+      if (openOutline.value?.id !== current.id || openOutline.value.clicks.length !== current.clicks.length) return;
+      openOutline.set({ ...openOutline.value, outline });
       draw();
     } catch (error) {
       if (error.status !== 404) project.explain(error);
     }
   });
   const settleShape = debounce(() => {
-    if (session.value) change((id) => api.changeSession(id, wantedShape()));
+    if (openOutline.value) change((id) => api.changeOutline(id, wantedShape()));
   }, 350);
   function setShape(part) {
     shape.set({ ...shape.value, ...part });
-    try {
-      localStorage.setItem("terraclick.shape", JSON.stringify(shape.value));
-    } catch {
-      // kept for this page only
-    }
-    if (!session.value) return;
+    lasting.set("shape", shape.value);
+    if (!openOutline.value) return;
     reshape(wantedShape());
     settleShape();
   }
 
   window.addEventListener("pagehide", () => {
-    if (session.value && !begun()) api.closeSession(session.value.id, { keepalive: true }).catch(() => {});
+    if (openOutline.value && !begun()) api.closeOutline(openOutline.value.id, { keepalive: true }).catch(() => {});
   });
 
   project.target.on(
     (target) => {
       if (quiet) return;
-      if (session.value && begun() && session.value.target !== target)
-        change((id) => api.changeSession(id, { target }));
+      if (openOutline.value && begun() && openOutline.value.target !== target)
+        change((id) => api.changeOutline(id, { target }));
       else stage.showOutline("preview", null);
     },
     { now: false },
   );
   project.className.on(
     (name) => {
-      if (!quiet && session.value && begun() && session.value.class !== name)
-        change((id) => api.changeSession(id, { class: name }));
+      if (!quiet && openOutline.value && begun() && openOutline.value.class !== name)
+        change((id) => api.changeOutline(id, { class: name }));
       stage.redraw();
     },
     { now: false },
   );
 
   return {
-    session,
-    busy,
-    shape,
-    useExamples,
+    ...state,
     begun,
     click,
     box,
     accept,
     leave,
     park,
-    parked,
     resume,
     inHand,
     adoptWithHand,
@@ -365,27 +351,18 @@ export function createClicking({ project, stage, history, toast, words }) {
     setShape,
     wantedShape,
     examplesOf,
-    /** A Change of undo or redo may give a session back, or take it (redo of an accept closes it). */
+    /** A Change of undo or redo may give an outline back, or take it (redo of an accept closes it). */
     adopt,
     paint: (geometry, add) => change((id) => api.paint(id, geometry, add)),
     /** Answer the question at the suggested place: is it part of the thing? */
     answerHint(positive) {
-      const hint = session.value?.hint;
+      const hint = openOutline.value?.hint;
       return hint ? click([hint.x, -hint.y], positive) : null;
     },
     /** A rough class answer arrived before the fine one. */
     rough(id, outline) {
-      if (session.value?.id === id && busy.value)
+      if (openOutline.value?.id === id && busy.value)
         stage.showOutline("answer", outline?.empty ? null : outline?.geometry);
     },
   };
-}
-
-function readShape() {
-  try {
-    const { simplify_m, walls } = JSON.parse(localStorage.getItem("terraclick.shape") ?? "{}");
-    return { simplify_m: Number(simplify_m) || 0, walls: Number(walls) || 0 };
-  } catch {
-    return { simplify_m: 0, walls: 0 };
-  }
 }

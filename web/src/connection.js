@@ -81,7 +81,7 @@ export function createConnection({ project, clicking, sketches, drafts, history,
   async function takeUp() {
     try {
       await Promise.all([project.reload(), project.loadObjects(), sketches.load()]);
-      const open = clicking.session.value;
+      const open = clicking.openOutline.value;
       if (open && (clicking.begun() || open.can_undo)) {
         clicking.adopt(null);
         await clicking.resume(open.id);

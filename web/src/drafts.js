@@ -3,9 +3,10 @@
  */
 
 import "./drafts.css";
-import { api, caller } from "./api.js";
-import { fill, h, icon } from "./dom.js";
-import { debounce, signal } from "./signal.js";
+import { api } from "./api.js";
+import { live } from "./live.js";
+import { h, icon } from "./markup.js";
+import { debounce } from "./signal.js";
 import Feature from "ol/Feature.js";
 import Point from "ol/geom/Point.js";
 import { Circle, Fill, Stroke, Style } from "ol/style.js";
@@ -19,25 +20,24 @@ const mark = new Style({
   }),
 });
 
-export function createDrafts({ project, clicking, stage, tools, history, sketches }) {
-  const waiting = signal([]);
-  const element = h("div.drafts", { role: "region", "aria-label": "Left open" });
-
-  const nameOf = (image) => project.images.value.find((item) => item.id === image)?.name ?? "another image";
+export function createDrafts({ state: { waiting }, project, clicking, stage, tools, history, sketches }) {
   const drawingOf = (id) => tools.list.find((tool) => tool.id === id)?.drawing ?? "Drawing";
   const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
   const saidOf = ({ box, clicks }) =>
     [box && "a box", (clicks.length || !box) && count(clicks.length, "click")].filter(Boolean).join(" and ");
 
   const refresh = debounce(async () => {
-    const [sessions, drawn] = await Promise.all([api.sessions().catch(() => null), api.sketches().catch(() => null)]);
+    const [sessions, drawn] = await Promise.all([
+      api.openOutlines().catch(() => null),
+      api.sketches().catch(() => null),
+    ]);
     if (!sessions || !drawn) return; // said elsewhere; what is listed stays
     const outlines = sessions
       .filter(
         (one) =>
           one.begun &&
           !one.elsewhere &&
-          one.id !== clicking.session.value?.id &&
+          one.id !== clicking.openOutline.value?.id &&
           project.images.value.some((image) => image.id === one.image),
       )
       .map((one) => ({
@@ -83,35 +83,6 @@ export function createDrafts({ project, clicking, stage, tools, history, sketche
     }
   }
 
-  function draw() {
-    const here = project.image.value?.id;
-    const sorted = [...waiting.value].sort((a, b) => (b.image === here) - (a.image === here));
-    fill(
-      element,
-      sorted
-        .slice(0, MOST_SHOWN)
-        .map((one) =>
-          h(
-            "div.draft",
-            { dataset: { draft: one.id } },
-            h("span.words", `Left open: ${one.words}`, one.image !== here && h("small", `on ${nameOf(one.image)}`)),
-            h("button.button.small.primary", { onclick: () => goOn(one) }, "Go on"),
-            h(
-              "button.tool",
-              {
-                onclick: () => discard(one),
-                "aria-label": "Discard it; undo brings it back",
-                title: "Discard it; undo brings it back",
-              },
-              icon("close", 14),
-            ),
-          ),
-        ),
-      sorted.length > MOST_SHOWN && h("div.draft", h("span.words", `and ${sorted.length - MOST_SHOWN} more`)),
-    );
-    drawMarks();
-  }
-
   function goOn(one) {
     return history.inOrder(async () => {
       if (one.image !== project.image.value?.id) await project.showImage(one.image);
@@ -138,16 +109,39 @@ export function createDrafts({ project, clicking, stage, tools, history, sketche
       if (tools.is(one.tool)) tools.current.value?.restore?.([]);
     } else {
       // its clicks become acts of this window first, so that undo can bring it back
-      await history.inOrder(() => api.claim(one.id).then(() => api.closeSession(one.id))).catch(project.explain);
+      await history.inOrder(() => api.claim(one.id).then(() => api.closeOutline(one.id))).catch(project.explain);
     }
     project.refreshState();
     refresh();
   }
 
-  waiting.on(draw);
-  project.images.on(draw, { now: false });
+  waiting.on(drawMarks);
   for (const value of [project.image, clicking.parked, tools.current]) value.on(refresh, { now: false });
-  clicking.session.on((now, before) => now?.id !== before?.id && refresh(), { now: false });
+  clicking.openOutline.on((now, before) => now?.id !== before?.id && refresh(), { now: false });
   window.addEventListener("focus", refresh);
-  return { element, refresh, waiting, window: () => caller.window };
+  return { refresh, waiting, goOn, discard };
 }
+
+/** What waits, the shown image's first. */
+export const Drafts = live(({ project, drafts }) => {
+  const here = project.image.value?.id;
+  const nameOf = (image) => project.images.value.find((item) => item.id === image)?.name ?? "another image";
+  const all = [...drafts.waiting.value].sort((a, b) => (b.image === here) - (a.image === here));
+  const away = "Discard it; undo brings it back";
+  return h(
+    "div.drafts",
+    { role: "region", "aria-label": "Left open" },
+    all
+      .slice(0, MOST_SHOWN)
+      .map((one) =>
+        h(
+          "div.draft",
+          { key: one.id, dataset: { draft: one.id } },
+          h("span.words", `Left open: ${one.words}`, one.image !== here && h("small", `on ${nameOf(one.image)}`)),
+          h("button.button.small.primary", { onclick: () => drafts.goOn(one) }, "Go on"),
+          h("button.tool", { onclick: () => drafts.discard(one), "aria-label": away, title: away }, icon("close", 14)),
+        ),
+      ),
+    all.length > MOST_SHOWN && h("div.draft", h("span.words", `and ${all.length - MOST_SHOWN} more`)),
+  );
+});

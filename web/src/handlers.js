@@ -43,7 +43,7 @@ export function handleKeys(context) {
     onMap() && byPointer ? project.target.set(project.target.value === "object" ? "class" : "object") : false,
   );
   keys.on("hint", () => {
-    const hint = clicking.session.value?.hint;
+    const hint = clicking.openOutline.value?.hint;
     if (hint) stage.centreOn([hint.x, -hint.y]);
     else toast.note("The model has no question now.");
   });
@@ -59,7 +59,7 @@ export function handleKeys(context) {
   keys.on("square", () => void actions.reshape());
   keys.on("goto", dialogs.goto);
   keys.on("exclude", () => excluding.set(!excluding.value));
-  clicking.session.on((now, before) => before && !now && excluding.set(false), { now: false });
+  clicking.openOutline.on((now, before) => before && !now && excluding.set(false), { now: false });
   keys.on("delete", () => {
     if (tools.current.value?.remove?.()) return;
     if (clicking.begun())
@@ -93,7 +93,7 @@ export function handleKeys(context) {
 
   /** Y and N answer what was asked last: the suggested click of an open outline, a review, a proposal. */
   function answer(yes) {
-    if (clicking.begun() && clicking.session.value?.hint) return clicking.answerHint(yes);
+    if (clicking.begun() && clicking.openOutline.value?.hint) return clicking.answerHint(yes);
     if (actions.reviewing.value) return actions.judge(yes);
     if (actions.proposals.value) return actions.decideCurrent(yes);
     if (project.selection.value.size) return actions.judge(yes);

@@ -4,12 +4,12 @@
  * other, and undo takes back the newest wherever it was done.
  */
 
-import { queue, signal } from "./signal.js";
+import { queue } from "./signal.js";
 
 /** A name of its own for each act, by which the server tells how far it is. */
 const name = () => crypto.getRandomValues(new Uint32Array(3)).reduce((text, number) => text + number.toString(36), "a");
 
-export function createHistory({ api, caller = {}, turned = () => {}, onError = () => {} }) {
+export function createHistory({ state: { state }, api, caller = {}, turned = () => {}, onError = () => {} }) {
   const line = queue();
   /** Jobs run one after the other; what a job asks of the server is a part of the act it was asked for in. */
   const inOrder = (job) => {
@@ -23,7 +23,6 @@ export function createHistory({ api, caller = {}, turned = () => {}, onError = (
       }
     });
   };
-  const state = signal({ undo: null, redo: null, busy: 0 });
   const part = (values) => state.set({ ...state.value, ...values });
 
   const turn = (verb) =>

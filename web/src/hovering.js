@@ -3,8 +3,8 @@
 import { api } from "./api.js";
 import { debounce, latest } from "./signal.js";
 
-/** `ensure` gives the session to ask, `body` what it would be opened for, `gone` hears that the server lost it. */
-export function createHovering({ project, stage, session, busy, begun, ensure, body, gone }) {
+/** `ensure` gives the open outline to ask, `body` what it would be opened for, `gone` hears that the server lost it. */
+export function createHovering({ project, stage, openOutline, busy, begun, ensure, body, gone }) {
   let asked = null;
   let under = null;
 
@@ -15,7 +15,7 @@ export function createHovering({ project, stage, session, busy, begun, ensure, b
       if (begun()) return;
       asked = new AbortController();
       const answer = await api.preview(current.id, { x: point[0], y: -point[1], positive: true }, asked.signal);
-      if (begun() || session.value?.id !== current.id) return;
+      if (begun() || openOutline.value?.id !== current.id) return;
       if (answer.ready) stage.showOutline("preview", answer.outline?.empty ? null : answer.outline?.geometry);
       else warm(point);
     } catch (error) {

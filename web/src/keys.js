@@ -1,9 +1,9 @@
-/** Keyboard: named acts, their default keys, and keys of the user's own kept in this browser. */
+/** Keyboard: named commands, their default keys, and keys of the user's own kept in this browser. */
 
 import { signal } from "./signal.js";
 
 /** id, what it does, default keys ("Ctrl" also means ⌘), group in the help. Order is the order of the help. */
-export const ACTS = [
+export const COMMANDS = [
   ["accept", "Accept the outline", ["Enter"], "Clicking"],
   ["clear", "Clear the clicks, then leave the tool", ["Escape"], "Clicking"],
   ["target", "This object ↔ everything like it", ["Tab"], "Clicking"],
@@ -104,17 +104,17 @@ export function createKeys(storage = globalThis.localStorage) {
   const handlers = new Map();
   const released = new Map();
 
-  const acts = [...ACTS];
+  const commands = [...COMMANDS];
 
-  const keysOf = (id) => own.value[id] ?? acts.find((act) => act.id === id)?.keys ?? [];
-  const actOf = (keys) => acts.find((act) => keysOf(act.id).includes(keys))?.id;
+  const keysOf = (id) => own.value[id] ?? commands.find((command) => command.id === id)?.keys ?? [];
+  const commandOf = (keys) => commands.find((command) => keysOf(command.id).includes(keys))?.id;
 
   /** What an event's key means here: by its letter, else by its place on the keyboard. */
   function meaning(event) {
     const said = [chord(event), chordByCode(event)].filter(Boolean);
     if (foreign(event)) said.reverse();
     for (const keys of said) {
-      const id = actOf(keys);
+      const id = commandOf(keys);
       const run = id ? handlers.get(id) : handlers.get(`class:${keys}`);
       if (run) return { id, run };
       if (!foreign(event)) break; // a letter that means nothing here is not another key
@@ -151,13 +151,13 @@ export function createKeys(storage = globalThis.localStorage) {
   return {
     own,
     keysOf,
-    acts,
-    /** Acts that are declared elsewhere (the tools'), before the first of their group. */
+    commands,
+    /** Commands that are declared elsewhere (the tools'), before the first of their group. */
     declare(more) {
-      const at = acts.findIndex((act) => act.group === more[0].group);
-      acts.splice(at < 0 ? acts.length : at, 0, ...more);
+      const at = commands.findIndex((command) => command.group === more[0].group);
+      commands.splice(at < 0 ? commands.length : at, 0, ...more);
     },
-    /** Run `work` on the keys of an act; it may return false to leave the key to the browser. */
+    /** Run `work` on the keys of a command; it may return false to leave the key to the browser. */
     on: (id, work) => handlers.set(id, work),
     onRelease: (id, work) => released.set(id, work),
     /** Keys of classes are kept with the class, not here. */
@@ -165,9 +165,9 @@ export function createKeys(storage = globalThis.localStorage) {
     clearClasses: () =>
       [...handlers.keys()].filter((key) => key.startsWith("class:")).forEach((key) => handlers.delete(key)),
     run: (id, event) => handlers.get(id)?.(event),
-    /** Give an act one key of the user's own; whoever had it before loses it. Returns that act or undefined. */
+    /** Give a command one key of the user's own; whoever had it before loses it. Returns that command or undefined. */
     assign(id, keys) {
-      const loser = actOf(keys);
+      const loser = commandOf(keys);
       const next = { ...own.value };
       if (loser && loser !== id) next[loser] = keysOf(loser).filter((key) => key !== keys);
       next[id] = [keys];

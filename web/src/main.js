@@ -4,19 +4,18 @@ import "./app.css";
 import { api, caller } from "./api.js";
 import { createActions } from "./actions.js";
 import { createClicking } from "./clicking.js";
-import { fill, h } from "./dom.js";
 import { createHistory } from "./history.js";
 import { createKeys } from "./keys.js";
-import { createDrafts } from "./drafts.js";
+import { Drafts, createDrafts } from "./drafts.js";
 import { createPanel } from "./panel/panel.js";
 import { createProject } from "./project.js";
 import { createSketches } from "./sketches.js";
 import { createStage } from "./map/stage.js";
 import { createTools } from "./tools.js";
-import { createDisplay, createSwipe, displayPanel } from "./ui/display.js";
+import { Swipe, createDisplayPanel } from "./ui/display.js";
 import { createOverlay } from "./ui/overlay.js";
 import { createToasts } from "./ui/toast.js";
-import { createToolbar } from "./ui/toolbar.js";
+import { Toolbar } from "./ui/toolbar.js";
 import { createCrosshair } from "./ui/crosshair.js";
 import { createTouchbar } from "./ui/touchbar.js";
 import { classDialog } from "./dialogs/class.js";
@@ -28,15 +27,18 @@ import { keysDialog } from "./dialogs/keys.js";
 import { createWords } from "./words.js";
 import { createConnection } from "./connection.js";
 import { handleKeys } from "./handlers.js";
+import { live, mount } from "./live.js";
+import { h } from "./markup.js";
 import { showWhatIsKnown } from "./showing.js";
-import { signal } from "./signal.js";
+import { createState } from "./state.js";
 import { createTurning } from "./turning.js";
 import { memory, windowName } from "./window.js";
 
-const app = document.getElementById("app");
-const toast = createToasts(document.body);
+const state = createState();
+const toast = createToasts(document.body, state.page.messages);
 const keys = createKeys();
 const history = createHistory({
+  state: state.history,
   api,
   caller,
   turned: (change, verb) => turning.turned(change, verb),
@@ -45,27 +47,33 @@ const history = createHistory({
     project.refreshState(0);
   },
 });
-const project = createProject({ history, toast, jumpTo: (uuid) => actions.jumpTo(uuid) });
-const display = createDisplay();
-const element = h("div.map", {
+const project = createProject({ state: state.project, history, toast, jumpTo: (uuid) => actions.jumpTo(uuid) });
+const { display, encoding, page, hand } = state;
+const element = Object.assign(document.createElement("div"), {
+  className: "map",
   tabIndex: 0,
   role: "application",
-  "aria-label": "Map: arrow keys move a crosshair, the full stop clicks there, ? explains all keys",
+  ariaLabel: "Map: arrow keys move a crosshair, the full stop clicks there, ? explains all keys",
 });
-const stage = createStage(element, project, display);
-const words = createWords({ project });
-const clicking = createClicking({ project, stage, history, toast, words });
-const actions = createActions({ project, stage, clicking, toast, words, useTool: (id) => tools.use(id) });
+const stage = createStage({ element, state: state.stage, hand, project, display });
+const words = createWords({ state: state.words, project });
+const clicking = createClicking({ state: state.clicking, project, stage, history, toast, words });
+const actions = createActions({
+  state: state.proposals,
+  useTool: (id) => tools.use(id),
+  ...{ project, stage, clicking, toast, words },
+});
 const sketches = createSketches({ project, history });
-const [brushSize, excluding, encoding] = [signal(18), signal(false), signal(null)];
+const { brushSize, excluding } = hand;
 const parts = { project, stage, clicking, words, actions, history, sketches, toast, keys, display };
-const tools = createTools({ ...parts, brushSize, excluding });
+const tools = createTools({ ...parts, state: hand, brushSize, excluding });
 const turning = createTurning({ ...parts, tools, drafts: () => drafts });
 const context = {
   ...parts,
   brushSize,
   excluding,
   encoding,
+  page,
   tools,
   undo: turning.undo,
   redo: turning.redo,
@@ -101,17 +109,35 @@ document.addEventListener("drop", (event) => {
   if (file && !document.querySelector("dialog[open]")) dialogs.import(file);
 });
 
-const cover = h("div.welcome", h("div.box", h("img", { src: "static/icon.svg", alt: "" }), h("span.spinner")));
-const stageElement = h("main.stage", element, cover);
-const panel = createPanel(context);
-fill(app, createToolbar(context), stageElement, panel.element);
-stageElement.append(...createOverlay(context), displayPanel(context), createTouchbar({ ...context, answer }));
+const [drawPanel, drawOverlay] = [createPanel(context), createOverlay(context)];
+const [drawDisplay, drawTouchbar] = [createDisplayPanel(context), createTouchbar({ ...context, answer })];
+const drafts = createDrafts({ ...context, state: state.drafts });
 createCrosshair(context);
-createSwipe(context);
-const drafts = createDrafts(context);
-stageElement.append(drafts.element);
 tools.use("click");
 const connection = createConnection({ ...context, drafts });
+
+const Page = () => [
+  h(Toolbar, context),
+  h(
+    "main.stage",
+    { ref: (stageElement) => stageElement?.prepend(element) },
+    h(Swipe, context),
+    h(Cover, page),
+    drawOverlay(),
+    drawDisplay(),
+    drawTouchbar(),
+    h(Drafts, { ...context, drafts }),
+  ),
+  drawPanel(),
+];
+const Cover = live(({ opening: { value } }) => {
+  if (value === "done") return null;
+  const problem = [h("b", "The map cannot be opened"), h("span.muted", value)];
+  const again = h("button.button", { onclick: () => location.reload() }, "Try again");
+  const body = value === "now" ? h("span.spinner") : [problem, again];
+  return h("div.welcome", h("div.box", h("img", { src: "static/icon.svg", alt: "" }), body));
+});
+mount(Page, {}, document.getElementById("app"));
 
 async function start() {
   try {
@@ -122,21 +148,14 @@ async function start() {
     const hand = memory.get("hand");
     if (hand) clicking.inHand(hand);
     await project.showImage(memory.get("image") ?? project.images.value[0].id);
-    cover.remove();
+    page.opening.set("done");
     connection.listen();
     connection.sayWhatIsLeftOut();
     drafts.refresh();
   } catch (error) {
-    const words =
-      error.status === 401 || error.status === 403
-        ? "Open the address that terraclick serve printed: it holds the token of this server."
-        : error.message;
-    fill(
-      cover.firstChild,
-      h("img", { src: "static/icon.svg", alt: "" }),
-      h("b", "The map cannot be opened"),
-      h("span.muted", words),
-      h("button.button", { onclick: () => location.reload() }, "Try again"),
+    const locked = error.status === 401 || error.status === 403;
+    page.opening.set(
+      locked ? "Open the address that terraclick serve printed: it holds the token of this server." : error.message,
     );
   }
 }

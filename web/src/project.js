@@ -1,31 +1,12 @@
 /**
- * What the map knows: images, classes, objects of the shown image, selection, examples. One place that talks of them.
+ * Images, classes, objects of the shown image, selection, examples: the part `project` of state.js, and its one writer.
  */
 
 import { api, caller } from "./api.js";
-import { signal } from "./signal.js";
 
-export function createProject({ history, toast, jumpTo }) {
-  const project = {
-    state: signal(null),
-    images: signal([]),
-    image: signal(null),
-    classes: signal([]),
-    references: signal([]),
-    /**
-     * uuid → Feature of the shown image, coordinates as the server gives them. Replaced whole, never changed in place.
-     */
-    objects: signal(new Map()),
-    selection: signal(new Set()),
-    className: signal(""),
-    target: signal("object"),
-    saved: signal({ kind: "saved", at: null }),
-    loading: signal(false),
-    /** When the server last kept something. */
-    keptAt: null,
-    /** The list of proposals that an act, or its undoing, concerned: as it is now. */
-    proposed: signal(null),
-  };
+export function createProject({ state, history, toast, jumpTo }) {
+  const project = { ...state };
+  let keptAt = null; // when the server last kept something
 
   const newer = (feature, known) => !known || feature.properties.rev >= known.properties.rev;
 
@@ -50,7 +31,7 @@ export function createProject({ history, toast, jumpTo }) {
 
   /** What the server answered is on disk. */
   function kept() {
-    project.keptAt = new Date();
+    keptAt = new Date();
     sayKept();
   }
 
@@ -58,11 +39,7 @@ export function createProject({ history, toast, jumpTo }) {
   let pending = 0;
   let trouble = null;
   function sayKept() {
-    project.saved.set({
-      kind: trouble ? "lost" : pending ? "pending" : "saved",
-      at: project.keptAt ?? null,
-      why: trouble,
-    });
+    project.saved.set({ kind: trouble ? "lost" : pending ? "pending" : "saved", at: keptAt, why: trouble });
   }
   function setTrouble(why) {
     trouble = why;
@@ -81,10 +58,10 @@ export function createProject({ history, toast, jumpTo }) {
       wait,
     );
   }
-  function takeState(state) {
-    project.state.set(state);
-    history.tell(state.can_undo, state.can_redo);
-    const work = ({ id }) => state.work[id] ?? { objects: 0, state: "untouched" };
+  function takeState(now) {
+    project.state.set(now);
+    history.tell(now.can_undo, now.can_redo);
+    const work = ({ id }) => now.work[id] ?? { objects: 0, state: "untouched" };
     const another = (image) => image.objects !== work(image).objects || image.state !== work(image).state;
     if (project.images.value.some(another))
       project.images.set(project.images.value.map((image) => (another(image) ? { ...image, ...work(image) } : image)));
@@ -190,28 +167,19 @@ export function createProject({ history, toast, jumpTo }) {
     revised: (features) => features.map((feature) => ({ id: feature.id, rev: feature.properties.rev })),
 
     async load() {
-      const [state, images, classes, references] = await Promise.all([
-        api.state(),
-        api.images(),
-        api.classes(),
-        api.references(),
-      ]);
-      project.images.set(images);
-      takeState(state);
-      project.classes.set(classes);
-      project.references.set(references);
-      project.className.set(classes[0]?.name ?? "");
+      await project.reload();
+      project.className.set(project.classes.value[0]?.name ?? "");
     },
     /** What the server has now; what is in the hand stays. */
     async reload() {
-      const [state, images, classes, references] = await Promise.all([
+      const [now, images, classes, references] = await Promise.all([
         api.state(),
         api.images(),
         api.classes(),
         api.references(),
       ]);
       project.images.set(images);
-      takeState(state);
+      takeState(now);
       project.classes.set(classes);
       project.references.set(references);
     },

@@ -1,7 +1,6 @@
 /** “Find the rest”: what the server proposes, which of it is shown, and keeping or refusing it. */
 
 import { api } from "./api.js";
-import { signal } from "./signal.js";
 
 const count = (n) => (n === 1 ? "proposal" : `${n} proposals`);
 
@@ -20,8 +19,7 @@ export function taken(list, before, waiting = new Set()) {
 }
 
 /** `addExampleOf(feature)` makes an object an example of its class where that has none. */
-export function createProposals({ project, stage, clicking, toast, addExampleOf }) {
-  const proposals = signal(null);
+export function createProposals({ state: { proposals }, project, stage, clicking, toast, addExampleOf }) {
   const waiting = new Set(); // numbers that are decided here, and not yet on the server
 
   async function findRest() {

@@ -48,17 +48,17 @@ export function showWhatIsKnown({ project, stage, display, clicking, actions, to
   /** The outline that this window left open on an image is there again. */
   async function comeBack(image) {
     const id = memory.get("open")?.[image.id];
-    if (!id || clicking.session.value || project.image.value?.id !== image.id) return;
-    const still = (await api.sessions().catch(() => [])).find(
+    if (!id || clicking.openOutline.value || project.image.value?.id !== image.id) return;
+    const still = (await api.openOutlines().catch(() => [])).find(
       (session) => session.id === id && !session.elsewhere && session.begun,
     );
-    if (still && project.image.value?.id === image.id && !clicking.session.value) await clicking.resume(id);
+    if (still && project.image.value?.id === image.id && !clicking.openOutline.value) await clicking.resume(id);
     drafts().refresh();
   }
-  display.layers.on(
+  display.heatmaps.on(
     (layers) =>
       project.image.value &&
-      stage.showLayers(
+      stage.showHeatmaps(
         project.image.value,
         layers.filter((layer) => layer.shown),
       ),

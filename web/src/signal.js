@@ -1,5 +1,18 @@
 /** A value that tells who listens when it changes: all the state management the map needs. */
 
+let reading = null; // the signals that the work of `reads` has read so far
+
+/** Run work and say which signals it read: [what it gave, Set of signals]. Work inside work reads for itself. */
+export function reads(work) {
+  const before = reading;
+  const read = (reading = new Set());
+  try {
+    return [work(), read];
+  } finally {
+    reading = before;
+  }
+}
+
 /**
  * signal(0) → {value, on(listener), set(value)}. Setting an identical value is silent; listeners get (value, before).
  */
@@ -8,6 +21,7 @@ export function signal(initial) {
   let current = initial;
   return {
     get value() {
+      reading?.add(this);
       return current;
     },
     set(value) {
@@ -23,6 +37,38 @@ export function signal(initial) {
     on(listener, { now = true } = {}) {
       listeners.add(listener);
       if (now) listener(current, undefined);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/**
+ * What follows from signals: worked out when it is asked for, and anew only after one of them has changed. Listeners
+ * hear that it may be another.
+ */
+export function derived(work) {
+  const listeners = new Set();
+  let current;
+  let stops = null; // null: to be worked out
+  const stale = () => {
+    if (!stops) return;
+    for (const stop of stops) stop();
+    stops = null;
+    for (const listener of [...listeners]) listener();
+  };
+  return {
+    get value() {
+      reading?.add(this);
+      if (!stops) {
+        const [given, read] = reads(work);
+        current = given;
+        stops = [...read].map((one) => one.on(stale, { now: false }));
+      }
+      return current;
+    },
+    on(listener, { now = true } = {}) {
+      listeners.add(listener);
+      if (now) listener(this.value);
       return () => listeners.delete(listener);
     },
   };

@@ -15,9 +15,9 @@ export function createTurning({ project, stage, clicking, actions, tools, sketch
     if (elsewhere) await project.showImage(image);
     project.applyChange(change);
     if (hand) clicking.inHand(hand);
-    if (closed && clicking.session.value?.id === closed) clicking.adopt(null);
+    if (closed && clicking.openOutline.value?.id === closed) clicking.adopt(null);
     if (session && session.image === project.image.value?.id) {
-      if (clicking.session.value?.id !== session.id) clicking.park();
+      if (clicking.openOutline.value?.id !== session.id) clicking.park();
       if (!tools.current.value?.clicks) tools.use("click");
       clicking.adoptWithHand(session);
     }

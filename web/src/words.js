@@ -3,7 +3,6 @@
  * last object of that class; a label is each object's own.
  */
 
-import { signal } from "./signal.js";
 import { memory } from "./window.js";
 
 /** Values that were used before, for the columns that a class has now. */
@@ -20,13 +19,8 @@ export const carried = (schema, typed, used) => ({ ...offered(schema, used), ...
 /** Values without those that say nothing. */
 export const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
 
-export function createWords({ project }) {
-  const label = signal("");
-  /** The object whose parts come next, as its id; null for none. */
-  const whole = signal(null);
-  const attributes = signal({});
-  /** Whether the columns are as they were for the last object, untouched. */
-  const repeated = signal(false);
+export function createWords({ state, project }) {
+  const { label, whole, attributes, repeated } = state;
 
   const used = (name) => memory.get("used")?.[name] ?? {};
   const schemaOf = (name) => project.classOf(name)?.schema ?? {};
@@ -49,10 +43,7 @@ export function createWords({ project }) {
   project.classes.on(() => !Object.keys(attributes.value).length && begin(), { now: false });
 
   return {
-    label,
-    attributes,
-    repeated,
-    whole,
+    ...state,
     set,
     begin,
     change(name, value) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
-import { ACTS } from "../src/keys.js";
+import { COMMANDS } from "../src/keys.js";
 
 const folder = new URL("../src/tools/", import.meta.url);
 const sources = readdirSync(folder).map((name) => [name, readFileSync(new URL(name, folder), "utf8")]);
@@ -12,9 +12,9 @@ test("every tool says its icon, label, keys and order in its own file", () => {
       assert.match(source, new RegExp(`\\b${field}: `), name);
 });
 
-test("no two acts or tools share a key", () => {
+test("no two commands or tools share a key", () => {
   const tools = sources.map(([name, source]) => [name, JSON.parse(/\bkeys: (\[[^\]]*\])/.exec(source)[1])]);
-  const all = [...ACTS.map(({ id, keys }) => [id, keys]), ...tools].flatMap(([id, keys]) =>
+  const all = [...COMMANDS.map(({ id, keys }) => [id, keys]), ...tools].flatMap(([id, keys]) =>
     keys.map((key) => [key, id]),
   );
   const seen = new Map();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { createState } from "../src/state.js";
 import { test } from "node:test";
-import { commentOf } from "../src/panel/comments.js";
+import { commentOf } from "../src/panel/listing.js";
 import { lonLatOf, pairOf, toPixels } from "../src/places.js";
 import { taken } from "../src/proposals.js";
 import { carried, createWords, offered } from "../src/words.js";
@@ -37,7 +38,7 @@ function withSessionStorage() {
 test("parts name their whole until another image comes, and the whole does not name itself", () => {
   withSessionStorage();
   const project = projectOf();
-  const words = createWords({ project });
+  const words = createWords({ state: createState().words, project });
   words.whole.set("a");
   assert.deepEqual(words.said().attributes, { part_of: "a" });
   assert.deepEqual(words.said("a").attributes, {});
@@ -50,7 +51,7 @@ test("parts name their whole until another image comes, and the whole does not n
 test("the next object of a class begins with its columns, not with its label; another class with its own", () => {
   withSessionStorage();
   const project = projectOf();
-  const words = createWords({ project });
+  const words = createWords({ state: createState().words, project });
   words.label.set("the mill");
   words.change("floors", 2);
   words.change("roof", null);

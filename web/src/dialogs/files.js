@@ -1,203 +1,189 @@
 /** In and out: export to a file, import polygons, an example from a picture and its mask. */
 
-import { fill, h, icon } from "../dom.js";
 import { api } from "../api.js";
-import { field, openDialog } from "./dialog.js";
+import { bound, live } from "../live.js";
+import { h, icon } from "../markup.js";
+import { signal } from "../signal.js";
+import { choice, field, openDialog } from "./dialog.js";
+
+const failed = (text) => h("div.toast.error", { role: "alert" }, icon("warning"), h("span.words", text));
+const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+const named = (items, all) => [["", all], ...items.map(({ id, name }) => [id ?? name, name])];
+const checkbox = (form, name) => ({
+  type: "checkbox",
+  checked: form.value[name],
+  onchange: ({ target }) => form.update((all) => ({ ...all, [name]: target.checked })),
+});
+
+// --- export ----------------------------------------------------------------------------------------------------------
+
+/** The coordinate systems that an export offers: [name, words]. */
+function systemsOf({ session }, images) {
+  const systems = new Map([["", "As usual for the format"]]);
+  if (session.crs) systems.set(session.crs, `${session.crs_name} (${session.crs}), as the session`);
+  for (const { crs, crs_name, name } of images)
+    if (crs && !systems.has(crs)) systems.set(crs, `${crs_name} (${crs}), as ${name}`);
+  if (session.crs && !systems.has("EPSG:4326")) systems.set("EPSG:4326", "Longitude, latitude (EPSG:4326)");
+  return [...systems, ...(session.crs ? [["other", "Another one…"]] : [])];
+}
+
+/** What is to be known of the chosen format before it is written. */
+const warnings = ({ pixels, several, name }, { image, crs }, images, placed) =>
+  [
+    pixels &&
+      !several &&
+      !image &&
+      images.length > 1 &&
+      "One file for each image that has objects, all with the class numbers of the session; the download is a zip.",
+    name === "geojson" &&
+      !placed &&
+      "The images have no place on the Earth: the file is in pixels, and other programs may take them for " +
+        "degrees. A GeoPackage says that they are none.",
+    name === "geojson" &&
+      crs &&
+      crs !== "EPSG:4326" &&
+      "GeoJSON in another system than longitude and latitude is read by few programs.",
+  ].filter(Boolean);
 
 export async function exportDialog({ project }) {
   const formats = await api.formats().catch((error) => (project.explain(error), []));
   if (!formats.length) return;
-  const first = formats.find((format) => format.name === "gpkg") ?? formats[0];
-  const name = h("input", {
-    type: "text",
-    value: (project.state.value?.session.name ?? "objects").replace(/\.\w+$/, ""),
-    required: true,
-    maxLength: 80,
+  const { session, statuses } = project.state.value;
+  const [images, classes] = [project.images.value, project.classes.value];
+  const systems = systemsOf(project.state.value, images);
+  const form = signal({
+    format: (formats.find(({ name }) => name === "gpkg") ?? formats[0]).name,
+    name: session.name.replace(/\.\w+$/, ""),
+    ...{ image: "", class: "", status: "", crs: "", other: "", overwrite: false },
   });
-  const image = h(
-    "select",
-    { onchange: follow },
-    h("option", { value: "" }, "All images"),
-    project.images.value.map((item) => h("option", { value: item.id }, item.name)),
-  );
-  const name_ = h(
-    "select",
-    h("option", { value: "" }, "All classes"),
-    project.classes.value.map((item) => h("option", { value: item.name }, item.name)),
-  );
-  const status = h(
-    "select",
-    h("option", { value: "" }, "All states"),
-    (project.state.value?.statuses ?? []).map((item) => h("option", { value: item }, item)),
-  );
-  const overwrite = h("input", { type: "checkbox" });
-  const done = h("div.result", { role: "status" });
-  const { session } = project.state.value;
-  const systems = new Map([["", "As usual for the format"]]);
-  if (session.crs) systems.set(session.crs, `${session.crs_name} (${session.crs}), as the session`);
-  for (const item of project.images.value)
-    if (item.crs && !systems.has(item.crs)) systems.set(item.crs, `${item.crs_name} (${item.crs}), as ${item.name}`);
-  if (session.crs && !systems.has("EPSG:4326")) systems.set("EPSG:4326", "Longitude, latitude (EPSG:4326)");
-  const crs = h(
-    "select",
-    { "aria-label": "Coordinate system", onchange: follow },
-    [...systems].map(([value, text]) => h("option", { value }, text)),
-    session.crs && h("option", { value: "other" }, "Another one…"),
-  );
-  const other = h("input", {
-    type: "text",
-    placeholder: "EPSG:3857",
-    "aria-label": "Name of the coordinate system",
-    hidden: true,
-  });
-  const note = h("p.muted", { hidden: true });
-  const choices = formats.map((format) => {
-    const { label: title, note } = format;
-    const radio = h("input", {
-      type: "radio",
-      name: "format",
-      value: format.name,
-      checked: format === first,
-      onchange: follow,
-    });
-    return h("label.format", radio, h("span", h("b", title), h("small", note)));
-  });
-  const chosen = () =>
-    formats.find(
-      (format) => format.name === choices.map((choice) => choice.firstChild).find((radio) => radio.checked).value,
-    );
-  function follow() {
-    const { pixels, several, name: kind } = chosen();
-    crs.disabled = pixels || !session.crs;
-    other.hidden = crs.disabled || crs.value !== "other";
-    const words = [
-      pixels &&
-        !several &&
-        !image.value &&
-        project.images.value.length > 1 &&
-        "One file for each image that has objects, all with the class numbers of the session; the download is a zip.",
-      kind === "geojson" &&
-        !session.crs &&
-        "The images have no place on the Earth: the file is in pixels, and other programs may take them for " +
-          "degrees. A GeoPackage says that they are none.",
-      kind === "geojson" &&
-        crs.value &&
-        crs.value !== "EPSG:4326" &&
-        "GeoJSON in another system than longitude and latitude is read by few programs.",
-    ].filter(Boolean);
-    note.textContent = words.join(" ");
-    note.hidden = !words.length;
+  const done = signal(null);
+  const chosen = () => formats.find(({ name }) => name === form.value.format);
+  const placeable = () => Boolean(session.crs) && !chosen().pixels;
+
+  async function submit() {
+    const { format, name, image, class: of, status, crs, other, overwrite } = form.value;
+    const system = !placeable() ? null : (crs === "other" ? other.trim() : crs) || null;
+    try {
+      const wanted = { image: image || null, class: of || null, status: status || null, crs: system };
+      done.set(written(await api.export({ format, name: name.trim(), overwrite, ...wanted })));
+    } catch (error) {
+      done.set(failed(error.message));
+    }
+    return false;
   }
 
-  openDialog(
-    "Export",
-    [
-      h("div.formats", { role: "radiogroup", "aria-label": "Format" }, choices),
-      done,
-      h(
-        "div.fields",
-        field("File name", name),
-        field("Image", image),
-        field("Class", name_),
-        field("State", status),
-        field("Coordinate system", h("div.stack", crs, other)),
-      ),
-      note,
-      h("label.check", overwrite, "Replace a file of that name"),
-    ],
-    [
-      h("button.button.quiet", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Close"),
-      h("button.button.primary", icon("export", 15), "Export"),
-    ],
-    {
-      async submit() {
-        try {
-          const result = await api.export({
-            format: chosen().name,
-            name: name.value.trim(),
-            image: image.value || null,
-            class: name_.value || null,
-            status: status.value || null,
-            crs: crs.disabled ? null : (crs.value === "other" ? other.value.trim() : crs.value) || null,
-            overwrite: overwrite.checked,
-          });
-          fill(
-            done,
+  openDialog({
+    title: "Export",
+    content: () => {
+      const { format, crs } = form.value;
+      const said = warnings(chosen(), form.value, images, Boolean(session.crs));
+      return [
+        h(
+          "div.formats",
+          { role: "radiogroup", "aria-label": "Format" },
+          formats.map(({ name, label, note }) =>
             h(
-              "div.toast.good",
-              icon("check"),
-              h(
-                "span.words",
-                h("b", result.name),
-                ` · ${result.objects} ${result.objects === 1 ? "object" : "objects"} · ${size(result.bytes)}`,
-                result.note && h("small.left-out", result.note[0].toUpperCase(), result.note.slice(1), "."),
-              ),
-              h(
-                "a.button.small",
-                { href: `api/exports/${encodeURIComponent(result.name)}`, download: result.name },
-                "Download",
-              ),
+              "label.format",
+              h("input", {
+                type: "radio",
+                name: "format",
+                value: name,
+                checked: name === format,
+                onchange: () => form.update((all) => ({ ...all, format: name })),
+              }),
+              h("span", h("b", label), h("small", note)),
             ),
-          );
-        } catch (error) {
-          fill(done, h("div.toast.error", { role: "alert" }, icon("warning"), h("span.words", error.message)));
-        }
-        done.scrollIntoView({ block: "nearest" });
-        return false;
-      },
+          ),
+        ),
+        h(Result, { done }),
+        h(
+          "div.fields",
+          field("File name", h("input", { type: "text", required: true, maxLength: 80, ...bound(form, "name") })),
+          field("Image", choice(named(images, "All images"), bound(form, "image"))),
+          field("Class", choice(named(classes, "All classes"), bound(form, "class"))),
+          field("State", choice([["", "All states"], ...statuses.map((one) => [one, one])], bound(form, "status"))),
+          field(
+            "Coordinate system",
+            h(
+              "div.stack",
+              choice(systems, { "aria-label": "Coordinate system", disabled: !placeable(), ...bound(form, "crs") }),
+              h("input", {
+                type: "text",
+                placeholder: "EPSG:3857",
+                "aria-label": "Name of the coordinate system",
+                hidden: !placeable() || crs !== "other",
+                ...bound(form, "other"),
+              }),
+            ),
+          ),
+        ),
+        h("p.muted", { hidden: !said.length }, said.join(" ")),
+        h("label.check", h("input", checkbox(form, "overwrite")), "Replace a file of that name"),
+      ];
     },
-  );
-  follow();
+    leave: "Close",
+    main: () => [icon("export", 15), "Export"],
+    submit,
+  });
 }
 
-const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+/** What came of it, scrolled to when it comes. */
+const Result = live(({ done }) =>
+  h(
+    "div.result",
+    { role: "status", ref: (element) => done.value && element?.scrollIntoView({ block: "nearest" }) },
+    done.value,
+  ),
+);
 
-/** A place to drop a file on or to choose one; `chosen(file)` is called with it. */
-function drop(text, accept, chosen) {
-  const input = h("input", {
-    type: "file",
-    accept,
-    hidden: true,
-    onchange: () => input.files[0] && take(input.files[0]),
-  });
-  const words = h("span", text);
-  const take = (file) => ((words.textContent = file.name), chosen(file));
-  const over = (on) => (event) => (event.preventDefault(), area.classList.toggle("over", on));
-  const area = h(
+function written({ name, objects, bytes, note }) {
+  const href = `api/exports/${encodeURIComponent(name)}`;
+  return h(
+    "div.toast.good",
+    icon("check"),
+    h(
+      "span.words",
+      h("b", name),
+      ` · ${objects} ${objects === 1 ? "object" : "objects"} · ${size(bytes)}`,
+      note && h("small.left-out", `${note[0].toUpperCase()}${note.slice(1)}.`),
+    ),
+    h("a.button.small", { href, download: name }, "Download"),
+  );
+}
+
+// --- import ----------------------------------------------------------------------------------------------------------
+
+/** A place to drop a file on or to choose one; `file` is the signal of what was chosen. */
+const Drop = live(({ text, accept, file, over }) => {
+  const enter = (on) => (event) => (event.preventDefault(), over.set(on));
+  const take = ([one]) => one && file.set(one);
+  return h(
     "label.drop",
     {
       tabIndex: 0,
-      ondragover: over(true),
-      ondragleave: over(false),
-      ondrop: (event) => (over(false)(event), event.dataTransfer.files[0] && take(event.dataTransfer.files[0])),
-      onkeydown: (event) => event.key === "Enter" && (event.preventDefault(), input.click()),
+      class: over.value ? "over" : undefined,
+      ondragover: enter(true),
+      ondragleave: enter(false),
+      ondrop: (event) => (enter(false)(event), take(event.dataTransfer.files)),
+      onkeydown: (event) =>
+        event.key === "Enter" && (event.preventDefault(), event.currentTarget.querySelector("input").click()),
     },
     icon("import", 24),
-    words,
-    input,
+    h("span", file.value?.name ?? text),
+    h("input", { type: "file", accept, hidden: true, onchange: ({ target }) => take(target.files) }),
   );
-  return area;
+});
+
+/** ", 3 of them on …": how many objects [[image, number], …] went to other images than the shown one. */
+function spread(elsewhere, images) {
+  if (!elsewhere.length) return "";
+  const only = elsewhere.length === 1 && images.find(({ id }) => id === elsewhere[0][0]);
+  const where = only ? only.name : elsewhere.length === 1 ? "another image" : `${elsewhere.length} other images`;
+  return `, ${elsewhere.reduce((sum, [, n]) => sum + n, 0)} of them on ${where}`;
 }
 
-export function importDialog({ project, actions, toast, stage }, dropped) {
-  /** How many objects [[image, number], …] went to other images than the shown one. */
-  const spread = (elsewhere) => {
-    if (!elsewhere.length) return "";
-    const only = elsewhere.length === 1 && project.images.value.find(({ id }) => id === elsewhere[0][0]);
-    const where = only ? only.name : elsewhere.length === 1 ? "another image" : `${elsewhere.length} other images`;
-    return `, ${elsewhere.reduce((sum, [, n]) => sum + n, 0)} of them on ${where}`;
-  };
-
-  api.prepareImport().catch(() => {}); // the import itself says what is wrong
-  let file = dropped ?? null;
-  const { session } = project.state.value;
-  const image = project.image.value;
-  const classes = h(
-    "select",
-    h("option", { value: "" }, "As in the file"),
-    project.classes.value.map((item) => h("option", { value: item.name }, item.name)),
-  );
-  const places = [
+const placesOf = (session, image) =>
+  [
     ["", "As the file says (GeoJSON: longitude, latitude)"],
     session.crs && ["EPSG:4326", "Longitude, latitude (EPSG:4326)"],
     session.crs && ["session", `${session.crs_name}, as the session`],
@@ -205,33 +191,73 @@ export function importDialog({ project, actions, toast, stage }, dropped) {
     ["pixels", "Pixels of this image"],
     session.crs && ["other", "Another system…"],
   ].filter(Boolean);
-  const place = h(
-    "select",
-    { onchange: () => (other.hidden = place.value !== "other") },
-    places.map(([value, text]) => h("option", { value }, text)),
-  );
-  const other = h("input", {
-    type: "text",
-    placeholder: "EPSG:32633",
-    "aria-label": "Coordinate system of the file",
-    hidden: true,
-  });
-  const report = h("div.result", { role: "status" });
-  const area = drop(
-    file?.name ?? "Drop a GeoJSON, a GeoPackage or a zipped Shapefile here, or click to choose one",
-    ".geojson,.json,.gpkg,.zip",
-    (chosen) => ((file = chosen), fill(report)),
-  );
-  const many = (n) => `${n.toLocaleString("en")} ${n === 1 ? "polygon" : "polygons"}`;
-  openDialog(
-    `Import polygons onto ${image.name}`,
-    [
-      area,
-      report,
+
+export function importDialog({ project, actions, toast, stage }, dropped) {
+  api.prepareImport().catch(() => {}); // the import itself says what is wrong
+  const { session } = project.state.value;
+  const image = project.image.value;
+  const places = placesOf(session, image);
+  const file = signal(dropped ?? null);
+  const over = signal(false);
+  const form = signal({ class: "", place: "", other: "" });
+  const report = signal(null);
+  file.on(() => report.set(null), { now: false });
+
+  async function submit() {
+    if (!file.value) return (report.set(failed("Choose a file first.")), false);
+    const { class: name, place, other } = form.value;
+    try {
+      const change = await actions.importFile(file.value, {
+        class: name,
+        crs: place === "other" ? other.trim() : place,
+      });
+      if (change.reload) await project.loadObjects();
+      const uuids = [...project.objects.value.values()]
+        .filter(({ properties }) => properties.status === "imported" && properties.image === image.id)
+        .map((feature) => feature.id);
+      if (change.by_image[image.id] && uuids.length) stage.fit(stage.extentOf(uuids));
+      const elsewhere = Object.entries(change.by_image).filter(([id]) => id !== image.id);
+      const many = `${change.imported.toLocaleString("en")} ${change.imported === 1 ? "polygon" : "polygons"}`;
+      const words = `${many} imported${spread(elsewhere, project.images.value)}.`;
+      if (!change.left_out.length) return (toast.good(words), true);
+      file.set(null);
+      report.set(leftOut(words, change));
+    } catch (error) {
+      report.set(failed(error.message));
+    }
+    return false;
+  }
+
+  openDialog({
+    title: `Import polygons onto ${image.name}`,
+    content: () => [
+      h(Drop, {
+        text: "Drop a GeoJSON, a GeoPackage or a zipped Shapefile here, or click to choose one",
+        accept: ".geojson,.json,.gpkg,.zip",
+        ...{ file, over },
+      }),
+      h("div.result", { role: "status" }, report.value),
       h(
         "div.fields",
-        field("Class", classes, "A class chosen here goes before the file's."),
-        field("Coordinates", h("div.stack", place, other)),
+        field(
+          "Class",
+          choice(named(project.classes.value, "As in the file"), bound(form, "class")),
+          "A class chosen here goes before the file's.",
+        ),
+        field(
+          "Coordinates",
+          h(
+            "div.stack",
+            choice(places, bound(form, "place")),
+            h("input", {
+              type: "text",
+              placeholder: "EPSG:32633",
+              "aria-label": "Coordinate system of the file",
+              hidden: form.value.place !== "other",
+              ...bound(form, "other"),
+            }),
+          ),
+        ),
       ),
       h(
         "p.muted",
@@ -239,99 +265,66 @@ export function importDialog({ project, actions, toast, stage }, dropped) {
           "clicks. Its other columns become attributes.",
       ),
     ],
-    [
-      h("button.button.quiet", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Close"),
-      h("button.button.primary", icon("import", 15), "Import"),
-    ],
-    {
-      async submit() {
-        if (!file)
-          return void fill(
-            report,
-            h("div.toast.error", { role: "alert" }, icon("warning"), h("span.words", "Choose a file first.")),
-          );
-        try {
-          const change = await actions.importFile(file, {
-            class: classes.value,
-            crs: place.value === "other" ? other.value.trim() : place.value,
-          });
-          if (change.reload) await project.loadObjects();
-          const uuids = [...project.objects.value.values()]
-            .filter((feature) => feature.properties.status === "imported" && feature.properties.image === image.id)
-            .map((feature) => feature.id);
-          if (change.by_image[image.id] && uuids.length) stage.fit(stage.extentOf(uuids));
-          const elsewhere = Object.entries(change.by_image).filter(([id]) => id !== image.id);
-          const left = change.left_out.reduce((sum, { count }) => sum + count, 0);
-          const words = `${many(change.imported)} imported${spread(elsewhere)}.`;
-          if (!left) return (toast.good(words), true);
-          fill(
-            report,
-            h(
-              "div.toast",
-              { class: change.imported ? "note" : "error" },
-              icon("warning"),
-              h(
-                "div.words",
-                h("b", words),
-                ` ${left} of the file's features ${left === 1 ? "was" : "were"} left out:`,
-                h(
-                  "ul.report",
-                  change.left_out.map(({ reason, count }) => h("li", `${count}: ${reason}`)),
-                ),
-              ),
-            ),
-          );
-          file = null;
-          return false;
-        } catch (error) {
-          fill(report, h("div.toast.error", { role: "alert" }, icon("warning"), h("span.words", error.message)));
-          return false;
-        }
-      },
-    },
+    leave: "Close",
+    main: () => [icon("import", 15), "Import"],
+    submit,
+  });
+}
+
+function leftOut(words, { imported, left_out }) {
+  const left = left_out.reduce((sum, { count }) => sum + count, 0);
+  return h(
+    "div.toast",
+    { class: imported ? "note" : "error" },
+    icon("warning"),
+    h(
+      "div.words",
+      h("b", words),
+      ` ${left} of the file's features ${left === 1 ? "was" : "were"} left out:`,
+      h(
+        "ul.report",
+        left_out.map(({ reason, count }) => h("li", `${count}: ${reason}`)),
+      ),
+    ),
   );
 }
 
+// --- an example ------------------------------------------------------------------------------------------------------
+
 export function exampleDialog({ project, actions, toast }) {
-  const files = {};
-  const classes = h(
-    "select",
-    project.classes.value.map((item) =>
-      h("option", { value: item.name, selected: item.name === project.className.value }, item.name),
-    ),
-  );
-  const negative = h("input", { type: "checkbox" });
-  openDialog(
-    "Example from a picture and its mask",
-    [
+  const [image, mask] = [signal(null), signal(null)];
+  const [overImage, overMask] = [signal(false), signal(false)];
+  const form = signal({ class: project.className.value, negative: false });
+  const classes = project.classes.value.map(({ name }) => [name, name]);
+
+  async function submit() {
+    if (!image.value || !mask.value) return void toast.note("Choose the picture and its mask.");
+    const [image_png, mask_png] = await Promise.all([base64(image.value), base64(mask.value)]);
+    const example = { image_png, mask_png, class: form.value.class, positive: !form.value.negative };
+    return actions.addReference(example, "add an example").then(
+      () => true,
+      () => false,
+    );
+  }
+
+  openDialog({
+    title: "Example from a picture and its mask",
+    content: () => [
       h(
         "div.fields",
-        drop("Picture (PNG)", ".png", (file) => (files.image = file)),
-        drop("Mask (PNG, white is the thing)", ".png", (file) => (files.mask = file)),
+        h(Drop, { text: "Picture (PNG)", accept: ".png", file: image, over: overImage }),
+        h(Drop, { text: "Mask (PNG, white is the thing)", accept: ".png", file: mask, over: overMask }),
       ),
-      h("div.fields", field("Class", classes), h("label.check", negative, "A counter-example: not meant")),
-    ],
-    [
       h(
-        "button.button.quiet",
-        { type: "button", onclick: (event) => event.target.closest("dialog").close() },
-        "Cancel",
+        "div.fields",
+        field("Class", choice(classes, bound(form, "class"))),
+        h("label.check", h("input", checkbox(form, "negative")), "A counter-example: not meant"),
       ),
-      h("button.button.primary", "Add"),
     ],
-    {
-      async submit() {
-        if (!files.image || !files.mask) return void toast.note("Choose the picture and its mask.");
-        const [image_png, mask_png] = await Promise.all([base64(files.image), base64(files.mask)]);
-        return actions
-          .addReference({ image_png, mask_png, class: classes.value, positive: !negative.checked }, "add an example")
-          .then(
-            () => true,
-            () => false,
-          );
-      },
-    },
-  );
+    leave: "Cancel",
+    main: () => ["Add"],
+    submit,
+  });
 }
 
 const base64 = (file) =>

@@ -1,9 +1,11 @@
 /** Go to a place: pixels, coordinates of the image, or longitude and latitude as the server turns them. */
 
 import { api } from "../api.js";
-import { h } from "../dom.js";
+import { bound } from "../live.js";
+import { h } from "../markup.js";
 import { lonLatOf, pairOf, toPixels } from "../places.js";
-import { field, openDialog } from "./dialog.js";
+import { signal } from "../signal.js";
+import { choice, field, openDialog } from "./dialog.js";
 
 /** In what a place can be given: words, an example, what reads it, and how it gets to pixels. */
 const SYSTEMS = {
@@ -34,22 +36,15 @@ export function gotoDialog({ project, stage, toast }) {
   const image = project.image.value;
   if (!image) return;
   const known = Object.entries(SYSTEMS).filter(([name]) => image.crs || name === "pixels");
-  const system = h(
-    "select",
-    { "aria-label": "Given in", onchange: () => (place.placeholder = SYSTEMS[system.value].example) },
-    known.map(([value, { words }]) => h("option", { value }, words(image))),
-  );
-  const place = h("input", {
-    type: "text",
-    placeholder: known[0][1].example,
-    autofocus: true,
-    "aria-label": "Coordinates",
-  });
-  const wrong = h("p.wrong", { role: "alert", hidden: true });
-  const say = (text) => ((wrong.textContent = text), (wrong.hidden = false), false);
+  const form = signal({ place: "", system: known[0][0] });
+  const wrong = signal("");
+  const advice =
+    "Two numbers, x first, with a comma or a space between. Letters such as N and E may say which is which.";
+
   async function submit() {
-    const { read, pixels, example } = SYSTEMS[system.value];
-    const numbers = read(place.value);
+    const { read, pixels, example } = SYSTEMS[form.value.system];
+    const numbers = read(form.value.place);
+    const say = (text) => (wrong.set(text), false);
     if (!numbers) return say(`Give two numbers, such as ${example}.`);
     try {
       const [x, y] = await pixels(image, numbers);
@@ -61,22 +56,33 @@ export function gotoDialog({ project, stage, toast }) {
     } catch (error) {
       return say(error.message);
     }
-    toast.note(`Here: ${place.value.trim()}.`);
+    toast.note(`Here: ${form.value.place.trim()}.`);
     return true;
   }
-  openDialog(
-    "Go to coordinates",
-    [
+
+  openDialog({
+    title: "Go to coordinates",
+    content: () => [
       field(
         "Place",
-        place,
-        "Two numbers, x first, with a comma or a space between. Letters such as N and E may say which is which.",
+        h("input", {
+          type: "text",
+          placeholder: SYSTEMS[form.value.system].example,
+          "aria-label": "Coordinates",
+          ...bound(form, "place"),
+        }),
+        advice,
       ),
-      field("Given in", system),
-      wrong,
+      field(
+        "Given in",
+        choice(
+          known.map(([value, { words }]) => [value, words(image)]),
+          { "aria-label": "Given in", ...bound(form, "system") },
+        ),
+      ),
+      h("p.wrong", { role: "alert", hidden: !wrong.value }, wrong.value),
     ],
-    [h("button.button.primary", "Go there")],
-    { submit },
-  );
-  place.focus();
+    main: () => ["Go there"],
+    submit,
+  });
 }

@@ -1,9 +1,9 @@
 /** The guide inside the map: what to do, step by step; keys are named as they are set. */
 
-import { h } from "../dom.js";
+import { h } from "../markup.js";
 import { pretty } from "../keys.js";
 
-/** Sections [title, [sentence, …]]; {act} in a sentence is that act's key. */
+/** Sections [title, [sentence, …]]; {command} in a sentence is that command's key. */
 const GUIDE = [
   [
     "Outline a thing",

@@ -3,94 +3,93 @@
  * too.
  */
 
-import { fill, h, icon } from "../dom.js";
-import { debounce } from "../signal.js";
-import { openDialog } from "./dialog.js";
+import { bound, live } from "../live.js";
+import { h, icon } from "../markup.js";
+import { signal } from "../signal.js";
+import { choice, openDialog } from "./dialog.js";
 
 const MOST = 300;
 const STATES = { untouched: "Untouched", work: "In work", done: "Done" };
 
-export function imagesDialog({ project, actions }, wanted = "*") {
-  const search = h("input", {
-    type: "search",
-    placeholder: "Search by name",
-    "aria-label": "Search images",
-    oninput: debounce(() => draw(), 80),
+const objectsText = (count) => `${count} ${count === 1 ? "object" : "objects"}`;
+
+export function imagesDialog(context, wanted = "*") {
+  const form = signal({ text: "", state: wanted });
+  const close = openDialog({
+    title: "Images",
+    wide: true,
+    content: () => h(Images, { ...context, form, close: () => close() }),
+    main: () => ["Close"],
   });
-  const state = h(
-    "select",
-    { "aria-label": "State", onchange: () => draw() },
-    h("option", { value: "*" }, "All states"),
-    Object.entries(STATES).map(([value, text]) => h("option", { value, selected: value === wanted }, text)),
-  );
-  const list = h("div.list", { role: "list", style: { "max-height": "46vh", overflow: "auto" } });
-  const sum = h("p.muted");
+}
 
-  const { element, close } = openDialog(
-    "Images",
-    [h("div.row", h("div.grow", search), state), sum, list],
-    [h("button.button.primary", { type: "submit" }, "Close")],
-    { wide: true },
+const Images = live(({ form, ...context }) => {
+  const { state } = form.value;
+  const text = form.value.text.trim().toLowerCase();
+  const images = context.project.images.value;
+  const found = images.filter(
+    (image) => (state === "*" || image.state === state) && (!text || image.name.toLowerCase().includes(text)),
   );
-
-  function draw() {
-    const text = search.value.trim().toLowerCase();
-    const images = project.images.value;
-    const found = images.filter(
-      (image) =>
-        (state.value === "*" || image.state === state.value) && (!text || image.name.toLowerCase().includes(text)),
-    );
-    const count = (value) => images.filter((image) => image.state === value).length;
-    sum.textContent = [
-      `${found.length} of ${images.length} shown`,
-      `${count("untouched")} untouched, ${count("work")} in work, ${count("done")} done`,
-      `${images.reduce((all, image) => all + image.objects, 0)} objects in all`,
-    ].join(" · ");
-    fill(
-      list,
-      found.slice(0, MOST).map(row),
-      found.length > MOST && h("p.muted", `and ${found.length - MOST} more: search for them by name.`),
-      !found.length && h("p.muted", "No image fits."),
-    );
-  }
-  const row = (image) =>
+  const count = (value) => images.filter((image) => image.state === value).length;
+  const sum = [
+    `${found.length} of ${images.length} shown`,
+    `${count("untouched")} untouched, ${count("work")} in work, ${count("done")} done`,
+    `${objectsText(images.reduce((all, image) => all + image.objects, 0))} in all`,
+  ];
+  return [
     h(
       "div.row",
-      { role: "listitem", dataset: { image: image.id }, style: { padding: "3px 0" } },
       h(
-        "button.button.small.grow",
-        {
-          type: "button",
-          "aria-current": image.id === project.image.value?.id ? "true" : undefined,
-          style: { "justify-content": "flex-start", "min-width": 0 },
-          onclick: () => (project.showImage(image.id), close()),
-        },
-        icon("image", 14),
-        h("span.ellipsis", image.name),
-      ),
-      h(
-        "span.muted",
-        { style: { width: "13em", "text-align": "right" } },
-        `${STATES[image.state] ?? image.state} · ${image.objects} ${image.objects === 1 ? "object" : "objects"}`,
-      ),
-      h(
-        "label.check",
+        "div.grow",
         h("input", {
-          type: "checkbox",
-          checked: image.state === "done",
-          "aria-label": `${image.name} is done`,
-          onchange: (event) => mark(image, event.target.checked),
+          type: "search",
+          placeholder: "Search by name",
+          "aria-label": "Search images",
+          ...bound(form, "text"),
         }),
-        "done",
       ),
-    );
-  const mark = (image, done) =>
+      choice([["*", "All states"], ...Object.entries(STATES)], { "aria-label": "State", ...bound(form, "state") }),
+    ),
+    h("p.muted", sum.join(" · ")),
+    h(
+      "div.list.images",
+      { role: "list" },
+      found.slice(0, MOST).map((image) => h(Row, { key: image.id, image, ...context })),
+      found.length > MOST && h("p.muted", `and ${found.length - MOST} more: search for them by name.`),
+      !found.length && h("p.muted", "No image fits."),
+    ),
+  ];
+});
+
+const Row = live(({ image, project, actions, close }) => {
+  const mark = ({ target }) =>
     actions
-      .markImage(image, done ? "done" : "")
+      .markImage(image, target.checked ? "done" : "")
       .catch(() => {})
       .then(() => project.refreshState(0));
-
-  const stop = project.images.on(draw);
-  element.addEventListener("close", stop);
-  search.focus();
-}
+  return h(
+    "div.row",
+    { role: "listitem", dataset: { image: image.id } },
+    h(
+      "button.button.small.grow",
+      {
+        type: "button",
+        "aria-current": image.id === project.image.value?.id ? "true" : undefined,
+        onclick: () => (project.showImage(image.id), close()),
+      },
+      icon("image", 14),
+      h("span.ellipsis", image.name),
+    ),
+    h("span.muted", `${STATES[image.state] ?? image.state} · ${objectsText(image.objects)}`),
+    h(
+      "label.check",
+      h("input", {
+        type: "checkbox",
+        checked: image.state === "done",
+        "aria-label": `${image.name} is done`,
+        onchange: mark,
+      }),
+      "done",
+    ),
+  );
+});

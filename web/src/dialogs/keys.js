@@ -1,101 +1,100 @@
 /** The help: the guide, and every key with a click on one to change it. */
 
-import { fill, h } from "../dom.js";
 import { chord, pretty } from "../keys.js";
+import { h } from "../markup.js";
+import { signal } from "../signal.js";
+import { grouped } from "../panel/listing.js";
 import { guide } from "./guide.js";
 import { openDialog } from "./dialog.js";
 
+const PAGES = [
+  ["guide", "Guide"],
+  ["keys", "Keys"],
+];
+
 export function keysDialog({ keys, project, toast }) {
-  const content = h("div.stack");
-  let listening = null;
+  const page = signal("guide");
+  const listening = signal(null); // the command whose key is asked for
 
-  let last = null;
-  let page = "guide";
-  const pages = h(
-    "div.segments",
-    { role: "group", "aria-label": "Help" },
-    [
-      ["guide", "Guide"],
-      ["keys", "Keys"],
-    ].map(([id, text]) =>
-      h("button", { type: "button", dataset: { help: id }, onclick: () => ((page = id), draw()) }, text),
-    ),
-  );
-  function draw() {
-    for (const button of pages.children) button.setAttribute("aria-pressed", String(button.dataset.help === page));
-    const groups = new Map();
-    for (const act of keys.acts) groups.set(act.group, [...(groups.get(act.group) ?? []), act]);
-    const classes = project.classes.value.filter((item) => item.key);
-    fill(
-      content,
-      pages,
-      page === "guide" && guide(keys),
-      page === "keys" &&
-        h(
-          "p.muted",
-          "Left click includes, right click (or Alt-click) excludes. The wheel zooms; drag, the middle button or " +
-            "Space-drag pan. Click a key to change it.",
-        ),
-      page === "keys" &&
-        h(
-          "div.keys",
-          [...groups].map(([group, acts]) => h("section", h("h3", group), acts.map(line))),
-          classes.length > 0 &&
-            h(
-              "section",
-              h("h3", "Classes"),
-              classes.map((item) =>
-                h(
-                  "div.line",
-                  h("span.row", h("span.swatch", { style: { "--colour": item.colour } }), item.name),
-                  h("kbd", item.key),
-                ),
-              ),
-            ),
-        ),
-    );
-    if (last) content.querySelector(`[data-key="${last}"]`)?.focus();
-  }
-
-  const line = (act) =>
-    h(
+  const line = ({ id, label }) => {
+    const own = keys.keysOf(id).map(pretty);
+    const asked = listening.value === id;
+    return h(
       "div.line",
-      h("span", act.label),
+      h("span", label),
       h(
         "button",
         {
           type: "button",
-          class: listening === act.id ? "listening" : "",
-          "aria-label": `${keys.keysOf(act.id).map(pretty).join(", ") || "no key"}: change the key for ${act.label}`,
-          dataset: { key: act.id },
-          onclick: () => ((listening = last = act.id), draw()),
+          class: asked ? "listening" : undefined,
+          "aria-label": `${own.join(", ") || "no key"}: change the key for ${label}`,
+          dataset: { key: id },
+          onclick: () => listening.set(id),
         },
-        listening === act.id ? "press a key…" : keys.keysOf(act.id).map((key) => h("kbd", pretty(key))),
+        asked ? "press a key…" : own.map((key) => h("kbd", key)),
       ),
     );
+  };
+  const listOfKeys = () => {
+    const classes = project.classes.value.filter((item) => item.key);
+    return [
+      h(
+        "p.muted",
+        "Left click includes, right click (or Alt-click) excludes. The wheel zooms; drag, the middle button or " +
+          "Space-drag pan. Click a key to change it.",
+      ),
+      h(
+        "div.keys",
+        [...grouped(keys.commands, ({ group }) => group)].map(([group, commands]) =>
+          h("section", h("h3", group), commands.map(line)),
+        ),
+        classes.length > 0 &&
+          h(
+            "section",
+            h("h3", "Classes"),
+            classes.map(({ name, colour, key }) =>
+              h("div.line", h("span.row", h("span.swatch", { style: { "--colour": colour } }), name), h("kbd", key)),
+            ),
+          ),
+      ),
+    ];
+  };
 
-  const { element } = openDialog(
-    "Keys and help",
-    content,
-    [
-      h("button.button.quiet", { type: "button", onclick: () => (keys.reset(), draw()) }, "Reset all keys"),
-      h("span.spacer"),
-      h("a.button.quiet", { href: "docs", target: "_blank", rel: "noopener" }, "For programs: HTTP interface"),
-      h("button.button.primary", "Done"),
-    ],
-    { wide: true },
-  );
-
-  element.addEventListener("keydown", (event) => {
-    if (!listening || ["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
+  function onkeydown(event) {
+    if (!listening.value || ["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
-    const act = listening;
-    listening = null;
-    const loser = keys.assign(act, chord(event));
-    if (loser) toast.note(`“${keys.acts.find((other) => other.id === loser).label}” no longer has that key.`);
-    draw();
+    const loser = keys.assign(listening.value, chord(event));
+    listening.set(null);
+    if (loser) toast.note(`“${keys.commands.find((other) => other.id === loser).label}” no longer has that key.`);
+  }
+
+  openDialog({
+    title: "Keys and help",
+    wide: true,
+    content: () =>
+      h(
+        "div.stack",
+        h(
+          "div.segments",
+          { role: "group", "aria-label": "Help" },
+          PAGES.map(([id, text]) =>
+            h(
+              "button",
+              { type: "button", "aria-pressed": page.value === id, dataset: { help: id }, onclick: () => page.set(id) },
+              text,
+            ),
+          ),
+        ),
+        page.value === "guide" ? guide(keys) : listOfKeys(),
+      ),
+    before: () => [
+      h("button.button.quiet", { type: "button", onclick: () => keys.reset() }, "Reset all keys"),
+      h("span.spacer"),
+      h("a.button.quiet", { href: "docs", target: "_blank", rel: "noopener" }, "For programs: HTTP interface"),
+    ],
+    main: () => ["Done"],
+    onkeydown,
+    oncancel: (event) => listening.value && event.preventDefault(),
   });
-  element.addEventListener("cancel", (event) => listening && event.preventDefault());
-  draw();
 }

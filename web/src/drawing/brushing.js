@@ -6,11 +6,11 @@
 import Feature from "ol/Feature.js";
 import MultiPolygon from "ol/geom/MultiPolygon.js";
 import { brush, flip, toServer } from "../geometry.js";
-import { h } from "../dom.js";
+import { mark } from "../map/marks.js";
 
 export function brushTool({ stage, project, clicking, actions, toast, brushSize }, { adding, ...tool }) {
   const { map, element, sources } = stage;
-  const ring = h("div.brush-ring", { hidden: true });
+  const ring = mark("brush-ring");
   let path = null;
   let target = null;
   let stroke = null;

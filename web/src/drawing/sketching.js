@@ -4,7 +4,7 @@ import Draw from "ol/interaction/Draw.js";
 import LineString from "ol/geom/LineString.js";
 import Polygon from "ol/geom/Polygon.js";
 import { shapeOfRing, area } from "../geometry.js";
-import { h } from "../dom.js";
+import { mark } from "../map/marks.js";
 import { guided, lengthText } from "./guides.js";
 import { Snapping, SNAP_PX } from "./snapping.js";
 
@@ -24,7 +24,7 @@ export function sketchTool(
   { type, finish, freehand = true, total = false, ...tool },
 ) {
   const { map, element } = stage;
-  const measure = h("div.measure", { hidden: true });
+  const measure = mark("measure");
   let draw = null;
   let snap = null;
   let points = 0;

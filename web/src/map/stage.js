@@ -23,10 +23,9 @@ import Kinetic from "ol/Kinetic.js";
 import { api } from "../api.js";
 import { frameOf, toMap } from "../geometry.js";
 import { shapeOf } from "./shapes.js";
-import { signal } from "../signal.js";
 import { createStyles } from "./styles.js";
 
-export function createStage(element, project, display) {
+export function createStage({ element, state, hand, project, display }) {
   const styles = createStyles(project, display);
   const sources = Object.fromEntries(
     ["objects", "proposals", "outline", "clicks", "sketch"].map((name) => [name, new VectorSource()]),
@@ -63,7 +62,7 @@ export function createStage(element, project, display) {
       updateWhileAnimating: true,
     }),
   };
-  const pan = new DragPan({ condition: (event) => stage.mayPan(event), kinetic: new Kinetic(-0.005, 0.05, 100) });
+  const pan = new DragPan({ condition: (event) => mayPan(event), kinetic: new Kinetic(-0.005, 0.05, 100) });
   const map = new OlMap({
     target: element,
     layers: [base, above, ...Object.values(layers)],
@@ -79,9 +78,13 @@ export function createStage(element, project, display) {
   window.addEventListener("keyup", (event) => event.key === " " && (spaceHeld = false));
   window.addEventListener("blur", () => (spaceHeld = false));
 
-  const loading = signal(0);
-  const resolution = signal(1);
-  const cursor = signal(null);
+  const { loading, resolution, cursor } = state;
+  let grid = null; // of the shown image: {projection, tileGrid}
+  /** Left drag pans unless the tool in the hand has a use for it; the middle button and Space always pan. */
+  function mayPan({ originalEvent: { button, shiftKey } }) {
+    const { dragDraws, shiftDrags } = hand.tool.value ?? {};
+    return button === 1 || (button === 0 && (spaceHeld || !dragDraws) && !(shiftDrags && shiftKey));
+  }
 
   const stage = {
     map,
@@ -89,13 +92,8 @@ export function createStage(element, project, display) {
     layers,
     sources,
     styles,
-    loading,
-    resolution,
-    cursor,
+    ...state,
     display,
-    /** Left drag pans unless a tool draws with it; the middle button and Space always pan. */
-    dragDraws: false,
-    mayPan: ({ originalEvent: { button } }) => button === 1 || (button === 0 && (!stage.dragDraws || spaceHeld)),
     get panningByKey() {
       return spaceHeld;
     },
@@ -104,8 +102,8 @@ export function createStage(element, project, display) {
       const extent = [0, -image.height, image.width, 0];
       const projection = new Projection({ code: `pixels:${image.id}`, units: "pixels", extent });
       const levels = Array.from({ length: image.max_zoom + 1 }, (_, z) => 2 ** (image.max_zoom - z));
-      stage.tileGrid = new TileGrid({ extent, origin: [0, 0], resolutions: levels, tileSize: image.tile_size });
-      stage.projection = projection;
+      const tileGrid = new TileGrid({ extent, origin: [0, 0], resolutions: levels, tileSize: image.tile_size });
+      grid = { projection, tileGrid };
       stage.showTiles(image);
       const margin = 0.5 * Math.max(image.width, image.height);
       map.setView(
@@ -127,21 +125,14 @@ export function createStage(element, project, display) {
     },
     showTiles(image) {
       const url = api.tileUrl(image.id, { version: image.version, ...display.tiles.value });
-      const source = new ImageTile({
-        url,
-        projection: stage.projection,
-        tileGrid: stage.tileGrid,
-        wrapX: false,
-        interpolate: false,
-        transition: 120,
-      });
+      const source = new ImageTile({ url, ...grid, wrapX: false, interpolate: false, transition: 120 });
       source.on("tileloadstart", () => loading.update((n) => n + 1));
       source.on(["tileloadend", "tileloaderror"], () => loading.update((n) => Math.max(0, n - 1)));
       loading.set(0);
       base.setSource(source);
     },
     /** What lies between the picture and the outlines: [{id, version, opacity}], the first at the bottom. */
-    showLayers(image, wanted) {
+    showHeatmaps(image, wanted) {
       const drawn = above.getLayers();
       const key = ({ id, version }) => `${image.id} ${id} ${version}`;
       const keys = new Set(wanted.map(key));
@@ -151,8 +142,7 @@ export function createStage(element, project, display) {
         if (!layer) {
           const source = new ImageTile({
             url: api.layerUrl(image.id, item),
-            projection: stage.projection,
-            tileGrid: stage.tileGrid,
+            ...grid,
             wrapX: false,
             interpolate: false,
             transition: 0,
@@ -305,7 +295,7 @@ export function createStage(element, project, display) {
   element.addEventListener("pointermove", (event) => cursor.set(map.getEventCoordinate(event)));
   element.addEventListener("pointerleave", () => cursor.set(null));
   element.addEventListener("contextmenu", (event) => event.preventDefault());
-  map.on("pointerdrag", () => element.classList.toggle("panning", !stage.dragDraws || spaceHeld));
+  map.on("pointerdrag", () => element.classList.toggle("panning", !hand.tool.value?.dragDraws || spaceHeld));
   map.on("moveend", () => {
     element.classList.remove("panning");
     resolution.set(map.getView().getResolution());

@@ -1,161 +1,27 @@
 /** Examples and counter-examples per class, and the proposals that "find the rest" made from them. */
 
-import { append, fill, h, icon } from "../dom.js";
+import { Component } from "preact";
 import { api } from "../api.js";
 import { pretty } from "../keys.js";
-import { slider } from "../ui/display.js";
-import { areaText } from "./current.js";
+import { live } from "../live.js";
+import { h, icon } from "../markup.js";
+import { Slider } from "../ui/slider.js";
+import { areaText, grouped } from "./listing.js";
 
-export function examplesPage({ project, actions, keys, dialogs }) {
-  const list = h("div.list");
-  const found = h("div.page", { hidden: true });
+export const examplesPage = (context) => ({
+  id: "examples",
+  title: "Examples",
+  count: () => context.project.references.value.length,
+  draw: () => h(Page, context),
+});
 
-  const draw = () => {
-    const groups = new Map();
-    for (const item of project.references.value) groups.set(item.class, [...(groups.get(item.class) ?? []), item]);
-    const sections = [...groups].map(([name, items]) =>
-      h(
-        "section.section",
-        h(
-          "h3",
-          h("span.swatch", { style: { "--colour": project.colourOf(name) } }),
-          name || "No class",
-          h("span.spacer"),
-          h(
-            "button.button.small",
-            { onclick: () => (project.className.set(name), project.select([]), actions.findRest()) },
-            icon("search", 13),
-            "Find the rest",
-          ),
-        ),
-        h("div.thumbs", items.map(thumb)),
-      ),
-    );
-    fill(
-      list,
-      sections.length
-        ? sections
-        : h(
-            "div.empty",
-            icon("star", 28),
-            h("b", "No examples yet"),
-            h(
-              "span",
-              "Select an object and press ",
-              h("kbd", pretty(keys.keysOf("example")[0])),
-              " to use it as an example of its class, ",
-              h("kbd", pretty(keys.keysOf("counterexample")[0])),
-              " for what is not meant. ",
-              h("kbd", pretty(keys.keysOf("find")[0])),
-              " then finds the rest in the view.",
-            ),
-          ),
-    );
-  };
-  const thumb = (item) =>
+const Page = live((context) => {
+  const { actions, dialogs } = context;
+  if (actions.proposals.value) return [h(Found, context), h(Proposals, context)];
+  return [
+    h(Examples, context),
     h(
-      "div.thumb",
-      { class: item.positive ? "positive" : "negative", title: item.positive ? "Example" : "Counter-example" },
-      h("img", {
-        src: api.referencePicture(item.id),
-        alt: `${item.positive ? "Example" : "Counter-example"} of ${item.class}`,
-        loading: "lazy",
-      }),
-      h(
-        "button",
-        { "aria-label": "Remove this example", onclick: () => actions.removeReference(item) },
-        icon("close", 12),
-      ),
-    );
-  project.references.on(draw);
-  project.classes.on(draw);
-
-  const least = slider("At least this sure", {
-    min: 0,
-    max: 100,
-    step: 1,
-    value: 0,
-    show: (value) => `${value} %`,
-    onchange: (value) => actions.setLeast(value / 100),
-  });
-  actions.proposals.on((current, before) => current && !before && least.set(0), { now: false });
-
-  // The slider stays in place while it is dragged: only what is around it is drawn anew.
-  const head = h("div.row");
-  const all = h("button.button.small.grow", { onclick: () => actions.decide(actions.proposals.value.items, true) });
-  const rows = h("div.list");
-  const decisions = h("div.row");
-  append(found, [
-    h(
-      "div.tools",
-      head,
-      decisions,
-      least,
-      h("div.row", all, h("button.button.small.quiet", { onclick: () => actions.closeProposals() }, "Done")),
-    ),
-    rows,
-  ]);
-
-  const drawFound = () => {
-    const current = actions.proposals.value;
-    found.hidden = !current;
-    rest.hidden = Boolean(current);
-    if (!current) return;
-    fill(
-      head,
-      h("b.grow", `${current.all.length} more of ${current.class || "this"}`),
-      h("span.badge.good", `${current.kept} kept`),
-      h("span.badge.bad", `${current.refused} refused`),
-    );
-    fill(
-      decisions,
-      h(
-        "button.button.primary.grow",
-        { onclick: () => actions.decideCurrent(true) },
-        "Keep ",
-        h("kbd", pretty(keys.keysOf("yes")[0])),
-      ),
-      h(
-        "button.button.grow",
-        { onclick: () => actions.decideCurrent(false) },
-        "Refuse ",
-        h("kbd", pretty(keys.keysOf("no")[0])),
-      ),
-    );
-    all.textContent = `Keep all ${current.items.length}`;
-    all.disabled = !current.items.length;
-    fill(
-      rows,
-      current.items.map((item, at) => proposal(item, at, at === current.at)),
-    );
-    rows.children[current.at]?.scrollIntoView({ block: "nearest" });
-  };
-  const proposal = (item, at, current) =>
-    h(
-      "div.item",
-      { class: current ? "selected" : "", onclick: () => actions.focusProposal(at), dataset: { proposal: item.item } },
-      h("span.badge.proposed", `${Math.round(item.score * 100)} %`),
-      h("span.detail", areaText(item.outline)),
-      h(
-        "div.side",
-        h(
-          "button.tool",
-          { "aria-label": "Keep", onclick: (event) => (event.stopPropagation(), actions.decide([item], true)) },
-          icon("check", 16),
-        ),
-        h(
-          "button.tool",
-          { "aria-label": "Refuse", onclick: (event) => (event.stopPropagation(), actions.decide([item], false)) },
-          icon("close", 16),
-        ),
-      ),
-    );
-  const rest = h(
-    "div.page",
-    list,
-    h(
-      "div.tools",
-      { style: { borderTop: "1px solid var(--line)", borderBottom: 0 } },
+      "div.tools.below",
       h(
         "button.button",
         { onclick: () => dialogs.addExample() },
@@ -163,13 +29,121 @@ export function examplesPage({ project, actions, keys, dialogs }) {
         "Example from a picture and its mask",
       ),
     ),
-  );
-  actions.proposals.on(drawFound);
+  ];
+});
 
-  return {
-    id: "examples",
-    title: "Examples",
-    count: () => project.references.value.length,
-    element: h("div.page", rest, found),
-  };
+const Examples = live(({ project, actions, keys }) => {
+  const groups = grouped(project.references.value, (item) => item.class);
+  const find = (name) => (project.className.set(name), project.select([]), actions.findRest());
+  const key = (id) => h("kbd", pretty(keys.keysOf(id)[0]));
+  const sections = [...groups].map(([name, items]) =>
+    h(
+      "section.section",
+      { key: name },
+      h(
+        "h3",
+        h("span.swatch", { style: { "--colour": project.colourOf(name) } }),
+        name || "No class",
+        h("span.spacer"),
+        h("button.button.small", { onclick: () => find(name) }, icon("search", 13), "Find the rest"),
+      ),
+      h(
+        "div.thumbs",
+        items.map((item) => thumb(item, actions)),
+      ),
+    ),
+  );
+  const advice = [
+    ...["Select an object and press ", key("example"), " to use it as an example of its class, "],
+    ...[key("counterexample"), " for what is not meant. ", key("find"), " then finds the rest in the view."],
+  ];
+  return h(
+    "div.list",
+    sections.length ? sections : h("div.empty", icon("star", 28), h("b", "No examples yet"), h("span", advice)),
+  );
+});
+
+function thumb(item, actions) {
+  const title = item.positive ? "Example" : "Counter-example";
+  return h(
+    "div.thumb",
+    { key: item.id, class: item.positive ? "positive" : "negative", title },
+    h("img", { src: api.referencePicture(item.id), alt: `${title} of ${item.class}`, loading: "lazy" }),
+    h(
+      "button",
+      { "aria-label": "Remove this example", onclick: () => actions.removeReference(item) },
+      icon("close", 12),
+    ),
+  );
+}
+
+const Found = live(({ actions, keys }) => {
+  const { all, items, kept, refused, least, class: name } = actions.proposals.value;
+  const decision = (text, id, yes) =>
+    h(
+      "button.button.grow",
+      { class: yes ? "primary" : "", onclick: () => actions.decideCurrent(yes) },
+      text,
+      h("kbd", pretty(keys.keysOf(id)[0])),
+    );
+  return h(
+    "div.tools",
+    h(
+      "div.row",
+      h("b.grow", `${all.length} more of ${name || "this"}`),
+      h("span.badge.good", `${kept} kept`),
+      h("span.badge.bad", `${refused} refused`),
+    ),
+    h("div.row", decision("Keep ", "yes", true), decision("Refuse ", "no", false)),
+    h(Slider, {
+      label: "At least this sure",
+      value: Math.round(least * 100),
+      show: (value) => `${value} %`,
+      change: (value) => actions.setLeast(value / 100),
+    }),
+    h(
+      "div.row",
+      h(
+        "button.button.small.grow",
+        { disabled: !items.length, onclick: () => actions.decide(items, true) },
+        `Keep all ${items.length}`,
+      ),
+      h("button.button.small.quiet", { onclick: () => actions.closeProposals() }, "Done"),
+    ),
+  );
+});
+
+const Proposals = live(({ actions }) => {
+  const { items, at } = actions.proposals.value;
+  return h(
+    "div.list",
+    items.map((item, i) => h(Proposal, { key: item.item, item, at: i, current: i === at, actions })),
+  );
+});
+
+/** One proposal; the one in the hand is in sight. */
+class Proposal extends Component {
+  reveal = () => this.props.current && this.element.scrollIntoView({ block: "nearest" });
+  componentDidMount = this.reveal;
+  componentDidUpdate = this.reveal;
+  render({ item, at, current, actions }) {
+    const button = (label, name, yes) =>
+      h(
+        "button.tool",
+        { "aria-label": label, onclick: (event) => (event.stopPropagation(), actions.decide([item], yes)) },
+        icon(name, 16),
+      );
+    return h(
+      "div.item",
+      {
+        ref: (element) => (this.element = element),
+        class: current ? "selected" : "",
+        onclick: () => actions.focusProposal(at),
+        dataset: { proposal: item.item },
+      },
+      h("span.badge.proposed", `${Math.round(item.score * 100)} %`),
+      h("span.detail", areaText(item.outline)),
+      h("div.side", button("Keep", "check", true), button("Refuse", "close", false)),
+    );
+  }
 }

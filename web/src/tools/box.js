@@ -12,6 +12,7 @@ export function tool({ stage, project, clicking, excluding, toast }) {
   const { map, element } = stage;
   let first = null; // the corner that was set, on the map
   let pressed = null; // where the button went down, on the screen
+  let second = false; // whether it went down for the second corner
 
   /** A place held at the edges of the image. */
   function held([x, y]) {
@@ -28,7 +29,7 @@ export function tool({ stage, project, clicking, excluding, toast }) {
   const show = (place) => stage.showBox(between(place));
   const forget = () => {
     first = pressed = null;
-    stage.showBox(clicking.session.value?.box);
+    stage.showBox(clicking.openOutline.value?.box);
   };
 
   function finish(place) {
@@ -47,7 +48,7 @@ export function tool({ stage, project, clicking, excluding, toast }) {
     handleDownEvent({ originalEvent, pixel, coordinate }) {
       if (!project.image.value || originalEvent.button !== 0 || stage.panningByKey) return false;
       pressed = pixel;
-      pointer.second = Boolean(first);
+      second = Boolean(first);
       if (!first) first = held(coordinate);
       return true;
     },
@@ -58,7 +59,7 @@ export function tool({ stage, project, clicking, excluding, toast }) {
       if (!pressed) return false;
       const dragged = far(pixel);
       pressed = null;
-      if (dragged || pointer.second) finish(coordinate);
+      if (dragged || second) finish(coordinate);
       else if (clicking.begun()) {
         forget();
         if (stage.isOnImage(coordinate)) clicking.click(coordinate, !originalEvent.altKey && !excluding.value);

@@ -72,6 +72,7 @@ export function tool({ stage, project, actions }) {
     ],
     keys: ["v"],
     order: 20,
+    shiftDrags: true,
     advice: () =>
       project.selection.value.size
         ? [
@@ -90,15 +91,12 @@ export function tool({ stage, project, actions }) {
       map.addInteraction(box);
       map.on("click", onClick);
       map.on("dblclick", onDouble);
-      this.before = stage.mayPan;
-      stage.mayPan = (event) => !event.originalEvent.shiftKey && this.before(event);
       last = null;
     },
     stop() {
       map.removeInteraction(box);
       map.un("click", onClick);
       map.un("dblclick", onDouble);
-      stage.mayPan = this.before;
     },
     cancel() {
       const had = project.selection.value.size > 0;

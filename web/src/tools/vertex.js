@@ -159,6 +159,7 @@ export function tool({ stage, project, actions }) {
     ],
     keys: ["e"],
     order: 40,
+    shiftDrags: true,
     advice: () =>
       project.selection.value.size
         ? [
@@ -201,8 +202,6 @@ export function tool({ stage, project, actions }) {
       map.addInteraction(box);
       map.addInteraction(snap);
       map.on("click", onClick);
-      this.before = stage.mayPan;
-      stage.mayPan = (event) => !event.originalEvent.shiftKey && this.before(event);
       stops = [
         project.selection.on(refill, { now: false }),
         project.objects.on(() => busy || refill(), { now: false }),
@@ -212,7 +211,6 @@ export function tool({ stage, project, actions }) {
       stage.steadiness();
       for (const interaction of [modify, box, snap]) map.removeInteraction(interaction);
       map.un("click", onClick);
-      stage.mayPan = this.before;
       stops.forEach((stop) => stop());
       for (const feature of [...edited.getArray(), marked]) sources.sketch.removeFeature(feature);
       edited.clear();

@@ -2,7 +2,7 @@
  * Work without a mouse: a crosshair that arrow keys move over the map, and keys that click there, whatever the tool.
  */
 
-import { h } from "../dom.js";
+import { mark } from "../map/marks.js";
 
 const STEP = 24;
 const FINE = 2;
@@ -10,8 +10,8 @@ const EDGE = 40;
 
 export function createCrosshair({ stage, keys, project }) {
   const { element, map } = stage;
-  const cross = h("div.crosshair", { hidden: true, "aria-hidden": "true" });
-  const spoken = h("div.hidden-text", { role: "status" });
+  const cross = mark("crosshair", { ariaHidden: "true" });
+  const spoken = mark("hidden-text", { role: "status", hidden: false });
   element.append(cross, spoken);
   let at = null;
 

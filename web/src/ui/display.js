@@ -1,225 +1,181 @@
 /** How the picture and the outlines are shown: opacity, labels, swipe, bands, stretch, gamma. */
 
-import { fill, h, icon } from "../dom.js";
 import { api } from "../api.js";
-import { debounce, signal } from "../signal.js";
+import { choice } from "../dialogs/dialog.js";
+import { live } from "../live.js";
+import { h, icon } from "../markup.js";
+import { debounce } from "../signal.js";
+import { lasting } from "../window.js";
+import { Slider } from "./slider.js";
 
-export function createDisplay() {
-  const kept = read();
-  return {
-    opacity: signal(kept.opacity ?? 0.6),
-    labels: signal(false),
-    /** Classes that are not drawn, and those that tools leave alone; "" is no class. */
-    hidden: signal(new Set()),
-    locked: signal(new Set()),
-    swipe: signal(null),
-    peeking: signal(false),
-    /** uuid of the object that is open for more clicks: its outline is drawn instead of it. */
-    opened: signal(null),
-    /** {bands, stretch, rescale, gamma} as the tile route takes them; undefined where the server chooses. */
-    tiles: signal({}),
-    /** Heatmaps of the shown image, [{id, name, file, version, shown, opacity}]; beneath the outlines where shown. */
-    layers: signal([]),
-  };
-}
+const STRETCHES = [
+  ["auto", "Stretch: automatic"],
+  ["percent", "Stretch: 2–98 %"],
+  ["none", "Stretch: none"],
+];
+const percent = (value) => `${Math.round(value * 100)} %`;
 
-function read() {
-  try {
-    return JSON.parse(localStorage.getItem("terraclick.display") ?? "{}");
-  } catch {
-    return {};
-  }
-}
-
-export function slider(label, { min, max, step, value, show = String, onchange }) {
-  const text = h("output", show(value));
-  const input = h("input", {
-    type: "range",
-    min,
-    max,
-    step,
-    value,
-    "aria-label": label,
-    oninput: () => ((text.textContent = show(Number(input.value))), onchange(Number(input.value))),
-  });
-  const element = h("label.slider", h("span", label), text, input);
-  element.set = (next) => ((input.value = next), (text.textContent = show(next)));
-  return element;
-}
-
-export function displayPanel({ project, stage, display, keys }) {
-  const body = h("div.body.stack", { hidden: true });
-  const title = h("span", { hidden: true }, "Display");
-  const toggle = h(
-    "button.tool.left",
-    { "aria-label": "Display", "aria-expanded": "false", dataset: { tip: "Display: opacity, bands, swipe" } },
-    icon("layers"),
-  );
-  const panel = h("div.float.display", h("div.head", title, toggle), body);
-  toggle.addEventListener("click", () => {
-    const open = panel.classList.toggle("open");
-    body.hidden = title.hidden = !open;
-    toggle.setAttribute("aria-expanded", String(open));
-  });
-
+export function createDisplayPanel(context) {
+  const { project, stage, display, page } = context;
   const reload = debounce(() => stage.showTiles(project.image.value), 120);
+  display.opacity.on((opacity) => lasting.set("display", { opacity }), { now: false });
+  project.image.on(async (image) => {
+    display.heatmaps.set([]);
+    if (!image) return;
+    const found = await api.heatmaps(image.id).catch(() => []);
+    if (project.image.value === image)
+      display.heatmaps.set(found.map((layer) => ({ ...layer, shown: false, opacity: 0.8 })));
+  });
   const change = (part) => {
     display.tiles.set({ ...display.tiles.value, ...part });
     reload();
   };
+  return () => h(Panel, { ...context, open: page.displayOpen, change });
+}
 
-  const opacity = slider("Outlines", {
-    min: 0,
-    max: 1,
-    step: 0.05,
-    value: display.opacity.value,
-    show: (value) => `${Math.round(value * 100)} %`,
-    onchange(value) {
-      display.opacity.set(value);
-      try {
-        localStorage.setItem("terraclick.display", JSON.stringify({ opacity: value }));
-      } catch {
-        // kept for this page only
-      }
-    },
-  });
-  const swipe = h("input", { type: "checkbox", onchange: () => display.swipe.set(swipe.checked ? 0.5 : null) });
-  display.swipe.on((at) => (swipe.checked = at !== null));
-  const labels = h("input", { type: "checkbox", onchange: () => display.labels.set(labels.checked) });
-
-  function picture() {
-    const image = project.image.value;
-    if (!image) return [];
-    const { gamma = 1, stretch = "auto" } = display.tiles.value;
-    const gammaSlider = slider("Gamma", {
-      min: 0.4,
-      max: 2.5,
-      step: 0.05,
-      value: gamma,
-      show: (value) => value.toFixed(2),
-      onchange: (value) => change({ gamma: value === 1 ? undefined : value }),
-    });
-    const how = h(
-      "select.small.grow",
-      { "aria-label": "Stretch", onchange: () => change({ stretch: how.value === "auto" ? undefined : how.value }) },
-      [
-        ["auto", "Stretch: automatic"],
-        ["percent", "Stretch: 2–98 %"],
-        ["none", "Stretch: none"],
-      ].map(([value, text]) => h("option", { value, selected: value === stretch }, text)),
-    );
-    return [gammaSlider, how, image.bands.length > 3 || image.bands.length === 2 ? bandPicker(image) : null];
-  }
-
-  function bandPicker(image) {
-    const current = display.tiles.value.bands ?? image.default_bands;
-    const picks = ["Red", "Green", "Blue"].map((channel, i) =>
+const Panel = live(({ open, ...more }) =>
+  h(
+    "div.float.display",
+    { class: open.value ? "open" : "" },
+    h(
+      "div.head",
+      h("span", { hidden: !open.value }, "Display"),
       h(
-        "select.small.grow",
+        "button.tool.left",
         {
+          "aria-label": "Display",
+          "aria-expanded": open.value,
+          dataset: { tip: "Display: opacity, bands, swipe" },
+          onclick: () => open.set(!open.value),
+        },
+        icon("layers"),
+      ),
+    ),
+    h(
+      "div.body.stack",
+      { hidden: !open.value },
+      open.value && [h(Outlines, more), h(Picture, more), h(Heatmaps, more)],
+    ),
+  ),
+);
+
+const Outlines = live(({ display, keys }) => {
+  const box = (checked, change) => ({ type: "checkbox", checked, onchange: ({ target }) => change(target.checked) });
+  return [
+    h(Slider, {
+      label: "Outlines",
+      ...{ max: 1, step: 0.05, value: display.opacity.value, show: percent, change: display.opacity.set },
+    }),
+    h("label.check", h("input", box(display.labels.value, display.labels.set)), "Class names on the map"),
+    h(
+      "label.check",
+      h(
+        "input",
+        box(display.swipe.value !== null, (on) => display.swipe.set(on ? 0.5 : null)),
+      ),
+      "Swipe: picture without outlines",
+      h("kbd", keys.keysOf("swipe")[0]?.toUpperCase() ?? ""),
+    ),
+  ];
+});
+
+const Picture = live(({ project, display, change }) => {
+  const image = project.image.value;
+  if (!image) return null;
+  const { gamma = 1, stretch = "auto" } = display.tiles.value;
+  const picked = (value, usual) => (value === usual ? undefined : value);
+  return [
+    h(Slider, {
+      label: "Gamma",
+      ...{ min: 0.4, max: 2.5, step: 0.05, value: gamma, show: (value) => value.toFixed(2) },
+      change: (value) => change({ gamma: picked(value, 1) }),
+    }),
+    choice(STRETCHES, {
+      class: "small grow",
+      "aria-label": "Stretch",
+      value: stretch,
+      onchange: ({ target }) => change({ stretch: picked(target.value, "auto") }),
+    }),
+    (image.bands.length > 3 || image.bands.length === 2) && bandPicker(image, display, change),
+  ];
+});
+
+function bandPicker(image, display, change) {
+  const known = display.tiles.value.bands ?? image.default_bands;
+  const bands = [0, 1, 2].map((at) => known[at] ?? known[0]);
+  const names = image.bands.map((band) => [band.index, `${band.index} ${band.name ?? ""}`]);
+  return h(
+    "div.stack.bands",
+    h("span.muted", "Bands shown as red, green, blue; clicks see them too"),
+    h(
+      "div.row",
+      ["Red", "Green", "Blue"].map((channel, at) =>
+        choice(names, {
+          class: "small grow",
           "aria-label": `${channel} shows band`,
           title: `${channel} shows band`,
-          onchange: () => change({ bands: picks.map((pick) => Number(pick.value)) }),
-        },
-        image.bands.map((band) =>
-          h(
-            "option",
-            { value: band.index, selected: band.index === (current[i] ?? current[0]) },
-            `${band.index} ${band.name ?? ""}`,
-          ),
-        ),
+          value: bands[at],
+          onchange: ({ target }) => change({ bands: bands.with(at, Number(target.value)) }),
+        }),
       ),
-    );
-    return h(
-      "div.stack",
-      { style: { gap: "4px" } },
-      h("span.muted", "Bands shown as red, green, blue; clicks see them too"),
-      h("div.row", picks),
-    );
-  }
+    ),
+  );
+}
 
-  const changeLayer = (id, part) =>
-    display.layers.update((all) => all.map((layer) => (layer.id === id ? { ...layer, ...part } : layer)));
-  const heatmaps = h("div.stack.layers", { style: { gap: "6px" } });
-  function listLayers(layers) {
-    const files = new Set(layers.map((layer) => layer.file));
-    const rows = layers.map(({ id, name, file, shown, opacity: strength }) => {
-      const how = slider(`Opacity of ${name}`, {
-        min: 0,
-        max: 1,
-        step: 0.05,
-        value: strength,
-        show: (value) => `${Math.round(value * 100)} %`,
-        onchange: (value) => changeLayer(id, { opacity: value }),
-      });
-      how.hidden = !shown;
-      const on = h("input", {
-        type: "checkbox",
-        checked: shown,
-        onchange: () => (changeLayer(id, { shown: on.checked }), (how.hidden = !on.checked)),
-      });
-      return [
-        h(
-          "label.check",
-          { dataset: { layer: id } },
-          on,
-          h("span.ellipsis", { title: file }, files.size > 1 ? `${name} (${file})` : name),
-        ),
-        how,
-      ];
-    });
-    fill(heatmaps, rows.length ? [h("span.muted", "Where the map model saw a class: blue no, red yes"), rows] : []);
-  }
-  async function findLayers(image) {
-    display.layers.set([]);
-    listLayers([]);
-    if (!image) return;
-    const found = await api.layers(image.id).catch(() => []);
-    if (project.image.value !== image) return;
-    display.layers.set(found.map((layer) => ({ ...layer, shown: false, opacity: 0.8 })));
-    listLayers(display.layers.value);
-  }
-
-  const draw = () =>
-    fill(
-      body,
-      opacity,
-      h("label.check", labels, "Class names on the map"),
+const Heatmaps = live(({ display }) => {
+  const layers = display.heatmaps.value;
+  const several = new Set(layers.map((layer) => layer.file)).size > 1;
+  const change = (id, part) =>
+    display.heatmaps.set(display.heatmaps.value.map((layer) => (layer.id === id ? { ...layer, ...part } : layer)));
+  return h(
+    "div.stack.layers",
+    layers.length > 0 && h("span.muted", "Where the map model saw a class: blue no, red yes"),
+    layers.map(({ id, name, file, shown, opacity }) => [
       h(
         "label.check",
-        swipe,
-        "Swipe: picture without outlines",
-        h("kbd", keys.keysOf("swipe")[0]?.toUpperCase() ?? ""),
+        { dataset: { layer: id } },
+        h("input", {
+          type: "checkbox",
+          checked: shown,
+          onchange: ({ target }) => change(id, { shown: target.checked }),
+        }),
+        h("span.ellipsis", { title: file }, several ? `${name} (${file})` : name),
       ),
-      picture(),
-      heatmaps,
-    );
-  project.image.on((image) => {
-    draw(); // what each image is shown with is kept in main.js
-    findLayers(image);
-  });
-  return panel;
-}
+      shown &&
+        h(Slider, {
+          label: `Opacity of ${name}`,
+          ...{ max: 1, step: 0.05, value: opacity, show: percent },
+          change: (value) => change(id, { opacity: value }),
+        }),
+    ]),
+  );
+});
 
-/** Clip the outlines to the right of a handle that is dragged over the map. */
-export function createSwipe({ stage, display }) {
-  const handle = h("div.swipe-handle", { hidden: true, role: "slider", "aria-label": "Swipe" });
-  stage.element.append(handle);
-  const place = () => {
-    const at = display.swipe.value;
-    handle.hidden = at === null;
-    stage.element.classList.toggle("swiping", at !== null);
-    if (at !== null) stage.element.style.setProperty("--swipe", `${at * 100}%`);
-  };
-  handle.addEventListener("pointerdown", (event) => {
-    handle.setPointerCapture(event.pointerId);
-    event.stopPropagation();
+const SWIPE = [0.02, 0.98];
+const STEP = 0.05;
+
+/** Clip the outlines to the right of a handle that is dragged over the map, or moved by arrow keys. */
+export const Swipe = live(({ stage: { element }, display }) => {
+  const at = display.swipe.value;
+  const put = (part) => display.swipe.set(Math.min(SWIPE[1], Math.max(SWIPE[0], part)));
+  element.classList.toggle("swiping", at !== null);
+  if (at !== null) element.style.setProperty("--swipe", `${at * 100}%`);
+  if (at === null) return null;
+  return h("div.swipe-handle", {
+    style: { "--swipe": `${at * 100}%` },
+    ...{ role: "slider", tabIndex: 0, "aria-label": "Swipe" },
+    ...{ "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(at * 100) },
+    onpointerdown: (event) => event.currentTarget.setPointerCapture(event.pointerId),
+    onpointermove(event) {
+      if (!event.currentTarget.hasPointerCapture(event.pointerId)) return;
+      const box = element.getBoundingClientRect();
+      put((event.clientX - box.left) / box.width);
+    },
+    onkeydown(event) {
+      const step = { ArrowRight: STEP, ArrowLeft: -STEP }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      put(at + step);
+    },
   });
-  handle.addEventListener("pointermove", (event) => {
-    if (!handle.hasPointerCapture(event.pointerId)) return;
-    event.stopPropagation();
-    const box = stage.element.getBoundingClientRect();
-    display.swipe.set(Math.min(0.98, Math.max(0.02, (event.clientX - box.left) / box.width)));
-  });
-  display.swipe.on(place);
-}
+});

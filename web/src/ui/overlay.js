@@ -1,128 +1,72 @@
 /** What floats on the map: advice for the tool in the hand, where the cursor is, scale, zoom buttons, progress. */
 
-import { fill, h, icon } from "../dom.js";
 import { pretty } from "../keys.js";
+import { live } from "../live.js";
+import { h, icon } from "../markup.js";
+import { derived, signal } from "../signal.js";
 
-export function createOverlay({ project, stage, tools, clicking, actions, keys, encoding }) {
-  const advice = h("div.float.advice");
-  const drawAdvice = () => {
-    const proposals = actions.proposals.value;
-    const lines = proposals
-      ? [
-          ["yes", "keep"],
-          ["no", "refuse"],
-          ["clear", "stop"],
-        ]
-      : (tools.current.value?.advice() ?? []);
-    const hint =
-      !proposals && tools.current.value?.questions && clicking.session.value?.hint && clicking.begun()
-        ? [["yes no", "is the ? part of it"]]
-        : [];
-    fill(
-      advice,
-      [...lines, ...hint].map(([act, text]) => sentence(act, text)),
-    );
-    advice.hidden = !lines.length || !project.image.value;
-  };
-  const sentence = (act, text) => {
-    if (act === "include" || act === "exclude") return h("span", { class: act }, text);
-    const pressed = act
-      .split(" ")
-      .map((id) => keys.keysOf(id)[0])
-      .filter(Boolean);
-    return h(
-      "span",
-      pressed.map((key) => [h("kbd", pretty(key)), " "]),
-      text,
-    );
-  };
-  for (const value of [
-    project.target,
-    project.selection,
-    project.image,
-    clicking.session,
-    tools.current,
-    actions.proposals,
-    keys.own,
-  ])
-    value.on(drawAdvice);
+const OF_PROPOSALS = [
+  ["yes", "keep"],
+  ["no", "refuse"],
+  ["clear", "stop"],
+];
+const WAIT_MS = 250;
 
-  const where = h("div.float.where", { hidden: true });
-  const position = h("span");
-  const bar = h("i");
-  const length = h("span");
-  const notes = h("details.notes", { hidden: true });
-  project.image.on((image) => {
-    const said = image?.notes ?? [];
-    notes.hidden = !said.length;
-    notes.open = false;
-    where.hidden &&= !said.length;
-    fill(
-      notes,
-      h("summary", said.length === 1 ? "1 note" : `${said.length} notes`),
-      said.map((note) => h("p", note[0]?.toUpperCase() + note.slice(1))),
-    );
-  });
-  fill(where, h("span.scale", length, bar), position, notes);
-  stage.cursor.on((place) => {
-    const image = project.image.value;
-    where.hidden = !image;
-    if (!image) return;
-    position.textContent = place && stage.isOnImage(place) ? coordinates(image, place) : (image.crs_name ?? "pixels");
-  });
-  stage.resolution.on((resolution) => {
-    const image = project.image.value;
-    if (!image) return;
-    const unit = image.gsd ?? 1;
-    const wanted = 90 * resolution * unit;
-    const power = 10 ** Math.floor(Math.log10(wanted));
-    const round = [5, 2, 1].find((step) => step * power <= wanted) * power;
-    bar.style.width = `${round / (resolution * unit)}px`;
-    length.textContent = image.gsd ? (round >= 1000 ? `${round / 1000} km` : `${round} m`) : `${round} px`;
-  });
+export const createOverlay = (context) => {
+  const busy = settled(derived(() => busyWith(context)));
+  return () => [h(Advice, context), h(Where, context), h(Corner, context), h(Busy, { busy })];
+};
 
-  const corner = h(
-    "div.float.corner",
-    [
-      ["plus", "Zoom in", "zoom.in", () => stage.zoomBy(1)],
-      ["minus", "Zoom out", "zoom.out", () => stage.zoomBy(-1)],
-      ["fit", "Whole image", "fit", () => stage.fitImage()],
-    ].map(([name, label, act, run]) =>
-      h("button.tool.left", { onclick: run, "aria-label": label, title: keys.titled(label, act) }, icon(name, 17)),
-    ),
+const Advice = live(({ project, tools, clicking, actions, keys }) => {
+  const tool = tools.current.value;
+  const lines = actions.proposals.value ? OF_PROPOSALS : (tool?.advice() ?? []);
+  const asked = !actions.proposals.value && tool?.questions && clicking.openOutline.value?.hint && clicking.begun();
+  const all = asked ? [...lines, ["yes no", "is the ? part of it"]] : lines;
+  return h(
+    "div.float.advice",
+    { hidden: !lines.length || !project.image.value },
+    all.map(([command, text]) => {
+      if (command === "include" || command === "exclude") return h("span", { class: command }, text);
+      const pressed = command.split(" ").map((id) => keys.keysOf(id)[0]);
+      return h(
+        "span",
+        pressed.filter(Boolean).map((key) => [h("kbd", pretty(key)), " "]),
+        text,
+      );
+    }),
   );
+});
 
-  const words = h("span");
-  const progress = h("progress", { max: 1, hidden: true });
-  const busy = h("div.float.busy", { hidden: true }, h("span.spinner"), words, progress);
-  let timer = 0;
-  const drawBusy = () => {
-    clearTimeout(timer);
-    const at = encoding.value;
-    const text = at
-      ? "Looking at this part of the image"
-      : clicking.busy.value
-        ? "Outlining"
-        : project.loading.value
-          ? "Loading objects"
-          : "";
-    if (!text) {
-      busy.hidden = true;
-      return;
-    }
-    timer = setTimeout(
-      () => {
-        words.textContent = text;
-        progress.hidden = !at || at.total < 2;
-        if (at) progress.value = at.done / at.total;
-        busy.hidden = false;
-      },
-      busy.hidden ? 250 : 0,
-    );
-  };
-  for (const value of [encoding, clicking.busy, project.loading]) value.on(drawBusy);
+const Where = live(({ project, stage }) => {
+  const image = project.image.value;
+  if (!image) return h("div.float.where", { hidden: true });
+  const place = stage.cursor.value;
+  const { width, text } = scaleBar(stage.resolution.value, image.gsd);
+  return h(
+    "div.float.where",
+    h("span.scale", h("span", text), h("i", { style: { width: `${width}px` } })),
+    h("span", place && stage.isOnImage(place) ? coordinates(image, place) : (image.crs_name ?? "pixels")),
+    h(Notes, { key: image.id, notes: image.notes ?? [] }),
+  );
+});
 
-  return [advice, where, corner, busy];
+const Notes = live(({ notes }) =>
+  h(
+    "details.notes",
+    { hidden: !notes.length },
+    h("summary", notes.length === 1 ? "1 note" : `${notes.length} notes`),
+    notes.map((note) => h("p", note[0]?.toUpperCase() + note.slice(1))),
+  ),
+);
+
+/** A bar of about 90 screen pixels: how wide, and how long that is in round metres, or pixels of the image. */
+export function scaleBar(resolution, gsd) {
+  const unit = gsd ?? 1;
+  const wanted = 90 * resolution * unit;
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  const round = [5, 2, 1].find((step) => step * power <= wanted) * power;
+  const text = gsd ? (round >= 1000 ? `${round / 1000} km` : `${round} m`) : `${round} px`;
+  return { width: round / (resolution * unit), text };
 }
 
 function coordinates(image, [x, up]) {
@@ -134,3 +78,53 @@ function coordinates(image, [x, up]) {
   const digits = degrees ? 6 : Math.abs(a) + Math.abs(b) < 2 ? 1 : 0;
   return `${(a * x + b * y + c).toFixed(digits)}, ${(d * x + e * y + f).toFixed(digits)}  ·  ${image.crs}`;
 }
+
+const ZOOMS = [
+  ["plus", "Zoom in", "zoom.in"],
+  ["minus", "Zoom out", "zoom.out"],
+  ["fit", "Whole image", "fit"],
+];
+
+const Corner = live(({ keys }) =>
+  h(
+    "div.float.corner",
+    ZOOMS.map(([name, label, command]) =>
+      h(
+        "button.tool.left",
+        { onclick: () => keys.run(command), "aria-label": label, title: keys.titled(label, command) },
+        icon(name, 17),
+      ),
+    ),
+  ),
+);
+
+function busyWith({ encoding, clicking, project }) {
+  const at = encoding.value;
+  if (at) return { text: "Looking at this part of the image", part: at.total < 2 ? null : at.done / at.total };
+  if (clicking.busy.value) return { text: "Outlining", part: null };
+  return project.loading.value ? { text: "Loading objects", part: null } : null;
+}
+
+/** What lasts: work that is over soon is not told of. */
+function settled(work) {
+  const told = signal(null);
+  let timer = 0;
+  work.on(() => {
+    clearTimeout(timer);
+    timer = 0;
+    if (!work.value || told.value) told.set(work.value);
+    else timer = setTimeout(() => told.set(work.value), WAIT_MS);
+  });
+  return told;
+}
+
+const Busy = live(({ busy }) => {
+  const { text, part = null } = busy.value ?? {};
+  return h(
+    "div.float.busy",
+    { hidden: !text },
+    h("span.spinner"),
+    h("span", text),
+    h("progress", { max: 1, value: part ?? 0, hidden: part === null }),
+  );
+});

@@ -1,125 +1,134 @@
 /** The one toolbar: which image, which tool, what a click means, undo and redo, in and out. */
 
-import { fill, h, icon } from "../dom.js";
+import { live } from "../live.js";
+import { h, icon } from "../markup.js";
 
-export function createToolbar({ project, tools, actions, keys, history, dialogs, undo, redo }) {
-  const button = (name, label, act, run, extra = {}) =>
-    h(
-      "button.tool",
-      { onclick: run, "aria-label": label, dataset: { tip: keys.titled(label, act), act }, ...extra },
-      icon(name),
-    );
+const TARGETS = [
+  ["object", "object", "This object"],
+  ["class", "alike", "Everything like it"],
+];
 
-  // --- images ---
-  const pick = h("select.small", { "aria-label": "Image", onchange: () => project.showImage(pick.value) });
-  const place = h("button.button.quiet.small.count", {
-    onclick: () => dialogs.images(),
-    title: keys.titled("All images: search, filter, mark as done", "images"),
-    "aria-label": "All images",
-  });
-  const pictures = h(
-    "div.pictures",
-    button("previous", "Previous image", "image.previous", () => actions.nextImage(-1)),
-    pick,
-    button("next", "Next image", "image.next", () => actions.nextImage(1)),
-    place,
-  );
-  const drawImages = () => {
-    const images = project.images.value;
-    fill(
-      pick,
-      images.map((image) => h("option", { value: image.id }, image.name)),
-    );
-    pick.value = project.image.value?.id ?? "";
-    place.textContent =
-      images.length > 1
-        ? `${images.findIndex((image) => image.id === project.image.value?.id) + 1} of ${images.length}`
-        : "";
-    for (const arrow of pictures.querySelectorAll("button")) arrow.hidden = images.length < 2;
-    pick.options[pick.selectedIndex]?.setAttribute("title", project.image.value?.name ?? "");
-  };
-  project.images.on(drawImages);
-  project.image.on(drawImages);
-
-  // --- tools ---
-  const toolButtons = tools.list.map((tool) =>
-    h(
-      "button.tool",
-      {
-        onclick: () => tools.use(tool.id),
-        "aria-label": tool.label,
-        "aria-pressed": "false",
-        dataset: { tip: keys.titled(tool.label, `tool.${tool.id}`), tool: tool.id },
-      },
-      icon(tool.icon),
-    ),
-  );
-  tools.current.on((current) =>
-    toolButtons.forEach((element) =>
-      element.setAttribute("aria-pressed", String(element.dataset.tool === current?.id)),
-    ),
-  );
-  const merge = button("merge", "Combine", "merge", () => actions.merge());
-  toolButtons.splice(tools.list.findIndex(({ id }) => id === "split") + 1, 0, merge);
-  project.selection.on((chosen) => (merge.disabled = chosen.size < 2));
-
-  // --- target ---
-  const targets = [
-    ["object", "object", "This object"],
-    ["class", "alike", "Everything like it"],
-  ].map(([target, name, label]) =>
-    h(
-      "button",
-      { onclick: () => project.target.set(target), title: keys.titled(label, "target"), dataset: { target } },
-      icon(name, 16),
-      h("span", label),
-    ),
-  );
-  project.target.on((target) =>
-    targets.forEach((element) => element.setAttribute("aria-pressed", String(element.dataset.target === target))),
-  );
-
-  // --- undo and redo ---
-  const back = button("undo", "Undo", "undo", undo, { class: "left" });
-  const again = button("redo", "Redo", "redo", redo, { class: "left" });
-  const drawHistory = () => {
-    const { undo: last, redo: next } = history.state.value;
-    back.disabled = !last;
-    again.disabled = !next;
-    back.dataset.tip = keys.titled(`Undo${last ? `: ${last}` : ""}`, "undo");
-    again.dataset.tip = keys.titled(`Redo${next ? `: ${next}` : ""}`, "redo");
-  };
-  history.state.on(drawHistory);
-
-  keys.own.on(
-    () => {
-      for (const element of document.querySelectorAll("[data-act]"))
-        element.dataset.tip = keys.titled(element.getAttribute("aria-label"), element.dataset.act);
-      for (const element of toolButtons)
-        if (element.dataset.tool)
-          element.dataset.tip = keys.titled(element.getAttribute("aria-label"), `tool.${element.dataset.tool}`);
-    },
-    { now: false },
-  );
-
+export const Toolbar = (context) => {
+  const { keys, dialogs } = context;
   return h(
     "header.bar",
     h("div.brand", h("img", { src: "static/icon.svg", alt: "" }), h("h1", "TerraClick")),
     h("span.divider"),
-    pictures,
+    h(Images, context),
     h("span.divider"),
-    h("div.group", { role: "toolbar", "aria-label": "Tools" }, toolButtons),
+    h(Tools, context),
     h("span.divider"),
-    h("div.segments.target", { role: "group", "aria-label": "What a click means" }, targets),
+    h(Targets, context),
     h("span.spacer"),
-    h("div.group", back, again),
+    h(Turns, context),
     h("span.divider"),
     h(
       "div.group",
-      button("import", "Import polygons", "import", dialogs.import, { class: "left" }),
-      button("export", "Export", "export", dialogs.export, { class: "left" }),
-      button("panel", "Show or hide the panel", "panel", () => keys.run("panel"), { class: "left" }),
-      button("help", "Help: guide and keys", "help", dialogs.keys, { class: "left" }),
+      h(Button, { keys, name: "import", label: "Import polygons", run: () => dialogs.import() }),
+      h(Button, { keys, name: "export", label: "Export", run: dialogs.export }),
+      h(Button, { keys, name: "panel", label: "Show or hide the panel", run: () => keys.run("panel") }),
+      h(Button, { keys, name: "help", label: "Help: guide and keys", run: dialogs.keys }),
     ),
   );
-}
+};
+
+/** A button with an icon that says its key; `command` is what has the key, where that is not the name of the icon. */
+const Button = live(({ keys, name, command = name, label, tip = label, run, left = true, disabled = false }) =>
+  h(
+    "button.tool",
+    {
+      class: left ? "left" : "",
+      onclick: run,
+      "aria-label": label,
+      dataset: { tip: keys.titled(tip, command), command },
+      disabled,
+    },
+    icon(name),
+  ),
+);
+
+const Images = live(({ project, actions, keys, dialogs }) => {
+  const images = project.images.value;
+  const id = project.image.value?.id ?? "";
+  const several = images.length > 1;
+  const step = (name, label, by) =>
+    several &&
+    h(Button, { keys, name, command: `image.${name}`, label, run: () => actions.nextImage(by), left: false });
+  return h(
+    "div.pictures",
+    step("previous", "Previous image", -1),
+    h(
+      "select.small",
+      {
+        "aria-label": "Image",
+        title: project.image.value?.name,
+        value: id,
+        onchange: ({ target }) => project.showImage(target.value),
+      },
+      images.map((image) => h("option", { key: image.id, value: image.id }, image.name)),
+    ),
+    step("next", "Next image", 1),
+    several &&
+      h(
+        "button.button.quiet.small.count",
+        {
+          onclick: () => dialogs.images(),
+          title: keys.titled("All images: search, filter, mark as done", "images"),
+          "aria-label": "All images",
+        },
+        `${images.findIndex((image) => image.id === id) + 1} of ${images.length}`,
+      ),
+  );
+});
+
+const Tools = live(({ tools, project, actions, keys }) => {
+  const combine = () =>
+    h(Button, {
+      ...{ keys, name: "merge", label: "Combine", run: actions.merge, left: false },
+      disabled: project.selection.value.size < 2,
+    });
+  return h(
+    "div.group",
+    { role: "toolbar", "aria-label": "Tools" },
+    tools.list.map(({ id, label, icon: lines }) => [
+      h(
+        "button.tool",
+        {
+          onclick: () => tools.use(id),
+          "aria-label": label,
+          "aria-pressed": tools.is(id),
+          dataset: { tip: keys.titled(label, `tool.${id}`), tool: id },
+        },
+        icon(lines),
+      ),
+      id === "split" && combine(),
+    ]),
+  );
+});
+
+const Targets = live(({ project, keys }) =>
+  h(
+    "div.segments.target",
+    { role: "group", "aria-label": "What a click means" },
+    TARGETS.map(([target, name, label]) =>
+      h(
+        "button",
+        {
+          onclick: () => project.target.set(target),
+          title: keys.titled(label, "target"),
+          "aria-pressed": project.target.value === target,
+          dataset: { target },
+        },
+        icon(name, 16),
+        h("span", label),
+      ),
+    ),
+  ),
+);
+
+const Turns = live(({ history, keys, undo, redo }) => {
+  const { undo: last, redo: next } = history.state.value;
+  const turn = (name, label, run, what) =>
+    h(Button, { keys, name, label, run, tip: what ? `${label}: ${what}` : label, disabled: !what });
+  return h("div.group", turn("undo", "Undo", undo, last), turn("redo", "Redo", redo, next));
+});

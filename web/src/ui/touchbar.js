@@ -1,84 +1,56 @@
 /** What keys and the right button do, as buttons: on a touch screen always, elsewhere where the answer is asked for. */
 
-import { fill, h, icon } from "../dom.js";
+import { live } from "../live.js";
+import { h, icon } from "../markup.js";
 
-export function createTouchbar({ project, tools, clicking, actions, excluding, brushSize, undo, answer, keys }) {
-  const bar = h("div.float.touchbar", { role: "toolbar", "aria-label": "Actions" });
-  const touch = window.matchMedia?.("(pointer: coarse)");
-  let touched = Boolean(touch?.matches);
-  window.addEventListener(
-    "pointerdown",
-    (event) => {
-      if (event.pointerType !== "touch" || touched) return;
-      touched = true;
-      draw();
-    },
-    true,
-  );
+const TAPS = [
+  [false, "plus", "Include"],
+  [true, "minus", "Exclude"],
+];
 
-  const button = (name, text, run, extra = {}) => h("button.button", { onclick: run, ...extra }, icon(name, 16), text);
-  function draw() {
-    const tool = tools.current.value;
-    const begun = clicking.begun();
-    const asked = actions.proposals.value || actions.reviewing.value || (begun && clicking.session.value?.hint);
-    const parts = [];
-    if (touched && tool?.questions)
-      parts.push(
-        h(
-          "div.segments",
-          { role: "group", "aria-label": "A tap means" },
-          [
-            [false, "plus", "Include"],
-            [true, "minus", "Exclude"],
-          ].map(([value, name, text]) =>
-            h(
-              "button",
-              {
-                onclick: () => excluding.set(value),
-                "aria-pressed": String(excluding.value === value),
-                dataset: { excluding: String(value) },
-              },
-              icon(name, 15),
-              h("span", text),
-            ),
-          ),
-        ),
-      );
-    if (tool?.brush)
-      parts.push(
-        button("minus", "Smaller brush", () => keys.run("brush.smaller"), { dataset: { brush: "smaller" } }),
-        button("plus", "Larger brush", () => keys.run("brush.larger"), { dataset: { brush: "larger" } }),
-      );
-    if (asked)
-      parts.push(
-        button("check", actions.reviewing.value ? "Approve" : "Yes", () => answer(true), {
-          dataset: { answer: "yes" },
-        }),
-        button("close", actions.reviewing.value ? "Reject" : "No", () => answer(false), { dataset: { answer: "no" } }),
-      );
-    if (actions.proposals.value || actions.reviewing.value)
-      parts.push(
-        button("close", actions.proposals.value ? "Leave Find the rest" : "Leave review", () => keys.run("clear"), {
-          dataset: { leave: "" },
-        }),
-      );
-    if (touched && tools.current.value?.enter)
-      parts.push(button("check", "Finish", () => tools.current.value.enter(), { dataset: { finish: "" } }));
-    if (touched && begun) parts.push(button("check", "Accept", () => clicking.accept(), { dataset: { keep: "" } }));
-    if (touched) parts.push(button("undo", "Undo", () => undo()));
-    bar.hidden = !parts.length || !project.image.value;
-    fill(bar, parts);
-  }
-  for (const value of [
-    tools.current,
-    clicking.session,
-    actions.proposals,
-    actions.reviewing,
-    excluding,
-    project.image,
-    project.selection,
-    brushSize,
-  ])
-    value.on(draw);
-  return bar;
+export function createTouchbar(context) {
+  const { touched } = context.page;
+  window.addEventListener("pointerdown", ({ pointerType }) => pointerType === "touch" && touched.set(true), true);
+  return () => h(Bar, { ...context, touched });
 }
+
+const Bar = live(({ project, tools, clicking, actions, excluding, undo, answer, keys, touched }) => {
+  const tool = tools.current.value;
+  const begun = clicking.begun();
+  const [proposals, reviewing, touch] = [actions.proposals.value, actions.reviewing.value, touched.value];
+  const asked = proposals || reviewing || (begun && clicking.openOutline.value?.hint);
+  const button = (name, text, run, dataset) => h("button.button", { onclick: run, dataset }, icon(name, 16), text);
+  const parts = [
+    touch && tool?.questions && h(Taps, { excluding }),
+    tool?.brush && button("minus", "Smaller brush", () => keys.run("brush.smaller"), { brush: "smaller" }),
+    tool?.brush && button("plus", "Larger brush", () => keys.run("brush.larger"), { brush: "larger" }),
+    asked && button("check", reviewing ? "Approve" : "Yes", () => answer(true), { answer: "yes" }),
+    asked && button("close", reviewing ? "Reject" : "No", () => answer(false), { answer: "no" }),
+    (proposals || reviewing) &&
+      button("close", proposals ? "Leave Find the rest" : "Leave review", () => keys.run("clear"), { leave: "" }),
+    touch && tool?.enter && button("check", "Finish", () => tool.enter(), { finish: "" }),
+    touch && begun && button("check", "Accept", () => clicking.accept(), { keep: "" }),
+    touch && button("undo", "Undo", () => undo()),
+  ].filter(Boolean);
+  const hidden = !parts.length || !project.image.value;
+  return h("div.float.touchbar", { role: "toolbar", "aria-label": "Actions", hidden }, parts);
+});
+
+const Taps = live(({ excluding }) =>
+  h(
+    "div.segments",
+    { role: "group", "aria-label": "A tap means" },
+    TAPS.map(([value, name, text]) =>
+      h(
+        "button",
+        {
+          onclick: () => excluding.set(value),
+          "aria-pressed": excluding.value === value,
+          dataset: { excluding: String(value) },
+        },
+        icon(name, 15),
+        h("span", text),
+      ),
+    ),
+  ),
+);

@@ -1,66 +1,29 @@
-/** Build elements without innerHTML: every label in the map is text, so a class named <script> is only a funny name. */
+/** What components are made of. Every label in the map is text, so a class named <script> is only a funny name. */
 
-const SVG = "http://www.w3.org/2000/svg";
+import { h as vnode, isValidElement } from "preact";
 
 /**
- * h("button.primary", {onclick, title}, "Save") → element. `class`, `dataset`, `style` (object) and on… are
- * understood.
+ * h("button.primary", {onclick, title}, "Save") → Preact's node of an element; h(Component, {…}) of a component. The
+ * class names after the tag come before those of `class`, `dataset` holds data- attributes; props may be left out.
  */
 export function h(tag, props, ...children) {
+  if (props === null || typeof props !== "object" || Array.isArray(props) || isValidElement(props))
+    return h(tag, {}, props, ...children);
+  if (typeof tag !== "string") return vnode(tag, props, ...children);
   const [name, ...classes] = tag.split(".");
-  const element = document.createElement(name || "div");
-  if (classes.length) element.className = classes.join(" ");
-  if (props !== null && (typeof props !== "object" || props instanceof Node || Array.isArray(props))) {
-    children.unshift(props);
-    props = null;
-  }
-  for (const [key, value] of Object.entries(props ?? {})) setProperty(element, key, value);
-  append(element, children);
-  return element;
-}
-
-function setProperty(element, key, value) {
-  if (value === undefined || value === null || value === false) return;
-  if (key === "class") element.className += ` ${value}`;
-  else if (key === "style")
-    for (const [name, text] of Object.entries(value))
-      element.style.setProperty(
-        name.startsWith("--") ? name : name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
-        text,
-      );
-  else if (key === "dataset") Object.assign(element.dataset, value);
-  else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-  else if (key in element && !key.includes("-") && key !== "list" && key !== "form") element[key] = value;
-  else element.setAttribute(key, value === true ? "" : value);
-}
-
-/** Append children; arrays are flattened, null and false are left out. */
-export function append(element, children) {
-  for (const child of children.flat(Infinity)) {
-    if (child === null || child === undefined || child === false) continue;
-    element.append(child instanceof Node ? child : String(child));
-  }
-  return element;
-}
-
-/** Replace everything inside an element. */
-export function fill(element, ...children) {
-  element.replaceChildren();
-  return append(element, children);
+  const { class: more, dataset = {}, ...rest } = props;
+  for (const [key, value] of Object.entries(dataset)) rest[`data-${key}`] = value;
+  if (more || classes.length) rest.class = [...classes, more].filter(Boolean).join(" ");
+  return vnode(name || "div", rest, ...children);
 }
 
 /** One of the line icons below, or lines of its own ["M4 5h16", …] on 24 × 24; 18 px unless told otherwise. */
-export function icon(name, size = 18) {
-  const svg = document.createElementNS(SVG, "svg");
-  const sizes = { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", class: "icon" };
-  for (const [key, value] of Object.entries(sizes)) svg.setAttribute(key, value);
-  for (const d of Array.isArray(name) ? name : (ICONS[name] ?? ICONS.dot)) {
-    const path = document.createElementNS(SVG, "path");
-    path.setAttribute("d", d);
-    svg.append(path);
-  }
-  return svg;
-}
+export const icon = (name, size = 18) =>
+  h(
+    "svg.icon",
+    { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true" },
+    (Array.isArray(name) ? name : (ICONS[name] ?? ICONS.dot)).map((d) => h("path", { d })),
+  );
 
 const ICONS = {
   dot: ["M12 9a3 3 0 1 0 0 6a3 3 0 1 0 0-6"],
