@@ -58,6 +58,44 @@ def test_names_bear_a_word_in_its_one_meaning(words):
     assert borne(words, BEARERS) == GLOSSARY[words]
 
 
+TYPES = {  # of a parameter that is called by the word alone, outside the routes, which speak HTTP's words
+    "session": r"str|Path",
+    "target": r"Target|str|Tensor",  # in the exported net it is one of its inputs
+    "view": r"View|StoredView",
+    "model": r"str|Predictor|MapModel|Callable\[\[\], Model\]|dict\[str, Any\]",
+    "layer": r"nn\.\w+",
+    "report": r"Report|MapReport",
+    "act": r"str",
+}
+
+
+def strangers(source: str) -> list[str]:
+    """Parameters that are called by a word of the glossary and are of another type."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+                said = "" if one.annotation is None else ast.unparse(one.annotation)
+                known = TYPES.get(one.arg)
+                if known and said and not re.fullmatch(rf"({known})( \| ({known}|None))*", said):
+                    found.append(f"{node.name}({one.arg}: {said})")
+                if one.arg in ("engine", "space"):
+                    found.append(f"{node.name}({one.arg})")
+    return found
+
+
+def test_parameters_bear_a_word_in_its_one_meaning():
+    paths = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "routes"]
+    found = {path.name: strangers(path.read_text(encoding="utf-8")) for path in paths}
+    assert {name: odd for name, odd in found.items() if odd} == {}
+
+
+def test_a_parameter_in_another_meaning_is_found():
+    source = "def f(target: tuple[int, int], view: View | None = None, *, report: Callable[[int], None], space=1): ..."
+    odd = ["f(target: tuple[int, int])", "f(report: Callable[[int], None])", "f(space)"]
+    assert sorted(strangers(source)) == sorted(odd)
+
+
 def test_a_word_in_another_meaning_is_found(tmp_path):
     (tmp_path / "engine.py").write_text("class LiveSession:\n    pass\n\n\nclass Interactive:\n    pass\n")
     names = bearers(tmp_path)

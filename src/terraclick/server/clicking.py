@@ -220,18 +220,18 @@ def _answered(
 ) -> State:
     """The state answered: its last click alone where the view stayed, box and clicks where it did not."""
     spec = view_spec_for(settings, state.target, state.clicks, scene, state.grown, state.box)
-    view = encode(spec)
+    encoding = encode(spec)
     begun = time.perf_counter()
     sequence, clicks = state.sequence, state.clicks[-1:]
     if sequence is None or spec != state.spec:
-        sequence, clicks = _fresh(settings, state, view.grid, scene, examples(state.references)), state.clicks
+        sequence, clicks = _fresh(settings, state, encoding.grid, scene, examples(state.references)), state.clicks
         if state.box is not None:
-            box = on_view(state.box, scene.grid, view.grid, view.valid)
-            sequence = sequence.boxed(box, view.grid.shape, predictor, view.encoded)
-    sequence = sequence.answer(_placed(clicks, scene.grid, view), predictor, view.encoded)
+            box = on_view(state.box, scene.grid, encoding.grid, encoding.valid)
+            sequence = sequence.boxed(box, encoding.grid.shape, predictor, encoding.encoded)
+    sequence = sequence.answer(_placed(clicks, scene.grid, encoding), predictor, encoding.encoded)
     spent = 1e3 * (time.perf_counter() - begun)
-    timing = view.read_ms, view.encode_ms, spent
-    return replace(state, spec=spec, grid=view.grid, sequence=sequence, valid=view.valid, timing=timing)
+    timing = encoding.read_ms, encoding.encode_ms, spent
+    return replace(state, spec=spec, grid=encoding.grid, sequence=sequence, valid=encoding.valid, timing=timing)
 
 
 def _fresh(
@@ -240,11 +240,9 @@ def _fresh(
     if settings.seed is None:
         return ClickSequence(state.target, references)
     mask = rasterize([to_map(settings.seed, scene.grid)], grid)
-    return (
-        ClickSequence.from_mask(mask, state.target, references)
-        if mask.any()
-        else ClickSequence(state.target, references)
-    )
+    if not mask.any():
+        return ClickSequence(state.target, references)
+    return ClickSequence.from_mask(mask, state.target, references)
 
 
 def _check_inside(click: PixelClick, scene: Scene) -> None:
@@ -253,12 +251,12 @@ def _check_inside(click: PixelClick, scene: Scene) -> None:
         raise BadClick(f"the click {click.x:.10g}, {click.y:.10g} lies outside the image of {cols} x {rows} pixels.")
 
 
-def _placed(clicks: Sequence[PixelClick], whole: Grid, view: Encoded) -> Iterator[Click]:
+def _placed(clicks: Sequence[PixelClick], whole: Grid, encoding: Encoded) -> Iterator[Click]:
     """Clicks on the image as clicks on a view of it. Raises BadClick where it holds no picture."""
     for click in clicks:
         x, y = whole.to_map(click.y - 0.5, click.x - 0.5)
-        at = view.grid.to_click(x, y, click.positive)
-        check_real(at, view.valid, f"{click.x:.10g}, {click.y:.10g}")
+        at = encoding.grid.to_click(x, y, click.positive)
+        check_real(at, encoding.valid, f"{click.x:.10g}, {click.y:.10g}")
         yield at
 
 

@@ -30,7 +30,7 @@ SMALLEST = 0.1
 
 def propose(
     predictor: Predictor,
-    view: Encoded,
+    encoding: Encoded,
     scene: Scene,
     references: Sequence[Reference],
     same: Sequence[AreaGeometry],
@@ -43,25 +43,25 @@ def propose(
 
     Ranked by mean probability, less for parts far from the median size of `same`. Raises BadClick without examples.
     """
-    grid = view.grid
+    grid = encoding.grid
     clicks = tuple(_middles(same, grid))[:MOST_CLICKS]
     if not clicks and not any(reference.positive for reference in references):
         raise BadClick("nothing to look for: take an object of the class as an example first.")
-    answer = predictor.predict(view.encoded, Prompt(clicks, Target.CLASS, tuple(references)), None)
+    answer = predictor.predict(encoding.encoded, Prompt(clicks, Target.CLASS, tuple(references)), None)
     usual = float(np.median([_area_px(polygon, grid) for polygon in same])) if same else None
-    mask = answer.mask if view.valid is None else answer.mask & view.valid
+    mask = answer.mask if encoding.valid is None else answer.mask & encoding.valid
     if known:
         # a pixel's rim around what is known would only be proposed as a ring
         taken = rasterize(list(known), grid).astype(np.uint8)
         mask = mask & (cv2.dilate(taken, np.ones((3, 3), np.uint8)) == 0)
     least = SPECK_PX if usual is None else max(SPECK_PX, round(SMALLEST * usual))
     mask = fill_holes(mask, PIN_HOLE_PX)
-    mask = drop_specks(mask if view.valid is None else mask & view.valid, least)
+    mask = drop_specks(mask if encoding.valid is None else mask & encoding.valid, least)
     labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)[1]
     areas = np.bincount(labels.ravel())
     means = np.bincount(labels.ravel(), weights=answer.probs.ravel()) / np.maximum(areas, 1)
     found: list[tuple[float, Polygon]] = []
-    for polygon in drawn(answer, mask, grid, simplify_m, view.valid, scene.grid):
+    for polygon in drawn(answer, mask, grid, simplify_m, encoding.valid, scene.grid):
         at = polygon.representative_point()
         click = grid.to_click(at.x, at.y)
         row, col = _inside(click, grid.shape)
@@ -76,7 +76,7 @@ def propose(
     found.sort(key=lambda pair: -pair[0])
     shapes = []
     for score, polygon in found[:limit]:
-        real = only_real(shaped([polygon], grid, simplify_m, square), grid, view.valid, scene.grid)
+        real = only_real(shaped([polygon], grid, simplify_m, square), grid, encoding.valid, scene.grid)
         if not real.is_empty:
             shapes.append(shape_of(real, scene, score))
     return shapes

@@ -45,21 +45,21 @@ LOOK_S = 0.5
 def click_settings_of(
     target: Target,
     references: tuple[str, ...],
-    view: ShownBody | None,
+    shown: ShownBody | None,
     bands: Sequence[int] | None = None,
     stretch: Any = "auto",
     seed: AreaGeometry | None = None,
 ) -> ClickSettings:
-    """What a click session begins with, of what a request said."""
+    """What an open outline begins with, of what a request said."""
     bounds = None
-    if view is not None:
-        x0, y0, x1, y1 = view.bounds
+    if shown is not None:
+        x0, y0, x1, y1 = shown.bounds
         bounds = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
     return ClickSettings(
         target,
         references,
         bounds,
-        1.0 if view is None else view.resolution,
+        1.0 if shown is None else shown.resolution,
         None if bands is None else tuple(bands),
         stretch if isinstance(stretch, str) else tuple((float(low), float(high)) for low, high in stretch),
         seed,
