@@ -61,6 +61,7 @@ def train_all(out: Path, data: Path, start: Path, samples: int, parts: list[str]
     from terraclick.train.config import terra_long
     from terraclick.train.export import export
     from terraclick.train.loop import train
+    from terraclick.train.trainer import RunOptions
 
     for seed in seeds:
         for name in parts:
@@ -70,7 +71,7 @@ def train_all(out: Path, data: Path, start: Path, samples: int, parts: list[str]
             settings = {"samples": samples, "seed": seed, "start": str(start), "average": 0.99, **PARTS[name]}
             config = replace(terra_long(), name=f"ablation-{name}", **settings)
             resume = (folder / "checkpoint.pt").exists()
-            net = train(config, data, folder, WEIGHTS / "terra_encoder.onnx", resume=resume)
+            net = train(config, data, folder, WEIGHTS / "terra_encoder.onnx", options=RunOptions(resume=resume))
             export(net, folder)
             print(f"{folder} done", flush=True)
 

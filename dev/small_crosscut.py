@@ -26,6 +26,7 @@ from terraclick.networks.recipe import EpisodeRule
 from terraclick.train.episode_loss import click_curve
 from terraclick.train.episodes import draw_episode, reader
 from terraclick.train.networks import train_network
+from terraclick.train.trainer import RunOptions
 
 LOUDER = 12.0
 
@@ -97,7 +98,7 @@ def main(vit: Path, train: Path, devtest: Path, out: Path, steps: tuple[int, int
     views = replace(recipe, name="views", steps=steps[1], batch=1, rate=0.4 * recipe.rate)
     for part in (single, views):
         if not (out / part.name / "network.safetensors").exists():
-            start = train_network(part, train, out / part.name, start, resume=True, report=printed())
+            start = train_network(part, train, out / part.name, start, RunOptions(resume=True, progress=printed()))
         start = out / part.name / "network.safetensors"
         print(f"{part.name}: mIoU@1-5 {score(start, devtest)}", flush=True)
 

@@ -61,6 +61,16 @@ def browsing(address, size=(1440, 900)):
             browser.close()
 
 
+@contextlib.contextmanager
+def at_the_map(folder, *images, size=(1440, 900)):
+    """A server on images and a person at its map: a Driver that knows the folder. Skips without Chromium or FastAPI."""
+    chromium()
+    pytest.importorskip("fastapi")
+    with serving(folder, *images) as address, browsing(address, size) as driver:
+        driver.folder = folder
+        yield driver
+
+
 class Driver:
     """The map as a hand and an eye see it; places are image pixels, x right, y down."""
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from map_driver import browsing, chromium, serving
+from map_driver import at_the_map
 from tests_app_help import HOUSES, draw
 
 from terraclick.geo.classmap import HEAT_OF, UNKNOWN, RowFile, write_cog
@@ -92,11 +92,9 @@ def test_tiles_of_layers_that_are_not_there(serve, town, where):
 
 
 def test_layers_are_switched_and_faded_in_the_map(town, tmp_path):
-    chromium()
-    pytest.importorskip("fastapi")
     heat_file(town, tmp_path / "why" / "heatmaps.tif")
 
-    with serving(tmp_path, town) as address, browsing(address) as driver:
+    with at_the_map(tmp_path, town) as driver:
 
         def warmth(x, y):
             shot = cv2.imdecode(np.frombuffer(driver.page.screenshot(), np.uint8), cv2.IMREAD_COLOR)

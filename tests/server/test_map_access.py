@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from map_driver import browsing, chromium, serving
+from map_driver import at_the_map
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 RUN = """() => axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}).then(
@@ -15,12 +15,9 @@ SIZES = {"laptop": (1366, 768), "tablet": (768, 1024), "phone": (390, 844)}
 
 @pytest.fixture(scope="module", params=SIZES)
 def driver(request, tmp_path_factory):
-    chromium()
-    pytest.importorskip("fastapi")
     if not AXE.exists():
         pytest.skip("axe-core is not installed: run npm ci in web/")
-    folder = tmp_path_factory.mktemp("access")
-    with serving(folder, "sample") as address, browsing(address, SIZES[request.param]) as driver:
+    with at_the_map(tmp_path_factory.mktemp("access"), "sample", size=SIZES[request.param]) as driver:
         driver.page.evaluate(AXE.read_text())  # the page itself loads nothing from elsewhere
         yield driver
 

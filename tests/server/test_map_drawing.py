@@ -4,18 +4,14 @@ import itertools
 
 import pytest
 import shapely
-from map_driver import begin_anew, browsing, chromium, serving
+from map_driver import at_the_map, begin_anew
 from test_map_chronology import POST
 from test_map_story import Town, drag, make_class, middle, polyline, shape_of, square
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    chromium()
-    pytest.importorskip("fastapi")
-    folder = tmp_path_factory.mktemp("drawing")
-    with serving(folder, "sample") as address, browsing(address) as driver:
-        driver.folder = folder
+    with at_the_map(tmp_path_factory.mktemp("drawing"), "sample") as driver:
         yield driver
 
 

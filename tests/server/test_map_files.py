@@ -4,17 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from map_driver import browsing, chromium, serving
+from map_driver import at_the_map
 from test_map_chronology import POST, PUT, two_images
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    chromium()
-    pytest.importorskip("fastapi")
     folder = tmp_path_factory.mktemp("files")
-    with serving(folder, *two_images(folder)) as address, browsing(address) as driver:
-        driver.folder = folder
+    with at_the_map(folder, *two_images(folder)) as driver:
         yield driver
         assert not driver.complaints, driver.complaints
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
-from map_driver import browsing, chromium, serving
+from map_driver import at_the_map, chromium
 from pyproj import Transformer
 from test_map_story import iou, outline, shape_of
 
@@ -17,12 +17,11 @@ from terraclick.geo.raster import read_info
 @pytest.mark.slow
 def test_buildings_of_a_real_mosaic_are_clicked_and_exported_in_place(shared, tmp_path):
     chromium()
-    pytest.importorskip("fastapi")
     real = runpy.run_path(str(Path(__file__).parents[2] / "dev" / "real_scenes.py"))
     mosaic = real["mosaic"]("catanduanes_z21", tmp_path)
     a, b, c, d, e, f = tuple(~read_info(mosaic.path).grid.transform)[:6]
     truths = list(real["spread"](mosaic, 6, 400).values())
-    with serving(tmp_path, mosaic.path) as address, browsing(address) as driver:
+    with at_the_map(tmp_path, mosaic.path) as driver:
         for truth in truths:
             on_picture = shapely.affinity.affine_transform(truth, (a, b, d, e, c, f))
             driver.key("0")

@@ -2,18 +2,15 @@
 
 import cv2
 import numpy as np
-import pytest
-from map_driver import browsing, chromium, serving
+from map_driver import at_the_map
 
 
 def test_notes_on_an_image_are_shown_as_text(tmp_path):
-    chromium()
-    pytest.importorskip("fastapi")
     image = np.random.default_rng(0).integers(1, 255, (300, 400, 3)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "a.png"), image)
     image[:, :150] = 0
     cv2.imwritemulti(str(tmp_path / "b.tif"), [image, image])
-    with serving(tmp_path, tmp_path / "b.tif", tmp_path / "a.png") as address, browsing(address) as driver:
+    with at_the_map(tmp_path, tmp_path / "b.tif", tmp_path / "a.png") as driver:
         notes = driver.page.locator(".where .notes")
         assert notes.locator("summary").inner_text() == "2 notes"
         assert not notes.locator("p").first.is_visible()

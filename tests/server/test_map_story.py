@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
-from map_driver import browsing, chromium, serving
+from map_driver import at_the_map
 from pyproj import Transformer
 
 import terraclick
@@ -43,11 +43,7 @@ def town():
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    chromium()
-    pytest.importorskip("fastapi")
-    folder = tmp_path_factory.mktemp("map")
-    with serving(folder, "sample") as address, browsing(address) as driver:
-        driver.folder = folder
+    with at_the_map(tmp_path_factory.mktemp("map"), "sample") as driver:
         yield driver
 
 

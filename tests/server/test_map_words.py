@@ -1,18 +1,14 @@
 """Columns offered again, comments of reviewers, places in degrees, refusals that undo takes back: in Chromium."""
 
 import pytest
-from map_driver import begin_anew, browsing, chromium, serving
+from map_driver import at_the_map, begin_anew
 from pyproj import Transformer
 from test_map_story import Town, make_class, middle, outline, square
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    chromium()
-    pytest.importorskip("fastapi")
-    folder = tmp_path_factory.mktemp("words")
-    with serving(folder, "sample") as address, browsing(address) as driver:
-        driver.folder = folder
+    with at_the_map(tmp_path_factory.mktemp("words"), "sample") as driver:
         yield driver
 
 

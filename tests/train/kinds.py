@@ -20,7 +20,7 @@ from terraclick.train import loop, semantic
 from terraclick.train.config import Source, TrainConfig
 from terraclick.train.networks import train_network
 from terraclick.train.semantic_recipes import SemanticConfig
-from terraclick.train.trainer import Habits
+from terraclick.train.trainer import Habits, RunOptions
 from terraclick.train.validation import Validation
 
 BASE = SimpleClickConfig(ClickViTConfig(dim=32, depth=4, heads=4, size=224), (8, 16, 32, 64), 16)
@@ -53,13 +53,13 @@ def train_kind(kind, data, out, resume=False, until=None, habits=None, validatio
     """A run → its kept weights by name."""
     without_chance()
     recipe, habits = recipe_of(kind, data, **settings), Habits(**(habits or {}))
-    common = {"resume": resume, "until": until, "habits": habits}
-    common["validation"] = None if validation is None else Validation(**validation)
+    measured = None if validation is None else Validation(**validation)
+    options = RunOptions(resume, until, validation=measured, habits=habits)
     if kind == "terra":
-        return loop.train(recipe, data.parent, out, WEIGHTS / "terra_encoder.onnx", **common)
+        return loop.train(recipe, data.parent, out, WEIGHTS / "terra_encoder.onnx", options=options)
     if kind == "network":
-        return train_network(recipe, data, out, **common)
-    return semantic.train(recipe, data.parent, out, **common)
+        return train_network(recipe, data, out, options=options)
+    return semantic.train(recipe, data.parent, out, options=options)
 
 
 def weights_of(path):

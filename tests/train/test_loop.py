@@ -12,6 +12,7 @@ from terraclick.errors import BadConfig, BadData, BadWeights  # noqa: E402
 from terraclick.predictors.spec import WEIGHTS  # noqa: E402
 from terraclick.train.config import Source, TrainConfig  # noqa: E402
 from terraclick.train.loop import train  # noqa: E402
+from terraclick.train.trainer import RunOptions  # noqa: E402
 from terraclick.train.validation import Validation  # noqa: E402
 
 needs_backbone = pytest.mark.skipif(
@@ -37,7 +38,8 @@ CONFIG = TrainConfig(
 def straight(tiny_dataset, tmp_path_factory):
     """A whole run: (its folder, what it reported)."""
     out, reports = tmp_path_factory.mktemp("runs") / "straight", []
-    train(CONFIG, tiny_dataset.parent, out, ENCODER, report=lambda *report: reports.append(report))
+    heard = RunOptions(progress=lambda *report: reports.append(report))
+    train(CONFIG, tiny_dataset.parent, out, ENCODER, heard)
     return out, reports
 
 
@@ -68,9 +70,9 @@ def test_a_run_leaves_its_log_checkpoint_and_weights(straight):
 
 @needs_backbone
 def test_a_resumed_run_is_the_same_run(straight, tiny_dataset, tmp_path):
-    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, until=3)
+    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, options=RunOptions(until=3))
     half = weights(tmp_path / "halves")
-    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, resume=True)
+    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, options=RunOptions(resume=True))
     whole, halves = weights(straight[0]), weights(tmp_path / "halves")
     assert all(torch.equal(whole[name], halves[name]) for name in whole) and whole.keys() == halves.keys()
     assert not all(torch.equal(half[name], whole[name]) for name in whole)
@@ -80,7 +82,7 @@ def test_a_resumed_run_is_the_same_run(straight, tiny_dataset, tmp_path):
 def test_a_run_is_measured_on_held_out_objects_and_keeps_its_best_weights(straight, tiny_dataset, tmp_path):
     out = tmp_path / "measured"
     held_out = Validation(tiny_dataset, every=8, tasks=1)
-    train(CONFIG, tiny_dataset.parent, out, ENCODER, validation=held_out)
+    train(CONFIG, tiny_dataset.parent, out, ENCODER, options=RunOptions(validation=held_out))
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     measured = [entry for entry in log if "noc90" in entry]
     assert [entry["samples"] for entry in measured] == [8, 12]  # once on the way and at the end
@@ -97,18 +99,18 @@ def test_a_run_is_measured_on_held_out_objects_and_keeps_its_best_weights(straig
 def test_a_resumed_run_with_borrowed_prompts_is_the_same_run(tiny_dataset, tmp_path):
     more = replace(CONFIG, crops=6, remote_share=0.3, reference_share=0.3, paste_share=0.5, sheet_share=0.5)
     train(more, tiny_dataset.parent, tmp_path / "whole", ENCODER)
-    train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, until=3)
-    train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, resume=True)
+    train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, options=RunOptions(until=3))
+    train(more, tiny_dataset.parent, tmp_path / "halves", ENCODER, options=RunOptions(resume=True))
     whole, halves = weights(tmp_path / "whole"), weights(tmp_path / "halves")
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
 @needs_backbone
 def test_crops_that_were_lost_are_cut_again(straight, tiny_dataset, tmp_path):
-    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, until=3)
+    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, options=RunOptions(until=3))
     for crop in (tmp_path / "halves" / "crops-0").iterdir():
         crop.unlink()
-    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, resume=True)
+    train(CONFIG, tiny_dataset.parent, tmp_path / "halves", ENCODER, options=RunOptions(resume=True))
     whole, halves = weights(straight[0]), weights(tmp_path / "halves")
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
@@ -125,7 +127,7 @@ def test_the_net_learns_two_pictures(tiny_dataset, tmp_path):
 @needs_backbone
 def test_a_folder_belongs_to_one_run(straight, tiny_dataset):
     with pytest.raises(BadConfig, match="other settings"):
-        train(replace(CONFIG, seed=1), tiny_dataset.parent, straight[0], ENCODER, resume=True)
+        train(replace(CONFIG, seed=1), tiny_dataset.parent, straight[0], ENCODER, options=RunOptions(resume=True))
     with pytest.raises(BadConfig, match="pass --resume"):
         train(CONFIG, tiny_dataset.parent, straight[0], ENCODER)
 
@@ -133,10 +135,10 @@ def test_a_folder_belongs_to_one_run(straight, tiny_dataset):
 @needs_backbone
 def test_a_checkpoint_is_data_and_nothing_else(straight, tiny_dataset, tmp_path):
     torch.load(straight[0] / "checkpoint.pt", weights_only=True)
-    train(CONFIG, tiny_dataset.parent, tmp_path / "run", ENCODER, until=1)
+    train(CONFIG, tiny_dataset.parent, tmp_path / "run", ENCODER, options=RunOptions(until=1))
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(BadWeights, match="asks to run code"):
-        train(CONFIG, tiny_dataset.parent, tmp_path / "run", ENCODER, resume=True)
+        train(CONFIG, tiny_dataset.parent, tmp_path / "run", ENCODER, options=RunOptions(resume=True))
 
 
 def test_missing_sets_are_named_and_nothing_is_written(tiny_dataset, tmp_path):

@@ -28,6 +28,7 @@ from terraclick.train import networks  # noqa: E402
 from terraclick.train.episode_loss import click_curve, training_loss  # noqa: E402
 from terraclick.train.episodes import draw_episode, reader  # noqa: E402
 from terraclick.train.networks import NETWORK_RECIPES, start_from, train_network  # noqa: E402
+from terraclick.train.trainer import RunOptions  # noqa: E402
 from terraclick.values import (  # noqa: E402
     Click,
     Prompt,
@@ -147,17 +148,17 @@ def weights_of(path):
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tiny_dataset, tmp_path):
     whole = train_network(TINY, tiny_dataset, tmp_path / "a")
-    train_network(TINY, tiny_dataset, tmp_path / "b", until=2)
+    train_network(TINY, tiny_dataset, tmp_path / "b", options=RunOptions(until=2))
     with pytest.raises(BadConfig, match="--resume"):
         train_network(TINY, tiny_dataset, tmp_path / "b")
-    resumed = train_network(TINY, tiny_dataset, tmp_path / "b", resume=True)
+    resumed = train_network(TINY, tiny_dataset, tmp_path / "b", options=RunOptions(resume=True))
     one, two = weights_of(whole), weights_of(resumed)
     assert all(torch.equal(one[name], two[name]) for name in one)
     texts = [(tmp_path / run / "log.jsonl").read_text().splitlines() for run in "ab"]
     logs = [[{**json.loads(line), "seconds": 0} for line in lines] for lines in texts]
     assert [entry["step"] for entry in logs[1]] == [1, 2, 3, 4] and logs[0] == logs[1]
     with pytest.raises(BadConfig, match="other settings"):
-        train_network(replace(TINY, rate=1e-3), tiny_dataset, tmp_path / "b", resume=True)
+        train_network(replace(TINY, rate=1e-3), tiny_dataset, tmp_path / "b", options=RunOptions(resume=True))
 
 
 def test_one_sample_at_a_time_is_too_few_for_a_batch_norm(tiny_dataset, tmp_path):

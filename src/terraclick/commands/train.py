@@ -76,7 +76,7 @@ def _trained(
 ) -> Path:
     """The kind of training that a recipe asks for; the file of its weights."""
     from terraclick.networks.recipe import NetworkRecipe
-    from terraclick.train.trainer import Habits
+    from terraclick.train.trainer import Habits, RunOptions
     from terraclick.train.validation import Validation
 
     habits["pictures_every"] = habits["pictures_every"] or 0
@@ -90,20 +90,20 @@ def _trained(
             raise BadConfig("--validate-every needs --validation FOLDER, whose objects the robot clicks: give both.")
         every = (validate_every or 2500) * chosen.batch * (chosen.ranks if terra else 1)
         measured = Validation(validation if click_model else None, every)
-    common: dict[str, Any] = {"validation": measured, "habits": Habits(**habits)}
+    options = RunOptions(resume, steps, _progress, measured, Habits(**habits))
     if isinstance(chosen, NetworkRecipe):
         from terraclick.train.networks import train_network
 
-        return train_network(chosen, data, out, start, resume, steps, _progress, **common)
+        return train_network(chosen, data, out, start, options)
     if not terra:
         from terraclick.train.semantic import train as train_map
 
         chosen = chosen if start is None else replace(chosen, weights=str(start))
-        return train_map(chosen, data, out, resume, steps, _progress, **common)
+        return train_map(chosen, data, out, options)
     from terraclick.predictors.spec import WEIGHTS
     from terraclick.train.loop import train as train_terra
 
-    return train_terra(chosen, data, out, WEIGHTS / "terra_encoder.onnx", resume, steps, _progress, **common)
+    return train_terra(chosen, data, out, WEIGHTS / "terra_encoder.onnx", options)
 
 
 def _try_dry(recipe: str, settings: tuple[str, ...]) -> None:

@@ -10,7 +10,6 @@ is `trainer.py`.
 from __future__ import annotations
 
 import ctypes
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -39,7 +38,7 @@ from terraclick.train.pool import Pool, sample
 from terraclick.train.samples import made_ahead
 from terraclick.train.saving import save_checkpoint
 from terraclick.train.sharing import Shared, shared
-from terraclick.train.trainer import Backward, Habits, Plan, TrainingProgress, Work, run
+from terraclick.train.trainer import Backward, Plan, RunOptions, TrainingProgress, Work, run
 from terraclick.train.validation import Validation
 from terraclick.values import MASK_THRESHOLD, Target
 
@@ -51,34 +50,27 @@ def train(
     data: Path,
     out: Path,
     encoder: Path,
-    resume: bool = False,
-    until: int | None = None,
-    progress: TrainingProgress = lambda *_: None,
-    validation: Validation | None = None,
-    habits: Habits | None = None,
-    clock: Callable[[], float] = time.process_time,
+    options: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> Path:
     """Train the click net by a recipe and return the file of its averaged weights.
 
     data holds the dataset folders, out receives config.json, crops/, log.jsonl, checkpoint.pt and click_net.pt;
-    encoder is the exported encoder. With `resume` an earlier run of the same recipe goes on; `until` ends this
-    call at that step (the run can be resumed). With `validation` the log also tells how many clicks held-out objects
+    encoder is the exported encoder. With `options.validation` the log also tells how many clicks held-out objects
     need, and best.pt keeps the averaged weights that needed the fewest. Under torchrun each process has its share of
     the recipe's pools; the first writes. Raises BadConfig for an out folder of another recipe, or fewer pools than
     processes, BadData for missing or empty sets, BadWeights for a checkpoint that cannot be read.
     """
-    habits = habits or Habits()
     missing = [source.name for source in config.sources if not (data / source.name).is_dir()]
     if missing:
         raise BadData(f"{data} has no folder {', '.join(missing)}, which recipe {config.name} trains on: add it.")
     torch.set_num_threads(config.threads)
     keep_memory()
-    with shared(config.ranks, habits.device) as among:
+    with shared(config.ranks, options.habits.device) as among:
         if among.writes:
-            claim(out, "config.json", asdict(config), resume, asdict(TrainConfig("", config.sources)))
+            claim(out, "config.json", asdict(config), options.resume, asdict(TrainConfig("", config.sources)))
         among.wait()
-        work = TerraWork(config, data, out, encoder, among, validation, habits.workers)
-        return run(work, out, among, "click_net", resume, until, progress, validation, habits, clock)
+        work = TerraWork(config, data, out, encoder, among, options.validation, options.habits.workers)
+        return run(work, out, among, "click_net", options)
 
 
 def keep_memory() -> None:

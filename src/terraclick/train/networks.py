@@ -34,7 +34,7 @@ from terraclick.train.pictures import Shown, sheet
 from terraclick.train.samples import made_ahead
 from terraclick.train.schedule import cosine, milestones
 from terraclick.train.sharing import Shared, shared
-from terraclick.train.trainer import Backward, Habits, Plan, TrainingProgress, Work, run
+from terraclick.train.trainer import Backward, Habits, Plan, RunOptions, Work, run
 from terraclick.train.validation import Validation
 from terraclick.values import Target
 
@@ -52,28 +52,23 @@ def train_network(
     data: Path,
     out: Path,
     start: Path | None = None,
-    resume: bool = False,
-    until: int | None = None,
-    progress: TrainingProgress = lambda *_: None,
-    validation: Validation | None = None,
-    habits: Habits | None = None,
+    options: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> Path:
     """Train on every dataset below `data`; writes OUT/network.safetensors, .json and log.jsonl, returns the first.
 
-    `start` is a checkpoint of the network it builds on (see `start_from`). With `validation` best.safetensors keeps
-    the weights that needed the fewest clicks. Under torchrun each process takes its share of every batch; the first
-    writes. Raises BadConfig, BadData, BadWeights.
+    `start` is a checkpoint of the network it builds on (see `start_from`). With `options.validation` best.safetensors
+    keeps the weights that needed the fewest clicks. Under torchrun each process takes its share of every batch; the
+    first writes. Raises BadConfig, BadData, BadWeights.
     """
-    habits = habits or Habits()
-    with shared(recipe.batch, habits.device) as among:
+    with shared(recipe.batch, options.habits.device) as among:
         if among.writes:
-            claim(out, "recipe.json", _settings(recipe), resume, _settings(NetworkRecipe("", "", None)))
+            claim(out, "recipe.json", _settings(recipe), options.resume, _settings(NetworkRecipe("", "", None)))
         among.wait()
-        work = _NetworkWork(recipe, data, start, among, validation, habits)
+        work = _NetworkWork(recipe, data, start, among, options.validation, options.habits)
         everything, few = count_parameters(work.module)
         if among.writes:
-            progress("network", 0, recipe.steps, {"parameters": float(everything), "trained": float(few)})
-        return run(work, out, among, "network", resume, until, progress, validation, habits)
+            options.progress("network", 0, recipe.steps, {"parameters": float(everything), "trained": float(few)})
+        return run(work, out, among, "network", options)
 
 
 def bands_of(config: Any) -> int:

@@ -6,9 +6,8 @@ Which pictures a step sees, and how they are cut, depends on the seed and the st
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,8 +40,7 @@ from terraclick.train.semantic_data import Decoded, Labelled, draw_crop, draw_mo
 from terraclick.train.semantic_losses import total_loss
 from terraclick.train.semantic_recipes import SemanticConfig
 from terraclick.train.sharing import Remembered, Shared, Whole, shared
-from terraclick.train.trainer import Backward, Habits, Plan, TrainingProgress, Work, run
-from terraclick.train.validation import Validation
+from terraclick.train.trainer import Backward, Habits, Plan, RunOptions, TrainingProgress, Work, run
 
 __all__ = ["train", "train_on_features"]
 
@@ -51,35 +49,28 @@ def train(
     config: SemanticConfig,
     data: Path,
     out: Path,
-    resume: bool = False,
-    until: int | None = None,
-    progress: TrainingProgress = lambda *_: None,
-    validation: Validation | None = None,
-    habits: Habits | None = None,
-    clock: Callable[[], float] = time.process_time,
+    options: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> Path:
     """Train a class map by a recipe and return the file of its weights, `map_net.pt`.
 
     out receives config.json, log.jsonl, checkpoint.pt, scores.json and map_net.pt, and of a frozen encoder the kept
-    features/, which may be deleted after the run. With `resume` an earlier run of the same recipe goes on; `until`
-    ends this call at that step. With `validation` the parts that the recipe is judged on are judged on the way, and
-    best.pt keeps the best weights. Under torchrun the batch is shared. Raises BadConfig (another recipe's folder),
-    BadData, BadWeights, MissingExtra.
+    features/, which may be deleted after the run. With `options.validation` the parts that the recipe is judged on are
+    judged on the way, and best.pt keeps the best weights. Under torchrun the batch is shared. Raises BadConfig (another
+    recipe's folder), BadData, BadWeights, MissingExtra.
     """
-    habits = habits or Habits()
     torch.set_num_threads(config.threads)
-    with shared(config.batch, habits.device) as among:
+    with shared(config.batch, options.habits.device) as among:
         samples, judged = training_parts(config, data), judged_parts(config, data)
         if among.writes:
             plain = SemanticConfig(config.name, config.layout, config.classes)
-            claim(out, "config.json", settings(config), resume, settings(plain))
+            claim(out, "config.json", settings(config), options.resume, settings(plain))
         among.wait()
         network = build_network(config)
-        draw, count = _drawing(config, network, samples, out, among, habits, progress)
-        work = MapWork(config, network, draw, count, judged, among, habits)
-        weights = run(work, out, among, "map_net", resume, until, progress, validation, habits, clock)
+        draw, count = _drawing(config, network, samples, out, among, options.habits, options.progress)
+        work = MapWork(config, network, draw, count, judged, among, options.habits)
+        weights = run(work, out, among, "map_net", options)
         if among.writes:
-            scores = evaluate(config, restored(weights)[1].to(among.device), judged, progress)
+            scores = evaluate(config, restored(weights)[1].to(among.device), judged, options.progress)
             each = scores.by_class(scores.iou) | {"f1": scores.by_class(scores.f1)}
             save_json(out / "scores.json", scores.figures() | each)
         among.wait()

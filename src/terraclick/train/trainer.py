@@ -32,7 +32,7 @@ from terraclick.train.saving import save_checkpoint
 from terraclick.train.sharing import Shared
 from terraclick.train.validation import Validation
 
-__all__ = ["PRECISIONS", "Backward", "Habits", "Plan", "TrainingProgress", "Work", "run"]
+__all__ = ["PRECISIONS", "Backward", "Habits", "Plan", "RunOptions", "TrainingProgress", "Work", "run"]
 
 TrainingProgress = Callable[[str, int, int, dict[str, float]], None]
 Backward = Callable[[Tensor], None]
@@ -59,6 +59,23 @@ class Habits:
     def __post_init__(self) -> None:
         if self.workers < 0 or self.cache_mb < 0 or self.checkpoint_every < 1 or self.pictures_every < 0:
             raise BadConfig("workers, cache_mb and pictures_every are 0 or more, checkpoint_every 1 or more.")
+
+
+@dataclass(frozen=True, eq=False)
+class RunOptions:
+    """How one call of a training begins, ends and is watched; the same for every kind of training."""
+
+    resume: bool = False
+    """Whether an earlier run of the same recipe goes on."""
+    until: int | None = None
+    """The step at which this call ends (the run can be resumed); None = the recipe's last."""
+    progress: TrainingProgress = lambda *_: None
+    """Hears (stage, done, all, figures)."""
+    validation: Validation | None = None
+    """What is measured on the way, and how often; the best weights are kept then."""
+    habits: Habits = Habits()
+    clock: Callable[[], float] = time.process_time
+    """Seconds, for the log."""
 
 
 @dataclass(frozen=True)
@@ -251,26 +268,21 @@ def run(
     out: Path,
     among: Shared,
     stem: str,
-    resume: bool = False,
-    until: int | None = None,
-    progress: TrainingProgress = lambda *_: None,
-    validation: Validation | None = None,
-    habits: Habits | None = None,
-    clock: Callable[[], float] = time.process_time,
+    options: RunOptions = RunOptions(),
 ) -> Path:
-    """Train until the plan's last step, or until `until`, in a folder that was claimed; the file of kept weights.
+    """Train until the plan's or the options' last step, in a folder that was claimed; the file of kept weights.
 
     `stem` names that file. Raises BadWeights for a checkpoint that cannot be read.
     """
-    habits = habits or Habits(device=among.device)
+    habits, progress, validation, clock = options.habits, options.progress, options.validation, options.clock
     loop = _Run(work, out, among, habits)
     plan = work.plan
-    if resume and (out / CHECKPOINT).exists():
+    if options.resume and (out / CHECKPOINT).exists():
         loop.restore()
     else:
         work.begin(progress if among.writes else lambda *_: None)
     folder = RunFolder(out, among.writes, loop.step)
-    last = plan.steps if until is None else min(until, plan.steps)
+    last = plan.steps if options.until is None else min(options.until, plan.steps)
     started = clock()
     try:
         while loop.step < last:
