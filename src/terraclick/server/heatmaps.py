@@ -7,7 +7,6 @@ server runs appears when the page is opened again.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,8 +21,7 @@ from terraclick.classmap.explain import heat_colours
 from terraclick.errors import TerraClickError, UnknownName
 from terraclick.geo.classmap import heat_classes, read_heat
 from terraclick.geo.raster import read_info
-from terraclick.server.images import TILE, Scene
-from terraclick.values import Window
+from terraclick.server.images import Scene, TilePlace
 
 __all__ = ["Heatmap", "Heatmaps"]
 
@@ -76,16 +74,13 @@ class Heatmaps:
                 return heatmap
         raise UnknownName(f"{scene.name} has no layer {name[:80]!r}: reload the page for the list.")
 
-    def tile(self, scene: Scene, heatmap: Heatmap, z: int, x: int, y: int) -> bytes:
+    def tile(self, scene: Scene, heatmap: Heatmap, place: TilePlace) -> bytes:
         """A tile as PNG: blue where the model saw no such class, red where it did, as `--explain` draws it.
 
         Raises UnknownName where there is no such tile, BadGrid, BadImage.
         """
-        factor = scene.factor(z)
-        rows, cols = (math.ceil(side / factor / TILE) for side in scene.shape)
-        if not (0 <= x < cols and 0 <= y < rows):
-            raise UnknownName(f"{scene.name} has no tile {x}, {y} at level {z}: it has {cols} x {rows} there.")
-        grid = scene.grid.coarsened(factor, Window(y * TILE, x * TILE, TILE, TILE))
+        window, factor = scene.tile(place)
+        grid = scene.grid.coarsened(factor, window)
         level = read_heat(heatmap.path, grid, heatmap.band)
         colour, strength = heat_colours(level)
         strength[level > 100] = 0

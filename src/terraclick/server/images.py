@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -35,7 +35,18 @@ from terraclick.store.sql import Store
 from terraclick.store.values import StoredImage
 from terraclick.values import Stretch, View, Window
 
-__all__ = ["TILE", "ImageChanged", "Scene", "Tiles", "looked_at", "open_one", "open_scenes", "settled"]
+__all__ = [
+    "TILE",
+    "ImageChanged",
+    "Look",
+    "Scene",
+    "TilePlace",
+    "Tiles",
+    "looked_at",
+    "open_one",
+    "open_scenes",
+    "settled",
+]
 
 TILE = 256
 COARSE_SIDE = 2048
@@ -51,6 +62,14 @@ class ImageChanged(BadImage):
     """An image is not the file any more that the server opened."""
 
     http_status = 409
+
+
+class TilePlace(NamedTuple):
+    """Which tile: level, column and row, as XYZ schemes count them."""
+
+    z: int
+    x: int
+    y: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +125,16 @@ class Scene:
     def max_zoom(self) -> int:
         """The level at which a tile pixel is an image pixel."""
         return max(0, math.ceil(math.log2(max(self.shape) / TILE)))
+
+    def tile(self, place: TilePlace) -> tuple[Window, int]:
+        """The pixels of a tile at its level, and how many of the image's make one of them. Raises UnknownName."""
+        factor = self.factor(place.z)
+        rows, cols = (math.ceil(side / factor / TILE) for side in self.shape)
+        if not (0 <= place.x < cols and 0 <= place.y < rows):
+            raise UnknownName(
+                f"{self.name} has no tile {place.x}, {place.y} at level {place.z}: it has {cols} x {rows} there."
+            )
+        return Window(place.y * TILE, place.x * TILE, TILE, TILE), factor
 
     def factor(self, z: int) -> int:
         """Image pixels per tile pixel. Raises UnknownName for a level that is not there."""
@@ -219,6 +248,15 @@ def _id_of(stem: str, taken: Mapping[str, Scene]) -> str:
     return found
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a tile is to look: bands from 1, stretch (or ranges) and gamma; the image's own choice where left out."""
+
+    bands: Sequence[int] | None = None
+    stretch: Stretch = "auto"
+    gamma: float = 1.0
+
+
 @dataclass(eq=False)
 class Tiles:
     """Tiles of scenes; remembers stretches, and a coarse copy of large images without overviews. Thread-safe."""
@@ -229,32 +267,19 @@ class Tiles:
     _locks: dict[Any, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def tile(
-        self,
-        scene: Scene,
-        z: int,
-        x: int,
-        y: int,
-        bands: Sequence[int] | None = None,
-        stretch: Stretch = "auto",
-        gamma: float = 1.0,
-        kind: str = "",
-    ) -> tuple[bytes, str]:
+    def tile(self, scene: Scene, place: TilePlace, look: Look = Look(), kind: str = "") -> tuple[bytes, str]:
         """(encoded picture, media type) of a tile; kind is png, jpg, or "" for whichever fits.
 
         Raises UnknownName where there is no such tile, BadInput, BadImage.
         """
         scene.check()
-        factor = scene.factor(z)
-        rows, cols = (math.ceil(side / factor / TILE) for side in scene.shape)
-        if not (0 <= x < cols and 0 <= y < rows):
-            raise UnknownName(f"{scene.name} has no tile {x}, {y} at level {z}: it has {cols} x {rows} there.")
-        if not (math.isfinite(gamma) and 0.1 <= gamma <= 10):
-            raise BadInput(f"a gamma of {gamma} was given: expected 0.1 to 10.")
-        chosen, limits = self.limits(scene, bands, stretch)
-        view = self._view(scene, Window(y * TILE, x * TILE, TILE, TILE), factor, chosen, limits)
+        window, factor = scene.tile(place)
+        if not (math.isfinite(look.gamma) and 0.1 <= look.gamma <= 10):
+            raise BadInput(f"a gamma of {look.gamma} was given: expected 0.1 to 10.")
+        chosen, limits = self.limits(scene, look.bands, look.stretch)
+        view = self._view(scene, window, factor, chosen, limits)
         scene.check()
-        return _encoded(view, gamma, kind)
+        return _encoded(view, look.gamma, kind)
 
     def view(self, scene: Scene, window: Window, factor: int, bands: tuple[int, ...], limits: Limits) -> View:
         """A window of a scene's pixels shrunk `factor` times."""

@@ -6,7 +6,6 @@ Every pixel of a tile is looked up in the image, so that turned images and all c
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 
 from terraclick.errors import BadGrid, NotGeoreferenced, UnknownName
 from terraclick.geo.boxes import mercator_to
-from terraclick.server.images import TILE, Scene, Tiles
-from terraclick.values import Stretch, View, Window
+from terraclick.server.images import TILE, Look, Scene, TilePlace, Tiles
+from terraclick.values import View, Window
 
 __all__ = ["MAX_ZOOM", "map_tile"]
 
@@ -24,20 +23,12 @@ EDGE = 20037508.342789244
 """Web Mercator goes from -EDGE to EDGE on both axes."""
 
 
-def map_tile(
-    tiles: Tiles,
-    scene: Scene,
-    z: int,
-    x: int,
-    y: int,
-    bands: Sequence[int] | None = None,
-    stretch: Stretch = "auto",
-    gamma: float = 1.0,
-) -> bytes:
+def map_tile(tiles: Tiles, scene: Scene, place: TilePlace, look: Look = Look()) -> bytes:  # noqa: B008  frozen
     """A PNG of 256 x 256 pixels, transparent where the image has nothing.
 
     Raises UnknownName where the image has no such tile, NotGeoreferenced.
     """
+    z, x, y = place
     if scene.grid.crs is None:
         raise NotGeoreferenced(f"{scene.name} has no coordinate system: ask for tiles/pixels.")
     if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
@@ -48,9 +39,9 @@ def map_tile(
     inside = np.isfinite(cols) & (cols >= 0) & (cols < width) & (rows >= 0) & (rows < height)
     if not inside.any():
         raise UnknownName(f"{scene.name} has nothing in the map tile {x}, {y} at level {z}.")
-    chosen, limits = tiles.limits(scene, bands, stretch)
+    chosen, limits = tiles.limits(scene, look.bands, look.stretch)
     view = _look(tiles, scene, (cols, rows), inside, chosen, limits)
-    return tiles.encoded(view, gamma, "png")
+    return tiles.encoded(view, look.gamma, "png")
 
 
 def _places(scene: Scene, z: int, x: int, y: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

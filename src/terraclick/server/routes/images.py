@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as ApiPath
@@ -18,7 +18,7 @@ from terraclick.geo.reproject import reproject
 from terraclick.server.asking import StrictRoute
 from terraclick.server.clicking import PixelClick
 from terraclick.server.depends import CurrentWorkspace, Json, User
-from terraclick.server.images import Scene
+from terraclick.server.images import Look, Scene, TilePlace
 from terraclick.server.map_tiles import map_tile
 from terraclick.server.routes.clicks import click_settings_of
 from terraclick.server.schemas import PrefetchBody
@@ -58,28 +58,17 @@ def statistics(
     return {"bands": [dict(zip(names, values, strict=True)) for values in found]}
 
 
-@dataclass(frozen=True)
-class _Look:
-    """How a tile is to look: bands, stretch (or ranges), gamma; how long a browser may keep it."""
-
-    bands: list[int] | None
-    stretch: Any
-    gamma: float
-    kept: dict[str, str]
-
-
 def _look(
     bidx: Annotated[list[Band] | None, Query(max_length=3)] = None,
     rescale: Annotated[list[str] | None, Query(max_length=3)] = None,
     stretch: Literal["auto", "percent", "none"] = "auto",
     gamma: Annotated[FiniteFloat, Query(ge=0.1, le=10)] = 1.0,
-    v: str | None = None,
-) -> _Look:
+) -> Look:
     ranges = tuple(_range_of(text) for text in rescale) if rescale else None
-    return _Look(bidx, ranges or stretch, gamma, _kept(v))
+    return Look(bidx, ranges or stretch, gamma)
 
 
-Look = Annotated[_Look, Depends(_look)]
+AskedLook = Annotated[Look, Depends(_look)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +76,10 @@ class _Tile:
     """Which tile of a scene is asked for, and in which kind of file ("" where that is not said)."""
 
     scene: Scene
-    z: int
-    x: int
-    y: int
+    place: TilePlace
     kind: str
+    kept: dict[str, str]
+    """How long a browser may keep it: a week where the address names the file's version."""
 
     def check_png(self, what: str) -> None:
         """Raises BadInput where another kind of file is asked for."""
@@ -98,36 +87,33 @@ class _Tile:
             raise BadInput(f"tiles of kind {self.kind!r} were asked for: {what} are png.")
 
 
-def _tile(image: str, z: Level, x: Level, place: str, workspace: CurrentWorkspace, user: User) -> _Tile:
+def _tile(
+    image: str, z: Level, x: Level, place: str, workspace: CurrentWorkspace, user: User, v: str | None = None
+) -> _Tile:
     """The last part of a tile's path is its row, with .png or .jpg behind it where the kind is said."""
     row, _, kind = place.partition(".")
     if not (row.isascii() and row.isdigit() and len(row) < 10):
         raise UnknownName(f"no tile {place[:40]!r}: give a number, and .png or .jpg if you wish.")
-    return _Tile(workspace.scene(image), z, x, int(row), kind)
+    kept = {"Cache-Control": f"private, max-age={604800 if v else 60}"}
+    return _Tile(workspace.scene(image), TilePlace(z, x, int(row)), kind, kept)
 
 
 Tile = Annotated[_Tile, Depends(_tile)]
 
 
 @router.get("/api/images/{image}/tiles/pixels/{z}/{x}/{place}", tags=["images"])
-def tile(at: Tile, workspace: CurrentWorkspace, look: Look) -> Response:
+def tile(at: Tile, workspace: CurrentWorkspace, look: AskedLook) -> Response:
     """A tile of the image's own pixels: y, y.png or y.jpg."""
-    how = look.bands, look.stretch, look.gamma
-    data, media = workspace.tiles.tile(at.scene, at.z, at.x, at.y, *how, at.kind)
-    return Response(data, media_type=media, headers=look.kept)
+    data, media = workspace.tiles.tile(at.scene, at.place, look, at.kind)
+    return Response(data, media_type=media, headers=at.kept)
 
 
 @router.get("/api/images/{image}/tiles/map/{z}/{x}/{place}", tags=["images"])
-def tile_on_map(at: Tile, workspace: CurrentWorkspace, look: Look) -> Response:
+def tile_on_map(at: Tile, workspace: CurrentWorkspace, look: AskedLook) -> Response:
     """A tile in Web Mercator, as XYZ layers of map programs ask for it: y or y.png."""
     at.check_png("map tiles")
-    data = map_tile(workspace.tiles, at.scene, at.z, at.x, at.y, look.bands, look.stretch, look.gamma)
-    return Response(data, media_type="image/png", headers=look.kept)
-
-
-def _kept(version: str | None) -> dict[str, str]:
-    """How long a browser may keep a tile: a week where its address names the file's version."""
-    return {"Cache-Control": f"private, max-age={604800 if version else 60}"}
+    data = map_tile(workspace.tiles, at.scene, at.place, look)
+    return Response(data, media_type="image/png", headers=at.kept)
 
 
 def _range_of(text: str) -> tuple[float, float]:
@@ -150,12 +136,12 @@ def layers(image: str, workspace: CurrentWorkspace, user: User, request: Request
 
 
 @router.get("/api/images/{image}/layers/{layer}/tiles/pixels/{z}/{x}/{place}", tags=["images"])
-def layer_tile(layer: str, at: Tile, request: Request, v: str | None = None) -> Response:
+def layer_tile(layer: str, at: Tile, request: Request) -> Response:
     """A tile of a layer, on the image's own pixels: y or y.png."""
     at.check_png("layers")
     shown = request.app.state.heatmaps
-    data = shown.tile(at.scene, shown.heatmap(at.scene, layer), at.z, at.x, at.y)
-    return Response(data, media_type="image/png", headers=_kept(v))
+    data = shown.tile(at.scene, shown.heatmap(at.scene, layer), at.place)
+    return Response(data, media_type="image/png", headers=at.kept)
 
 
 @router.get("/api/images/{image}/place", tags=["images"])
