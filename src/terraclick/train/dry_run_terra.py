@@ -22,7 +22,7 @@ from terraclick.train.crops import Crop
 from terraclick.train.dry_figures import ADAM, GPU_FLOPS, DryRun, Kept, flop_counter
 from terraclick.train.loop import TerraWork, keep_memory
 from terraclick.train.sharing import Shared
-from terraclick.train.trainer import run
+from terraclick.train.trainer import RunOptions, run
 
 __all__ = ["dry_run_terra"]
 
@@ -49,7 +49,7 @@ def dry_run_terra(config: TrainConfig, clock: Callable[[], float]) -> DryRun:
         alone = Shared()
         work = TerraWork(tried, folder / "data", folder / "out", WEIGHTS / "terra_encoder.onnx", alone, None, 0)
         seen = _Seen(clock, clock())
-        run(work, folder / "out", alone, "click_net", until=STEPS, progress=seen, clock=clock)
+        run(work, folder / "out", alone, "click_net", RunOptions(until=STEPS, progress=seen, clock=clock))
         pool = work.pools[0]
         side = config.sides[-1]
         samples, truths = work.drawn(pool, np.arange(config.batch), side)
