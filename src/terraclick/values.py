@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,25 @@ class Window:
     col: int
     rows: int
     cols: int
+
+    @staticmethod
+    def around(mask: NDArray[Any]) -> Window | None:
+        """The smallest window of an array (H, W) outside which all is zero; None where everything is."""
+        rows = np.flatnonzero(mask.any(axis=1))
+        if rows.size == 0:
+            return None
+        cols = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+        return Window(int(rows[0]), int(cols[0]), int(rows[-1] - rows[0]) + 1, int(cols[-1] - cols[0]) + 1)
+
+    @property
+    def last_row(self) -> int:
+        """The last row that belongs to it."""
+        return self.row + self.rows - 1
+
+    @property
+    def last_col(self) -> int:
+        """The last column that belongs to it."""
+        return self.col + self.cols - 1
 
     @property
     def slices(self) -> tuple[slice, slice]:

@@ -44,12 +44,7 @@ class PackedPrediction:
 def pack(prediction: Prediction) -> PackedPrediction:
     """Quantise a prediction to 1/255 and keep only the box that is not zero."""
     levels = np.rint(prediction.probs * np.float32(255)).astype(np.uint8)
-    rows = np.flatnonzero(levels.any(axis=1))
-    cols = np.flatnonzero(levels.any(axis=0))
-    if rows.size == 0:
-        box = Window(0, 0, 0, 0)
-    else:
-        box = Window(int(rows[0]), int(cols[0]), int(rows[-1] - rows[0] + 1), int(cols[-1] - cols[0] + 1))
+    box = Window.around(levels) or Window(0, 0, 0, 0)
     inside = levels[box.slices].copy()
     shape, focus = prediction.probs.shape, prediction.focus
     return PackedPrediction(inside, box, shape, focus, prediction.threshold, prediction.memory)

@@ -62,12 +62,12 @@ def next_window(
 
 def _around(probs: FloatArray | None, positives: Sequence[Click], shape: tuple[int, int], rule: FocusRule) -> Window:
     """The object's box and the positive clicks, grown about the centre and clamped to the view."""
-    mask = None if probs is None else probs > rule.prob_thresh
-    if mask is None or not mask.any():
+    box = None if probs is None else Window.around(probs > rule.prob_thresh)
+    if box is None:
         return Window(0, 0, *shape)
     spans = []
     for axis, side in enumerate(shape):
-        places = [float(p) for p in np.flatnonzero(mask.any(axis=1 - axis))[[0, -1]]]
+        places = [float(p) for p in ((box.row, box.last_row), (box.col, box.last_col))[axis]]
         places += [(click.row, click.col)[axis] for click in positives]
         first, last = min(places), max(places)
         length = max(rule.expansion * (last - first + 1), rule.min_crop)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.values import Box, Click
+from terraclick.values import Box, Click, Window
 
 __all__ = [
     "boundary",
@@ -59,11 +59,10 @@ def mask_box(mask: Mask) -> tuple[slice, slice] | None:
 
     What is done in this box alone is the same as done in the whole picture, and for a small thing much faster.
     """
-    rows = np.flatnonzero(mask.any(axis=1))
-    if rows.size == 0:
+    box = Window.around(mask)
+    if box is None:
         return None
-    cols = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
-    return slice(max(int(rows[0]) - 1, 0), int(rows[-1]) + 2), slice(max(int(cols[0]) - 1, 0), int(cols[-1]) + 2)
+    return slice(max(box.row - 1, 0), box.last_row + 2), slice(max(box.col - 1, 0), box.last_col + 2)
 
 
 def fill_holes(mask: Mask, max_area: int) -> Mask:

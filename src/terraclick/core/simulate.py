@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.values import Click
+from terraclick.values import Click, Window
 
 __all__ = ["chance_click", "error_depth", "next_click", "random_error_click", "sample_clicks", "squared_depth"]
 
@@ -24,10 +24,10 @@ Mask = NDArray[np.bool_]
 def squared_depth(mask: Mask) -> NDArray[np.int64]:
     """Squared distance (H, W) from each pixel of the mask to the nearest one outside it, or beyond the picture."""
     depth = np.zeros(mask.shape, dtype=np.int64)
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
+    held = Window.around(mask)
+    if held is None:
         return depth
-    box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    box = held.slices
     padded = np.pad(mask[box].astype(np.uint8), 1)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     # a squared distance is an integer: rounding takes away what float32 (and the version of the library) put in

@@ -22,7 +22,7 @@ from terraclick.evaluate.task import Clicked, asked, draw_tasks
 from terraclick.files import replace_whole, writing
 from terraclick.offline import packaged_fonts
 from terraclick.predictors.variants import split_name
-from terraclick.values import Reference, Target
+from terraclick.values import Reference, Target, Window
 
 __all__ = ["AGREED", "MISSED", "TOO_MUCH", "agreement", "draw_figures", "plot", "plot_over"]
 
@@ -119,11 +119,11 @@ def _examples(shown: Sequence[Reference]) -> list[NDArray[Any]]:
 
 def _around(mask: NDArray[np.bool_]) -> tuple[int, int, int]:
     """(row, col, side) of a square around a mask with half of its size as margin; it may reach beyond the picture."""
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    box = Window.around(mask)
+    if box is None:
         return 0, 0, max(mask.shape)
-    side = min(int(1.6 * max(rows[-1] - rows[0], cols[-1] - cols[0]) + 40), max(mask.shape))
-    return int(rows[0] + rows[-1] - side) // 2, int(cols[0] + cols[-1] - side) // 2, side
+    side = min(int(1.6 * (max(box.rows, box.cols) - 1) + 40), max(mask.shape))
+    return (box.row + box.last_row - side) // 2, (box.col + box.last_col - side) // 2, side
 
 
 def _panel(image: NDArray[np.uint8], window: tuple[int, int, int], clicks: Sequence[Any], title: str) -> NDArray[Any]:

@@ -72,11 +72,16 @@ def _marked(mask: str | os.PathLike[str], bounds: Bounds | None, side: int) -> t
 def _box_in(mask: str | os.PathLike[str], grid: Grid) -> tuple[float, float, float, float] | None:
     """First row, first col, last row, last col of what is marked, in pixels of the whole mask; None if nothing is."""
     marked, seen = _marked(mask, None, OVERVIEW_PX)
-    rows, cols = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
-    if not len(rows):
+    box = Window.around(marked)
+    if box is None:
         return None
     down, across = (whole / part for whole, part in zip(grid.shape, seen.shape, strict=True))
-    return rows[0] * down, cols[0] * across, rows[-1] * down + down - 1, cols[-1] * across + across - 1
+    return (
+        box.row * down,
+        box.col * across,
+        box.last_row * down + down - 1,
+        box.last_col * across + across - 1,
+    )
 
 
 def _box_of(shapes: Sequence[shapely.Geometry], grid: Grid) -> tuple[float, float, float, float]:

@@ -19,6 +19,7 @@ from terraclick.geo.fewer_corners import fewer_corners
 from terraclick.geo.grid import Grid
 from terraclick.geo.polygonize import moved, polygons_within, valid_parts
 from terraclick.geo.ring_arrays import Rings, following_of, polygons_of, rings_of, starts_of
+from terraclick.values import Window
 
 __all__ = ["contours"]
 
@@ -61,13 +62,12 @@ def contours(
 
 def _traced(mask: NDArray[np.bool_]) -> list[Polygon]:
     """The mask's outlines along its pixels' edges, in pixels from the mask's corner."""
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
+    box = Window.around(mask)
+    if box is None:
         return []
-    top, left = int(rows[0]), int(cols[0])
-    levels = np.ascontiguousarray(mask[top : rows[-1] + 1, left : cols[-1] + 1], dtype=np.uint8)
+    levels = np.ascontiguousarray(mask[box.slices], dtype=np.uint8)
     shapes = rasterio.features.shapes(
-        levels, mask=levels.astype(bool), connectivity=4, transform=Affine.translation(left, top)
+        levels, mask=levels.astype(bool), connectivity=4, transform=Affine.translation(box.col, box.row)
     )
     polygons = (Polygon(shape["coordinates"][0], shape["coordinates"][1:]) for shape, _ in shapes)
     return [part for polygon in polygons for part in valid_parts(polygon)]

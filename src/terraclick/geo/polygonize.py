@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from terraclick.errors import BadGrid
 from terraclick.geo.affine import through
 from terraclick.geo.grid import Grid
+from terraclick.values import Window
 
 __all__ = ["moved", "only_real", "polygonize", "polygons_within", "rasterize", "valid_parts"]
 
@@ -37,12 +38,11 @@ def polygonize(
     if mask.shape != grid.shape:
         raise BadGrid(f"a mask of {mask.shape} pixels was given for a grid of {grid.shape}: read both from one view.")
     found: list[Polygon] = []
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
+    box = Window.around(mask)
+    if box is None:
         return found
-    top, left = int(rows[0]), int(cols[0])
-    levels = np.ascontiguousarray(mask[top : rows[-1] + 1, left : cols[-1] + 1], dtype=np.uint8)
-    inside = {"connectivity": 4, "transform": Affine.translation(left, top)}
+    levels = np.ascontiguousarray(mask[box.slices], dtype=np.uint8)
+    inside = {"connectivity": 4, "transform": Affine.translation(box.col, box.row)}
     from rasterio.features import shapes
 
     for shape, _ in shapes(levels, mask=levels.astype(bool), **inside):

@@ -34,7 +34,7 @@ from terraclick.geo.view_window import COARSEST, view_window
 from terraclick.server.encodings import Encoded, ViewSpec
 from terraclick.server.images import Scene
 from terraclick.server.pixel_box import PixelBox, check_inside, on_view, places
-from terraclick.values import Click, Reference, Target
+from terraclick.values import Click, Reference, Target, Window
 
 __all__ = [
     "ClickSettings",
@@ -356,15 +356,15 @@ def next_hint(state: State, scene: Scene) -> Hint | None:
     latest = state.sequence.latest
     if latest is None:
         return None
-    known = np.flatnonzero(latest.probs.any(axis=1)), np.flatnonzero(latest.probs.any(axis=0))
-    if known[0].size == 0:
+    known = Window.around(latest.probs)
+    if known is None:
         return None
-    top, left = int(known[0][0]), int(known[1][0])
-    probs = latest.probs[top : known[0][-1] + 1, left : known[1][-1] + 1]  # elsewhere all is surely out
+    top, left = known.row, known.col
+    probs = latest.probs[known.slices]  # elsewhere all is surely out
     doubt = np.minimum(probs, 1 - probs).astype(np.float32)
     unsure = doubt > 0.25
     if state.valid is not None:
-        unsure &= state.valid[top : known[0][-1] + 1, left : known[1][-1] + 1]
+        unsure &= state.valid[known.slices]
     for click in state.sequence.clicks:
         unsure[_disk(Click(click.row - top, click.col - left), 8)] = False
     count, labels = cv2.connectedComponents(unsure.astype(np.uint8), connectivity=8)

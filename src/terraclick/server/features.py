@@ -15,6 +15,7 @@ from shapely.geometry import LineString, MultiLineString, MultiPoint, MultiPolyg
 from shapely.geometry.base import BaseGeometry
 
 from terraclick.errors import BadConfig, BadData, BadInput, NotGeoreferenced
+from terraclick.geo.affine import apply
 from terraclick.geo.kinds import kind_of, parts_of_kind, simple
 from terraclick.geo.lonlat import WGS84, check_lonlat
 from terraclick.geo.reproject import reproject, to_lonlat
@@ -314,10 +315,9 @@ class GeometryConverter:
         crs = scene.grid.crs
         if self.store.crs is None:
             return list(geometries)
-        a, b, c, d, e, f = tuple(scene.grid.transform)[:6]
 
         def to_map(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.column_stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f])
+            return np.column_stack(apply(scene.grid.transform, xy[:, 0], xy[:, 1]))
 
         moved = shapely.transform(np.array(geometries, dtype=object), to_map).tolist()
         if crs is not None and crs.equals(self.store.crs, ignore_axis_order=True):

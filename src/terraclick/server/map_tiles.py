@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraclick.errors import BadGrid, NotGeoreferenced, UnknownName
+from terraclick.geo.affine import apply
 from terraclick.geo.boxes import mercator_to
 from terraclick.server.images import TILE, Look, Scene, TilePlace, Tiles
 from terraclick.values import View, Window
@@ -51,11 +52,9 @@ def _places(scene: Scene, z: int, x: int, y: int) -> tuple[NDArray[np.float64], 
     xs, ys = np.meshgrid(-EDGE + x * side + steps, EDGE - y * side - steps)
     assert scene.grid.crs is not None  # `map_tile` answers for placed images alone
     east, north = mercator_to(scene.grid.crs, xs, ys)
-    a, b, c, d, e, f = tuple(scene.grid.transform)[:6]
     nowhere = ~(np.isfinite(east) & np.isfinite(north))
     east[nowhere] = north[nowhere] = np.nan
-    east, north, area = east - c, north - f, a * e - b * d
-    return (e * east - b * north) / area, (a * north - d * east) / area
+    return apply(~scene.grid.transform, east, north)
 
 
 def _look(

@@ -175,9 +175,10 @@ def _box(
     """First row, first col, last row, last col of a mask and the positive clicks; the whole view if there are none."""
     rows = [click.row for click in clicks if click.positive]
     cols = [click.col for click in clicks if click.positive]
-    if mask is not None and mask.any():
-        rows += [float(r) for r in np.flatnonzero(mask.any(axis=1))[[0, -1]]]
-        cols += [float(c) for c in np.flatnonzero(mask.any(axis=0))[[0, -1]]]
+    box = None if mask is None else Window.around(mask)
+    if box is not None:
+        rows += [float(box.row), float(box.last_row)]
+        cols += [float(box.col), float(box.last_col)]
     if not rows:
         return 0, 0, shape[0] - 1, shape[1] - 1
     return min(rows), min(cols), max(rows), max(cols)

@@ -56,9 +56,8 @@ class Asked:
     @cached_property
     def extent(self) -> float:
         """The longer side of what is asked for, as a share of the crop's side."""
-        mask = self.truth == 1
-        spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1)]
-        return float(max((span[-1] - span[0] + 1 for span in spans if len(span)), default=0)) / mask.shape[0]
+        box = Window.around(self.truth == 1)
+        return 0.0 if box is None else float(max(box.rows, box.cols)) / self.truth.shape[0]
 
     @cached_property
     def cut_off(self) -> bool:
@@ -201,16 +200,17 @@ def _draw(
 
 def _object_window(mask: NDArray[np.bool_], fitted_share: float, rng: np.random.Generator) -> Window:
     """A square around an object: as the zoom-in would cut it, or wider with the object anywhere inside."""
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    height, width = rows[-1] - rows[0] + 1, cols[-1] - cols[0] + 1
+    box = Window.around(mask)
+    assert box is not None  # an object has pixels
+    height, width = box.rows, box.cols
     longest = max(height, width)
     side = (
         longest * rng.uniform(1.2, 2.3) if rng.random() < fitted_share else ENCODER_SIDE * 2.0 ** rng.uniform(-0.7, 1.0)
     )
     side = int(min(max(side, 48, longest * 0.8), max(mask.shape)))
     slack_row, slack_col = max(side - height, 0), max(side - width, 0)
-    row = rows[0] - int(slack_row * rng.uniform(0.2, 0.8)) - max(height - side, 0) // 2
-    col = cols[0] - int(slack_col * rng.uniform(0.2, 0.8)) - max(width - side, 0) // 2
+    row = box.row - int(slack_row * rng.uniform(0.2, 0.8)) - max(height - side, 0) // 2
+    col = box.col - int(slack_col * rng.uniform(0.2, 0.8)) - max(width - side, 0) // 2
     return Window(_inside(int(row), side, mask.shape[0]), _inside(int(col), side, mask.shape[1]), side, side)
 
 
@@ -340,10 +340,10 @@ def _with_pasted(
         return canvas, asked
     thing = things[rng.integers(len(things))]
     instances = picture.instances(thing.plane) == thing.id
-    rows, cols = np.flatnonzero(instances.any(axis=1)), np.flatnonzero(instances.any(axis=0))
-    height, width = rows[-1] - rows[0] + 1, cols[-1] - cols[0] + 1
-    factor = float(np.exp(rng.uniform(np.log(28), np.log(200)))) / max(height, width)
-    middle = ((cols[0] + cols[-1]) / 2, (rows[0] + rows[-1]) / 2)
+    box = Window.around(instances)
+    assert box is not None  # an object has pixels
+    factor = float(np.exp(rng.uniform(np.log(28), np.log(200)))) / max(box.rows, box.cols)
+    middle = ((box.col + box.last_col) / 2, (box.row + box.last_row) / 2)
     place = cv2.getRotationMatrix2D(middle, float(rng.uniform(0, 360)), factor)
     place[:, 2] += rng.uniform(0.1, 0.9, 2) * ENCODER_SIDE - np.array(middle)
     size = (ENCODER_SIDE, ENCODER_SIDE)

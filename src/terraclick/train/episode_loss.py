@@ -22,7 +22,7 @@ from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode
 from terraclick.train.losses import dice_loss, iterative_click_loss, normalized_focal_loss
 from terraclick.train.pictures import Shown
-from terraclick.values import MASK_THRESHOLD, Click
+from terraclick.values import MASK_THRESHOLD, Click, Window
 
 __all__ = ["click_curve", "training_loss"]
 
@@ -143,10 +143,9 @@ def _refined(
 
 def _window(mask: NDArray[np.bool_], rng: np.random.Generator) -> list[float]:
     """(top, left, bottom, right) of a window around a mask, within its picture."""
-    box = []
-    for axis, length in enumerate(mask.shape):
-        places = np.flatnonzero(mask.any(axis=1 - axis))
-        first, last = (float(places[0]), float(places[-1] + 1)) if len(places) else (0.0, float(length))
+    box, held = [], Window.around(mask) or Window(0, 0, *mask.shape)
+    for start, span, length in zip((held.row, held.col), (held.rows, held.cols), mask.shape, strict=True):
+        first, last = float(start), float(start + span)
         side = max((last - first) * rng.uniform(1, 2), 8.0)
         middle = (first + last) / 2 + side * rng.uniform(-0.1, 0.1)
         low = min(max(middle - side / 2, 0.0), length - 8.0)

@@ -63,10 +63,10 @@ def focus_crop(
 
 def _box(mask: NDArray[np.bool_]) -> Box:
     """First and last row and column of a mask; the whole view (ends exclusive, as published) if there is hardly one."""
-    if np.count_nonzero(mask) < SMALL:
+    box = Window.around(mask) if np.count_nonzero(mask) >= SMALL else None
+    if box is None:
         return 0, mask.shape[0], 0, mask.shape[1]
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(rows[0]), int(rows[-1]), int(cols[0]), int(cols[-1])
+    return box.row, box.last_row, box.col, box.last_col
 
 
 def _grown(first: float, last: float, ratio: float, side: int, start: int, length: int) -> tuple[int, int]:
