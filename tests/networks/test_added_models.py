@@ -282,11 +282,11 @@ def test_the_published_names_of_sam_are_as_many_as_its_file_has():
 def test_the_small_sams_have_the_published_sizes_and_names():
     """Encoders of 6.1 and 6.2 million numbers (MobileSAM's without its classifier), arrays as their files have them."""
     pytest.importorskip("transformers", reason="needs the extra terraclick[sam]")
-    from terraclick.networks.sam.network import SAM, _fresh
+    from terraclick.networks.sam.network import SAM, fresh
 
     with torch.device("meta"):
-        mobile, efficient = (_fresh(name, SAM[name], None) for name in ("mobile-sam", "efficient-sam-ti"))
-        small = _fresh("efficient-sam-s", SAM["efficient-sam-s"], None)
+        mobile, efficient = (fresh(name, SAM[name], None) for name in ("mobile-sam", "efficient-sam-ti"))
+        small = fresh("efficient-sam-s", SAM["efficient-sam-s"], None)
     count = {
         name: sum(p.numel() for p in part.parameters()) / 1e6
         for name, part in (

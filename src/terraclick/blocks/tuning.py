@@ -17,7 +17,7 @@ from terraclick.errors import BadConfig
 
 __all__ = ["TUNINGS", "LoraLinear", "count_parameters", "merge_lora", "tune"]
 
-TUNINGS = ("none", "full", "lora", "adapter")
+TUNINGS = ("none", "full", "lora", "adapter", "decoder")
 """Kinds of fine-tuning by name."""
 
 
@@ -61,10 +61,11 @@ def tune(network: nn.Module, kind: str, rank: int = 16, alpha: float | None = No
     """
     if kind not in TUNINGS:
         raise BadConfig(f"fine-tuning {kind!r} is not known: give one of {', '.join(TUNINGS)}.")
-    if kind == "adapter":
-        parts = getattr(network, "adapter", None)
+    if kind in ("adapter", "decoder"):
+        parts = getattr(network, {"adapter": "adapter", "decoder": "mask_decoder_parts"}[kind], None)
         if parts is None:
-            raise BadConfig(f"{type(network).__name__} has no adapter: train it with full or lora, or take isrefiner.")
+            other = "isrefiner" if kind == "adapter" else "a network of SAM's family"
+            raise BadConfig(f"{type(network).__name__} has no {kind}: train it with full or lora, or take {other}.")
         network.requires_grad_(False)
         for part in parts():
             part.requires_grad_(True)

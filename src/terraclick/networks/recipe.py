@@ -142,13 +142,15 @@ class NetworkRecipe:
     """(name of a dataset, its share of the episodes); empty, or where none of them is there, all datasets alike."""
     loss: str = "last"
     """"last" = normalised focal loss of the last answer, "dice" = soft dice added to it, "icl" = focal loss of every
-    answer, later ones weighing more."""
+    answer, later ones weighing more, "sam" = SAM's of every round, for networks of its family."""
+    boxes: float = 0.0
+    """With the loss "sam": chance that a batch begins with boxes instead of clicks."""
     auxiliary: float = 0.0
     """Weight of the cross-entropy of an auxiliary answer, for networks that have one (RITM)."""
     refine: float = 0.0
     """Weight of the second stage's loss in a window around the thing, for networks that have one (FocalClick)."""
     tuning: str = "full"
-    """What is trained: full, lora, adapter."""
+    """What is trained: full, lora, adapter, decoder."""
     rank: int = 16
     """Rank of LoRA."""
     seed: int = 0
@@ -159,8 +161,10 @@ class NetworkRecipe:
     """Its settings beside those of the paper or its authors' configuration."""
 
     def __post_init__(self) -> None:
-        if self.first not in ("random", "one") or self.loss not in ("last", "dice", "icl"):
-            raise BadConfig(f"first {self.first!r} and loss {self.loss!r}: choose random or one, last, dice or icl.")
+        if self.first not in ("random", "one") or self.loss not in ("last", "dice", "icl", "sam"):
+            raise BadConfig(f"first {self.first!r} and loss {self.loss!r}: choose random or one, last, dice, icl, sam.")
+        if not 0 <= self.boxes <= 1:
+            raise BadConfig(f"boxes {self.boxes} is a chance: give a number from 0 to 1.")
         if self.accumulate < 1 or self.batch < 1 or self.precision not in ("float32", "bfloat16", "float16"):
             raise BadConfig(
                 "accumulate and batch are 1 or more, precision float32, bfloat16 or float16: correct the recipe."
@@ -171,7 +175,7 @@ class NetworkRecipe:
                 "cosine, and shares from 0 to 1."
             )
         if self.tuning == "none":
-            raise BadConfig("tuning none trains nothing: choose full, lora or adapter.")
+            raise BadConfig("tuning none trains nothing: choose full, lora, adapter or decoder.")
         check_published(self)
         if self.passes and (len(self.passes) > self.next_clicks + 1 or min(self.passes) < 0 or sum(self.passes) <= 0):
             raise BadConfig(f"passes {self.passes}: give weights of 0 to {self.next_clicks} clicks, not all zero.")
@@ -181,7 +185,7 @@ class NetworkRecipe:
 
 SETTLED: tuple[str, ...] = ("name", "family", "config", "seed", "published", "sources", "rank", "references")
 SETTLED += ("accumulate", "precision", "backbone_rate", "warm_up", "auxiliary", "refine")
-SETTLED += ("average", "schedule", "last_rate")
+SETTLED += ("average", "schedule", "last_rate", "boxes")
 """Fields that a table need not list: names, and what is off unless a recipe says so."""
 
 

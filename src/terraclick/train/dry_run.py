@@ -17,7 +17,6 @@ from torch import nn
 
 from terraclick.blocks.tuning import count_parameters, tune
 from terraclick.networks.bicor.network import Bicor
-from terraclick.networks.checkpoint import build
 from terraclick.networks.recipe import NetworkRecipe
 from terraclick.train.config import RECIPES, TrainConfig
 from terraclick.train.dry_figures import ADAM, GPU_FLOPS, DryRun, Kept, flop_counter
@@ -25,7 +24,7 @@ from terraclick.train.dry_run_terra import dry_run_terra
 from terraclick.train.episode_loss import training_loss
 from terraclick.train.episodes import Episode, Example
 from terraclick.train.map_network import decoder_config
-from terraclick.train.networks import bands_of
+from terraclick.train.networks import bands_of, untrained
 from terraclick.train.recipe_table import ALL_RECIPES
 from terraclick.train.semantic_losses import total_loss
 from terraclick.train.semantic_recipes import SemanticConfig
@@ -91,7 +90,7 @@ Step = Callable[[int], torch.Tensor]
 
 
 def _click_step(recipe: NetworkRecipe, probe: int) -> tuple[nn.Module, int, dict[str, tuple[int, ...]], Step]:
-    network = tune(build(recipe.family, recipe.config)[0], recipe.tuning, recipe.rank).train()
+    network = tune(untrained(recipe)[0], recipe.tuning, recipe.rank).train()
     side, bands = recipe.episodes.side, bands_of(recipe.config)
 
     def step(number: int) -> torch.Tensor:

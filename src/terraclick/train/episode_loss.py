@@ -22,6 +22,7 @@ from terraclick.predictors.inputs import click_points
 from terraclick.train.episodes import Episode
 from terraclick.train.losses import dice_loss, iterative_click_loss, normalized_focal_loss
 from terraclick.train.pictures import Shown
+from terraclick.train.prompted_loss import prompt_round, round_loss, shaken_boxes
 from terraclick.values import MASK_THRESHOLD, Click, Window
 
 __all__ = ["click_curve", "training_loss"]
@@ -47,6 +48,8 @@ def training_loss(
     rngs = rngs or [rng] * len(episodes)
     image, truth = _tensors(episodes, device)
     clicks = [_first_clicks(episode, recipe, one) for episode, one in zip(episodes, rngs, strict=True)]
+    if recipe.loss == "sam":
+        return _rounds(network, episodes, clicks, recipe, rng, rngs, watch)
     previous = torch.zeros_like(image[:, :1])
     if recipe.loss == "icl":
         encoded, extra = network.encode(image), _references(network, episodes, device)
@@ -86,6 +89,32 @@ def training_loss(
         loss = loss + dice_loss(logits[:, 0].float(), (truth == 1).float(), truth != IGNORE)
     _see(watch, episodes, clicks, torch.sigmoid(logits.detach().float()))
     return loss.mean()
+
+
+def _rounds(
+    network: Any,
+    episodes: Sequence[Episode],
+    clicks: list[Clicks],
+    recipe: NetworkRecipe,
+    rng: np.random.Generator,
+    rngs: Sequence[np.random.Generator],
+    watch: list[Shown] | None,
+) -> Tensor:
+    """SAM's loss: the mean over all rounds, the first of which hears a click or a box."""
+    device = str(next(network.parameters()).device)
+    image, truth = _tensors(episodes, device)
+    encoded, previous, boxes = network.encode(image), None, None
+    if rng.random() < recipe.boxes:
+        boxes, clicks = shaken_boxes(episodes, rngs), [() for _ in episodes]
+    losses = []
+    for _ in range(1 + _passes(recipe, rng)):
+        logits, scores, previous = prompt_round(network, encoded, clicks, boxes, previous, image.shape[-1], device)
+        losses.append(round_loss(logits, scores, (truth == 1).float(), truth != IGNORE))
+        best = logits[torch.arange(len(logits)), scores.argmax(dim=1)][:, None].detach()
+        probs = torch.sigmoid(best.float())
+        clicks = _further(clicks, probs, episodes, rngs)
+    _see(watch, episodes, clicks, probs)
+    return torch.stack(losses).mean()
 
 
 def _see(watch: list[Shown] | None, episodes: Sequence[Episode], clicks: Sequence[Clicks], probs: Tensor) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from terraclick.errors import BadConfig
 
-__all__ = ["ICL_WEIGHTS", "click_loss", "dice_loss", "iterative_click_loss", "normalized_focal_loss"]
+__all__ = ["ICL_WEIGHTS", "click_loss", "dice_loss", "focal_loss", "iterative_click_loss", "normalized_focal_loss"]
 
 
 def normalized_focal_loss(
@@ -29,6 +29,16 @@ def normalized_focal_loss(
     balance = torch.where(truth > 0.5, alpha, 1 - alpha)
     loss = -balance * weight * torch.log(right.clamp(min=1e-12))
     return loss.sum(dim=(1, 2)) * scale / (count + 1e-12)
+
+
+def focal_loss(logits: Tensor, truth: Tensor, valid: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """Mean focal loss of each sample (B,) over valid pixels (Lin et al. 2017): no normalisation by its weights."""
+    keep = valid.to(logits.dtype)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    right = torch.where(truth > 0.5, torch.sigmoid(logits), torch.sigmoid(-logits))
+    balance = torch.where(truth > 0.5, alpha, 1 - alpha)
+    loss = balance * (1 - right).pow(gamma) * entropy * keep
+    return loss.sum(dim=(1, 2)) / keep.sum(dim=(1, 2)).clamp(min=1.0)
 
 
 def dice_loss(logits: Tensor, truth: Tensor, valid: Tensor, smooth: float = 20.0) -> Tensor:

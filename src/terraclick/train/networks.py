@@ -24,7 +24,7 @@ from terraclick.blocks.tuning import count_parameters, merge_lora, tune
 from terraclick.data.datasets import Dataset, open_datasets
 from terraclick.errors import BadConfig, BadWeights
 from terraclick.networks.checkpoint import build, read_published, rename, save_network, weights_of
-from terraclick.networks.families import FAMILIES, able_to, part
+from terraclick.networks.families import FAMILIES, able_to, has, part
 from terraclick.networks.initial import with_more_bands
 from terraclick.networks.recipe import NetworkRecipe
 from terraclick.train.episode_loss import training_loss
@@ -38,7 +38,7 @@ from terraclick.train.trainer import Backward, Habits, Plan, RunOptions, Work, r
 from terraclick.train.validation import Validation
 from terraclick.values import Target
 
-__all__ = ["NETWORK_RECIPES", "Drawn", "bands_of", "rate_share", "start_from", "train_network"]
+__all__ = ["NETWORK_RECIPES", "Drawn", "bands_of", "rate_share", "start_from", "train_network", "untrained"]
 
 BEFORE_THE_HEAD = ("backbone.", "embed_clicks.", "prompt.", "feature_extractor.")
 """Parts of names of weights that learn at `backbone_rate`; a prompt that learns faster soon drowns the tokens."""
@@ -84,6 +84,14 @@ def _settings(recipe: NetworkRecipe) -> dict[str, Any]:
     return {name: value for name, value in asdict(recipe).items() if name != "sources"}
 
 
+def untrained(recipe: NetworkRecipe) -> tuple[nn.Module, Any]:
+    """The network that a recipe trains, as it is before, and its config."""
+    if has(recipe.family, "tuning"):
+        return part(recipe.family, "tuning").TUNED(recipe.config), recipe.config
+    network, _, config = build(recipe.family, recipe.config)
+    return network, config
+
+
 @dataclass(frozen=True)
 class Drawn:
     """Draws an episode by its step and number, in this process or in a worker, with the generator of its clicks."""
@@ -120,8 +128,11 @@ class _NetworkWork(Work):
         self.recipe, self.among, self.validation, self.habits = recipe, among, validation, habits
         self.plan = Plan(recipe.steps, recipe.batch, recipe.precision, recipe.clip, recipe.average)
         torch.manual_seed(recipe.seed)
-        network, _, self.config = build(recipe.family, recipe.config)
-        if start is not None:
+        network: Any
+        network, self.config = untrained(recipe)
+        if start is not None and hasattr(network, "start"):
+            network.start(start)
+        elif start is not None:
             start_from(network, recipe.family, self.config, start)
         self.module = tune(network, recipe.tuning, recipe.rank).to(among.device).train()
         self.optimizer, self.shares = _optimizer(self.module, recipe)
@@ -162,15 +173,19 @@ class _NetworkWork(Work):
 
     def keep(self, stem: Path, weights: Mapping[str, Tensor], step: int) -> Path:
         """The network as `load` reads it; what LoRA learnt is added to the weights that it stands beside."""
-        network = deepcopy(self.module)
+        network: Any = deepcopy(self.module)
         network.load_state_dict(weights)
+        if hasattr(network, "keep"):
+            kept: Path = network.cpu().keep(stem)
+            return kept
         return save_network(merge_lora(network.cpu()), self.recipe.family, self.config, stem)
 
     def measure(self, weights: Path) -> dict[str, float]:
         """Clicks on held-out objects, or on classes where the recipe asks for classes."""
         assert self.validation is not None
         target = Target.CLASS if self.recipe.episodes.asked in ("class", "combination") else Target.OBJECT
-        name = next(network.name for network in FAMILIES[self.recipe.family].networks if network.clicks)
+        family = FAMILIES[self.recipe.family]
+        name = getattr(self.config, "size", None) or next(n.name for n in family.networks if n.clicks)
         options = {"weights": weights, "device": self.among.device}
         return self.validation.clicks(name, options, target)
 

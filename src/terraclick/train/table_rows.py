@@ -24,7 +24,6 @@ class Made:
 
 STRANGER = Made(reason="another paper's network, named in the documentation as not built")
 FROZEN = Made(reason="published weights, not trained: terraclick models add takes the authors' file")
-NOT_TUNED = Made(reason="tuning SAM's mask decoder is not built; the published weights are clicked as they are")
 
 CLICKED: Mapping[str, Made] = {
     "RITM HRNet-32": Made("ritm-hrnet32"),
@@ -35,7 +34,7 @@ CLICKED: Mapping[str, Made] = {
     "FocalClick SegF-B3 (COCO+LVIS)": Made("focalclick-b3"),
     "FocalClick HRNet32": Made(reason="FocalClick is built on SegFormer alone"),
     "SAM ViT-B": FROZEN,
-    "SAM-HQ ViT-B": NOT_TUNED,
+    "SAM-HQ ViT-B": Made("sam-hq-vit-b-decoder"),
     "SegNext ViT-B": Made("segnext-b"),
     "SegNext ViT-B (COCO+LVIS)": Made("segnext-b"),
     "SimpleClick ViT-B": Made("simpleclick-b"),

@@ -30,7 +30,18 @@ from terraclick.networks.sam.prompted import BEST, CORNERS, PromptedSam
 from terraclick.networks.sam.published import mobile_names, transformers_names
 from terraclick.networks.sam.tiny_vit import MobileSamConfig, TinyVit
 
-__all__ = ["SAM", "SamFeatures", "SamPredictor", "SamSize", "decoded", "kept_features", "load_sam", "tensors_in"]
+__all__ = [
+    "SAM",
+    "SamFeatures",
+    "SamPredictor",
+    "SamSize",
+    "decoded",
+    "fresh",
+    "kept_features",
+    "load_sam",
+    "read_file",
+    "tensors_in",
+]
 
 
 @dataclass(frozen=True)
@@ -213,13 +224,13 @@ def load_sam(
             f"transformers layout, and give its path (--weights PATH, or load({name!r}, weights=PATH))."
         )
     if weights is not None and Path(weights).is_file():
-        network = _read_published(name, size, Path(weights), config)
+        network = read_file(name, Path(weights), config)
     elif weights is not None:
         network = _read(_kind(name, size), name, size, Path(weights), config is None)
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(random or 0))
-            network = _fresh(name, size, config)
+            network = fresh(name, size, config)
             _stir(network)
     return SamPredictor(network, size.stretch, device, precision, level)
 
@@ -233,7 +244,7 @@ def _kind(name: str, size: SamSize) -> Any:
     return getattr(transformers, size.network)
 
 
-def _fresh(name: str, size: SamSize, config: Any) -> Any:
+def fresh(name: str, size: SamSize, config: Any) -> Any:
     """A network of a size, or of a config of its kind, with the weights it starts with."""
     if size.network == "EfficientSam":
         return EfficientSam(config or EfficientSamConfig(**size.vision))
@@ -272,18 +283,21 @@ def _stir(network: Any) -> None:
             torch.nn.init.normal_(parameter, std=float(np.prod(parameter.shape[1:])) ** -0.5)
 
 
-def _read_published(name: str, size: SamSize, path: Path, config: Any) -> Any:
-    """A network from its authors' file; strict."""
+def read_file(name: str, path: Path, config: Any = None) -> Any:
+    """A network from its authors' file, or from what tuning kept; strict. Raises BadWeights."""
+    size = SAM[name]
     state: Mapping[str, torch.Tensor] = read_published(path)
     try:
-        if name == "mobile-sam":
+        if any(own.startswith("vision_encoder.") for own in state):  # what tuning kept
+            pass
+        elif name == "mobile-sam":
             state = mobile_names(state)
         elif size.kinds:
             state = transformers_names(state, size.stretch)
     except BadWeights:
         raise BadWeights(f"{path.name} is no published file of {name}: its image_encoder is missing.") from None
     with torch.random.fork_rng(devices=[]):
-        network = _fresh(name, size, config)
+        network = fresh(name, size, config)
     fit(network, state, path.name)
     return network
 
