@@ -1,5 +1,7 @@
 """Objects taken apart in a session: kept with their whole, and prepared as the Target Disassembly sets are."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -95,6 +97,41 @@ def test_what_was_taken_apart_is_prepared_with_its_parts(session, tmp_path, caps
     for name, part in parts:
         (whole,) = [thing for picture, thing in things if picture == name and thing.id == part.of]
         assert not whole.of and whole.area >= 2400 and part.plane > whole.plane
+
+
+@pytest.fixture
+def quay(session):
+    """The same with a ship that touches its quay, a ship beside them that does not, and two cars side by side."""
+    with GeoPackageStore.open(session) as store:
+        key = next(iter(store.images())).path
+        for name in ("ship", "quay", "car"):
+            store.set_class(MapClass(name))
+        boxes = [("quay", (200, 120, 290, 130)), ("ship", (210, 130, 260, 150)), ("ship", (210, 160, 260, 180))]
+        boxes += [("car", (100, 150, 110, 156)), ("car", (110, 150, 120, 156))]
+        for name, box in boxes:
+            store.add(MapObject(geometry=placed(*box), class_name=name, image=key))
+    return session
+
+
+def test_objects_that_touch_are_written_as_combinations(quay, tmp_path, capsys):
+    """One class alone is no combination, nor are objects with a gap of ten pixels."""
+    assert run("export-parts", quay, tmp_path / "out", "--groups", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["objects"], said["groups"]) == (2, 1) and said["tags"]["ship and quay"] == ["ship", "quay"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["TDA-OD", "TDA-PD"]
+    (folder,) = (tmp_path / "out" / "TDA-OD").iterdir()
+    assert folder.name == "ship and quay" and (folder / "tags.txt").read_text() == "ship\nquay\n"
+    tags = cv2.imread(str(folder / "1.png"), cv2.IMREAD_UNCHANGED)
+    assert ((tags == 1).sum(), (tags == 2).sum()) == (50 * 20, 90 * 10)
+    assert run("prepare", "tda", tmp_path / "out", tmp_path / "set", "--part", "OD") == 0
+    (picture,) = open_dataset(tmp_path / "set" / "test" / "tda").pictures
+    areas = {thing.area: bool(thing.of) for thing in picture.objects}
+    assert areas == {50 * 20: True, 90 * 10: True, 50 * 20 + 90 * 10: False}  # each, and both as one
+
+
+def test_without_groups_combinations_are_not_written(quay, tmp_path):
+    assert run("export-parts", quay, tmp_path / "out") == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["TDA-PD"]
 
 
 def test_a_session_without_parts_is_told_how_to_make_them(tmp_path):
