@@ -99,7 +99,7 @@ def test_a_prepared_patch_lists_what_it_counts(tmp_path):
         write_tif(source / f"2_Ortho_RGB/top_potsdam_2_1{number}_RGB.tif", np.full((3, 60, 60), 90, np.uint8))
     declaration = declaration_of("potsdam")
     prepare(declaration, source, tmp_path / "out", replace(declaration.settings("segmap"), crop=60, min_area=3))
-    (picture,) = open_dataset(tmp_path / "out" / "train" / "potsdam_rgb").pictures
+    picture = open_dataset(tmp_path / "out" / "train" / "potsdam_rgb").pictures[0]
     assert [thing.area for thing in picture.objects] == [16, 32]  # corners touch: one part
     instances = cv2.imread(str(next((tmp_path / "out" / "train").rglob("instances/*.png"))), cv2.IMREAD_UNCHANGED)
     assert np.unique(instances).tolist() == [0, 1, 2]
