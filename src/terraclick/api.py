@@ -30,7 +30,7 @@ from terraclick.catalogue import load
 from terraclick.core.box import places_of
 from terraclick.core.cleaning import check_real, check_real_box, clean, score_of
 from terraclick.core.click_sequence import ClickSequence
-from terraclick.core.predictor import Predictor
+from terraclick.core.predictor import Predictor, bands_read
 from terraclick.errors import BadClick, BadConfig, BadImage, NotGeoreferenced
 from terraclick.geo.affine import apply, through
 from terraclick.geo.box_prompt import MapBox, box_between, box_on, box_within, check_box, corners_of
@@ -185,7 +185,8 @@ def _outlines(
         wanted = fixed or _view_bounds(clicks, box, info, target, gsd)
         if view is None or grid is None or wanted != asked:
             _check_same(path, stamp)
-            view, grid = read_view(path, wanted, gsd, how["bands"], how["stretch"], MAX_VIEW_PX, reading)  # stop 1
+            look = (wanted, gsd, how["bands"], how["stretch"], MAX_VIEW_PX, reading, bands_read(predictor) - 3)
+            view, grid = read_view(path, *look)  # stop 1
             _check_same(path, stamp)
             encoded, asked = predictor.encode(view), wanted  # stop 2
         placed = _placed(clicks, grid, view)  # stop 3

@@ -152,7 +152,10 @@ MASK_THRESHOLD = 0.49
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A picture as the model sees it: image (H, W, 3) uint8 RGB, valid (H, W) bool or None, gsd in metres or None."""
+    """A picture as the model sees it: image (H, W, 3) uint8 RGB, valid (H, W) bool or None, gsd in metres or None.
+
+    For a network that reads more bands the image has them after red, green and blue.
+    """
 
     image: NDArray[np.uint8]
     valid: NDArray[np.bool_] | None = None

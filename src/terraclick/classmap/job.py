@@ -32,7 +32,7 @@ from terraclick.geo.classmap import (
 )
 from terraclick.geo.grid import Grid
 from terraclick.geo.lonlat import WGS84
-from terraclick.geo.raster import read_info, read_limits, resolve_image
+from terraclick.geo.raster import read_further, read_info, read_limits, resolve_image
 from terraclick.geo.sidecars import stamp_of
 from terraclick.geo.suspicion import suspicions
 from terraclick.scale import map_tiles
@@ -91,7 +91,8 @@ def map_scene(
         raise BadConfig(f"{job.model} gives no heatmaps: leave --heatmaps and --explain out, or take another model.")
     plan, factor, grid = layout(job, spec)
     bands, limits = read_limits(job.scene, job.bands, job.stretch, job.reading)
-    mapper = TileMapper(job, factor, bands, limits)
+    further = read_further(job.scene, bands, spec.bands - 3, job.reading) if spec.bands > 3 else ()
+    mapper = TileMapper(job, factor, bands, limits, further)
     stamp = stamp_of(Path(scene))
     planes = heat_planes(job, spec)
     work = Work(out.with_name(out.name + ".work"), spec, plan, heat=len(planes) // len(spec.classes))

@@ -73,6 +73,8 @@ class MapSpec:
     """Whether it gives a heatmap per class besides the logits."""
     licence: str = ""
     """Licence of its weights."""
+    bands: int = 3
+    """Bands that it reads: red, green, blue, and further ones of the file."""
 
     def __post_init__(self) -> None:
         ids = [c.id for c in self.classes]
@@ -81,6 +83,8 @@ class MapSpec:
             raise BadWeights(
                 f"a map model with class ids {shown or 'of no class'}: whole numbers that differ, 1 to 254."
             )
+        if not _is_count(self.bands, 64) or self.bands < 3:
+            raise BadWeights(f"a map model of {self.bands!r} bands: 3 to 64 were expected.")
         if not _is_count(self.side, LARGEST_SIDE):
             raise BadWeights(f"a map model with side {self.side!r}: a whole number of pixels was expected.")
         for kind in self.classes:
@@ -96,7 +100,8 @@ class MapSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `map.json` keeps them."""
-        return asdict(self)
+        told = asdict(self)
+        return told if self.bands > 3 else {key: value for key, value in told.items() if key != "bands"}
 
     @staticmethod
     def from_json(content: dict[str, Any]) -> MapSpec:
@@ -119,7 +124,7 @@ class MapModel(Protocol):
         ...
 
     def __call__(self, image: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray | None]:
-        """(S, S, 3) uint8 → logits (N, S, S) and scores of the heatmaps (N, s, s) or None."""
+        """(S, S, bands) uint8 → logits (N, S, S) and scores of the heatmaps (N, s, s) or None."""
         ...
 
 
@@ -138,7 +143,7 @@ class OnnxMap:
     def __post_init__(self) -> None:
         runtime, what = self.network._runtime, self.network._path.name
         side = self.spec.side
-        expected: dict[str, tuple[int | None, ...]] = {"image": (1, 3, side, side)}
+        expected: dict[str, tuple[int | None, ...]] = {"image": (1, self.spec.bands, side, side)}
         if self.encoder is not None:
             expected["tokens"] = (1, 768, None, None)
         given = {value.name: value for value in runtime.get_inputs()}

@@ -59,7 +59,7 @@ def tiles_of(image: NDArray[np.uint8], side: int, overlap: float) -> list[tuple[
     for row in plan.starts(0):
         for col in plan.starts(1):
             part = image[row : row + side, col : col + side]
-            tile = np.full((side, side, 3), GREY, np.uint8)
+            tile = np.full((side, side, image.shape[2]), GREY, np.uint8)
             tile[: part.shape[0], : part.shape[1]] = part
             found.append((Window(row, col, side, side), mirrored(tile, (0, 0, *part.shape[:2]))))
     return found

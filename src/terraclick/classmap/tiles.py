@@ -16,7 +16,7 @@ from terraclick.classmap.turns import Turned, turns_of
 from terraclick.errors import BadConfig
 from terraclick.geo.grid import Grid
 from terraclick.geo.lattice import factor_of, lattice_shape, window_of
-from terraclick.geo.raster import read_info, read_tile
+from terraclick.geo.raster import FurtherBand, read_info, read_tile
 from terraclick.geo.reading import PLAIN, Reading
 from terraclick.values import Bounds, Stretch, Window
 
@@ -75,17 +75,19 @@ class TileMapper:
     factor: float
     bands: tuple[int, ...]
     limits: tuple[tuple[float, float], ...]
+    further: tuple[FurtherBand, ...] = ()
+    """Bands after red, green and blue, for models that read more."""
 
     def __call__(self, window: Window) -> tuple[FloatArray, FloatArray | None, NDArray[np.bool_]] | None:
         """Logits (N, rows, cols), heat or None, and where there is data, of the part inside; None without any data."""
-        view = read_tile(self.job.scene, window, self.factor, self.bands, self.limits, self.job.reading)
+        view = read_tile(self.job.scene, window, self.factor, self.bands, self.limits, self.job.reading, self.further)
         valid = np.ones(view.shape, np.bool_) if view.valid is None else view.valid
         if not valid.any():
             return None
         model = self.job.model_at_work()
         top, left = max(-window.row, 0), max(-window.col, 0)
         rows, cols = view.shape
-        image = np.full((window.rows, window.cols, 3), GREY, np.uint8)
+        image = np.full((window.rows, window.cols, view.image.shape[2]), GREY, np.uint8)
         image[top : top + rows, left : left + cols] = np.where(valid[..., None], view.image, np.uint8(GREY))
         if (rows, cols) != (window.rows, window.cols):
             image = mirrored(image, (top, left, rows, cols))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from terraclick.values import Prediction, Prompt, View
 
-__all__ = ["Predictor", "reads_box"]
+__all__ = ["Predictor", "bands_read", "reads_box"]
 
 
 class Predictor(Protocol):
@@ -33,3 +33,10 @@ class Predictor(Protocol):
 def reads_box(predictor: Predictor) -> bool:
     """Whether a predictor reads `Prompt.box` itself; one that says nothing of it is told a box by clicks."""
     return bool(getattr(predictor, "reads_box", False))
+
+
+def bands_read(predictor: Any) -> int:
+    """How many bands of a picture a predictor reads: red, green and blue, and further ones of a file after them."""
+    while not hasattr(predictor, "bands") and hasattr(predictor, "inner"):
+        predictor = predictor.inner
+    return int(getattr(predictor, "bands", 3))

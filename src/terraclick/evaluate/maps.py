@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,8 @@ def judge_map(
         pixels, seconds = 0, 0.0
         for picture in pictures:
             view = picture.view()
+            if model.spec.bands > 3:
+                view = replace(view, image=picture.deep(model.spec.bands))
             begun = clock()
             best = name_picture(model, view, protocol.overlap, protocol.augmentation).argmax(axis=0)
             seconds += clock() - begun

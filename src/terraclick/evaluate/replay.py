@@ -16,7 +16,7 @@ from terraclick.core.cleaning import clean
 from terraclick.core.click_sequence import ClickSequence, fold
 from terraclick.core.masks import iou
 from terraclick.core.noc import number_of_clicks
-from terraclick.core.predictor import Predictor
+from terraclick.core.predictor import Predictor, bands_read
 from terraclick.errors import BadData, BadInput
 from terraclick.geo.affine import through
 from terraclick.geo.box_prompt import MapBox, box_between
@@ -187,7 +187,8 @@ def _finder(
 
 def _shown(view: StoredView, path: Path, reading: Reading, predictor: Predictor) -> _Shown:
     """Read and encode a view. Raises BadData where the image gives another one now."""
-    seen, grid = read_view(path, view.bounds, view.gsd, view.bands, view.stretch, MAX_VIEW_PX, reading)
+    look = (view.bounds, view.gsd, view.bands, view.stretch, MAX_VIEW_PX, reading, bands_read(predictor) - 3)
+    seen, grid = read_view(path, *look)
     if grid.shape != view.shape:
         raise BadData(f"{path.name} now gives a view of {grid.shape} pixels, not {view.shape}: it is another file.")
     return _Shown(view, grid, predictor.encode(seen), seen.valid, read_info(path, reading).grid)

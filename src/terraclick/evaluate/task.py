@@ -11,7 +11,7 @@ import numpy as np
 
 from terraclick.core.click_sequence import ClickSequence, fold
 from terraclick.core.masks import boundary_iou, iou
-from terraclick.core.predictor import Predictor
+from terraclick.core.predictor import Predictor, bands_read
 from terraclick.data.combinations import combination_tasks
 from terraclick.data.datasets import Dataset, class_tasks, object_tasks
 from terraclick.data.sample import Task
@@ -91,7 +91,8 @@ def draw_tasks(dataset: Dataset, target: Target, protocol: EvalProtocol) -> list
 
 def asked(task: Task, predictor: Predictor, protocol: EvalProtocol, clock: Callable[[], float] = lambda: 0.0) -> Asked:
     """Lay a task before a predictor. Raises BadData where the files do not fit."""
-    (truth, ignore), view = task.truth(), task.picture.view()
+    (truth, ignore), view, bands = task.truth(), task.picture.view(), bands_read(predictor)
+    view = view if bands == 3 else replace(view, image=task.picture.deep(bands))
     begun = clock()
     encoded = predictor.encode(view)
     spent = clock() - begun

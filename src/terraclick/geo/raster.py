@@ -15,7 +15,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from terraclick.geo.bands import chosen_bands
 from terraclick.geo.grid import Grid
 from terraclick.geo.lattice import lattice_shape, view_lattice
 from terraclick.geo.opening import (
+    RasterFile,
     check_budget,
     dataset,
     driver_of,
@@ -42,9 +43,11 @@ from terraclick.values import Bounds, Stretch, View, Window
 __all__ = [
     "STRIP",
     "Band",
+    "FurtherBand",
     "RasterInfo",
     "rasterized",
     "read_bands",
+    "read_further",
     "read_info",
     "read_limits",
     "read_placed",
@@ -146,6 +149,7 @@ def read_view(
     stretch: Stretch = "auto",
     max_side: int = 4096,
     reading: Reading = PLAIN,
+    further: int = 0,
 ) -> tuple[View, Grid]:
     """Read the part of an image inside `bounds` as a View (H, W, 3) uint8 and the Grid of exactly those pixels.
 
@@ -157,6 +161,7 @@ def read_view(
         first three, else the first. An alpha band that is asked for hides nothing.
     stretch: "auto" = uint8 as it is, other types between their 2nd and 98th percentile over the WHOLE image;
         "percent" = that for uint8 too; "none" = values cut to 0-255; or explicit (min, max).
+    further: how many of the file's other bands come after red, green and blue, in their order, stretched alike.
     View.valid is None if every pixel holds data, else False at nodata, transparent, masked and non-finite pixels,
     which are black. Raises BadImage (cannot be read), BadGrid (bounds or gsd do not fit), BadInput (bands, stretch).
     """
@@ -170,8 +175,35 @@ def read_view(
             check_budget(file, data, window, "give smaller bounds, or add overviews with gdaladdo")
             source = Source(file, data, chosen, limits_of(file, chosen, stretch))
             image, valid = resample(source, window, lattice, factor)
+            for band in _further_bands(file, chosen, further):
+                deeper = Source(file, data, (band,), limits_of(file, (band,), stretch))
+                image = np.concatenate([image, resample(deeper, window, lattice, factor)[0][..., :1]], axis=2)
     grid = file.grid.coarsened(factor, lattice)
     return View(image, None if valid.all() else valid, grid.metres_per_pixel), grid
+
+
+def _further_bands(file: RasterFile, chosen: Sequence[int], count: int) -> list[int]:
+    """Bands after those chosen, alpha left out. Raises BadImage for too few."""
+    left = [n for n, meaning in enumerate(file.meaning, start=1) if n not in chosen and meaning.name != "alpha"]
+    if len(left) < count:
+        raise BadImage(
+            f"{file.path.name} has {file.data.count} bands, and the model reads {3 + count}: give an image of as many, "
+            "or take a model of three bands."
+        )
+    return left[:count]
+
+
+FurtherBand: TypeAlias = tuple[int, tuple[float, float]]
+"""A band after those that are shown, and its values that become 0 and 255."""
+
+
+def read_further(
+    path: str | os.PathLike[str], bands: Sequence[int], count: int, reading: Reading = PLAIN
+) -> tuple[FurtherBand, ...]:
+    """The bands that `read_view` adds to some, for `read_tile`. Raises BadImage for too few."""
+    with opened(resolve_image(path), reading) as file:
+        left = _further_bands(file, bands, count)
+        return tuple((band, limits_of(file, (band,), "auto")[0]) for band in left)
 
 
 # --- for a map on the screen -----------------------------------------------------------------------------------------
@@ -276,10 +308,12 @@ def read_tile(
     bands: Sequence[int] | None = None,
     stretch: Stretch = "auto",
     reading: Reading = PLAIN,
+    further: Sequence[FurtherBand] = (),
 ) -> View:
     """Read a window of output pixels, each `factor` image pixels wide, counted from the image's first corner.
 
-    What lies beyond the image is left out, so the View may be smaller than the window; the rest is as in `read_view`.
+    What lies beyond the image is left out, so the View may be smaller than the window; `further` bands come after red,
+    green and blue (see `read_further`); the rest is as in `read_view`.
     Raises BadGrid where the window misses the image or has more than 4096 pixels a side, BadImage, BadInput.
     """
     if not (math.isfinite(factor) and factor > 0) or max(window.rows, window.cols) > 4096:
@@ -299,6 +333,9 @@ def read_tile(
             image, valid = resample(
                 Source(file, data, chosen, limits_of(file, chosen, stretch)), needed, lattice, factor
             )
+            for band, limits in further:
+                deeper = Source(file, data, (band,), (limits,))
+                image = np.concatenate([image, resample(deeper, needed, lattice, factor)[0][..., :1]], axis=2)
     return View(image, None if valid.all() else valid)
 
 

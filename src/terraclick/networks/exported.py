@@ -21,7 +21,7 @@ from terraclick.core.focus import FocusRule, crop, crop_clicks, paste
 from terraclick.core.modulation import MODULATIONS
 from terraclick.errors import BadClick, BadWeights
 from terraclick.inference.graph import Graph
-from terraclick.predictors.inputs import click_points, picture, sigmoid
+from terraclick.predictors.inputs import check_bands, click_points, picture, sigmoid
 from terraclick.values import MASK_THRESHOLD, Prediction, Prompt, View, Window
 
 __all__ = [
@@ -74,6 +74,8 @@ class ExportedNetwork:
     """Where the network reads references: what makes numbers of them."""
     threshold: float = MASK_THRESHOLD
     """Probability above which a pixel belongs to the mask."""
+    bands: int = 3
+    """How many bands of a picture the graphs read."""
 
     @cached_property
     def rule(self) -> FocusRule:
@@ -81,7 +83,8 @@ class ExportedNetwork:
         return FocusRule(size=self.size)
 
     def encode(self, view: View) -> ExportedEncoded:
-        """The click-free graph on the view."""
+        """The click-free graph on the view. Raises BadConfig for a view of another number of bands."""
+        check_bands(view, self.bands)
         whole = Window(0, 0, *view.shape)
         image = crop(view.image, whole, self.rule)
         valid = None if view.valid is None else crop(view.valid.astype(np.float32), whole, self.rule) >= 0.5
@@ -144,6 +147,7 @@ def read_exported(name: str, folder: str | Path, threads: int | None = None) -> 
     try:
         kept, modulation = tuple(described["kept"]), described["modulation"]
         rows, cols = (side_of(value) for value in described["size"])
+        bands = side_of(described.get("bands", 3))
         if not all(isinstance(part, str) for part in kept) or not isinstance(modulation, dict | None):
             raise ValueError
     except (ValueError, KeyError, TypeError):
@@ -151,7 +155,7 @@ def read_exported(name: str, folder: str | Path, threads: int | None = None) -> 
     if modulation is not None and modulation.get("rule") not in MODULATIONS:
         raise BadWeights(f"{folder / DESCRIPTION} asks for an unknown modulation: export {name} again.")
     graphs = [Graph(folder / file, threads) for file in ("encode.onnx", "click.onnx")]
-    return ExportedNetwork(graphs[0], graphs[1], (rows, cols), kept, modulation)
+    return ExportedNetwork(graphs[0], graphs[1], (rows, cols), kept, modulation, bands=bands)
 
 
 def side_of(value: Any) -> int:

@@ -17,7 +17,13 @@ from terraclick.networks.exported import ExportedNetwork, read_exported
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ClickGraphs", "FurtherGraph", "ModulatedGraphs"]
+__all__ = ["ClickGraphs", "FurtherGraph", "ModulatedGraphs", "network_bands"]
+
+
+def network_bands(network: Any) -> int:
+    """How many bands of a picture a torch network reads: those of its patches' embedding, else three."""
+    named = network.named_parameters()
+    return next((int(weight.shape[1]) for name, weight in named if name.endswith("patch_embed.proj.weight")), 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +58,7 @@ class ClickGraphs:
         return network
 
     def inputs(self, network: Any, size: tuple[int, int], slots: int, seed: int) -> dict[str, Tensor]:
-        """Examples: image (1, 3, H, W), previous and modulated (1, 1, H, W), points (1, 2 · slots, 3)."""
+        """Examples: image (1, bands, H, W), previous and modulated (1, 1, H, W), points (1, 2 · slots, 3)."""
         import torch
 
         rng = torch.Generator().manual_seed(seed)
@@ -61,7 +67,7 @@ class ClickGraphs:
             points[0, slot, :2] = torch.rand(2, generator=rng) * torch.tensor([size[0] - 1.0, size[1] - 1.0])
             points[0, slot, 2] = order
         maps = {name: torch.rand(1, 1, *size, generator=rng) for name in ("previous", "modulated")}
-        return {"image": torch.rand(1, 3, *size, generator=rng), **maps, "points": points}
+        return {"image": torch.rand(1, network_bands(network), *size, generator=rng), **maps, "points": points}
 
     def kept(self, encoded: Any) -> dict[str, Tensor]:
         """The tensors that a network keeps of a picture, by name."""

@@ -103,6 +103,7 @@ def _write(graphs: ClickGraphs, name: str, network: Any, size: tuple[int, int], 
         write_graph(folder / more.file, module, more.inputs, [more.output], more.free)
     difference = close_enough(name, _difference(graphs, network, click, labels, size, folder))
     described = {"name": name, "size": list(size), "kept": labels, "modulation": None, "difference": difference}
+    described |= {"bands": int(given["image"].shape[1])}
     return described | graphs.described(network)
 
 

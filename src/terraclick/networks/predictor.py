@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ import torch
 from terraclick.core.focus import FocusRule, crop, crop_clicks, paste
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadClick, BadConfig
-from terraclick.predictors.inputs import click_points, picture
+from terraclick.networks.graphs import network_bands
+from terraclick.predictors.inputs import check_bands, click_points, picture
 from terraclick.values import MASK_THRESHOLD, Prediction, Prompt, View, Window
 
 __all__ = ["Exact", "NetworkEncoded", "NetworkPredictor", "image_tensor"]
@@ -26,7 +28,7 @@ PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.floa
 
 
 def image_tensor(view: View, device: str = "cpu") -> torch.Tensor:
-    """A view → (1, 3, H, W) float32 RGB in 0…1; pixels without data get the mean colour."""
+    """A view → (1, bands, H, W) float32, RGB first, in 0…1; pixels without data get the mean colour."""
     return torch.from_numpy(picture(view)).to(device=device, dtype=torch.float32) / 255
 
 
@@ -81,8 +83,14 @@ class NetworkPredictor:
             raise BadConfig(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}: choose one of them.")
         self.network.to(self.device).eval()
 
+    @cached_property
+    def bands(self) -> int:
+        """How many bands of a picture the network reads."""
+        return network_bands(self.network)
+
     def encode(self, view: View) -> NetworkEncoded:
-        """The network's click-free work on the view."""
+        """The network's click-free work on the view. Raises BadConfig for a view of another number of bands."""
+        check_bands(view, self.bands)
         whole, rule = Window(0, 0, *view.shape), self._rule()
         image = crop(view.image, whole, rule)
         valid = None if view.valid is None else crop(view.valid.astype(np.float32), whole, rule) >= 0.5

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from terraclick.errors import BadConfig
 from terraclick.values import Click, View
 
-__all__ = ["GREY", "click_points", "logit", "picture", "sigmoid"]
+__all__ = ["GREY", "check_bands", "click_points", "logit", "picture", "sigmoid"]
 
 GREY = (124, 116, 104)
 """What stands where the picture has no data: the mean colour, which the networks see as zero."""
@@ -34,11 +34,21 @@ def click_points(clicks: Sequence[Click], slots: int | None = None) -> NDArray[n
     return points.reshape(1, -1, 3)
 
 
+def check_bands(view: View, bands: int) -> None:
+    """Raises BadConfig where a network reads another number of bands than a view has."""
+    if view.image.shape[2] != bands:
+        raise BadConfig(
+            f"this network reads {bands} bands, and the picture has {view.image.shape[2]} here: click on a file of "
+            f"{bands} bands with segment, the map or benchmark, or take a network of three bands."
+        )
+
+
 def picture(view: View) -> NDArray[np.uint8]:
-    """A view → (1, 3, H, W) of 0…255; pixels without data get the mean colour."""
+    """A view → (1, bands, H, W) of 0…255; pixels without data get the mean colour, of further bands the mean grey."""
     image = view.image
     if view.valid is not None and not view.valid.all():
-        image = np.where(view.valid[..., None], image, np.asarray(GREY, dtype=image.dtype))
+        further = [round(sum(GREY) / 3)] * (image.shape[2] - 3)
+        image = np.where(view.valid[..., None], image, np.asarray([*GREY, *further], dtype=image.dtype))
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
 
 

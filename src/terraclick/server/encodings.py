@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terraclick.core.predictor import Predictor
+from terraclick.core.predictor import Predictor, bands_read
 from terraclick.geo.grid import Grid
 from terraclick.geo.raster import read_view
 from terraclick.geo.reading import PLAIN, Reading
@@ -45,10 +45,10 @@ class Encoded:
     valid: NDArray[np.bool_] | None = None
 
 
-def read_spec(spec: ViewSpec) -> tuple[View, Grid]:
-    """The view that a specification describes, and its grid."""
+def read_spec(spec: ViewSpec, further: int = 0) -> tuple[View, Grid]:
+    """The view that a specification describes, with further bands of its file, and its grid."""
     bounds, gsd, bands, stretch = spec.bounds, spec.gsd, spec.bands, spec.stretch
-    return read_view(spec.path, bounds, gsd, bands, stretch, MAX_VIEW_PX, spec.reading)
+    return read_view(spec.path, bounds, gsd, bands, stretch, MAX_VIEW_PX, spec.reading, further)
 
 
 class Encodings:
@@ -77,7 +77,7 @@ class Encodings:
                 found = self._kept[spec]
                 return Encoded(found.grid, found.encoded, 0.0, 0.0, found.valid)
         begun = time.perf_counter()
-        view, grid = read_spec(spec)
+        view, grid = read_spec(spec, bands_read(predictor) - 3)
         read = time.perf_counter()
         encoded = predictor.encode(view)
         item = Encoded(grid, encoded, 1e3 * (read - begun), 1e3 * (time.perf_counter() - read), view.valid)

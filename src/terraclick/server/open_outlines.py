@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
+from terraclick.core.predictor import bands_read
 from terraclick.errors import BadClick, BadConfig, UnknownName
 from terraclick.server.answering import Answering
 from terraclick.server.changes import Author, Changeset, Edit, Stand, Step
@@ -272,7 +273,7 @@ class OpenOutlines:
             return
 
         def encode(spec: ViewSpec) -> Encoded:
-            view, grid = read_spec(spec)
+            view, grid = read_spec(spec, bands_read(rough) - 3)
             return Encoded(grid, rough.encode(view), 0.0, 0.0, view.valid)
 
         afresh, scene = replace(state, sequence=None), opened.scene

@@ -35,7 +35,7 @@ class _Exported(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor, tokens: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(1, 3, S, S) [(1, 768, h, w)] → (1, N, S, S), (1, N, S/4, S/4), (1, L, N, S/4, S/4), (1, L, N, C)."""
+        """(1, bands, S, S) [(1, 768, h, w)] → (1, N, S, S), (1, N, S/4, S/4), (1, L, N, S/4, S/4), (1, L, N, C)."""
         output = self.network(image / 255, tokens)
         layers, embeddings = torch.stack(output.heat, dim=1), torch.stack(output.embeddings, dim=1)
         return output.logits, output.heat[-1], layers, embeddings
@@ -49,7 +49,7 @@ class _Probabilities(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """(1, 3, S, S) [(1, 768, h, w)] → (1, N, S, S)."""
+        """(1, bands, S, S) [(1, 768, h, w)] → (1, N, S, S)."""
         return self.network(image / 255, tokens).logits.softmax(dim=1)
 
 
@@ -94,14 +94,14 @@ def export_map(
     Raises BadWeights for a file that holds no class map, BadConfig for ids that do not fit.
     """
     config, network, _ = restored(checkpoint)
-    if config.bands != 3:
-        raise BadConfig(f"{checkpoint} reads {config.bands} bands, and terraclick map shows its models three.")
     ids = ids or tuple(range(1, len(config.classes) + 1))
     if len(ids) != len(config.classes):
         raise BadConfig(f"{len(ids)} values were given for {len(config.classes)} classes: give one each.")
     side = config.side if config.side is not None else config.crop
     classes = tuple(LandClass(i, name, colour) for i, (name, colour) in zip(ids, config.classes, strict=True))
-    spec = MapSpec(classes, side, gsd, tokens=config.encoder == "vit-s14", heat=True, licence=licence)
+    spec = MapSpec(
+        classes, side, gsd, tokens=config.encoder == "vit-s14", heat=True, licence=licence, bands=config.bands
+    )
     return _write(folder, network, spec)
 
 
@@ -126,7 +126,7 @@ def _write(folder: Path, network: Bicor, spec: MapSpec) -> Path:
     """The graphs and the description of a network."""
     side = spec.side
     folder.mkdir(parents=True, exist_ok=True)
-    inputs = {"image": torch.rand(1, 3, side, side) * 255}
+    inputs = {"image": torch.rand(1, spec.bands, side, side) * 255}
     if spec.tokens:
         cells = ENCODER_SIDE // 14
         inputs["tokens"] = torch.randn(1, 768, cells, cells)
