@@ -1,8 +1,11 @@
 """A recipe tried at its size: shapes, parameters, memory and time of its real steps."""
 
+import json
+import sys
 import time
 from dataclasses import replace
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +91,45 @@ def test_every_recipe_runs_dry_at_its_size(name):
     except ValueError:  # a batch norm of one number
         found = dry_run(recipe, 2)
     assert found.recipe == name and 0 < found.days_gpu < 60 and 0 < found.loss < 1000
+
+
+@pytest.fixture(scope="module")
+def costs():
+    """The committed script that writes docs/results/recipe-costs.md."""
+    path = Path(__file__).parents[2] / "benchmarks" / "recipe_costs.py"
+    spec = spec_from_file_location("recipe_costs", path)
+    module = module_from_spec(spec)
+    sys.modules["recipe_costs"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_variant_costs_what_its_base_does_at_its_own_batch(costs, tmp_path):
+    """Memory and seconds of a sample are the base's; batch and steps the variant's own. Both see crops of one size."""
+    for variant, base in costs.BASE.items():
+        small, large = DRY_RECIPES[variant](), DRY_RECIPES[base]()
+        assert type(small) is type(large) and getattr(small, "family", "") == getattr(large, "family", "")
+        sides = [r.late_sides if hasattr(r, "late_sides") else getattr(r, "episodes", r) for r in (small, large)]
+        assert getattr(sides[0], "side", None) == getattr(sides[1], "side", None), variant
+    row = {"recipe": "mfp-b", "parameters": 10**6, "trained": 10**6, "shapes": {"image": [32, 3, 448, 448]}}
+    row |= {"memory_mb": 16 + 320.0, "seconds_step": 64.0, "steps": 51_562, "days_gpu": 4.0, "days_here": 8.0}
+    found = costs.reckoned(row, "mfp-class")
+    assert (found["memory_mb"], found["seconds_step"], found["steps"]) == (16 + 80, 16, 30_937)
+    assert found["days_here"] == pytest.approx(8 / 4 * 30_937 / 51_562)
+    lines = [json.dumps(row), json.dumps({"recipe": "segnext-b", "failed": "no memory"})]
+    (tmp_path / "costs.jsonl").write_text("\n".join(lines))
+    page = costs.page(tmp_path / "costs.jsonl")
+    assert page.count("`mfp-b` |") == 2 and "| – | no memory |" in page
+    assert all(f"| `{name}` |" in page for name in DRY_RECIPES)
+
+
+def test_a_run_of_the_costs_goes_on_where_it_stopped(costs, tmp_path, capsys):
+    path = tmp_path / "costs.jsonl"
+    for _ in range(2):
+        costs.run(path, ["land-cover"])
+    (row,) = map(json.loads, path.read_text().splitlines())
+    assert row["recipe"] == "land-cover" and row["seconds_step"] > 0 and row["peak_mb"] > 50
+    assert capsys.readouterr().out.split() == ["land-cover"]
 
 
 def test_from_the_command_line_without_data():
