@@ -71,7 +71,7 @@ def test_the_files_answer_as_the_network(name, tmp_path, view):
     folder = export(name, tmp_path / "made", random=0, size=SIZE, config=TINY[name])
     described = json.loads((folder / "network.json").read_text())
     assert described["name"] == name and described["difference"] < 1e-3
-    plain, target = {"zoom": False, "flip": False}, {"target": SIZE}
+    plain, target = {"zoom": False, "flip": False}, {"size": SIZE}
     if name == "segnext-b":
         plain = target = {}
     elif name == "focalclick-b0":
