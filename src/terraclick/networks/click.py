@@ -14,7 +14,15 @@ from terraclick.networks.families import family_of, part
 from terraclick.predictors.wrappers import Cached, Flipped, Focused
 from terraclick.values import Prompt
 
-__all__ = ["click_network", "from_folder", "whole_view_network"]
+__all__ = ["check_plain", "click_network", "from_folder", "whole_view_network"]
+
+
+def check_plain(folder: str | Path, parity: bool = False, precision: str = "float32", device: str = "cpu") -> None:
+    """Raises BadConfig where settings ask of an exported folder what its files were not made for."""
+    if parity or precision != "float32" or device != "cpu":
+        raise BadConfig(
+            f"{folder} is an exported network, which runs on the CPU in float32 only: give weights instead."
+        )
 
 
 def from_folder(
@@ -24,10 +32,7 @@ def from_folder(
 
     Raises BadConfig for settings that its files were not made for, BadWeights for damaged files.
     """
-    if parity or precision != "float32" or device != "cpu":
-        raise BadConfig(
-            f"{folder} is an exported network, which runs on the CPU in float32 only: give weights instead."
-        )
+    check_plain(folder, parity, precision, device)
     found: ExportedNetwork = part(family_of(name), "onnx").EXPORT.read(name, folder)
     return found
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from terraclick.core.predictor import Predictor
 from terraclick.errors import BadConfig, require_extra
+from terraclick.networks.click import check_plain
 from terraclick.networks.exported import is_exported
 from terraclick.networks.sam.onnx import EXPORT
 from terraclick.networks.sam.prompted import BEST, LEVELS
@@ -32,10 +33,7 @@ def build(
     if level not in LEVELS:
         raise BadConfig(f"level {level!r} was given: choose one of {', '.join(LEVELS)}.")
     if weights is not None and is_exported(weights):
-        if precision != "float32" or device != "cpu":
-            raise BadConfig(
-                f"{weights} is an exported network, which runs on the CPU in float32 only: give weights instead."
-            )
+        check_plain(weights, precision=precision, device=device)
         return replace(EXPORT.read(name, weights), level=level)
     with require_extra("sam"):
         from terraclick.networks.sam.network import load_sam
