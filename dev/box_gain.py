@@ -15,7 +15,7 @@ import shapely
 from terraclick.catalogue import load
 from terraclick.core.box import places_of
 from terraclick.core.click_sequence import ClickSequence
-from terraclick.core.masks import iou
+from terraclick.core.masks import box_around, iou
 from terraclick.core.simulate import next_click
 from terraclick.data.datasets import open_datasets
 from terraclick.evaluate.protocol import EvalProtocol
@@ -25,12 +25,7 @@ from terraclick.geo.polygonize import rasterize
 from terraclick.geo.raster import read_view, resolve_image
 from terraclick.geo.reproject import reproject
 from terraclick.geo.view_window import view_window
-from terraclick.values import Box, Target
-
-
-def box_of(mask):
-    rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    return Box(rows[0] - 0.5, cols[0] - 0.5, rows[-1] + 0.5, cols[-1] + 0.5)
+from terraclick.values import Target
 
 
 def of_datasets(folders, limit):
@@ -50,7 +45,7 @@ def of_sample(limit):
         mask = rasterize([reproject(houses[number], WGS84, grid.crs)], grid)
         if np.count_nonzero(mask) < 256:
             continue
-        window, _ = view_window(places_of(box_of(mask)), mask.shape, Target.OBJECT)
+        window, _ = view_window(places_of(box_around(mask)), mask.shape, Target.OBJECT)
         inside = mask[window.slices]
         yield "sample", whole.crop(window), inside, np.zeros_like(inside)
 
@@ -64,7 +59,7 @@ def main():
     predictor, rows = load(words.model), {}
     for source in (of_sample(words.limit), of_datasets(words.data, words.limit)):
         for name, view, truth, ignore in source:
-            encoded, box = predictor.encode(view), box_of(truth)
+            encoded, box = predictor.encode(view), box_around(truth)
             click = next_click(np.zeros_like(truth), truth, ignore, ())
             one = ClickSequence().add(click, predictor, encoded)
             answers = {

@@ -6,8 +6,10 @@ from dataclasses import asdict, replace
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from terraclick.catalogue import load
+from terraclick.cli import cli
 from terraclick.data.datasets import open_dataset
 from terraclick.errors import BadConfig, BadData, UnknownName
 from terraclick.evaluate.figures import plot
@@ -16,8 +18,8 @@ from terraclick.evaluate.protocol import NEVER, PRESETS, EvalProtocol, preset
 from terraclick.evaluate.report import Report, TaskResult
 from terraclick.evaluate.robots import CHANCE, DEEPEST, ROBOTS
 from terraclick.evaluate.run import run_benchmark
-from terraclick.evaluate.task import asked, draw_tasks
-from terraclick.values import Target
+from terraclick.evaluate.task import asked, draw_tasks, run_task
+from terraclick.values import Prediction, Target
 
 
 def test_the_protocol_is_locked():
@@ -39,6 +41,7 @@ def test_the_protocol_is_locked():
         "combinations": False,
         "reference_interval": 1,
         "reference_scale": 1.0,
+        "box": False,
         "size_groups": 0,
     }
 
@@ -301,3 +304,32 @@ def test_what_is_no_task_is_the_protocols_to_say(squares):
 def test_journals_from_before_go_on(squares, tmp_path):
     """The key of the default protocol is what it was when the protocol held the number of ignored pixels."""
     assert key_of("grabcut", Target.OBJECT, EvalProtocol(), {}) == "7e2bef61365c39fc"
+
+
+def test_a_box_is_the_first_prompt_and_counts_as_a_click(squares, tmp_path):
+    """The first mean IoU is that of the box's answer; the protocol says so, and classes have none."""
+    prompts = []
+
+    class Boxed:
+        reads_box = True
+
+        def encode(self, view):
+            return view.shape
+
+        def predict(self, encoded, prompt, previous):
+            prompts.append(prompt)
+            probs = np.zeros(encoded, np.float32)
+            box = prompt.box
+            probs[round(box.top + 0.5) : round(box.bottom + 0.5), round(box.left + 0.5) : round(box.right + 0.5)] = 1
+            return Prediction(probs)
+
+    protocol = EvalProtocol(box=True)
+    task = draw_tasks(open_dataset(squares), Target.OBJECT, protocol)[0]
+    found = run_task(task, Boxed(), protocol)
+    assert found.ious == (1.0,) and prompts[0].clicks == () and "box: True" in protocol.lines()
+    with pytest.raises(BadConfig, match="object tasks"):
+        draw_tasks(open_dataset(squares), Target.CLASS, protocol)
+    words = ["--target", "object", "--data", str(squares), "--box", "--limit", "1", "--json", str(tmp_path / "a.json")]
+    told = CliRunner().invoke(cli, ["benchmark", "--predictor", "grabcut", *words])
+    assert told.exit_code == 0, told.output
+    assert json.loads((tmp_path / "a.json").read_text())["protocol"]["box"] is True

@@ -56,6 +56,7 @@ __all__ = ["benchmark", "protocol_of", "weights_of"]
     help="A class is a task where it fills this share of the picture, percent.",
 )
 @click.option("--size-groups", type=click.IntRange(min=2), help="Also show each class in this many groups by area.")
+@click.option("--box", is_flag=True, default=None, help="Show each object by its box first, which counts as a click.")
 @click.option("--limit", type=click.IntRange(min=1), help="How many tasks per dataset, drawn with --seed.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and the intervals.")
 @click.option(
@@ -177,7 +178,7 @@ def protocol_of(preset: str, words: Mapping[str, Any]) -> Any:
     from terraclick.evaluate.protocol import preset as preset_of
 
     fields = [
-        *("limit", "seed", "chance_draws", "references", "max_clicks", "min_area", "max_area", "size_groups"),
+        *("box", "limit", "seed", "chance_draws", "references", "max_clicks", "min_area", "max_area", "size_groups"),
     ]
     chosen = {name: words[name] for name in fields if words.get(name) is not None}
     if words.get("iou") is not None:

@@ -14,6 +14,7 @@ from terraclick.values import Box, Click, Window
 __all__ = [
     "boundary",
     "boundary_iou",
+    "box_around",
     "clicked_components",
     "drop_specks",
     "fill_holes",
@@ -91,6 +92,12 @@ def drop_specks(mask: Mask, min_area: int) -> Mask:
         kept[0] = False
         found[box] = kept[labels]
     return found
+
+
+def box_around(mask: Mask) -> Box:
+    """The box around all pixels of a mask (H, W), which must have some."""
+    rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return Box(rows[0] - 0.5, cols[0] - 0.5, rows[-1] + 0.5, cols[-1] + 0.5)
 
 
 def pixels_in(box: Box, shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -28,7 +28,7 @@ def key_of(predictor: str, target: Target, protocol: EvalProtocol, options: dict
         del settled["chance_draws"]
     for name in ("miou_at", "size_groups"):  # of the table alone
         del settled[name]
-    unset = {"stop_at": None, "combinations": False, "reference_interval": 1, "reference_scale": 1.0}
+    unset = {"stop_at": None, "combinations": False, "reference_interval": 1, "reference_scale": 1.0, "box": False}
     for name, plain in unset.items():
         if settled[name] == plain:
             del settled[name]

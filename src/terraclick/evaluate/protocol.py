@@ -51,6 +51,8 @@ class EvalProtocol:
     """The example's masks go straight between every n-th point of their outlines (RefCut, figure 5a)."""
     reference_scale: float = 1.0
     """How much larger the example is shown (RefCut, figure 5b)."""
+    box: bool = False
+    """Whether an object is first shown by the box around its label, which counts as a click."""
     size_groups: int = 0
     """How many groups of equal numbers of tasks, by area, each class and dataset is also shown in."""
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from terraclick.core.click_sequence import ClickSequence, fold
-from terraclick.core.masks import boundary_iou, iou
+from terraclick.core.masks import boundary_iou, box_around, iou
 from terraclick.core.predictor import Predictor, bands_read
 from terraclick.data.combinations import combination_tasks
 from terraclick.data.datasets import Dataset, class_tasks, object_tasks
 from terraclick.data.sample import Task
+from terraclick.errors import BadConfig
 from terraclick.evaluate.protocol import EvalProtocol
 from terraclick.evaluate.report import TaskResult
 from terraclick.evaluate.robots import CHANCE, ROBOTS, Mask
@@ -64,17 +65,29 @@ class Asked:
             return None if over else robot(mask, self.truth, self.ignore, sequence.clicks, rng)
 
         sequence, before = self.sequence, None
+        if protocol.box:
+            begun = clock()
+            sequence = sequence.boxed(box_around(self.truth), self.truth.shape, self.predictor, self.encoded)
+            seconds += clock() - begun
+            mask = _masked(sequence, protocol)
+            ious.append(iou(mask, self.truth, self.ignore))
         for step in fold(sequence, choose, self.predictor, self.encoded, clock):
             before, sequence, seconds = sequence.latest, step.sequence, seconds + step.seconds
-            latest = sequence.latest
-            assert latest is not None
-            mask = latest.probs > protocol.mask_threshold
+            mask = _masked(sequence, protocol)
             ious.append(iou(mask, self.truth, self.ignore))
         return Clicked(tuple(ious), mask, tuple(sequence.clicks), seconds, before)
 
 
+def _masked(sequence: ClickSequence, protocol: EvalProtocol) -> Mask:
+    """The latest answer (H, W) at the protocol's threshold."""
+    assert sequence.latest is not None
+    return np.asarray(sequence.latest.probs > protocol.mask_threshold, np.bool_)
+
+
 def draw_tasks(dataset: Dataset, target: Target, protocol: EvalProtocol) -> list[Task]:
     """The dataset's tasks by the protocol: all of them, or `limit` drawn by `seed`, in file order."""
+    if protocol.box and target is not Target.OBJECT:
+        raise BadConfig("a box is drawn around one object: ask for object tasks, or leave the box out.")
     dataset = replace(dataset, no_task=frozenset(protocol.no_task))
     tasks: Sequence[Task]
     if protocol.combinations and target is Target.OBJECT:
