@@ -79,6 +79,55 @@ def make_world(folder: Path, pictures: int, side: int, things: int, seed: int, c
     return folder
 
 
+def make_aircraft(folder: Path, pictures: int, seed: int):
+    """A dataset of turned aircraft (class 4) of three parts: red body (1), blue wings (2), green tail (3)."""
+    rng, side = np.random.default_rng(seed), 300
+    for part in ("images", "masks", "instances"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    shapes = (((-34, -9), (34, 9)), ((-12, -32), (12, 32)), ((-44, -18), (-28, 18)))
+    colours = ((185, 70, 60), (70, 80, 180), (70, 150, 70))
+    entries = []
+    for number in range(pictures):
+        image = rng.normal(110, 14, (side, side, 3)) + rng.uniform(-25, 25, 3)
+        planes, objects = np.zeros((2, 2, side, side), np.uint16), []
+        for cell in range(4):
+            centre = np.array(divmod(cell, 2)) * 150 + 75 + rng.uniform(-25, 25, 2)
+            angle, size, whole = rng.uniform(0, 2 * np.pi), rng.uniform(1.2, 1.6), len(objects) + 1
+            turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            objects.append({"id": whole, "cls": 4, "area": 0})
+            for kind in (2, 1, 3):
+                (top, left), (bottom, right) = shapes[kind - 1]
+                corners = np.array([(top, left), (top, right), (bottom, right), (bottom, left)]) @ turn.T + centre
+                mask = (
+                    cv2.fillPoly(np.zeros((side, side), np.uint8), [np.round(corners[:, ::-1]).astype(np.int32)], 1)
+                    == 1
+                )
+                image[mask] = np.array(colours[kind - 1]) + rng.normal(0, 14, (mask.sum(), 3))
+                planes[0][:, mask] = np.array([[4], [whole]])
+                planes[1][:, mask] = np.array([[kind], [len(objects) + 1]])
+                objects.append({"id": len(objects) + 1, "cls": kind, "area": 1, "layer": 1, "of": whole})
+        for thing in objects:
+            thing["area"] = int((planes[thing.get("layer", 0), 1] == thing["id"]).sum())
+        masks, instances = ([f"{kind}/{number}-{plane}.png" for plane in range(2)] for kind in ("masks", "instances"))
+        cv2.imwrite(str(folder / f"images/{number}.png"), np.clip(image, 0, 255).astype(np.uint8)[..., ::-1])
+        for plane in range(2):
+            cv2.imwrite(str(folder / masks[plane]), planes[plane, 0].astype(np.uint8))
+            cv2.imwrite(str(folder / instances[plane]), planes[plane, 1])
+        entries.append(
+            {
+                "image": f"images/{number}.png",
+                "mask": masks,
+                "instances": instances,
+                "height": side,
+                "width": side,
+                "objects": objects,
+            }
+        )
+    meta = {"classes": {0: "ground", 1: "body", 2: "wings", 3: "tail", 4: "aircraft"}, "true_instances": True}
+    (folder / "meta.json").write_text(json.dumps({"dataset": folder.name, **meta, "images": entries}))
+    return folder
+
+
 def fit(recipe: NetworkRecipe, folder: Path, say: str, before: Callable | None = None) -> torch.nn.Module:
     """Train a network by a recipe, changed by `before` at the start; prints the loss now and then."""
     datasets = open_datasets(folder)
@@ -116,26 +165,36 @@ def interval(differences: np.ndarray) -> str:
 
 
 def refcut(seed: int) -> dict[str, np.ndarray]:
-    """IoU after one click with the right reference, none, and another episode's."""
+    """IoU after one click with the right reference, none, and another episode's: references show classes."""
+    return referred(partial(make_world, side=300, things=14), "combination", seed)
+
+
+def pairs(seed: int) -> dict[str, np.ndarray]:
+    """The same by the paper's pairs: some parts of an object, shown on another object of its category."""
+    return referred(make_aircraft, "parts", seed)
+
+
+def referred(make: Callable, asked: str, seed: int) -> dict[str, np.ndarray]:
+    """Train a small RefCut in a made-up world and click in another one with three kinds of reference."""
     with tempfile.TemporaryDirectory() as folder:
-        world = make_world(Path(folder) / "train", 24, 300, 14, seed)
-        other = make_world(Path(folder) / "held", 12, 300, 14, seed + 1000)
-        rule = EpisodeRule("combination", SIDE, (0.9, 1.1), references=True, augment=False)
+        world = make(Path(folder) / "train", pictures=24, seed=seed)
+        other = make(Path(folder) / "held", pictures=12, seed=seed + 1000)
+        rule = EpisodeRule(asked, SIDE, (0.9, 1.1), references=True, augment=False)
         config = RefCutConfig(BASE, reference_side=SIDE)
         recipe = NetworkRecipe(
             "trial", "refcut", config, rule, steps=STEPS, batch=4, rate=1e-3, next_clicks=1, seed=seed
         )
-        network = fit(recipe, world, f"refcut seed {seed}")
+        network = fit(recipe, world, f"{asked} seed {seed}")
         held = open_datasets(other)
         read, shown = reader(held), replace(rule, no_reference=0, one_mask=0)
         episodes = [draw_episode(held, read, shown, np.random.default_rng([seed, 9, n])) for n in range(60)]
-    order = np.roll(np.arange(len(episodes)), 7)
-    shuffled = [replace(e, example=episodes[n].example) for e, n in zip(episodes, order, strict=True)]
-    bare = [replace(e, example=None) for e in episodes]
-    return {
-        name: click_curve(network, given, 1)[:, 0]
-        for name, given in (("right", episodes), ("none", bare), ("shuffled", shuffled))
-    }
+        order = np.roll(np.arange(len(episodes)), 7)
+        shuffled = [replace(e, example=episodes[n].example) for e, n in zip(episodes, order, strict=True)]
+        bare = [replace(e, example=None) for e in episodes]
+        return {
+            name: click_curve(network, given, 1)[:, 0]
+            for name, given in (("right", episodes), ("none", bare), ("shuffled", shuffled))
+        }
 
 
 @torch.no_grad()
@@ -321,6 +380,7 @@ STEPS = int(os.environ.get("STEPS", "200"))
 TRIALS = {
     "tuning": tuning,
     "refcut": refcut,
+    "pairs": pairs,
     "cpe": cpe,
     "cfr": cfr,
     "isrefiner": isrefiner,
