@@ -90,9 +90,9 @@ def make_aircraft(folder: Path, pictures: int, seed: int):
     for number in range(pictures):
         image = rng.normal(110, 14, (side, side, 3)) + rng.uniform(-25, 25, 3)
         planes, objects = np.zeros((2, 2, side, side), np.uint16), []
-        for cell in range(4):
-            centre = np.array(divmod(cell, 2)) * 150 + 75 + rng.uniform(-25, 25, 2)
-            angle, size, whole = rng.uniform(0, 2 * np.pi), rng.uniform(1.2, 1.6), len(objects) + 1
+        for half in range(2):
+            centre = np.array([150, 75 + 150 * half]) + rng.uniform(-40, 40, 2) * (1, 0.2)
+            angle, size, whole = rng.uniform(0, 2 * np.pi), rng.uniform(1.6, 1.9), len(objects) + 1
             turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
             objects.append({"id": whole, "cls": 4, "area": 0})
             for kind in (2, 1, 3):
@@ -166,23 +166,25 @@ def interval(differences: np.ndarray) -> str:
 
 def refcut(seed: int) -> dict[str, np.ndarray]:
     """IoU after one click with the right reference, none, and another episode's: references show classes."""
-    return referred(partial(make_world, side=300, things=14), "combination", seed)
+    return referred(partial(make_world, side=300, things=14), "combination", (0.9, 1.1), seed, 1e-3, "last")
 
 
 def pairs(seed: int) -> dict[str, np.ndarray]:
     """The same by the paper's pairs: some parts of an object, shown on another object of its category."""
-    return referred(make_aircraft, "parts", seed)
+    return referred(make_aircraft, "parts", (1.2, 1.4), seed, 5e-4, "dice")
 
 
-def referred(make: Callable, asked: str, seed: int) -> dict[str, np.ndarray]:
+def referred(
+    make: Callable, asked: str, scale: tuple[float, float], seed: int, rate: float, loss: str
+) -> dict[str, np.ndarray]:
     """Train a small RefCut in a made-up world and click in another one with three kinds of reference."""
     with tempfile.TemporaryDirectory() as folder:
         world = make(Path(folder) / "train", pictures=24, seed=seed)
         other = make(Path(folder) / "held", pictures=12, seed=seed + 1000)
-        rule = EpisodeRule(asked, SIDE, (0.9, 1.1), references=True, augment=False)
+        rule = EpisodeRule(asked, SIDE, scale, references=True, augment=False)
         config = RefCutConfig(BASE, reference_side=SIDE)
         recipe = NetworkRecipe(
-            "trial", "refcut", config, rule, steps=STEPS, batch=4, rate=1e-3, next_clicks=1, seed=seed
+            "trial", "refcut", config, rule, steps=STEPS, batch=4, rate=rate, loss=loss, next_clicks=1, seed=seed
         )
         network = fit(recipe, world, f"{asked} seed {seed}")
         held = open_datasets(other)
