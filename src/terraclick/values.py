@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -85,7 +85,7 @@ class Window:
         return self.row - 0.5 <= row < self.row + self.rows - 0.5 and self.col - 0.5 <= col < self.col + self.cols - 0.5
 
 
-class Target(str, Enum):
+class Target(StrEnum):
     """What a click means: the one connected thing under it, or all pixels of that kind in the view."""
 
     OBJECT = "object"

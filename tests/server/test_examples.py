@@ -180,7 +180,7 @@ def events_of(client, act):
         while True:
             try:
                 heard.append(await asyncio.wait_for(anext(stream), 1.0))
-            except (asyncio.TimeoutError, StopAsyncIteration):
+            except (TimeoutError, StopAsyncIteration):
                 return
 
     asyncio.run(listen())

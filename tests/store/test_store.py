@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def test_an_object_comes_back_whole_after_reopening(path):
 
 def test_clock_and_uuid_can_be_given(path):
     numbers = count(1)
-    clock = lambda: datetime(2026, 5, 4, 3, 2, 1, tzinfo=timezone.utc)  # noqa: E731
+    clock = lambda: datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)  # noqa: E731
     with GeoPackageStore.create(path, UTM, clock, lambda: f"id-{next(numbers)}") as store:
         kept = store.add(MapObject(geometry=SQUARE))
     assert (kept.uuid, kept.created, kept.updated) == ("id-1", "2026-05-04T03:02:01.000Z", "2026-05-04T03:02:01.000Z")

@@ -84,7 +84,7 @@ class Hub:
             while not self._closed:
                 try:
                     text = await asyncio.wait_for(queue.get(), PULSE_S)
-                except asyncio.TimeoutError:
+                except TimeoutError:
                     yield ": still here\n\n"
                     continue
                 if text is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -125,7 +125,7 @@ def _moment(text: str) -> tuple[datetime, datetime]:
         raise BadQuery(
             f"datetime={text[:80]!r} was given; expected a time such as 2026-11-21T07:40:00Z, or START/END."
         ) from None
-    found = found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
+    found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
     return found, found + timedelta(days=1, microseconds=-1) if day and found.year < 9999 else found
 
 
@@ -140,7 +140,7 @@ def _moment_or_none(text: str) -> datetime | None:
         found = datetime.fromisoformat(_plain(text))
     except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def temporal_extent(items: Sequence[MapObject]) -> list[str] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -106,6 +106,6 @@ def _unmodified(request: Request, item: MapObject | None) -> bool:
         changed = datetime.fromisoformat("" if item is None else item.updated.replace("Z", "+00:00"))
     except (ValueError, TypeError, IndexError):
         return False
-    since = since if since.tzinfo is not None else since.replace(tzinfo=timezone.utc)
-    changed = changed if changed.tzinfo is not None else changed.replace(tzinfo=timezone.utc)
+    since = since if since.tzinfo is not None else since.replace(tzinfo=UTC)
+    changed = changed if changed.tzinfo is not None else changed.replace(tzinfo=UTC)
     return changed.replace(microsecond=0) <= since

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -49,7 +49,7 @@ class Workspace:
         store: Store,
         model: Callable[[], Model],
         *,
-        clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         encoding_bytes: int = 512 * 2**20,
         watch_s: float = 1.0,
     ) -> None:
@@ -85,7 +85,7 @@ class Workspace:
 
     def now(self) -> str:
         """The time as it is stored."""
-        return self._clock().astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
     def scene(self, name: str) -> Scene:
         """An image by its id. Raises UnknownName."""
