@@ -68,6 +68,7 @@ def make_maps(folder, patch):
     from terraclick.train import semantic
     from terraclick.train.export_map import export_map
     from terraclick.train.semantic_recipes import loveda, vaihingen
+    from terraclick.train.trainer import RunOptions
 
     patch.setitem(CONVNEXT, "convnext-base", ConvNeXtConfig((1, 1, 1, 1), (8, 8, 16, 16)))
     patch.setitem(bicor.ENCODERS, "convnext-base", (8, 8, 16, 16))
@@ -82,7 +83,7 @@ def make_maps(folder, patch):
     }
     for name, recipe, data in (("loveda", loveda(), "loveda"), ("isprs", vaihingen(), "vaihingen")):
         chosen = replace(recipe, train_on=(f"maps/train/{data}",), judge_on=(f"maps/train/{data}",), **small)
-        weights = semantic.train(chosen, folder, folder / "runs" / name, until=1)
+        weights = semantic.train(chosen, folder, folder / "runs" / name, RunOptions(until=1))
         export_map(weights, folder / "models" / name)
 
 
