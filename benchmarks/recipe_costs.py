@@ -40,6 +40,8 @@ SAME = {
 }
 """Recipe → variants of the same network at the same size: a sample costs as much or, with a part left out, less."""
 BASE = {variant: base for base, variants in SAME.items() for variant in variants.split()}
+LONGEST = 3600
+"""Seconds after which a recipe is given up."""
 AVERAGES = 12
 """Bytes of a trained number beside itself: its gradient and Adam's two averages."""
 
@@ -68,15 +70,19 @@ def run(path: Path, names: list[str]) -> None:
     for name in names or DRY_RECIPES:
         if name in known:
             continue
-        done = subprocess.run(
-            [sys.executable, __file__, "one", name], capture_output=True, text=True, timeout=3600, env=ENVIRON
-        )
-        line = done.stdout.strip().splitlines()[-1:] or [""]
-        if done.returncode:
-            said = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
-            line = [json.dumps({"recipe": name, "failed": said})]
+        try:
+            done = subprocess.run(
+                [sys.executable, __file__, "one", name], capture_output=True, text=True, timeout=LONGEST, env=ENVIRON
+            )
+        except subprocess.TimeoutExpired:
+            line = json.dumps({"recipe": name, "failed": f"two steps with one picture took more than {LONGEST} s"})
+        else:
+            line = (done.stdout.strip().splitlines() or [""])[-1]
+            if done.returncode:
+                said = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+                line = json.dumps({"recipe": name, "failed": said})
         with path.open("a", encoding="utf-8") as file:
-            file.write(line[0] + "\n")
+            file.write(line + "\n")
         print(name, flush=True)
 
 
