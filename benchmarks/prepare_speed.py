@@ -70,6 +70,17 @@ def memory_of(group: int) -> float:
     return total / 1024
 
 
+def finished(folder: Path) -> int:
+    """Pictures whose record is written, while the folder is being written to."""
+    count = 0
+    for records in folder.glob("*/*/.prepare"):
+        try:
+            count += sum(name.startswith("potsdam_") for name in os.listdir(records))
+        except FileNotFoundError:  # its split is complete
+            continue
+    return count
+
+
 def run(folder: Path, name: str, workers: int, crop: int, kill_at: int | None = None) -> tuple[float, float, float]:
     """Prepare into a folder: seconds, processor seconds and the peak of all processes together, MB.
 
@@ -81,7 +92,7 @@ def run(folder: Path, name: str, workers: int, crop: int, kill_at: int | None = 
     running = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while running.poll() is None:
         peak = max(peak, memory_of(running.pid))
-        if kill_at is not None and len(list((folder / name).rglob(".prepare/potsdam_*.json"))) >= kill_at:
+        if kill_at is not None and finished(folder / name) >= kill_at:
             os.killpg(running.pid, signal.SIGKILL)
         time.sleep(0.05)
     if (kill_at is None) != (running.returncode == 0):
