@@ -25,6 +25,7 @@ from terraclick.train.episode_loss import training_loss  # noqa: E402
 from terraclick.train.episodes import Episode, draw_episode, reader  # noqa: E402
 from terraclick.train.networks import NETWORK_RECIPES, train_network  # noqa: E402
 from terraclick.train.prompted_loss import round_loss, shaken_boxes  # noqa: E402
+from terraclick.train.trainer import RunOptions  # noqa: E402
 from terraclick.values import Box, Click, View  # noqa: E402
 
 RULE = EpisodeRule(side=64, scale=(1, 1), augment=False)
@@ -110,8 +111,8 @@ def test_a_run_keeps_a_file_that_is_added_and_clicks(tiny_dataset, tmp_path, mon
     torch.manual_seed(0)
     _stir(before.network)
     start, out = before.keep(tmp_path / "published"), tmp_path / "run"
-    train_network(made, tiny_dataset, out, start, until=2)
-    kept = train_network(made, tiny_dataset, out, start, resume=True)
+    train_network(made, tiny_dataset, out, start, RunOptions(until=2))
+    kept = train_network(made, tiny_dataset, out, start, RunOptions(resume=True))
     straight = train_network(made, tiny_dataset, tmp_path / "straight", start)
     assert kept.read_bytes() == straight.read_bytes() != start.read_bytes()
     monkeypatch.setenv("TERRACLICK_MODELS", str(tmp_path / "models"))
