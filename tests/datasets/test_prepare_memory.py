@@ -48,7 +48,7 @@ def test_a_large_picture_takes_few_bytes_a_pixel(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(entries) == 100
-    np.testing.assert_array_equal(labelling.layers[0][0], np.array(list(COLOURS.values()))[kinds])
+    np.testing.assert_array_equal(labelling.planes[0][0], np.array(list(COLOURS.values()))[kinds])
     assert peak < 8 * side * side  # two of them are the labels'
 
 

@@ -95,9 +95,11 @@ def drop_specks(mask: Mask, min_area: int) -> Mask:
 
 
 def box_around(mask: Mask) -> Box:
-    """The box around all pixels of a mask (H, W), which must have some."""
-    rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    return Box(rows[0] - 0.5, cols[0] - 0.5, rows[-1] + 0.5, cols[-1] + 0.5)
+    """The box around all pixels of a mask (H, W). Raises ValueError for a mask without any."""
+    window = Window.around(mask)
+    if window is None:
+        raise ValueError("an empty mask has no box: ask for a mask with pixels")
+    return Box(window.row - 0.5, window.col - 0.5, window.last_row + 0.5, window.last_col + 0.5)
 
 
 def pixels_in(box: Box, shape: tuple[int, ...]) -> tuple[slice, slice]:
