@@ -206,8 +206,14 @@ def test_coarse_views_do_not_reach_beyond_the_image(tmp_path, gsd, pixels):
 
 
 @pytest.mark.parametrize(
-    "click", [(5, 5), (5, 5, True, 1), (5, "b", True), (5, float("nan"), True), "555", 5, (5, 5, "yes")], ids=str
+    "click", [(5, 5), (5, 5, True, 1, 2), (5, "b", True), (5, float("nan"), True), "555", 5, (5, 5, "yes")], ids=str
 )
 def test_a_click_that_is_none_is_told(click):
     with pytest.raises(BadClick, match=r"expected \(x, y, positive\)"):
         outline("sample", clicks=[click], model="flood", pixels=True)
+
+
+@pytest.mark.parametrize("box", [(5, 5, True, 1), (5, 5, 5, 9), (5, 5, float("nan"), 9), (9, 5, 5, 9)], ids=str)
+def test_four_values_that_are_no_box_are_told(box):
+    with pytest.raises(BadClick, match="expected four numbers x1, y1, x2, y2"):
+        outline("sample", clicks=[box], model="flood", pixels=True)

@@ -127,14 +127,14 @@ def test_a_family_clicks_under_its_name_without_torch(name, tmp_path, folder):
     found = add_model(name, path, folder, size=SIZE, config=TINY[name], say=said.append)
     assert found.network == name and found.kind == "clicks" and not found.damaged()
     assert "their" in said[0] and spec_of(name).name == name
-    plain, target = {"zoom": False, "flip": False}, {"target": SIZE}
+    plain, size = {"zoom": False, "flip": False}, {"size": SIZE}
     if name == "segnext-b":
-        plain = target = {}
+        plain = size = {}
     elif name == "focalclick-b0":
-        plain, target = {}, {"side": SIZE[0]}
+        plain, size = {}, {"side": SIZE[0]}
     elif name == "crosscut-b":
-        plain, target = {"flip": False}, {"divisions": (1, 2)}
-    theirs = load(name, weights=path, config=TINY[name], **plain, **target)
+        plain, size = {"flip": False}, {"divisions": (1, 2)}
+    theirs = load(name, weights=path, config=TINY[name], **plain, **size)
     if name in ("segnext-b", "crosscut-b"):  # else they stretch by themselves, without averaging areas
         theirs = replace(getattr(theirs, "inner", theirs), size=SIZE)
     expected, answer = eager(theirs), without_torch(name, tmp_path / "answer.npy", folder, **plain)
