@@ -39,8 +39,8 @@ PATCH_SIDE = 256
 
 TERRA_LICENCE = "weights: Apache-2.0 backbones, click net trained on data partly for research use; see weights/CARD.md"
 TERRA_OPEN_LICENCE = (
-    "weights: Apache-2.0 backbones, click net trained on OpenAerialMap pictures (CC BY 4.0) with OpenStreetMap"
-    " buildings (ODbL) and on made-up towns; see weights/CARD.md"
+    "weights: Apache-2.0 backbones, click net trained on OpenAerialMap (CC BY 4.0) with OpenStreetMap buildings (ODbL),"
+    " Czech orthophoto and Jiangsu panels (CC BY 4.0), Dubai tiles (CC0) and made-up towns; see weights/CARD.md"
 )
 
 ENCODER_FILE = "terra_encoder.onnx"
