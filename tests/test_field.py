@@ -103,6 +103,16 @@ def test_points_that_are_no_places_are_refused(tmp_path, point):
         read_points(path, CRS(32633))
 
 
+@pytest.mark.parametrize(
+    "rings", [[], [[]], [[[1]]], [[5]], [[[10, 50], [10, float("nan")]]], [[[10, 50], [10, 50]]]], ids=str
+)
+def test_polygons_that_are_no_boxes_are_refused(tmp_path, rings):
+    path = tmp_path / "p.geojson"
+    path.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": rings}}))
+    with pytest.raises(BadData):
+        read_points(path, CRS(32633))
+
+
 def test_a_smallest_polygon_larger_than_the_map_is_refused_before_the_work(tmp_path):
     job = MapJob(scene(tmp_path / "a.tif"), "greenness")
     with pytest.raises(BadConfig, match="--min-area"):

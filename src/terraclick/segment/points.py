@@ -119,7 +119,7 @@ def _geojson_rows(text: str, path: Path, crs: CRS | None) -> Iterator[_Row]:
             xs, ys = [x for x, _ in moved], [y for _, y in moved]
             box = (min(xs), min(ys), max(xs), max(ys))
             yield moved[0] if geometry["type"] == "Point" else box, dict(feature.get("properties") or {})
-    except (ValueError, KeyError, TypeError, AttributeError, CRSError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, CRSError, RecursionError):
         raise BadData(
             f"{path} is not a GeoJSON file of points: expected features of type Point, or Polygon for boxes."
         ) from None
