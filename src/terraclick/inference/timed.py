@@ -16,6 +16,9 @@ __all__ = ["TIME_LIMIT", "run_within"]
 TIME_LIMIT = 300.0
 """Seconds that one run of a graph may take."""
 
+SLICE = 1.0
+"""Seconds counted at a time, so that a process that was stopped, or a computer that slept, loses one of them at most."""
+
 PATIENCE = 10.0
 """Seconds that a run has to end once it was told to."""
 
@@ -44,7 +47,7 @@ def run_within(
     thread = threading.Thread(target=run, name="terraclick-graph", daemon=True)
     try:
         thread.start()
-        in_time = done.wait(seconds)  # a join that is interrupted takes a running thread for one that has ended
+        in_time = _waited(done, seconds)  # a join that is interrupted takes a running thread for one that has ended
     except BaseException:
         options.terminate = True
         _end(thread, done)
@@ -59,6 +62,16 @@ def run_within(
         lines = str(failure[0]).strip().splitlines()
         raise BadWeights(f"{what} cannot be run: {lines[-1] if lines else type(failure[0]).__name__}.") from None
     return answer
+
+
+def _waited(done: threading.Event, seconds: float) -> bool:
+    """Whether it is done within so many seconds in which this process ran."""
+    left = seconds
+    while left > 0:
+        if done.wait(min(SLICE, left)):
+            return True
+        left -= SLICE
+    return done.is_set()
 
 
 def _end(thread: threading.Thread, done: threading.Event) -> None:
