@@ -17,7 +17,7 @@ TIME_LIMIT = 300.0
 """Seconds that one run of a graph may take."""
 
 SLICE = 1.0
-"""Seconds counted at a time, so that a process that was stopped, or a computer that slept, loses one of them at most."""
+"""Seconds counted at a time: a process that is stopped, or a computer that sleeps, loses one of them at most."""
 
 PATIENCE = 10.0
 """Seconds that a run has to end once it was told to."""
