@@ -142,3 +142,11 @@ def test_what_has_no_decoder_to_tune_is_told():
         tune(torch.nn.Linear(2, 2), "decoder")
     with pytest.raises(BadConfig, match="none of SAM's networks"):
         TunedSam(SamTuning("ritm-hrnet18"))
+
+
+def test_what_nobody_has_read_in_the_paper_is_marked():
+    from terraclick.train.recipe_table import _checked
+
+    made = NETWORK_RECIPES["sam-vit-b-decoder"]()
+    checked = {setting.path: _checked(made, setting) for setting in made.sources}
+    assert checked["rate"] == checked["batch"] == checked["steps"] == "from memory" and "paper" not in checked.values()

@@ -78,6 +78,8 @@ def _checked(recipe: Any, setting: Setting) -> str:
     where, family = setting.where, getattr(recipe, "family", "bicor")
     if where.startswith("section"):
         return "paper"
+    if where.endswith("from memory"):
+        return "from memory"
     if "code" not in where and "configuration" not in where:
         return "follows from our settings"
     if setting.path in READ.get(recipe.name, READ.get(family, frozenset())):

@@ -8,9 +8,9 @@ from terraclick.networks.recipe import EpisodeRule, NetworkRecipe, Setting, same
 
 __all__ = ["RECIPES"]
 
-PAPER = "section A, training recipe"
-ALGORITHM = "section A, training algorithm"
-LOSSES = "section A, losses"
+PAPER = "appendix A of SAM, training recipe, from memory"
+ALGORITHM = "appendix A of SAM, training algorithm, from memory"
+LOSSES = "appendix A of SAM, losses, from memory"
 
 
 def decoder(size: str, prompts: bool = False) -> NetworkRecipe:
