@@ -6,7 +6,7 @@
     4 sequence.answer(clicks, …)       → ClickSequence   core/click_sequence
     5 clean(sequence, valid)           → mask            core/cleaning, cut where the view holds no data
     6 drawn(prediction, mask, grid)    → polygons        geo/drawing, with geo/contours (every pixel: geo/polygonize)
-    7 store.add(polygons, …)           → GeoPackage      geo/store, by the caller (`terraclick segment`)
+    7 store.add(polygons, …)           → GeoPackage      store/geopackage, by the caller (`terraclick segment`)
 
 The view that is read, unless bounds or gsd say otherwise, is at the raster's own resolution: for an object the 1024 px
 square around the first including click, for a class the 1792 px square. The whole rule is `geo/view_window.py`.

@@ -3,17 +3,13 @@
 import os
 
 import pytest
-from map_driver import begin_anew, browsing, chromium, serving
+from map_driver import at_the_map, begin_anew
 from test_map_story import Town, middle, shape_of
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    chromium()
-    pytest.importorskip("fastapi")
-    folder = tmp_path_factory.mktemp("boxes")
-    with serving(folder, "sample") as address, browsing(address) as driver:
-        driver.folder = folder
+    with at_the_map(tmp_path_factory.mktemp("boxes"), "sample") as driver:
         yield driver
 
 
