@@ -41,6 +41,8 @@ DEVTEST = Path(os.environ.get("TERRACLICK_SHARED", ROOT / ".." / "shared")) / "d
 SETS = ("cil_roads", "dronedeploy_sample", "dubai_tile1", "hot_fair_oam", "nwpu_vhr10")
 MOST = 10
 """Clicks of the robot at most."""
+THREADS = 1
+"""CPU threads of a network."""
 DIVISION = 2
 """Division on which patches without a click are judged."""
 
@@ -84,6 +86,9 @@ def _objects(engine: TerraGraphs, deep: bool = True, mirror: bool = True, **opti
 OBJECTS: dict[str, tuple[str, Callable[[TerraGraphs], Predictor]]] = {
     "whole": ("whole", _objects),
     "without deep prompts": ("no-deep-prompts", lambda engine: _objects(engine, deep=False)),
+    "without shallow tokens": ("no-shallow-tokens", _objects),
+    "without refitted classifiers": ("no-refit", _objects),
+    "without regions in training": ("no-regions", _objects),
     "without zoom-in": ("whole", lambda engine: TerraPredictor(engine, 1, OBJECT_SIDE, mirror=True)),
     "without the mirror": ("whole", lambda engine: _objects(engine, mirror=False)),
     "modulated (RS-ISRefiner)": ("whole", lambda engine: _objects(engine, rule="isrefiner")),
@@ -97,6 +102,8 @@ CLASSES: dict[str, tuple[str, Callable[[TerraGraphs], Predictor]]] = {
         "no-deep-prompts",
         lambda engine: TerraPredictor(engine, side=PATCH_SIDE, deep_prompts=False),
     ),
+    "without shallow tokens": ("no-shallow-tokens", lambda engine: TerraPredictor(engine, side=PATCH_SIDE)),
+    "without refitted classifiers": ("no-refit", lambda engine: TerraPredictor(engine, side=PATCH_SIDE)),
     "one division (n = 2)": ("whole", lambda engine: TerraPredictor(engine, 2, PATCH_SIDE)),
     "fused divisions": ("whole", fused_classes),
 }
@@ -157,13 +164,19 @@ def _quarters(task: Task, predictor: Predictor) -> list[float]:
 
 
 def measure(out: Path, limit: int, seeds: list[int], only: list[str]) -> None:
-    """Every row for every seed, printed as it comes and kept in `OUT/rows.jsonl`."""
+    """Every row of the nets that were trained, for every seed, kept in `OUT/rows.jsonl` as it comes."""
     rows: list[tuple[str, str, int, Callable[[], tuple[float, ...]]]] = []
     for seed in seeds:
-        engines = {name: terra_graphs(out / f"{name}-{seed}") for name in ("whole", "no-deep-prompts")}
+        folders = {name: out / f"{name}-{seed}" for name in PARTS}
+        engines = {
+            name: terra_graphs(folder, THREADS)
+            for name, folder in folders.items()
+            if (folder / "terra_click_net.onnx").exists()
+        }
         for table, target, kinds in (("objects", Target.OBJECT, OBJECTS), ("classes", Target.CLASS, CLASSES)):
             for label, (net, build) in kinds.items():
-                rows.append((table, label, seed, partial(_judge_net, engines[net], build, target, limit)))
+                if net in engines:
+                    rows.append((table, label, seed, partial(_judge_net, engines[net], build, target, limit)))
         for deep in (True, False):
             label = "deep prompts on" if deep else "deep prompts zeroed"
             rows.append(("patches", label, seed, partial(unclicked, engines["whole"], deep, limit)))

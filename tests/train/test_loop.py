@@ -10,7 +10,9 @@ torch = pytest.importorskip("torch", reason="needs the extra terraclick[torch]")
 
 from terraclick.errors import BadConfig, BadData, BadWeights  # noqa: E402
 from terraclick.predictors.spec import WEIGHTS  # noqa: E402
+from terraclick.terra.net import ClickNet  # noqa: E402
 from terraclick.train.config import Source, TrainConfig  # noqa: E402
+from terraclick.train.export import read_checkpoint  # noqa: E402
 from terraclick.train.loop import train  # noqa: E402
 from terraclick.train.trainer import RunOptions  # noqa: E402
 from terraclick.train.validation import Validation  # noqa: E402
@@ -32,6 +34,17 @@ CONFIG = TrainConfig(
     go_on=0.9,
     precision="float32",
 )
+SHAPES = {
+    "image": (1, 3, 64, 64),
+    "clicks": (1, 3, 64, 64),
+    "tokens": (1, 768, 6, 6),
+    "shallow": (1, 384, 6, 6),
+    "rows": (1, 2, 3, 768),
+    "maps": (1, 8, 6, 6),
+    "fit": (1, 2, 16, 16),
+    "target": (1, 2),
+}
+"""What the click net reads of a small picture, but for the labels."""
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +135,18 @@ def test_the_net_learns_two_pictures(tiny_dataset, tmp_path):
     train(config, tiny_dataset.parent, tmp_path / "run", ENCODER)
     losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert sum(losses[-15:]) < 0.67 * sum(losses[:15])
+
+
+@pytest.mark.parametrize(("switch", "read"), [("shallow", "shallow"), ("refit", "fit")])
+def test_a_net_trained_without_an_input_does_not_heed_it_in_use(tiny_dataset, tmp_path, switch, read):
+    start = str(WEIGHTS / "terra_click_net.onnx")
+    config = replace(CONFIG, name=f"no-{switch}", samples=4, start=start, **{switch: False})
+    net = ClickNet()
+    net.load_state_dict(read_checkpoint(train(config, tiny_dataset.parent, tmp_path, ENCODER))["weights"])
+    inputs = {name: torch.zeros(shape) for name, shape in SHAPES.items()} | {"labels": torch.zeros(1, 2, 6, 6).long()}
+    shown = inputs | {read: torch.ones(SHAPES[read])}
+    with torch.no_grad():
+        assert torch.equal(net(**inputs), net(**shown))
 
 
 @needs_backbone

@@ -102,9 +102,21 @@ def _initial_net(config: TrainConfig) -> ClickNet:
         start = Path(config.start)
         state = exported_weights(start) if start.suffix == ".onnx" else read_checkpoint(start).get("weights", {})
         _load_known(net, state, config.start)
+    _deafened(net, config)
     use_fast_depthwise(net)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
+
+
+def _deafened(net: ClickNet, config: TrainConfig) -> None:
+    """Clear the weights that read what the recipe withholds: in use the net is shown it, and must not heed it.
+
+    They stay at zero in training, as their input is zero there.
+    """
+    withheld = [] if config.shallow else [net.shallow]
+    withheld += [] if config.refit else [net.stem_fit, net.fit4]
+    for layer in withheld:
+        torch.nn.init.zeros_(layer.weight)
 
 
 def _load_known(net: ClickNet, state: dict[str, Tensor], name: str) -> None:
