@@ -164,9 +164,10 @@ def terra_20min() -> TrainConfig:
 
 
 def terra_open() -> TrainConfig:
-    """Only pictures whose licence lets derived work be shared, and made-up towns.
+    """Only pictures whose licence lets derived work be shared, and made-up ones.
 
-    `towns` is written by `dev/make_towns.py`.
+    `towns` is written by `dev/make_towns.py`; `fleets` by `dev/make_fleets.py`: aircraft, ships, tanks and sports
+    grounds, which the free sets lack.
     """
     return replace(
         terra_long(),
@@ -176,10 +177,12 @@ def terra_open() -> TrainConfig:
             Source("hot_fair_oam", 2.5, objects=0.75),
             Source("cz_ortho", 2.5, objects=0.5),
             Source("dubai_tiles", 2.0, objects=0.5),
-            Source("pv_panels", 1.2, objects=0.7),
+            Source("pv_panels", 1.0, objects=0.7),
             Source("towns", 1.2, objects=0.6),
+            Source("fleets", 1.8, objects=0.95),
         ),
-        region_share=0.35,
+        region_share=0.3,
+        paste_share=0.2,
     )
 
 
