@@ -41,7 +41,7 @@ GRASS = ((84, 108, 62), (110, 122, 76), (66, 88, 52), (132, 130, 92), (150, 134,
 HULLS = ((70, 72, 78), (120, 44, 40), (40, 60, 96), (196, 196, 192), (110, 116, 112), (150, 92, 60))
 
 Points = NDArray[np.float64]
-Colour = Sequence[float]
+Colour = Sequence[float] | NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
