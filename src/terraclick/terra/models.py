@@ -40,7 +40,7 @@ PATCH_SIDE = 256
 TERRA_LICENCE = "weights: Apache-2.0 backbones, click net trained on data partly for research use; see weights/CARD.md"
 TERRA_OPEN_LICENCE = (
     "weights: Apache-2.0 backbones, click net trained on OpenAerialMap (CC BY 4.0) with OpenStreetMap buildings (ODbL),"
-    " Czech orthophoto and Jiangsu panels (CC BY 4.0), Dubai tiles (CC0) and made-up towns; see weights/CARD.md"
+    " Czech orthophoto and Jiangsu panels (CC BY 4.0), Dubai tiles (CC0) and made-up pictures; see weights/CARD.md"
 )
 
 ENCODER_FILE = "terra_encoder.onnx"
