@@ -10,7 +10,6 @@ instances are true.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from labelled_scenes import Scene, write_scenes
 from numpy.typing import NDArray
 
 CLASSES = ("ground", "airplane", "ship", "storage_tank", "vehicle", "court", "ball_field", "track", "pier")
@@ -52,10 +52,10 @@ class Layer:
     colour: Colour
 
 
-def ring(radius: float, count: int = 40, stretch: float = 1.0) -> Points:
-    """A circle or an ellipse about the origin."""
-    angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
-    return np.stack([radius * stretch * np.cos(angle), radius * np.sin(angle)], axis=1)
+def ring(radius: float) -> Points:
+    """A circle about the origin."""
+    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
 def rectangle(x: float, y: float, length: float, width: float) -> Points:
@@ -304,37 +304,22 @@ class Canvas:
         return np.clip(image, 0, 255).astype(np.uint8), self.instances[FINE // 2 :: FINE, FINE // 2 :: FINE].copy()
 
 
-def make_scene(rng: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16], list[str]]:
-    """A picture (S, S, 3), its instance ids (S, S) and the class of each instance from 1 on."""
+def make_scene(rng: np.random.Generator, side: int) -> Scene:
+    """One picture, on a ground drawn by chance."""
     colours, counts = SCENES[rng.integers(len(SCENES))]
     canvas = Canvas(rng, side, colours)
     for kind, most in counts.items():
         for _ in range(int(rng.integers(-(-most // 3), most + 1))):
             canvas.place(kind)
-    return (*canvas.finished(), canvas.kinds)
+    image, instances = canvas.finished()
+    number_of = np.array([0, *(CLASSES.index(kind) for kind in canvas.kinds)], np.uint8)
+    return Scene(image, number_of[instances], instances)
 
 
 def write_fleets(folder: Path, count: int, seed: int, side: int) -> None:
     """Write `count` scenes and their meta.json."""
-    for part in ("images", "masks", "instances"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    pictures = []
-    for number in range(count):
-        image, instances, kinds = make_scene(np.random.default_rng([seed, number]), side)
-        number_of = np.array([0, *(CLASSES.index(kind) for kind in kinds)], np.uint8)
-        stem = f"{number:04d}"
-        files = {"image": f"images/{stem}.jpg", "mask": f"masks/{stem}.png", "instances": f"instances/{stem}.png"}
-        cv2.imwrite(str(folder / files["image"]), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-        cv2.imwrite(str(folder / files["mask"]), number_of[instances])
-        cv2.imwrite(str(folder / files["instances"]), instances)
-        ids, areas = np.unique(instances[instances > 0], return_counts=True)
-        objects = [
-            {"id": int(i), "cls": int(number_of[i]), "area": int(area)} for i, area in zip(ids, areas, strict=True)
-        ]
-        pictures.append({**files, "height": side, "width": side, "objects": objects})
-        print(f"{number + 1}/{count} {len(objects)} objects", flush=True)
-    meta = {"dataset": "fleets", "classes": dict(enumerate(CLASSES)), "true_instances": True, "images": pictures}
-    (folder / "meta.json").write_text(json.dumps(meta, indent=1))
+    scenes = ((number, make_scene(np.random.default_rng([seed, number]), side)) for number in range(count))
+    write_scenes(folder, "fleets", CLASSES, scenes, count, quality=88)
 
 
 def main() -> None:
